@@ -1,0 +1,52 @@
+"""dawnchorus: audio encoders for bioacoustics, from a recording to embeddings and names.
+
+The public names load on first use: importing the package loads neither torch nor pyarrow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dawnchorus.engine.embed import embed
+    from dawnchorus.engine.predict import predict
+    from dawnchorus.models.encoder import Encoder, EncoderOutput
+    from dawnchorus.models.load import load_model
+    from dawnchorus.recipes.posttrain import posttrain
+    from dawnchorus.store.read import Store
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Encoder",
+    "EncoderOutput",
+    "Store",
+    "__version__",
+    "embed",
+    "load_model",
+    "posttrain",
+    "predict",
+]
+
+_HOME = {
+    "Encoder": "dawnchorus.models.encoder",
+    "EncoderOutput": "dawnchorus.models.encoder",
+    "Store": "dawnchorus.store.read",
+    "embed": "dawnchorus.engine.embed",
+    "load_model": "dawnchorus.models.load",
+    "posttrain": "dawnchorus.recipes.posttrain",
+    "predict": "dawnchorus.engine.predict",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dawnchorus' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

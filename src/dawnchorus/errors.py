@@ -1,0 +1,81 @@
+"""Every error that dawnchorus raises on purpose, each with the exit code of the command line.
+
+::
+
+    DawnchorusError            1  something failed
+    ├── UsageError             2  an argument, option or config key is wrong
+    │   └── DependencyError    2  an optional extra is not installed
+    ├── AudioError             1  a recording cannot be read
+    ├── DeviceError            1  a device that was asked for is missing or out of memory
+    ├── WeightsError           1  weights do not fit the model, or are not what the card says
+    │   └── DownloadError      1  weights are neither on disk nor reachable
+    ├── StoreError             1  an embedding store is damaged, foreign or of other settings
+    ├── TaskError              1  a task or dataset cannot be scored
+    ├── TrainingError          1  training cannot start or go on
+    └── InterruptedRun       130  the user or the scheduler stopped the run
+
+A message says where, what was found, what is needed and what to do. Foreign errors are caught only at the
+border where a foreign library is called, by name, and one of these is raised from them.
+"""
+
+
+class DawnchorusError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(DawnchorusError):
+    """An argument, option or config key is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class DependencyError(UsageError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        """Name the package, the extra that brings it and what it is needed for."""
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed; "
+            f"run: pip install 'dawnchorus[{extra}]'"
+        )
+
+
+class AudioError(DawnchorusError):
+    """A recording cannot be read; ``reason`` is a short verdict for tables, the message is whole."""
+
+    def __init__(self, message: str, *, reason: str = "unreadable") -> None:
+        """Keep the one-word verdict beside the message."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class DeviceError(DawnchorusError):
+    """A device that was asked for is missing, or it ran out of memory."""
+
+
+class WeightsError(DawnchorusError):
+    """Weights do not fit the model exactly, or are not the ones that the card names."""
+
+
+class DownloadError(WeightsError):
+    """Weights are neither on disk nor reachable."""
+
+
+class StoreError(DawnchorusError):
+    """An embedding store is damaged, is not ours, or was made with other settings."""
+
+
+class TaskError(DawnchorusError):
+    """A task or dataset cannot be prepared or scored."""
+
+
+class TrainingError(DawnchorusError):
+    """Training cannot start, resume or go on."""
+
+
+class InterruptedRun(DawnchorusError):
+    """The user or the scheduler stopped the run; what was finished is kept."""
+
+    exit_code = 130

@@ -1,0 +1,382 @@
+"""EAT (efficient audio transformer) with the frontend it was trained on.
+
+Four sizes, one forward pass. The model knows its own normalisation and labels, but no files: weights come
+through ``load``. Source: Chen et al., EAT, IJCAI 2024, and the released code where they differ.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dawnchorus.audio import frontend
+from dawnchorus.configs import Config, Pooling
+from dawnchorus.errors import UsageError
+from dawnchorus.models.encoder import EncoderOutput, masked_mean
+from dawnchorus.nn.blocks import NORM_EPS, Block
+from dawnchorus.nn.patches import PATCH, PatchEmbed
+from dawnchorus.nn.positions import sincos_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+N_BAND_STEPS: Final = frontend.N_BANDS // PATCH  # 8
+STEP_S: Final = PATCH * frontend.FRAME_HOP_SAMPLES / frontend.SAMPLE_RATE  # 0.16 s a time step
+RELEASED_FRAMES: Final = 1024  # every released model pads its log-mel to this
+RELEASED_TIME_STEPS: Final = 768  # rows of the released position tables: 122.9 s
+INIT_STD: Final = 0.02
+
+Size = Literal["tiny", "small", "base", "large"]
+SIZES: Final[dict[Size, tuple[int, int, int]]] = {  # dim, blocks, heads
+    "tiny": (192, 12, 3),
+    "small": (384, 12, 6),
+    "base": (768, 12, 12),
+    "large": (1024, 24, 16),
+}
+
+
+class EATConfig(Config):
+    """Shape and habits of one EAT; a card or a run folder holds one."""
+
+    dim: int
+    n_layers: int
+    n_heads: int
+    mlp_ratio: float = 4.0
+    n_classes: int = 0
+    window_s: float = 10.0
+    normalization: tuple[float, float] | Literal["per_clip"] = (-5.553, 4.606)
+    padded_frames: int | None = RELEASED_FRAMES  # None: native length, padding is never attended
+    max_time_steps: int = RELEASED_TIME_STEPS
+    stored_positions: bool = True  # False: the sin-cos table is made anew, not read from the file
+    head_pooling: Literal["cls", "mean", "valid"] = "cls"
+    head_norm_eps: float | None = None  # a LayerNorm before the head, as in fine-tuned EAT
+    pooling: Pooling = "mean"  # of embeddings, when the user does not say
+    embedding_layers: tuple[int | str, ...] | None = None  # None: the output
+    drop_path: float = 0.0
+
+    @classmethod
+    def of_size(cls, size: Size, **changes: object) -> EATConfig:
+        """Config of a named size, with some fields changed."""
+        dim, n_layers, n_heads = SIZES[size]
+        return cls(dim=dim, n_layers=n_layers, n_heads=n_heads, **changes)
+
+
+class Head(nn.Module):
+    """Classifier on the pooled tokens: an optional norm, then one linear layer."""
+
+    def __init__(self, dim: int, n_classes: int, norm_eps: float | None = None) -> None:
+        """``norm_eps``: eps of the norm, None for no norm."""
+        super().__init__()
+        self.norm = nn.Identity() if norm_eps is None else nn.LayerNorm(dim, eps=norm_eps)
+        self.linear = nn.Linear(dim, n_classes)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """``(batch, dim)`` to logits ``(batch, classes)``."""
+        logits: Tensor = self.linear(self.norm(pooled))
+        return logits
+
+
+class EAT(nn.Module):
+    """Waveforms in, tokens or logits out.
+
+    Calling the model is the released library's interface: ``(batch, samples)`` at 16 kHz gives logits
+    ``(batch, classes)``, or all tokens ``(batch, tokens, dim)`` without a head or with
+    ``return_features_only``. ``encode`` gives everything there is, named.
+    """
+
+    def __init__(
+        self,
+        config: EATConfig,
+        *,
+        name: str = "eat",
+        labels: Sequence[str] | None = None,
+        return_features_only: bool = False,
+    ) -> None:
+        """Make a model with fresh weights.
+
+        Raises:
+            UsageError: The number of labels is not the number of classes.
+        """
+        super().__init__()
+        if labels is not None and len(labels) != config.n_classes:
+            raise UsageError(f"{name}: {len(labels)} labels for {config.n_classes} classes")
+        self.config = config
+        self.name = name
+        self.labels = None if labels is None else list(labels)
+        self.return_features_only = return_features_only
+        self.sample_rate = frontend.SAMPLE_RATE
+        self.window_s = config.window_s
+        self.dim = config.dim
+        self.n_layers = config.n_layers
+        self.cls_token = nn.Parameter(torch.randn(1, 1, config.dim))
+        self.patch_embed = PatchEmbed(config.dim)
+        self.register_buffer(
+            "positions",
+            sincos_positions(config.dim, config.max_time_steps, N_BAND_STEPS),
+            persistent=config.stored_positions,
+        )
+        self.positions: Tensor
+        self.pre_norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
+        rates = torch.linspace(0, config.drop_path, config.n_layers).tolist()
+        self.blocks = nn.ModuleList(
+            Block(config.dim, config.n_heads, config.mlp_ratio, rate) for rate in rates
+        )
+        self.head = None
+        self._initialise()
+        if config.n_classes:
+            # framework default, as in the released post-training
+            self.head = Head(config.dim, config.n_classes, config.head_norm_eps)
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=INIT_STD)
+                nn.init.zeros_(module.bias)
+        kernel = self.patch_embed.proj.weight
+        nn.init.xavier_uniform_(kernel.data.view(kernel.shape[0], -1))
+
+    @property
+    def label_mapping(self) -> dict[str, str] | None:
+        """Index as text to label, as code for the released library reads it."""
+        return None if self.labels is None else {str(i): name for i, name in enumerate(self.labels)}
+
+    @property
+    def max_samples(self) -> int:
+        """Longest window, in samples: one more would add a frame that the model has no place for."""
+        frames = self.config.padded_frames or self.config.max_time_steps * PATCH
+        return frontend.FRAME_SAMPLES + frames * frontend.FRAME_HOP_SAMPLES - 1
+
+    def train_positions(self) -> None:
+        """Make the position table a parameter, as stage 2 of the released post-training had it."""
+        table = self.positions
+        del self.positions
+        self.positions = nn.Parameter(table.clone())
+
+    def forward(self, waveforms: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Logits ``(batch, classes)``, or tokens without a head or with ``return_features_only``.
+
+        Args:
+            waveforms: ``(batch, samples)`` at 16 kHz.
+            padding_mask: taken and not used, as in the released library; ``encode`` has ``lengths``.
+
+        Raises:
+            UsageError: The input is longer than the window; nothing is ever cut silently.
+        """
+        del padding_mask
+        features, n_frames = self.features(waveforms)
+        tokens, has_signal = self.tokens(features, n_frames)
+        if self.head is None or self.return_features_only:
+            return tokens
+        return self._logits(tokens, has_signal)
+
+    def encode(
+        self,
+        waveforms: Tensor,
+        lengths: Tensor | None = None,
+        layers: Sequence[int | str] | None = None,
+    ) -> EncoderOutput:
+        """Encode windows; see :class:`dawnchorus.models.encoder.Encoder`.
+
+        Args:
+            waveforms: ``(batch, samples)`` at 16 kHz.
+            lengths: ``(batch,)`` samples that hold sound, None: all.
+            layers: block indices for block outputs, names of modules such as ``blocks.11.attn.proj`` (a
+                leading ``backbone.model.`` is allowed), or ``last_layer`` and ``all`` with the released
+                library's meaning, which is the attention projections.
+
+        Raises:
+            UsageError: The input is too long or too short, or a layer does not exist.
+        """
+        features, n_frames = self.features(waveforms, lengths)
+        return self.encode_features(features, n_frames, layers)
+
+    def features(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Normalised log-mel ``(batch, frames, 128)`` and how many frames of each clip hold sound."""
+        if waveforms.ndim == 2 and waveforms.shape[1] > self.max_samples:
+            raise UsageError(self._too_long(waveforms.shape[1]))
+        # in float32 whatever the weights' precision: a bfloat16 log-mel would be off by 0.03
+        energies = frontend.log_mel(waveforms.to(self.cls_token.device).float(), lengths)
+        if lengths is None:
+            lengths = torch.full((len(waveforms),), waveforms.shape[1])
+        held = torch.div(
+            lengths.to(energies.device) - frontend.FRAME_SAMPLES,
+            frontend.FRAME_HOP_SAMPLES,
+            rounding_mode="floor",
+        )
+        target = self.config.padded_frames or -(-energies.shape[1] // PATCH) * PATCH
+        energies = frontend.fit_frames(energies, target)
+        if self.config.normalization == "per_clip":
+            return frontend.normalise_per_clip(energies), held + 1
+        return frontend.normalise(energies, *self.config.normalization), held + 1
+
+    def _too_long(self, n_samples: int) -> str:
+        rate = self.sample_rate
+        return (
+            f"{self.name}: the input has {n_samples} samples ({n_samples / rate:.3f} s at {rate} Hz), the "
+            f"model takes at most {self.max_samples} ({self.max_samples / rate:.3f} s); cut it into windows "
+            f"with dawnchorus.embed() for files, or dawnchorus.audio.windows.cut() for arrays"
+        )
+
+    def tokens(
+        self, features: Tensor, n_frames: Tensor | None = None, *, patches: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run the encoder on normalised features.
+
+        Args:
+            features: ``(batch, frames, 128)``, any number of frames that the position table holds.
+            n_frames: ``(batch,)`` frames that hold sound, None: all.
+            patches: ``(batch, kept)`` indices of the patches to see, for training; None: all.
+
+        Returns:
+            Tokens ``(batch, 1 + patches, dim)`` float32, and ``(batch, 1 + patches)`` bool: holds sound.
+        """
+        sequence, has_signal = self._embed(features, n_frames, patches)
+        # an all-True mask would only keep torch from its fastest kernel
+        masked = self.config.padded_frames is None and not bool(has_signal.all())
+        keep = has_signal if masked else None
+        for block in self.blocks:
+            sequence = block(sequence, keep)
+        return sequence.float(), has_signal
+
+    def _embed(
+        self, features: Tensor, n_frames: Tensor | None, patches: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        n_steps = features.shape[1] // PATCH
+        if not 0 < n_steps <= self.config.max_time_steps:
+            raise UsageError(
+                f"{self.name}: {features.shape[1]} frames make {n_steps} time steps of {PATCH}; "
+                f"need 1 to {self.config.max_time_steps}"
+            )
+        grid = self.patch_embed(features.to(self.patch_embed.proj.weight.dtype))
+        grid = grid + self.positions[:, : grid.shape[1]].to(grid.dtype)
+        held = _steps_with_signal(features, n_frames, n_steps)
+        if patches is not None:
+            grid = grid.gather(1, patches[..., None].expand(-1, -1, self.dim))
+            held = held.gather(1, patches)
+        sequence = torch.cat([self.cls_token.expand(len(grid), -1, -1), grid], dim=1)
+        return self.pre_norm(sequence), torch.cat([held.new_ones(len(held), 1), held], dim=1)
+
+    def encode_features(
+        self,
+        features: Tensor,
+        n_frames: Tensor | None = None,
+        layers: Sequence[int | str] | None = None,
+    ) -> EncoderOutput:
+        """`encode` from normalised log-mel on; arguments as in `tokens`."""
+        wanted = self._layer_names(layers or ())
+        with self._capture(set(wanted.values())) as captured:
+            tokens, has_signal = self.tokens(features, n_frames)
+        time_span_s, band_span = _token_spans((tokens.shape[1] - 1) // N_BAND_STEPS)
+        return EncoderOutput(
+            tokens=tokens,
+            layers={asked: captured[name] for asked, name in wanted.items()},
+            time_span_s=time_span_s,
+            band_span=band_span,
+            has_signal=has_signal,
+            logits=None if self.head is None else self._logits(tokens, has_signal),
+        )
+
+    def _logits(self, tokens: Tensor, has_signal: Tensor) -> Tensor:
+        assert self.head is not None
+        pooled = self.pool_for_head(tokens, has_signal)
+        logits: Tensor = self.head(pooled.to(self.patch_embed.proj.weight.dtype))
+        return logits.float()
+
+    def pool_for_head(self, tokens: Tensor, has_signal: Tensor) -> Tensor:
+        """What the classifier sees of the tokens, ``(batch, dim)``."""
+        if self.config.head_pooling == "cls":
+            return tokens[:, 0]
+        if self.config.head_pooling == "mean":
+            return tokens.mean(dim=1)
+        return masked_mean(tokens[:, 1:], has_signal[:, 1:])
+
+    def released_layers(self, selection: Sequence[int | str]) -> list[str]:
+        """Module names for a layer selection of the released library.
+
+        Its integers and its ``last_layer`` and ``all`` count the attention output projections, not the
+        blocks: ``last_layer`` is taken before the last block's residual, norm and MLP.
+        """
+        projections = [f"blocks.{i}.attn.proj" for i in range(self.n_layers)]
+        names: list[str] = []
+        for item in selection:
+            if item == "all":
+                names += projections
+            elif item == "last_layer":
+                names.append(projections[-1])
+            elif isinstance(item, int):
+                names.append(projections[self._block_index(item)])
+            else:
+                names.append(self._module_name(item))
+        return names
+
+    def _layer_names(self, layers: Sequence[int | str]) -> dict[int | str, str]:
+        wanted: dict[int | str, str] = {}
+        for layer in layers:
+            if isinstance(layer, int):
+                wanted[layer] = f"blocks.{self._block_index(layer)}"
+            elif layer == "all":
+                wanted |= {name: name for name in self.released_layers(["all"])}
+            else:
+                wanted[layer] = self.released_layers([layer])[0]
+        return wanted
+
+    def _block_index(self, layer: int) -> int:
+        if not -self.n_layers <= layer < self.n_layers:
+            raise UsageError(
+                f"{self.name}: no layer {layer}; need {-self.n_layers} to {self.n_layers - 1}"
+            )
+        return layer % self.n_layers
+
+    def _module_name(self, name: str) -> str:
+        short = name.removeprefix("backbone.").removeprefix("model.")
+        known = {
+            known for known, _ in self.blocks.named_modules(prefix="blocks") if known != "blocks"
+        }
+        if short not in known | {"pre_norm"}:
+            raise UsageError(
+                f"{self.name}: no layer {name!r}; need a block index, 'last_layer', 'all', 'pre_norm' or a "
+                f"module such as 'blocks.{self.n_layers - 1}.attn.proj'"
+            )
+        return short
+
+    @contextmanager
+    def _capture(self, names: set[str]) -> Iterator[dict[str, Tensor]]:
+        captured: dict[str, Tensor] = {}
+
+        def keep(name: str) -> object:
+            def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
+                captured[name] = output.float()
+
+            return self.get_submodule(name).register_forward_hook(hook)
+
+        handles = [keep(name) for name in sorted(names)]
+        try:
+            yield captured
+        finally:
+            for handle in handles:
+                handle.remove()  # type: ignore[attr-defined]  # torch's handle, typed as object
+
+
+def _steps_with_signal(features: Tensor, n_frames: Tensor | None, n_steps: int) -> Tensor:
+    """``(batch, patches)`` bool: the patch's time step holds at least one frame of sound."""
+    if n_frames is None:
+        return torch.ones(
+            len(features), n_steps * N_BAND_STEPS, dtype=torch.bool, device=features.device
+        )
+    first_frame = torch.arange(n_steps, device=features.device) * PATCH
+    held = first_frame[None] < n_frames.to(features.device)[:, None]
+    return held.repeat_interleave(N_BAND_STEPS, dim=1)
+
+
+def _token_spans(n_steps: int) -> tuple[Tensor, Tensor]:
+    """Start and stop of every token, CLS first, in seconds and in bands."""
+    step = torch.arange(n_steps).repeat_interleave(N_BAND_STEPS)
+    band = torch.arange(N_BAND_STEPS).repeat(n_steps)
+    time_s = torch.stack([step, step + 1], dim=1) * STEP_S
+    bands = torch.stack([band, band + 1], dim=1) * PATCH
+    whole_time = torch.tensor([[0.0, n_steps * STEP_S]])
+    whole_band = torch.tensor([[0, frontend.N_BANDS]])
+    return torch.cat([whole_time, time_s]), torch.cat([whole_band, bands])

@@ -1,0 +1,122 @@
+"""What every encoder offers: the protocol, and the tokens it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from dawnchorus.configs import Pooling
+
+POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "patches", "valid", "max")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderOutput:
+    """Tokens of a batch of windows, where each lies in time and band, and which hold sound.
+
+    Attributes:
+        tokens: ``(batch, tokens, dim)`` float32, the encoder's output; CLS tokens come first.
+        layers: layer as asked for (index or name) to its ``(batch, tokens, dim)`` output.
+        time_span_s: ``(tokens, 2)`` start and stop in the window; a CLS token spans all of it.
+        band_span: ``(tokens, 2)`` first band and the one after the last; a CLS token spans all.
+        has_signal: ``(batch, tokens)`` bool, False where a patch covers only padding.
+        logits: ``(batch, classes)`` before the sigmoid, None for an encoder without a head.
+        n_cls: how many leading tokens are CLS tokens.
+    """
+
+    tokens: Tensor
+    time_span_s: Tensor
+    band_span: Tensor
+    has_signal: Tensor
+    layers: Mapping[int | str, Tensor] = field(default_factory=dict)
+    logits: Tensor | None = None
+    n_cls: int = 1
+
+    def pool(self, how: Pooling, layer: int | str | None = None) -> Tensor:
+        """One embedding per window, ``(batch, dim)``.
+
+        Args:
+            how: ``mean`` all tokens with CLS, as the released library does; ``cls`` the CLS token;
+                ``patches`` all patches, padding too; ``valid`` patches that hold sound; ``max`` the largest
+                value of each channel over all tokens.
+            layer: one of the layers asked for in ``encode``; None: the output.
+
+        Raises:
+            UsageError: The pooling is unknown or needs a CLS token, the layer was not asked for, or
+                ``valid`` meets a window that holds nothing but padding.
+        """
+        if layer is not None and layer not in self.layers:
+            raise UsageError(f"layer {layer!r} was not asked for; encode gave {list(self.layers)}")
+        tokens = self.tokens if layer is None else self.layers[layer]
+        if how == "cls":
+            if self.n_cls == 0:
+                raise UsageError(
+                    "pooling 'cls': this encoder has no CLS token; use 'mean' or 'valid'"
+                )
+            return tokens[:, 0]
+        if how == "mean":
+            return tokens.mean(dim=1)
+        if how == "max":
+            return tokens.amax(dim=1)
+        if how == "patches":
+            return tokens[:, self.n_cls :].mean(dim=1)
+        if how == "valid":
+            return masked_mean(tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :])
+        raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
+
+
+def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:
+    """Average the tokens that hold sound, ``(batch, tokens, dim)`` to ``(batch, dim)``.
+
+    Args:
+        tokens: patch tokens without CLS.
+        keep: ``(batch, tokens)`` bool, True where the token covers sound.
+
+    Raises:
+        UsageError: A window holds nothing but padding; zeros would pass for an embedding.
+    """
+    if not bool(keep.any(dim=1).all()):
+        raise UsageError("pooling 'valid': a window holds nothing but padding")
+    weights = keep.to(tokens.dtype)
+    return torch.einsum("btd,bt->bd", tokens, weights) / weights.sum(dim=1, keepdim=True)
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What `embed`, probes and benchmarks need of an encoder; ``dawnchorus.testing`` checks it."""
+
+    name: str
+    sample_rate: int  # Hz
+    window_s: float  # the length it was made for; encode may take less, and says so when given more
+    dim: int
+    n_layers: int
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """Name of each logit, None without a head."""
+        ...
+
+    def encode(
+        self,
+        waveforms: Tensor,
+        lengths: Tensor | None = None,
+        layers: Sequence[int | str] | None = None,
+    ) -> EncoderOutput:
+        """Encode windows.
+
+        Args:
+            waveforms: ``(batch, samples)`` float32 at ``sample_rate``.
+            lengths: ``(batch,)`` samples that hold sound, None: all of them. A clip gives the same alone
+                and in any batch.
+            layers: layers to return besides the output: block indices (negative from the end) or names.
+        """
+        ...

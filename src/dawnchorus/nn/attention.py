@@ -1,0 +1,34 @@
+"""Multi-head self-attention through torch's fused kernels."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Attention(nn.Module):
+    """Self-attention with one projection for query, key and value, stacked in that order."""
+
+    def __init__(self, dim: int, n_heads: int) -> None:
+        """Need ``dim`` divisible by ``n_heads``."""
+        super().__init__()
+        assert dim % n_heads == 0, (dim, n_heads)
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Attend over the tokens of each clip.
+
+        Args:
+            tokens: ``(batch, tokens, dim)``.
+            keep: ``(batch, tokens)``, False for tokens that no token may look at; None: all are seen.
+
+        Returns:
+            ``(batch, tokens, dim)``.
+        """
+        batch, n_tokens, dim = tokens.shape
+        qkv = self.qkv(tokens).view(batch, n_tokens, 3, self.n_heads, dim // self.n_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, tokens, dim / heads)
+        mask = None if keep is None else keep[:, None, None, :]
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        out: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, n_tokens, dim))
+        return out
