@@ -169,7 +169,6 @@ class DataConfig(Config):
 
     root: str
     manifest: str = "manifest.parquet"
-    events: str | None = Field(default=None, description="CSV: path, split, start_s, stop_s, label")
     teacher: TeacherConfig | None = None
     label_kinds: tuple[str, ...] = Field(
         default=("species", "sound"), description="kinds of label in the shipped label map"
@@ -179,6 +178,9 @@ class DataConfig(Config):
     )
     source_weights: dict[str, float] = Field(default={}, description="dataset to sampling weight")
     noise_sources: tuple[str, ...] = ()
+    strong_sources: tuple[str, ...] = Field(
+        default=(), description="datasets whose file labels do not hold for every part of a file"
+    )
 
 
 class TrainConfig(Config):
@@ -189,7 +191,6 @@ class TrainConfig(Config):
     init_from: str | None = Field(default=None, description="model name, file or run to start from")
     seed: int = Field(default=0, ge=0)
     steps: int = Field(ge=1)
-    frozen_steps: int = Field(default=0, ge=0, description="head only, encoder frozen")
     learning_rate: float = Field(gt=0)
     final_learning_rate: float = Field(default=1e-6, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
@@ -206,6 +207,9 @@ class TrainConfig(Config):
     buckets: tuple[BucketConfig, ...] = (BucketConfig(crop_s=10.0, batch_size=32),)
     data: DataConfig
     label_weight: float = Field(default=1.0, ge=0)
+    band_statistics_weight: float = Field(
+        default=0.0, ge=0, description="regress each band's mean and deviation from the embedding"
+    )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     noise: NoiseConfig = NoiseConfig()
     mix_probability: float = Field(default=0.5, ge=0, le=1)

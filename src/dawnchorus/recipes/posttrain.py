@@ -1,0 +1,258 @@
+"""Supervised post-training: labelled clips in, a model folder out that `load_model` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from dawnchorus import metrics
+from dawnchorus.configs import TrainConfig, read_yaml
+from dawnchorus.data.batches import Batch, BatchSource
+from dawnchorus.data.cache import SoundCache
+from dawnchorus.data.manifest import Clip, read_manifest
+from dawnchorus.data.teacher import Teacher
+from dawnchorus.data.vocabulary import Vocabulary, gather_vocabulary
+from dawnchorus.errors import UsageError
+from dawnchorus.labels import write_label_map
+from dawnchorus.models.card import Card
+from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.fingerprint import fingerprint
+from dawnchorus.models.load import load_model
+from dawnchorus.objectives.classify import (
+    ClassifyObjective,
+    ClassifyTargets,
+    ClassifyWeights,
+    expect_few,
+)
+from dawnchorus.training.loop import Task, train
+from dawnchorus.training.run import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor
+
+N_VALIDATION_CLIPS = 600  # enough for a mAP to two digits, few enough to take seconds
+VALIDATION_BATCH = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosttrainReport:
+    """What a finished run left."""
+
+    run: Path
+    export: Path
+    steps: int
+    skipped_steps: int
+    best_score: float | None
+    n_parameters: int
+    n_labels: int
+
+
+def posttrain(
+    config: TrainConfig | str | Path,
+    *,
+    runs: str | Path = "runs",
+    say: Callable[[Mapping[str, Any]], None] = lambda _record: None,
+) -> PosttrainReport:
+    """Train a classifier and its encoder, or go on with a run that was stopped.
+
+    Args:
+        config: a config, or its YAML file.
+        runs: folder that holds run folders; this run is ``runs/NAME``.
+        say: called with each log record.
+
+    Returns:
+        Where the run and its export lie, and how it ended.
+
+    Raises:
+        UsageError: A config key is wrong, or the run folder holds another run.
+        TaskError: The data do not fit the config.
+        TrainingError: Training diverged or a checkpoint is damaged.
+        InterruptedRun: Ctrl-C; the same call resumes.
+    """
+    if not isinstance(config, TrainConfig):
+        config = TrainConfig(**read_yaml(Path(config)))
+    run = RunFolder(Path(runs) / config.name)
+    run.open(config)
+    source, validation = prepare_data(config, say)
+    objective = build_objective(config, source)
+    state = train(_task(objective, source, validation, config), config, run, say=say)
+    export_model(objective.model, config, run.export)
+    return PosttrainReport(
+        run=run.path,
+        export=run.export,
+        steps=state["step"],
+        skipped_steps=state["skipped"],
+        best_score=state["best"],
+        n_parameters=sum(p.numel() for p in objective.model.parameters()),
+        n_labels=len(source.vocabularies[0]),
+    )
+
+
+def prepare_data(
+    config: TrainConfig, say: Callable[[Mapping[str, Any]], None]
+) -> tuple[BatchSource, list[Clip]]:
+    """Training batches, and the clips to validate on; test clips are never touched."""
+    root = Path(config.data.root)
+    clips = read_manifest(root / config.data.manifest)
+    training = [clip for clip in clips if clip.split == "train"]
+    validation = [clip for clip in clips if clip.split == "val" and clip.labels]
+    vocabularies = [gather_vocabulary(training, config.data.label_kinds)]
+    vocabularies += [gather_vocabulary(training, [kind]) for kind in config.data.auxiliary_kinds]
+    chosen = np.random.default_rng(config.seed).permutation(len(validation))[:N_VALIDATION_CLIPS]
+    validation = sorted((validation[i] for i in chosen), key=lambda clip: clip.duration_s)
+    sounds = SoundCache(root, 16_000)
+    sounds.load([clip.path for clip in [*training, *validation]])
+    teacher = Teacher(root / config.data.teacher.table) if config.data.teacher else None
+    source = BatchSource(training, sounds, vocabularies, config, teacher)
+    say(
+        {
+            "event": "data",
+            "clips": len(training),
+            "validation_clips": len(validation),
+            "labels": len(vocabularies[0]),
+            "label_hash": vocabularies[0].hash,
+            "further_labels": sum(map(len, vocabularies[1:])),
+        }
+    )
+    return source, validation
+
+
+def build_objective(config: TrainConfig, source: BatchSource) -> ClassifyObjective:
+    """The model, fresh or from given weights, with the heads that training needs."""
+    torch.manual_seed(config.seed)
+    labels = source.vocabularies[0].labels
+    model = EAT(model_config(config, len(labels)), name=config.name, labels=labels)
+    assert model.head is not None
+    expect_few(model.head.linear)
+    if config.init_from is not None:
+        _start_from(model, config.init_from)
+    soft = config.data.teacher
+    return ClassifyObjective(
+        model,
+        weights=ClassifyWeights(
+            labels=config.label_weight,
+            label_smoothing=config.label_smoothing,
+            teacher_embedding=soft.embedding_weight if soft else 0.0,
+            teacher_logits=soft.logits_weight if soft else 0.0,
+            band_statistics=config.band_statistics_weight,
+        ),
+        n_further=sum(map(len, source.vocabularies[1:])),
+        teacher_dim=source.teacher.dim if source.teacher else 0,
+        teacher_classes=source.teacher.n_logits if source.teacher else 0,
+    )
+
+
+def model_config(config: TrainConfig, n_labels: int) -> EATConfig:
+    """Architecture of the model that a run trains."""
+    return EATConfig.of_size(
+        config.size,
+        n_classes=n_labels,
+        window_s=config.window_s,
+        normalization=config.normalization,
+        padded_frames=1024 if config.pad_to_window else None,
+        stored_positions=config.pad_to_window,
+        head_pooling=config.pooling,
+        pooling=config.pooling,
+        drop_path=config.drop_path,
+    )
+
+
+def _start_from(model: EAT, name: str) -> None:
+    """Take the encoder's weights, and the head's where the labels are the same."""
+    start = load_model(name, device="cpu")
+    if not isinstance(start, EAT):
+        raise UsageError(f"init_from: {name} is not an EAT; only an EAT can be trained further")
+    shape = (start.config.dim, start.config.n_layers, start.config.n_heads)
+    if shape != (model.config.dim, model.config.n_layers, model.config.n_heads):
+        raise UsageError(
+            f"init_from: {name} has dim, layers, heads {shape}; the run's size differs"
+        )
+    kept = {
+        key: value
+        for key, value in start.state_dict().items()
+        if not key.startswith("head.") or start.labels == model.labels
+    }
+    model.load_state_dict({**model.state_dict(), **kept})
+
+
+def _task(
+    objective: ClassifyObjective,
+    source: BatchSource,
+    validation: Sequence[Clip],
+    config: TrainConfig,
+) -> Task[Batch]:
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        output = objective(
+            batch.waveforms,
+            batch.lengths,
+            patch_keep=batch.patch_keep,
+            augment=config.spec_augment,
+            rng=batch.rng,
+        )
+        return objective.losses(output, _targets(batch, output.logits.device))
+
+    def validate() -> dict[str, float]:
+        return _validate(objective, source, validation, config)
+
+    return Task(
+        module=objective,
+        draw=source.draw,
+        losses=losses,
+        describe=lambda batch: batch.ids,
+        size=lambda batch: len(batch.ids),
+        validate=validate,
+    )
+
+
+def _targets(batch: Batch, device: torch.device) -> ClassifyTargets:
+    def there(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(device)
+
+    return ClassifyTargets(
+        labels=batch.targets.to(device),
+        teacher_embedding=there(batch.teacher_embedding),
+        teacher_logits=there(batch.teacher_logits),
+        has_teacher=there(batch.has_teacher),
+    )
+
+
+def _validate(
+    objective: ClassifyObjective,
+    source: BatchSource,
+    clips: Sequence[Clip],
+    config: TrainConfig,
+) -> dict[str, float]:
+    scores, targets, embedding_errors = [], [], []
+    for first in range(0, len(clips), VALIDATION_BATCH):
+        batch = source.fixed(clips[first : first + VALIDATION_BATCH], config.buckets[-1].crop_s)
+        output = objective(batch.waveforms, batch.lengths)
+        parts = objective.losses(output, _targets(batch, output.logits.device))
+        if "teacher_embedding" in parts:
+            embedding_errors.append(float(parts["teacher_embedding"]))
+        scores.append(output.logits.cpu().numpy())
+        targets.append(batch.targets.numpy())
+    truth, guess = np.concatenate(targets), np.concatenate(scores)
+    found = {"map": metrics.mean_average_precision(truth, guess)}
+    if embedding_errors:
+        found["teacher_embedding"] = float(np.mean(embedding_errors))
+    return found
+
+
+def export_model(model: EAT, config: TrainConfig, folder: Path) -> None:
+    """Write weights as float16, label map and card; `load_model(folder)` takes them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    assert model.labels is not None
+    write_label_map(folder / "label_map.json", model.labels)
+    model.load_state_dict({name: value.float() for name, value in weights.items()})
+    model.eval()
+    card = Card(name=config.name, config=model.config, fingerprint=fingerprint(model))
+    card.write(folder / "card.yaml")
