@@ -1,0 +1,39 @@
+# make demo   install, embed and name real recordings with the bundled model, draw a picture
+# make test   install, then everything that CI runs
+#
+# PYTHON=python3.12 chooses the interpreter, PIP_ARGS="..." goes to pip (for example an index of CPU wheels).
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_ARGS) --constraint constraints.txt
+
+.PHONY: demo test clean
+
+demo: $(VENV)/.demo-installed
+	$(BIN)/python demo/demo.py
+
+test: $(VENV)/.test-installed
+	BIN=$(BIN) sh .ci/check
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "dawnchorus needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and pinned, so that the choice of its build is not left to another package
+$(VENV)/.torch-installed: constraints.txt | $(VENV)/bin/python
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@touch $@
+
+$(VENV)/.demo-installed: pyproject.toml constraints.txt $(VENV)/.torch-installed
+	$(PIP) --editable '.[plot]'
+	@touch $@
+
+$(VENV)/.test-installed: pyproject.toml constraints.txt requirements-dev.txt $(VENV)/.torch-installed
+	$(PIP) --editable '.[av,train,probe,plot]' --requirement requirements-dev.txt
+	@touch $@ $(VENV)/.demo-installed
+
+clean:
+	rm -rf $(VENV) build dist demo_output
