@@ -96,7 +96,9 @@ def test_a_crop_carries_its_own_labels_and_the_weak_ones_around_it(sounds: Sound
         "b:0": {"robin"},
         "scene:0": {"robin"},  # exact annotation: the file's labels say nothing of a part
     }
-    chosen = [c for c in CLIPS if c.id in wanted and not (c.dataset == "scenes" and c.level == "file")]
+    chosen = [
+        c for c in CLIPS if c.id in wanted and not (c.dataset == "scenes" and c.level == "file")
+    ]
     batch = source(sounds, **PLAIN).fixed(chosen, 2.0)
     for name, target in zip(batch.ids, batch.targets, strict=True):
         found = {label for label, value in zip(labels, target, strict=True) if value}

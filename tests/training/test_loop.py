@@ -109,7 +109,9 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert run.log_path.read_text() == before
 
 
-def test_a_few_broken_steps_are_skipped_and_counted_then_the_run_ends_by_name(tmp_path: Path) -> None:
+def test_a_few_broken_steps_are_skipped_and_counted_then_the_run_ends_by_name(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(TrainingError, match=r"not finite 6 steps in a row.*clip-8"):
         run_in(tmp_path, Toy(broken_from=3))
 

@@ -35,7 +35,8 @@ class SoundCache:
 
     def _decode(self, path: str) -> NDArray[np.int16]:
         samples = read_audio(self.root / path, sample_rate=self.sample_rate)
-        return np.rint(np.clip(samples, -1, 1) * INT16_SCALE).astype(np.int16)
+        whole: NDArray[np.int16] = np.rint(np.clip(samples, -1, 1) * INT16_SCALE).astype(np.int16)
+        return whole
 
     def duration_s(self, path: str) -> float:
         """Length of a file that is held."""

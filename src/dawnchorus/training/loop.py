@@ -118,8 +118,10 @@ def _fabric(config: TrainConfig) -> Any:  # noqa: ANN401  imported late, so its 
         from lightning_fabric import Fabric  # noqa: PLC0415  an extra
     except ImportError as error:
         raise DependencyError("lightning-fabric", "train", "training") from error
-    precision = "bf16-mixed" if config.precision == "bfloat16" else "32-true"
-    return Fabric(accelerator=config.device, devices=1, precision=precision)
+    mixed = config.precision == "bfloat16"
+    return Fabric(
+        accelerator=config.device, devices=1, precision="bf16-mixed" if mixed else "32-true"
+    )
 
 
 @dataclass

@@ -1,0 +1,109 @@
+"""Windows by integer sample position: every sample lies in one, none lies beyond the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A piece of a recording as the encoder sees it.
+
+    Attributes:
+        index: number of the window in its recording, from 0.
+        start_sample: its first sample.
+        valid_samples: how many of its samples are sound; the rest is zero padding at the end.
+        samples: ``(window,)`` float32.
+    """
+
+    index: int
+    start_sample: int
+    valid_samples: int
+    samples: NDArray[np.float32]
+
+
+def to_samples(seconds: float, sample_rate: int) -> int:
+    """Seconds as a whole number of samples, rounded to the nearest."""
+    return round(seconds * sample_rate)
+
+
+def n_windows(n_samples: int, window: int, hop: int) -> int:
+    """How many windows cover a recording; the last one may reach past its end.
+
+    Raises:
+        UsageError: Unless ``0 < hop <= window``.
+    """
+    _check(window, hop)
+    if n_samples <= 0:
+        return 0
+    return 1 + max(0, -(-(n_samples - window) // hop))
+
+
+def window_starts(n_samples: int, window: int, hop: int) -> NDArray[np.int64]:
+    """First sample of each window, ``(windows,)``."""
+    return np.arange(n_windows(n_samples, window, hop), dtype=np.int64) * hop
+
+
+def cut(
+    samples: NDArray[np.float32], window: int, hop: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Cut an array into windows.
+
+    Returns:
+        ``(windows, window)`` with zero padding in the last ones, and ``(windows,)`` valid samples.
+    """
+    pieces = list(cut_blocks([samples], window, hop))
+    if not pieces:
+        return np.zeros((0, window), np.float32), np.zeros(0, np.int64)
+    valid = np.array([piece.valid_samples for piece in pieces], dtype=np.int64)
+    return np.stack([piece.samples for piece in pieces]), valid
+
+
+def cut_blocks(blocks: Iterable[NDArray[np.float32]], window: int, hop: int) -> Iterator[Window]:
+    """Cut a stream of blocks into windows, holding no more than a window and a block.
+
+    Args:
+        blocks: ``(n,)`` float32 each, any lengths, in order.
+        window: samples in a window.
+        hop: samples from one window's start to the next.
+
+    Yields:
+        The same windows as `cut` gives for the blocks joined.
+
+    Raises:
+        UsageError: Unless ``0 < hop <= window``.
+    """
+    _check(window, hop)
+    held = np.zeros(0, np.float32)
+    start = index = 0  # start: position in the recording of held[0]
+    for block in blocks:
+        held = np.concatenate([held, block])
+        offset = 0
+        # strictly longer: a window that ends with the recording is the last, and is left to the end
+        while len(held) - offset > window:
+            piece = held[offset : offset + window].copy()
+            yield Window(index, start + offset, window, piece)
+            offset += hop
+            index += 1
+        held, start = held[offset:], start + offset
+    if len(held):
+        padded = np.zeros(window, np.float32)
+        padded[: len(held)] = held
+        yield Window(index, start, len(held), padded)
+
+
+def _check(window: int, hop: int) -> None:
+    if not 0 < hop <= window:
+        raise UsageError(
+            f"windows: need 0 < hop <= window, got a window of {window} and a hop of {hop} samples"
+        )

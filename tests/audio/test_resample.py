@@ -1,0 +1,57 @@
+"""Resampling in blocks equals resampling at once, with a length that is known beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dawnchorus.audio.resample import band_warning, resample, resample_blocks, resampled_length
+
+RATES = [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000, 256_000]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(RATES), st.integers(1, 30_000), st.lists(st.integers(0, 30_000), max_size=5))
+def test_blocks_give_what_the_whole_gives(rate: int, n_samples: int, edges: list[int]) -> None:
+    sound = np.random.default_rng(n_samples).standard_normal(n_samples).astype(np.float32)
+    blocks = np.split(sound, sorted(min(edge, n_samples) for edge in edges))
+    streamed = np.concatenate([np.zeros(0, np.float32), *resample_blocks(blocks, rate, 16_000)])
+    whole = resample(sound, rate, 16_000)
+    assert len(streamed) == len(whole) == resampled_length(n_samples, rate, 16_000)
+    assert np.abs(streamed - whole).max(initial=0.0) <= 1e-6
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_agrees_with_one_call_of_soxr(rate: int) -> None:
+    sound = np.random.default_rng(0).standard_normal(rate).astype(np.float32)
+    theirs = soxr.resample(sound, rate, 16_000, quality="HQ")
+    ours = resample(sound, rate, 16_000)
+    n = min(len(ours), len(theirs))
+    assert abs(len(ours) - len(theirs)) <= 1
+    assert np.abs(ours[:n] - theirs[:n]).max() < 1e-5
+
+
+def test_a_tone_keeps_its_place_in_time() -> None:
+    time = np.arange(48_000) / 48_000
+    tone = np.sin(2 * np.pi * 440 * time).astype(np.float32)
+    there = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    assert np.abs(resample(tone, 48_000, 16_000) - there)[200:-200].max() < 1e-3
+
+
+def test_equal_rates_pass_through() -> None:
+    sound = np.random.default_rng(0).standard_normal(100).astype(np.float32)
+    assert np.array_equal(resample(sound, 16_000, 16_000), sound)
+
+
+@pytest.mark.parametrize(
+    ("rate", "says"),
+    [(8_000, "above 4 kHz"), (384_000, "bats"), (96_000, "bats"), (16_000, None), (48_000, None)],
+)
+def test_warns_when_recorder_and_model_hear_different_bands(rate: int, says: str | None) -> None:
+    text = band_warning(rate, 16_000)
+    assert (text is None) == (says is None)
+    if says:
+        assert says in (text or "")
