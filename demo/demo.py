@@ -1,6 +1,7 @@
 """The main job on a handful of real recordings: embed, name, draw, and say where things lie.
 
-Run by ``make demo``; needs no network. The recordings were never used in training the bundled model.
+Run by ``make demo``; needs no network. The recordings were never used in training the bundled
+model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every option that a user can set, as frozen configs that refuse nonsense when made.
 
-An unknown key is an error, and so is a value of the wrong type; both name the key. The training configs
-stand at the end. Nothing here imports torch.
+An unknown key is an error, and so is a value of the wrong type; both name the key. The training
+configs stand at the end. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class SpecAugmentConfig(Config):
 
 
 class BucketConfig(Config):
-    """One length of crops: clips no longer than ``crop_s`` go to the shortest bucket that holds them."""
+    """One length of crops: a clip goes to the shortest bucket that holds it whole."""
 
     crop_s: float = Field(gt=0)
     batch_size: int = Field(ge=1)

@@ -14,8 +14,8 @@
     ├── TrainingError          1  training cannot start or go on
     └── InterruptedRun       130  the user or the scheduler stopped the run
 
-A message says where, what was found, what is needed and what to do. Foreign errors are caught only at the
-border where a foreign library is called, by name, and one of these is raised from them.
+A message says where, what was found, what is needed and what to do. Foreign errors are caught only
+at the border where a foreign library is called, by name, and one of these is raised from them.
 """
 
 
@@ -43,7 +43,7 @@ class DependencyError(UsageError):
 
 
 class AudioError(DawnchorusError):
-    """A recording cannot be read; ``reason`` is a short verdict for tables, the message is whole."""
+    """A recording cannot be read; ``reason`` is a one-word verdict for tables."""
 
     def __init__(self, message: str, *, reason: str = "unreadable") -> None:
         """Keep the one-word verdict beside the message."""

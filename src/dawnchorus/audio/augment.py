@@ -1,4 +1,4 @@
-"""Augmentation of waveforms and features; every random choice comes from a generator that is passed in."""
+"""Augmentation of waveforms and features; random choices come from a generator passed in."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Log-mel frontend of the released EAT models: waveforms in, Kaldi-style filterbank energies out.
 
-Batched, on the waveform's device, differentiable, for any length from one frame on. It knows nothing
-about models, files or sample rates other than its own. Source: Kaldi's fbank with the arguments of the
-EAT and AVES2 data code (hanning window, 128 bands, no dither, HTK order).
+Batched, on the waveform's device, differentiable, for any length from one frame on. It knows
+nothing about models, files or sample rates other than its own. Source: Kaldi's fbank with the
+arguments of the EAT and AVES2 data code (hanning window, 128 bands, no dither, HTK order).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import math
 from typing import Final
 
 import torch
-from torch.nn import functional
 from torch import Tensor
+from torch.nn import functional
 
 from dawnchorus.errors import UsageError
 
@@ -29,8 +29,8 @@ PREEMPHASIS: Final = 0.97
 ENERGY_FLOOR: Final = torch.finfo(torch.float32).eps  # log-mel of silence is ln(eps) = -15.94
 PADDING_VALUE: Final = 0.0  # log-mel of appended frames, before normalisation, as in training
 
-# Work done at once. On a CPU one clip and a chunk of its frames, so that frames and spectra stay in cache
-# (measured in benchmarks/frontend.py); elsewhere whole clips, few enough to bound memory.
+# Work done at once. On a CPU one clip and a chunk of its frames, so that frames and spectra stay
+# in cache (measured in benchmarks/frontend.py); elsewhere whole clips, few enough to bound memory.
 CPU_CHUNK_FRAMES: Final = 512
 DEVICE_CHUNK_CLIPS: Final = 64
 
@@ -67,8 +67,8 @@ def log_mel(waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths: ``(batch,)`` samples that hold sound; the rest is padding and changes nothing.
 
     Returns:
-        ``(batch, frames, 128)``, natural logarithm. Frames that reach past a clip's length are 0.0, the
-        value that the released models saw there.
+        ``(batch, frames, 128)``, natural logarithm. Frames that reach past a clip's length are
+        0.0, the value that the released models saw there.
 
     Raises:
         UsageError: A clip is shorter than one frame (400 samples), or the shape or type is wrong.
@@ -81,13 +81,14 @@ def log_mel(waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
     shortest = int(lengths.min()) if lengths is not None else waveforms.shape[1]
     if shortest < FRAME_SAMPLES:
         raise UsageError(
-            f"waveforms: the shortest clip has {shortest} samples, need {FRAME_SAMPLES} (25 ms, one frame)"
+            f"waveforms: the shortest clip has {shortest} samples, need {FRAME_SAMPLES} (one frame)"
         )
     total = n_frames(waveforms.shape[1])
     # The three linear steps of a frame are regrouped so that each sample is touched once: with
-    # z[i] = x[i+1] - 0.97 x[i], pre-emphasis of (x - m) is z - 0.03 m. The first sample of a frame, which
-    # Kaldi emphasises against itself, meets a window value of 0 and drops out. The mean over the whole
-    # clip, which the original subtracts first, cancels against the mean over the frame.
+    # z[i] = x[i+1] - 0.97 x[i], pre-emphasis of (x - m) is z - 0.03 m. The first sample of a
+    # frame, which Kaldi emphasises against itself, meets a window value of 0 and drops out. The
+    # mean over the whole clip, which the original subtracts first, cancels against the mean over
+    # the frame.
     emphasised = waveforms[:, 1:] - PREEMPHASIS * waveforms[:, :-1]
     frames = emphasised.unfold(-1, FRAME_SAMPLES - 1, FRAME_HOP_SAMPLES)[:, :total]
     offsets = (1 - PREEMPHASIS) * _frame_means(waveforms, total)[..., None]
@@ -102,7 +103,7 @@ def log_mel(waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def _frame_means(waveforms: Tensor, total: int) -> Tensor:
-    """Mean of each frame, ``(batch, frames)``, from sums over blocks of 80 samples (five a frame)."""
+    """Mean of each frame, ``(batch, frames)``, from sums over blocks of 80 samples, five each."""
     block = math.gcd(FRAME_SAMPLES, FRAME_HOP_SAMPLES)
     n_blocks = waveforms.shape[1] // block
     sums = waveforms[:, : n_blocks * block].unflatten(1, (n_blocks, block)).sum(-1)
@@ -153,7 +154,7 @@ def normalise(energies: Tensor, mean: float, std: float) -> Tensor:
 
 
 def normalise_per_clip(energies: Tensor) -> Tensor:
-    """Each clip by its own mean and deviation, padding included: what the constants (0, 1) switch on."""
+    """Each clip by its own mean and deviation, padding included: the constants (0, 1) mean this."""
     mean = energies.mean(dim=(1, 2), keepdim=True)
     std = energies.std(dim=(1, 2), keepdim=True)
     return (energies - mean) / (2 * std)

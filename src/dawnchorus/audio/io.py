@@ -1,14 +1,31 @@
 """The only decoder: recordings as mono float32 blocks at their own rate.
 
-soundfile reads what libsndfile knows; PyAV, an extra, reads the rest (M4A, AAC, WMA). The content decides
-the format, not the file's name.
+soundfile reads what libsndfile knows; PyAV, an extra, reads M4A, AAC, WMA, WebM and AMR. The first bytes
+decide the format, not the file's name. A recording that cannot be read, or not to its end, is an
+`AudioError` whose ``reason`` is one of:
+
+================= =======================================================================
+missing           no such file
+denied            the file may not be opened, or the disk does not answer
+not-a-file        a folder, a pipe or a device
+empty             no bytes, or a header and no sound, or nothing in the span asked for
+unreadable        not sound, headerless sound, or sound of a kind that no decoder here knows
+rate              outside 8 kHz to 500 kHz
+header-unpatched  sound behind a header that says there is none: the recorder lost power
+oversize-riff     more than 4 GiB behind a header that cannot count so far
+truncated         the file ends before its header says so; raised after the sound that is there
+damaged           decoding stopped in the middle; raised after the sound before it
+================= =======================================================================
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -16,6 +33,7 @@ import numpy as np
 import soundfile
 
 from dawnchorus.audio.resample import resample
+from dawnchorus.audio.windows import to_samples
 from dawnchorus.errors import AudioError, DependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +44,20 @@ if TYPE_CHECKING:
 Channel = Literal["mean"] | int
 
 AUDIO_SUFFIXES: Final = frozenset(
-    ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .w64 .rf64 .caf .au .m4a .aac .mp4 .wma".split()
+    ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .w64 .rf64 .caf .au "
+    ".m4a .aac .mp4 .wma .webm .mka .amr .3gp".split()
 )
 LOWEST_HZ, HIGHEST_HZ = 8_000, 500_000
-CLAIM: Final = re.compile(r"^ *(?:RIFF|FORM|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.M)
-UNKNOWN_SIZE: Final = 0x7FFF_0000
-BLOCK_SAMPLES: Final = 1 << 17  # a channel; 0.5 MB of float32
+BLOCK_SAMPLES: Final = 1 << 17  # per channel; 0.5 MB of float32
+
+# Where a seek lands on the exact sample. Vorbis, Opus, MP3 and ADPCM are decoded from the start instead:
+# libsndfile 1.2.2 lands a Vorbis seek on the wrong sample now and then.
+_EXACT_SEEK: Final = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_UNKNOWN_FRAMES: Final = 2**62  # libsndfile's word for "the header does not say" is larger
+_SIZE_LIMIT: Final = 2**32  # of the 32-bit sizes in WAV and AIFF
+_SIZE_SLACK: Final = 2**20  # bytes of metadata behind the sound that nobody need explain
+_HEADER_ROOM: Final = 1024  # bytes that may be header and metadata of a file without sound
+_AV_SLACK_S: Final = 0.1  # an edit list and whole frames make MP4 durations that inexact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +68,8 @@ class RecordingInfo:
         path: the file.
         sample_rate: Hz.
         n_channels: 1 for mono.
-        n_samples: per channel as the header claims, None when it does not say; the sound decides.
+        n_samples: per channel as the header claims, None when it does not say. MP3, AAC and WMA headers
+            only estimate, so count what was read.
         container: such as ``WAV``.
         encoding: such as ``PCM_16``.
     """
@@ -57,34 +84,49 @@ class RecordingInfo:
 
 @dataclass
 class Recording:
-    """An open file.
+    """An open file, to be read once.
 
     Attributes:
-        info: what the file says of itself.
-        damage: what is wrong with a file whose sound is read all the same, such as ``truncated: ...``.
-        n_nonfinite: samples that were not numbers and became 0, counted while reading.
+        info: what its header says.
+        n_nonfinite: samples read so far that were NaN or infinite and became 0; whole after `blocks`.
     """
 
     info: RecordingInfo
-    _chunks: Callable[[int], Iterator[NDArray[np.float32]]]
+    _chunks: Callable[[int, int], Iterator[NDArray[np.float32]]]
     _channel: Channel
-    damage: str | None = None
-    n_nonfinite: int = field(default=0)
+    n_nonfinite: int = field(default=0, init=False)
+    _started: bool = field(default=False, init=False)
 
-    def blocks(self, block_samples: int = BLOCK_SAMPLES) -> Iterator[NDArray[np.float32]]:
-        """Mono blocks ``(n,)`` in order, nominally within [-1, 1].
+    def blocks(
+        self, block_samples: int = BLOCK_SAMPLES, *, start_sample: int = 0
+    ) -> Iterator[NDArray[np.float32]]:
+        """Mono blocks ``(n,)`` in order, nominally within [-1, 1]; memory holds one block.
+
+        Args:
+            block_samples: longest block.
+            start_sample: where to start, in the recording's own samples.
 
         Raises:
-            AudioError: The file breaks off or cannot be decoded further.
+            AudioError: The file breaks off or cannot be decoded further; what came before is good.
+            UsageError: The recording was read before.
         """
-        for chunk in self._chunks(block_samples):
-            mono = chunk.mean(axis=1) if self._channel == "mean" else chunk[:, self._channel]
-            finite = np.isfinite(mono)
+        if self._started:
+            raise UsageError(f"{self.info.path}: was read already; open it again to read it again")
+        self._started = True
+        for chunk in self._chunks(block_samples, start_sample):
+            used = chunk if self._channel == "mean" else chunk[:, [self._channel]]
+            finite = np.isfinite(used)
             if not finite.all():
                 # NaN would spread through the resampler into every later sample
-                self.n_nonfinite += int((~finite).sum())
-                mono = np.where(finite, mono, 0.0)
-            yield np.ascontiguousarray(mono, np.float32)
+                self.n_nonfinite += used.size - int(np.count_nonzero(finite))
+                used = np.where(finite, used, 0.0)
+            yield _mean_of_channels(used)
+
+
+def _mean_of_channels(chunk: NDArray[np.float32]) -> NDArray[np.float32]:
+    if chunk.shape[1] == 1:
+        return np.ascontiguousarray(chunk[:, 0])
+    return chunk.mean(axis=1, dtype=np.float64).astype(np.float32)
 
 
 def read_info(path: str | Path) -> RecordingInfo:
@@ -103,39 +145,19 @@ def open_recording(path: str | Path, *, channel: Channel = "mean") -> Iterator[R
 
     Args:
         path: a file in any format that soundfile or PyAV reads.
-        channel: ``mean`` of all channels, or the index of one.
+        channel: ``mean`` of all channels, or the index of one, from 0.
 
     Raises:
-        AudioError: The file is missing, empty, not sound, or of a rate outside 8 kHz to 500 kHz;
-            ``reason`` is one word for it.
+        AudioError: The file cannot be read; ``reason`` is one word of the module's table.
         UsageError: There is no such channel.
         DependencyError: The format needs PyAV.
     """
     path = Path(path)
-    _check_file(path)
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        with _open_with_av(path, error, channel) as recording:
-            yield recording
-        return
-    with file:
-        info = RecordingInfo(
-            path=path,
-            sample_rate=file.samplerate,
-            n_channels=file.channels,
-            # libsndfile's word for "the header does not say"
-            n_samples=file.frames if 0 <= file.frames < 2**62 else None,
-            container=file.format,
-            encoding=file.subtype,
-        )
+    demuxer = _demuxer(_first_bytes(path))
+    opened = _open_soundfile(path) if demuxer is None else _open_av(path, demuxer)
+    with opened as (info, chunks):
         _check_info(info, channel)
-        yield Recording(
-            info,
-            lambda size: _soundfile_chunks(file, info, size),
-            channel,
-            damage=_shortfall(file.extra_info),
-        )
+        yield Recording(info, chunks, channel)
 
 
 def read_audio(
@@ -151,56 +173,59 @@ def read_audio(
     Args:
         path: the file.
         start_s: where the clip starts, in seconds.
-        stop_s: where it stops, None for the end of the file.
-        sample_rate: rate to resample to, None for the file's own.
+        stop_s: where it stops; None or a time past the end: the end of the recording.
+        sample_rate: rate to resample to, as if the clip were all there is; None for the file's own.
         channel: as in `open_recording`.
 
     Raises:
-        AudioError: The file cannot be read, or holds nothing between start and stop.
+        AudioError: The file cannot be read, or holds nothing between start and stop. Damage behind
+            the clip is not noticed.
+        UsageError: Unless ``0 <= start_s < stop_s``.
     """
+    if start_s < 0 or (stop_s is not None and stop_s <= start_s):
+        raise UsageError(f"{path}: need 0 <= start_s < stop_s, got {start_s} and {stop_s}")
     with open_recording(path, channel=channel) as recording:
         rate = recording.info.sample_rate
-        start = round(start_s * rate)
-        stop = None if stop_s is None else round(stop_s * rate)
-        pieces, position = [], 0
-        for block in recording.blocks():
-            begin, end = max(start - position, 0), len(block)
-            if stop is not None:
-                end = min(end, stop - position)
-            if begin < end:
-                pieces.append(block[begin:end])
-            position += len(block)
-            if stop is not None and position >= stop:
-                break
-    if not pieces:
-        raise AudioError(
-            f"{path}: nothing between {start_s:g} s and {stop_s or position / rate:g} s; "
-            f"the file holds {position / rate:g} s",
-            reason="empty",
-        )
-    samples = np.concatenate(pieces)
+        start = to_samples(start_s, rate)
+        wanted = None if stop_s is None else to_samples(stop_s, rate) - start
+        samples = _take(recording.blocks(start_sample=start), wanted)
+    if not len(samples):
+        end = "its end" if stop_s is None else f"{stop_s:g} s"
+        raise AudioError(f"{path}: no sound between {start_s:g} s and {end}", reason="empty")
     return samples if sample_rate is None else resample(samples, rate, sample_rate)
 
 
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise AudioError(f"{path}: no such file", reason="missing")
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder, need a file", reason="folder")
+def _take(blocks: Iterator[NDArray[np.float32]], wanted: int | None) -> NDArray[np.float32]:
+    pieces: list[NDArray[np.float32]] = []
+    n = 0
+    while wanted is None or n < wanted:
+        block = next(blocks, None)
+        if block is None:
+            break
+        pieces.append(block)
+        n += len(block)
+    return np.concatenate([np.zeros(0, np.float32), *pieces])[:wanted]
+
+
+def _first_bytes(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        with path.open("rb"):
-            pass
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            raise AudioError(f"{path}: a folder or device; need a file", reason="not-a-file")
+        with path.open("rb") as file:
+            head = file.read(16)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioError(f"{path}: no such file", reason="missing") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened: {error.strerror}", reason="denied") from error
-    if size == 0:
+    if not head:
         raise AudioError(f"{path}: the file is empty (0 bytes)", reason="empty")
+    return head
 
 
 def _check_info(info: RecordingInfo, channel: Channel) -> None:
     if not LOWEST_HZ <= info.sample_rate <= HIGHEST_HZ:
         raise AudioError(
-            f"{info.path}: {info.sample_rate} Hz; need {LOWEST_HZ} to {HIGHEST_HZ} Hz",
+            f"{info.path}: sampled at {info.sample_rate} Hz; need {LOWEST_HZ} to {HIGHEST_HZ} Hz",
             reason="rate",
         )
     if channel != "mean" and not 0 <= channel < info.n_channels:
@@ -209,93 +234,211 @@ def _check_info(info: RecordingInfo, channel: Channel) -> None:
             f"counted from 0; use --channel mean for all"
         )
     if info.n_samples == 0:
-        raise AudioError(f"{info.path}: a header and no sound", reason="empty")
+        raise _no_sound(info)
 
 
-def _soundfile_chunks(
-    file: soundfile.SoundFile, info: RecordingInfo, size: int
-) -> Iterator[NDArray[np.float32]]:
-    done = 0
-    while True:
-        try:
-            chunk = file.read(size, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{info.path}: decoding stopped at {done / info.sample_rate:.1f} s: "
-                f"{error.error_string}",
-                reason="damaged",
-            ) from error
-        if not len(chunk):
-            break
-        done += len(chunk)
-        yield chunk
-    if done == 0:
-        raise AudioError(f"{info.path}: a header and no sound", reason="empty")
+def _check_whole(info: RecordingInfo, n_read: int, slack_samples: int) -> None:
+    if n_read == 0:
+        raise _no_sound(info)
+    if info.n_samples is not None and n_read + slack_samples < info.n_samples:
+        raise AudioError(
+            f"{info.path}: breaks off at {n_read / info.sample_rate:.2f} s, its header claims "
+            f"{info.n_samples / info.sample_rate:.2f} s",
+            reason="truncated",
+        )
 
 
-def _shortfall(parser_log: str) -> str | None:
-    """Whether the header promises more than the file holds; libsndfile only notes it in its log."""
-    for claimed, there in CLAIM.findall(parser_log):
-        # recorders that stream leave 0 or the largest value there: no promise, so nothing is missing
-        if int(there) < int(claimed) < UNKNOWN_SIZE:
-            return f"truncated: the header claims {claimed} bytes, the file holds {there}"
-    return None
+def _no_sound(info: RecordingInfo) -> AudioError:
+    return AudioError(f"{info.path}: a header and no sound", reason="empty")
+
+
+def _stopped(info: RecordingInfo, n_read: int, why: str) -> AudioError:
+    at_s = n_read / info.sample_rate
+    return AudioError(f"{info.path}: decoding stopped after {at_s:.1f} s: {why}", reason="damaged")
+
+
+# --- libsndfile -------------------------------------------------------------------------------------
+
+_Opened = tuple[RecordingInfo, "Callable[[int, int], Iterator[NDArray[np.float32]]]"]
+
+
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file in which soundfile does not seek after each read.
+
+    That seek fails for FLAC streams of unknown length and for DWVW, and costs MP3 most of its speed.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 @contextmanager
-def _open_with_av(
-    path: Path, cause: soundfile.LibsndfileError, channel: Channel
-) -> Iterator[Recording]:
+def _open_soundfile(path: Path) -> Iterator[_Opened]:
+    if path.suffix.lower() == ".raw":
+        raise _not_sound(path, "a .raw file has no header to give its rate; convert it to WAV")
     try:
-        import av  # noqa: PLC0415  an extra
-    except ImportError as missing:
-        if path.suffix.lower() in {".m4a", ".aac", ".mp4", ".wma"}:
-            raise DependencyError("av", "av", f"{path}: reading {path.suffix}") from missing
-        raise _not_sound(path, cause) from cause
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise _not_sound(path, cause) from error
-    with container:
-        if not container.streams.audio:
-            raise _not_sound(path, cause)
-        stream = container.streams.audio[0]
-        n_samples = None
-        if stream.duration and stream.time_base:
-            n_samples = round(stream.duration * stream.time_base * stream.rate)
+        # as bytes, since soundfile refuses names that are not UTF-8; Windows has only such names
+        file = _SequentialFile(path if os.name == "nt" else os.fsencode(path))
+    except soundfile.LibsndfileError as error:
+        raise _not_sound(path, error.error_string) from error
+    with file:
+        if file.format == "RAW":  # libsndfile's guess from the name alone, for .au and .vox
+            raise _not_sound(path, "no known header")
+        _check_sizes(path, file)
         info = RecordingInfo(
             path=path,
-            sample_rate=stream.rate,
-            n_channels=stream.codec_context.channels,
-            n_samples=n_samples,
-            container=container.format.name.upper(),
-            encoding=stream.codec_context.name.upper(),
+            sample_rate=file.samplerate,
+            n_channels=file.channels,
+            n_samples=_claimed_samples(file),
+            container=file.format,
+            encoding=file.subtype,
         )
-        _check_info(info, channel)
-        yield Recording(info, lambda _size: _av_chunks(av, container, info), channel)
+        yield info, lambda size, start: _soundfile_chunks(file, info, size, start)
 
 
-def _not_sound(path: Path, cause: soundfile.LibsndfileError) -> AudioError:
+def _not_sound(path: Path, why: str) -> AudioError:
     return AudioError(
-        f"{path}: not a sound file that can be read ({cause.error_string.rstrip('.')}); "
-        f"{path.stat().st_size} bytes",
-        reason="unreadable",
+        f"{path}: not a sound file that can be read: {why.rstrip('.')}", reason="unreadable"
     )
 
 
-def _av_chunks(av: Any, container: Any, info: RecordingInfo) -> Iterator[NDArray[np.float32]]:
-    planar = av.AudioResampler(format="fltp")
-    done = 0
-    try:
-        for frame in container.decode(audio=0):
-            for even in planar.resample(frame):
-                chunk = even.to_ndarray().T
-                done += len(chunk)
-                yield chunk
-    except av.FFmpegError as error:
+def _check_sizes(path: Path, file: soundfile.SoundFile) -> None:
+    """Refuse sound that libsndfile passes over without a word because the header's sizes are wrong."""
+    outer = re.search(r"^\s*(?:RIFF|FORM|Riff size)\s*: (\d+)", file.extra_info, re.MULTILINE)
+    if outer is None:
+        return
+    size = path.stat().st_size
+    beyond = size - int(outer[1])
+    if file.frames == 0 and beyond > _HEADER_ROOM:
         raise AudioError(
-            f"{info.path}: decoding stopped at {done / info.sample_rate:.1f} s: {error}",
-            reason="damaged",
-        ) from error
-    if done == 0:
-        raise AudioError(f"{info.path}: a header and no sound", reason="empty")
+            f"{path}: the header says there is no sound, but {size} bytes are there: the recorder "
+            f"did not finish the file; repair its header and try again",
+            reason="header-unpatched",
+        )
+    if file.format != "RF64" and size > _SIZE_LIMIT and beyond > _SIZE_SLACK:
+        raise AudioError(
+            f"{path}: {size} bytes, but a {file.format} header can count 4 GiB, so most of the sound "
+            f"is out of reach; convert it to RF64, W64 or FLAC with a tool that ignores the length",
+            reason="oversize-riff",
+        )
+
+
+def _claimed_samples(file: soundfile.SoundFile) -> int | None:
+    """Samples per channel that the header claims; libsndfile itself tells only what is there."""
+    held: int = file.frames
+    if held >= _UNKNOWN_FRAMES:
+        return None
+    log = file.extra_info
+    found = (
+        re.search(r"(?:data|SSND|Data Size)\s*: (?P<claim>\d+) \(should be (?P<held>\d+)\)", log)
+        or re.search(r"count (?P<held>\d+) does not match .*'ds64' chunk of (?P<claim>\d+)", log)
+        or re.search(r"riff : (?P<claim>\d+) \(should be (?P<held>\d+)\)", log)
+    )
+    if found is None or int(found["held"]) == 0 or _is_placeholder(int(found["claim"])):
+        return held
+    claimed = held * int(found["claim"]) // int(found["held"])
+    # a few bytes too many are a writer's slip, not lost sound
+    return claimed if claimed - held > file.samplerate // 100 else held
+
+
+def _is_placeholder(n_bytes: int) -> bool:
+    """Whether a size is what ffmpeg, sox, arecord or GStreamer write when they cannot know it."""
+    return 0x7FFF_0000 <= n_bytes <= 0x8000_0100 or 0xFFFF_F000 <= n_bytes <= 0xFFFF_FFFF
+
+
+def _soundfile_chunks(
+    file: soundfile.SoundFile, info: RecordingInfo, size: int, start: int
+) -> Iterator[NDArray[np.float32]]:
+    position = skip = start
+    try:
+        if info.encoding.startswith(_EXACT_SEEK):
+            position, skip = file.seek(min(start, file.frames)), 0
+        else:
+            position = 0
+        while len(chunk := file.read(size, dtype="float32", always_2d=True)):
+            position += len(chunk)
+            if position > skip:
+                yield chunk[max(0, skip - (position - len(chunk))) :]
+    except soundfile.LibsndfileError as error:
+        raise _stopped(info, position, error.error_string) from error
+    if not info.encoding.startswith("MPEG"):  # whose headers only estimate
+        _check_whole(info, position, slack_samples=0)
+
+
+# --- PyAV -------------------------------------------------------------------------------------------
+
+
+def _demuxer(head: bytes) -> str | None:
+    """FFmpeg's name for a format that libsndfile lacks, None for all others.
+
+    Naming it keeps FFmpeg from guessing, which could take a text for a playlist and go to the network.
+    """
+    if head[4:8] == b"ftyp":
+        return "mov"
+    if head[0] == 0xFF and len(head) > 1 and head[1] & 0xF6 == 0xF0:
+        return "aac"
+    magic = {b"\x30\x26\xb2\x75": "asf", b"\x1a\x45\xdf\xa3": "matroska", b"#!AM": "amr"}
+    return magic.get(head[:4])
+
+
+@contextmanager
+def _open_av(path: Path, demuxer: str) -> Iterator[_Opened]:
+    try:
+        import av  # noqa: PLC0415  an extra
+    except ImportError as missing:
+        raise DependencyError(
+            "av", "av", f"{path}: reading M4A, AAC, WMA, WebM or AMR"
+        ) from missing
+    try:
+        container = av.open(str(path), format=demuxer)
+    except av.FFmpegError as error:
+        raise _not_sound(path, error.strerror or str(error)) from error
+    with container:
+        if not container.streams.audio:
+            raise _not_sound(path, "a film without sound")
+        stream = container.streams.audio[0]
+        info = RecordingInfo(
+            path=path,
+            sample_rate=stream.codec_context.sample_rate,
+            n_channels=stream.codec_context.layout.nb_channels,
+            n_samples=_stream_samples(stream),
+            container=demuxer.upper(),
+            encoding=stream.codec_context.name.upper(),
+        )
+        yield info, lambda size, start: _av_chunks(av, container, info, size, start)
+
+
+def _stream_samples(stream: Any) -> int | None:
+    if not stream.duration:
+        return None
+    return round(stream.duration * stream.time_base * stream.codec_context.sample_rate)
+
+
+def _av_chunks(
+    av: Any, container: Any, info: RecordingInfo, size: int, start: int
+) -> Iterator[NDArray[np.float32]]:
+    position = 0
+    held = np.zeros((0, info.n_channels), np.float32)
+    to_float = av.AudioResampler(format="fltp")
+    frames = chain.from_iterable(to_float.resample(frame) for frame in container.decode(audio=0))
+    try:
+        for frame in frames:
+            piece = frame.to_ndarray().T
+            if frame.sample_rate != info.sample_rate or piece.shape[1] != info.n_channels:
+                raise _stopped(info, position, "its rate or number of channels changes")
+            position += len(piece)
+            # frames hold about 1000 samples; a block of many costs less per sample downstream
+            held = np.concatenate([held, piece[max(0, len(piece) - max(0, position - start)) :]])
+            while len(held) >= size:
+                yield held[:size]
+                held = held[size:]
+    except (av.FFmpegError, ValueError) as error:
+        if len(held):
+            yield held
+        raise _stopped(info, position, str(error)) from error
+    if len(held):
+        yield held
+    if info.container == "MOV":  # the others only estimate
+        _check_whole(info, position, slack_samples=round(_AV_SLACK_S * info.sample_rate))
+    elif position == 0:
+        raise _no_sound(info)

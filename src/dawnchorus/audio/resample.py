@@ -1,4 +1,4 @@
-"""Resampling with soxr, as one stream per recording: blocks give what the whole would have given."""
+"""Resampling with soxr, one stream per recording: blocks give what the whole would give."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def resample_blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """Resample a stream of blocks; the blocks that come out have other lengths.
 
-    Equal rates pass through. The total length is `resampled_length` of the total that went in, whatever
-    the blocks: a sample that soxr gives more is cut, one that it gives less is a zero.
+    Equal rates pass through. The total length is `resampled_length` of the total that went in,
+    whatever the blocks: a sample that soxr gives more is cut, one that it gives less is a zero.
     """
     if from_hz == to_hz:
         yield from blocks
@@ -56,7 +56,7 @@ def resample_blocks(
 
 
 def band_warning(recorded_hz: int, model_hz: int) -> str | None:
-    """What to tell a user whose recordings and model hear different bands; None when all is well."""
+    """What to tell a user whose recordings and model hear different bands; None: all is well."""
     if recorded_hz < model_hz:
         return (
             f"recorded at {recorded_hz} Hz, so nothing above {recorded_hz / 2000:g} kHz is there, and the "

@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Train a classifier and its encoder on labelled clips.
 
-    A run that was stopped goes on with the same command, from its last checkpoint, as if nothing had
-    happened. The result in RUNS/NAME/export is accepted wherever a model name is.
+    A run that was stopped goes on with the same command, from its last checkpoint, as if nothing
+    had happened. The result in RUNS/NAME/export is accepted wherever a model name is.
 
     Example: dawnchorus posttrain recipes/eat_tiny_local.yaml --data my_corpus
     """

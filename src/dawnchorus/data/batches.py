@@ -1,4 +1,5 @@
-"""Batches for training: a pure function of the seed and the step, so that a resumed run sees the same.
+"""Batches for training: a pure function of the seed and the step, so that a resumed run sees the
+same.
 
 A clip goes to the shortest bucket that holds it; longer clips are cropped at random. Waveform
 augmentation happens here, in the clip's order: gain, mixing, noise.
@@ -41,7 +42,8 @@ class Batch:
         waveforms: ``(batch, samples)`` float32, zero-padded at the end.
         lengths: ``(batch,)`` samples that hold sound.
         targets: ``(batch, labels)`` of 0 and 1, all vocabularies side by side.
-        teacher_embedding: ``(batch, dim)``, teacher_logits: ``(batch, classes)``; None without a teacher.
+        teacher_embedding: ``(batch, dim)``, teacher_logits: ``(batch, classes)``; None without a
+            teacher.
         has_teacher: ``(batch,)`` bool; False also for mixed clips.
         patch_keep: share of patches that the encoder sees.
         rng: generator for what follows (masks on features).

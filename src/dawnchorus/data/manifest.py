@@ -20,7 +20,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A labelled piece of a file; ``level`` is ``file`` for a whole file and ``segment`` for a part."""
+    """A labelled piece of a file; ``level`` is ``file`` for the whole, ``segment`` for a part."""
 
     id: str
     path: str
@@ -42,7 +42,8 @@ def read_manifest(path: Path) -> list[Clip]:
     """Read a Parquet manifest, one clip a row, in the file's order.
 
     Raises:
-        TaskError: The file is missing or not Parquet, a column is missing, a split is unknown, or a clip
+        TaskError: The file is missing or not Parquet, a column is missing, a split is unknown, or
+        a clip
             ends before it starts.
     """
     if not path.is_file():

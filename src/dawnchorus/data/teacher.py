@@ -1,4 +1,4 @@
-"""Another model's embeddings and logits on the training files, as soft targets for any crop of them."""
+"""Another model's embeddings and logits on the training files: soft targets for any crop."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Teacher:
         for row, name in enumerate(table["id"].to_pylist()):
             rows_of.setdefault(name, []).append(row)
         self._windows = {}
-        for name, rows in rows_of.items():
-            rows = sorted(rows, key=lambda row: float(start[row]))
+        for name, unsorted in rows_of.items():
+            rows = sorted(unsorted, key=lambda row: float(start[row]))
             self._windows[name] = _Windows(
                 (start[rows] + stop[rows]) / 2,
                 float(stop[rows[0]] - start[rows[0]]),

@@ -35,7 +35,7 @@ class Vocabulary:
         return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()[:16]
 
     def encode(self, labels: Iterable[str]) -> NDArray[np.float32]:
-        """Multi-hot vector ``(n_labels,)``; labels of other kinds are left to their own vocabulary."""
+        """Multi-hot ``(n_labels,)``; labels of other kinds are left to their own vocabulary."""
         index = {label: i for i, label in enumerate(self.labels)}
         target = np.zeros(len(self.labels), np.float32)
         target[[index[label] for label in labels if label in index]] = 1.0

@@ -1,13 +1,14 @@
 """EAT (efficient audio transformer) with the frontend it was trained on.
 
-Four sizes, one forward pass. The model knows its own normalisation and labels, but no files: weights come
-through ``load``. Source: Chen et al., EAT, IJCAI 2024, and the released code where they differ.
+Four sizes, one forward pass. The model knows its own normalisation and labels, but no files:
+weights come through ``load``. Source: Chen et al., EAT, IJCAI 2024, and the released code where
+they differ.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,8 @@ from dawnchorus.nn.positions import sincos_positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from torch.utils.hooks import RemovableHandle
 
 N_BAND_STEPS: Final = frontend.N_BANDS // PATCH  # 8
 STEP_S: Final = PATCH * frontend.FRAME_HOP_SAMPLES / frontend.SAMPLE_RATE  # 0.16 s a time step
@@ -58,7 +61,7 @@ class EATConfig(Config):
     drop_path: float = 0.0
 
     @classmethod
-    def of_size(cls, size: Size, **changes: object) -> EATConfig:
+    def of_size(cls, size: Size, **changes: Any) -> EATConfig:  # Any: checked when made
         """Config of a named size, with some fields changed."""
         dim, n_layers, n_heads = SIZES[size]
         return cls(dim=dim, n_layers=n_layers, n_heads=n_heads, **changes)
@@ -82,8 +85,8 @@ class Head(nn.Module):
 class EAT(nn.Module):
     """Waveforms in, tokens or logits out.
 
-    Calling the model is the released library's interface: ``(batch, samples)`` at 16 kHz gives logits
-    ``(batch, classes)``, or all tokens ``(batch, tokens, dim)`` without a head or with
+    Calling the model is the released library's interface: ``(batch, samples)`` at 16 kHz gives
+    logits ``(batch, classes)``, or all tokens ``(batch, tokens, dim)`` without a head or with
     ``return_features_only``. ``encode`` gives everything there is, named.
     """
 
@@ -94,8 +97,9 @@ class EAT(nn.Module):
         name: str = "eat",
         labels: Sequence[str] | None = None,
         return_features_only: bool = False,
+        initialise: bool = True,
     ) -> None:
-        """Make a model with fresh weights.
+        """Make a model with fresh weights, or with none when ``initialise`` is False.
 
         Raises:
             UsageError: The number of labels is not the number of classes.
@@ -109,6 +113,8 @@ class EAT(nn.Module):
         self.return_features_only = return_features_only
         self.sample_rate = frontend.SAMPLE_RATE
         self.window_s = config.window_s
+        self.weights_sha256: str | None = None  # of the file that filled it
+        self.licence: str | None = None
         self.dim = config.dim
         self.n_layers = config.n_layers
         self.cls_token = nn.Parameter(torch.randn(1, 1, config.dim))
@@ -125,7 +131,8 @@ class EAT(nn.Module):
             Block(config.dim, config.n_heads, config.mlp_ratio, rate) for rate in rates
         )
         self.head = None
-        self._initialise()
+        if initialise:
+            self._initialise()
         if config.n_classes:
             # framework default, as in the released post-training
             self.head = Head(config.dim, config.n_classes, config.head_norm_eps)
@@ -145,7 +152,7 @@ class EAT(nn.Module):
 
     @property
     def max_samples(self) -> int:
-        """Longest window, in samples: one more would add a frame that the model has no place for."""
+        """Longest window, in samples: one more would add a frame without a place in the model."""
         frames = self.config.padded_frames or self.config.max_time_steps * PATCH
         return frontend.FRAME_SAMPLES + frames * frontend.FRAME_HOP_SAMPLES - 1
 
@@ -160,7 +167,8 @@ class EAT(nn.Module):
 
         Args:
             waveforms: ``(batch, samples)`` at 16 kHz.
-            padding_mask: taken and not used, as in the released library; ``encode`` has ``lengths``.
+            padding_mask: taken and not used, as in the released library; ``encode`` has
+                ``lengths``.
 
         Raises:
             UsageError: The input is longer than the window; nothing is ever cut silently.
@@ -168,9 +176,10 @@ class EAT(nn.Module):
         del padding_mask
         features, n_frames = self.features(waveforms)
         tokens, has_signal = self.tokens(features, n_frames)
-        if self.head is None or self.return_features_only:
+        if self.return_features_only:
             return tokens
-        return self._logits(tokens, has_signal)
+        logits = self._logits(tokens, has_signal)
+        return tokens if logits is None else logits
 
     def encode(
         self,
@@ -183,9 +192,10 @@ class EAT(nn.Module):
         Args:
             waveforms: ``(batch, samples)`` at 16 kHz.
             lengths: ``(batch,)`` samples that hold sound, None: all.
-            layers: block indices for block outputs, names of modules such as ``blocks.11.attn.proj`` (a
-                leading ``backbone.model.`` is allowed), or ``last_layer`` and ``all`` with the released
-                library's meaning, which is the attention projections.
+            layers: block indices for block outputs, names of modules such as
+                ``blocks.11.attn.proj`` (a leading ``backbone.model.`` is allowed), or
+                ``last_layer`` and ``all`` with the released library's meaning, which is the
+                attention projections.
 
         Raises:
             UsageError: The input is too long or too short, or a layer does not exist.
@@ -194,7 +204,7 @@ class EAT(nn.Module):
         return self.encode_features(features, n_frames, layers)
 
     def features(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised log-mel ``(batch, frames, 128)`` and how many frames of each clip hold sound."""
+        """Normalised log-mel ``(batch, frames, 128)``, and how many frames of each hold sound."""
         if waveforms.ndim == 2 and waveforms.shape[1] > self.max_samples:
             raise UsageError(self._too_long(waveforms.shape[1]))
         # in float32 whatever the weights' precision: a bfloat16 log-mel would be off by 0.03
@@ -215,9 +225,9 @@ class EAT(nn.Module):
     def _too_long(self, n_samples: int) -> str:
         rate = self.sample_rate
         return (
-            f"{self.name}: the input has {n_samples} samples ({n_samples / rate:.3f} s at {rate} Hz), the "
-            f"model takes at most {self.max_samples} ({self.max_samples / rate:.3f} s); cut it into windows "
-            f"with dawnchorus.embed() for files, or dawnchorus.audio.windows.cut() for arrays"
+            f"{self.name}: the input has {n_samples} samples ({n_samples / rate:.3f} s at {rate} Hz), "
+            f"the model takes at most {self.max_samples} ({self.max_samples / rate:.3f} s); cut it into "
+            f"windows with dawnchorus.embed() for files, dawnchorus.audio.windows.cut() for arrays"
         )
 
     def tokens(
@@ -231,7 +241,8 @@ class EAT(nn.Module):
             patches: ``(batch, kept)`` indices of the patches to see, for training; None: all.
 
         Returns:
-            Tokens ``(batch, 1 + patches, dim)`` float32, and ``(batch, 1 + patches)`` bool: holds sound.
+            Tokens ``(batch, 1 + patches, dim)`` float32, and ``(batch, 1 + patches)`` bool: holds
+            sound.
         """
         sequence, has_signal = self._embed(features, n_frames, patches)
         # an all-True mask would only keep torch from its fastest kernel
@@ -276,11 +287,12 @@ class EAT(nn.Module):
             time_span_s=time_span_s,
             band_span=band_span,
             has_signal=has_signal,
-            logits=None if self.head is None else self._logits(tokens, has_signal),
+            logits=self._logits(tokens, has_signal),
         )
 
-    def _logits(self, tokens: Tensor, has_signal: Tensor) -> Tensor:
-        assert self.head is not None
+    def _logits(self, tokens: Tensor, has_signal: Tensor) -> Tensor | None:
+        if self.head is None:
+            return None
         pooled = self.pool_for_head(tokens, has_signal)
         logits: Tensor = self.head(pooled.to(self.patch_embed.proj.weight.dtype))
         return logits.float()
@@ -296,8 +308,8 @@ class EAT(nn.Module):
     def released_layers(self, selection: Sequence[int | str]) -> list[str]:
         """Module names for a layer selection of the released library.
 
-        Its integers and its ``last_layer`` and ``all`` count the attention output projections, not the
-        blocks: ``last_layer`` is taken before the last block's residual, norm and MLP.
+        Its integers and its ``last_layer`` and ``all`` count the attention output projections, not
+        the blocks: ``last_layer`` is taken before the last block's residual, norm and MLP.
         """
         projections = [f"blocks.{i}.attn.proj" for i in range(self.n_layers)]
         names: list[str] = []
@@ -337,8 +349,8 @@ class EAT(nn.Module):
         }
         if short not in known | {"pre_norm"}:
             raise UsageError(
-                f"{self.name}: no layer {name!r}; need a block index, 'last_layer', 'all', 'pre_norm' or a "
-                f"module such as 'blocks.{self.n_layers - 1}.attn.proj'"
+                f"{self.name}: no layer {name!r}; need a block index, 'last_layer', 'all', 'pre_norm' "
+                f"or a module such as 'blocks.{self.n_layers - 1}.attn.proj'"
             )
         return short
 
@@ -346,7 +358,7 @@ class EAT(nn.Module):
     def _capture(self, names: set[str]) -> Iterator[dict[str, Tensor]]:
         captured: dict[str, Tensor] = {}
 
-        def keep(name: str) -> object:
+        def keep(name: str) -> RemovableHandle:
             def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
                 captured[name] = output.float()
 
@@ -357,7 +369,7 @@ class EAT(nn.Module):
             yield captured
         finally:
             for handle in handles:
-                handle.remove()  # type: ignore[attr-defined]  # torch's handle, typed as object
+                handle.remove()
 
 
 def _steps_with_signal(features: Tensor, n_frames: Tensor | None, n_steps: int) -> Tensor:

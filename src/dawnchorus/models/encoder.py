@@ -46,8 +46,8 @@ class EncoderOutput:
 
         Args:
             how: ``mean`` all tokens with CLS, as the released library does; ``cls`` the CLS token;
-                ``patches`` all patches, padding too; ``valid`` patches that hold sound; ``max`` the largest
-                value of each channel over all tokens.
+                ``patches`` all patches, padding too; ``valid`` patches that hold sound; ``max``
+                the largest value of each channel over all tokens.
             layer: one of the layers asked for in ``encode``; None: the output.
 
         Raises:
@@ -115,8 +115,9 @@ class Encoder(Protocol):
 
         Args:
             waveforms: ``(batch, samples)`` float32 at ``sample_rate``.
-            lengths: ``(batch,)`` samples that hold sound, None: all of them. A clip gives the same alone
-                and in any batch.
-            layers: layers to return besides the output: block indices (negative from the end) or names.
+            lengths: ``(batch,)`` samples that hold sound, None: all of them. A clip gives the same
+                alone and in any batch.
+            layers: layers to return besides the output: block indices (negative from the end) or
+                names.
         """
         ...

@@ -20,7 +20,8 @@ class Attention(nn.Module):
 
         Args:
             tokens: ``(batch, tokens, dim)``.
-            keep: ``(batch, tokens)``, False for tokens that no token may look at; None: all are seen.
+            keep: ``(batch, tokens)``, False for tokens that no token may look at; None: all are
+                seen.
 
         Returns:
             ``(batch, tokens, dim)``.

@@ -22,7 +22,8 @@ class PatchEmbed(nn.Module):
             features: ``(batch, frames, bands)``; frames past a multiple of 16 are not seen.
 
         Returns:
-            ``(batch, time steps x bands / 16, dim)``, time-major: patch = time step x 8 + band step.
+            ``(batch, time steps x bands / 16, dim)``, time-major: patch = time step x 8 + band
+            step.
         """
         grid: Tensor = self.proj(features[:, None])  # (batch, dim, time steps, band steps)
         return grid.flatten(2).transpose(1, 2)

@@ -28,7 +28,8 @@ class ClassifyTargets:
     """What each clip of a batch should give.
 
     Attributes:
-        labels: ``(batch, classes + further classes)`` of 0 and 1: the model's own labels, then the rest.
+        labels: ``(batch, classes + further classes)`` of 0 and 1: the model's own labels, then the
+            rest.
         teacher_embedding: ``(batch, dim)`` standardised, None without a teacher.
         teacher_logits: ``(batch, classes)`` of the teacher, None without one.
         has_teacher: ``(batch,)`` bool, where the teacher has something to say.
@@ -114,10 +115,7 @@ class ClassifyObjective(nn.Module):
             patches = patches.to(features.device)
         tokens, has_signal = self.model.tokens(features, n_frames, patches=patches)
         pooled = self.model.pool_for_head(tokens, has_signal)
-        assert self.model.head is not None
-        heads = [self.model.head(pooled)]
-        if self.further is not None:
-            heads.append(self.further(pooled))
+        heads = [head(pooled) for head in (self.model.head, self.further) if head is not None]
         return ClassifyOutput(pooled=pooled, logits=torch.cat(heads, dim=1), statistics=statistics)
 
     def losses(self, output: ClassifyOutput, targets: ClassifyTargets) -> dict[str, Tensor]:

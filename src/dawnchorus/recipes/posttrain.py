@@ -16,7 +16,7 @@ from dawnchorus.data.batches import Batch, BatchSource
 from dawnchorus.data.cache import SoundCache
 from dawnchorus.data.manifest import Clip, read_manifest
 from dawnchorus.data.teacher import Teacher
-from dawnchorus.data.vocabulary import Vocabulary, gather_vocabulary
+from dawnchorus.data.vocabulary import gather_vocabulary
 from dawnchorus.errors import UsageError
 from dawnchorus.labels import write_label_map
 from dawnchorus.models.card import Card
@@ -129,8 +129,8 @@ def build_objective(config: TrainConfig, source: BatchSource) -> ClassifyObjecti
     torch.manual_seed(config.seed)
     labels = source.vocabularies[0].labels
     model = EAT(model_config(config, len(labels)), name=config.name, labels=labels)
-    assert model.head is not None
-    expect_few(model.head.linear)
+    if model.head is not None:
+        expect_few(model.head.linear)
     if config.init_from is not None:
         _start_from(model, config.init_from)
     soft = config.data.teacher
@@ -250,8 +250,7 @@ def export_model(model: EAT, config: TrainConfig, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
-    assert model.labels is not None
-    write_label_map(folder / "label_map.json", model.labels)
+    write_label_map(folder / "label_map.json", model.labels or [])
     model.load_state_dict({name: value.float() for name, value in weights.items()})
     model.eval()
     card = Card(name=config.name, config=model.config, fingerprint=fingerprint(model))

@@ -6,7 +6,6 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import torch
     from torch import nn
 
 MODEL, OPTIMIZER, STATE = "objective.safetensors", "optimizer.safetensors", "state.json"
@@ -26,8 +26,8 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint beside its place and rename it there; ``state`` is plain JSON.
 
-    Batches and random numbers are functions of the seed and the step, so the step is all the state they
-    need.
+    Batches and random numbers are functions of the seed and the step, so the step is all the state
+    they need.
     """
     beside = folder.with_name(f".{folder.name}")
     shutil.rmtree(beside, ignore_errors=True)
@@ -54,13 +54,14 @@ def load_checkpoint(
         optimizer.load_state_dict(_unflatten(load_file(folder / OPTIMIZER), state.pop("optimizer")))
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise TrainingError(
-            f"{folder}: this checkpoint cannot be resumed ({error}); remove it to go on from the one before"
+            f"{folder}: this checkpoint cannot be resumed ({error}); "
+            f"remove it to go on from the one before"
         ) from error
     return state
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the highest step in a run's ``checkpoints/``; half-written ones do not count."""
+    """The checkpoint of the highest step in ``checkpoints/``; half-written ones do not count."""
     found = sorted(folder.glob("step-*"))
     return found[-1] if found else None
 

@@ -1,7 +1,7 @@
 """The training loop on Lightning Fabric: steps, schedule, checkpoints, validation, log.
 
-A step's batch, augmentation and dropout are functions of the seed and the step, so a run that was killed
-and resumed has the losses of one that was not, bit for bit on a CPU.
+A step's batch, augmentation and dropout are functions of the seed and the step, so a run that was
+killed and resumed has the losses of one that was not, bit for bit on a CPU.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dawnchorus.training.schedule import warmup_cosine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from typing import Any
 
     from torch import Tensor, nn
@@ -113,7 +114,7 @@ def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
 
 
-def _fabric(config: TrainConfig) -> Any:  # noqa: ANN401  imported late, so its type is not at hand
+def _fabric(config: TrainConfig) -> Any:  # Any: Fabric, imported late
     try:
         from lightning_fabric import Fabric  # noqa: PLC0415  an extra
     except ImportError as error:
@@ -198,8 +199,8 @@ class _Loop(Generic[BatchT]):
         if self.skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
             names = ", ".join(self.task.describe(batch)[:5])
             raise TrainingError(
-                f"{self.run.path}: the loss was not finite {self.skipped_in_a_row} steps in a row, at step "
-                f"{self.state['step']}; clips of the last batch: {names} ...; lower learning_rate"
+                f"{self.run.path}: the loss was not finite {self.skipped_in_a_row} steps in a row, at "
+                f"step {self.state['step']}; clips of the last batch: {names} ...; lower learning_rate"
             )
 
     def _keep(self) -> None:
@@ -224,7 +225,7 @@ class _Loop(Generic[BatchT]):
             shutil.rmtree(self.run.best, ignore_errors=True)
             shutil.copytree(self._folder(), self.run.best)
 
-    def _folder(self) -> Any:  # noqa: ANN401  a Path
+    def _folder(self) -> Path:
         return self.run.checkpoints / f"step-{self.state['step']:07d}"
 
     def save(self) -> None:

@@ -39,7 +39,8 @@ class RunFolder:
         """Start a run, or go on with the one that is there.
 
         Raises:
-            UsageError: The folder holds a run of another config; the message says which keys differ.
+            UsageError: The folder holds a run of another config; the message says which keys
+            differ.
         """
         kept = self.path / "config.yaml"
         if kept.exists():
@@ -47,8 +48,8 @@ class RunFolder:
             differing = _differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
             if differing:
                 raise UsageError(
-                    f"{self.path}: holds a run of another config, which differs in {'; '.join(differing)}; "
-                    f"choose another name, or put the old values back to resume"
+                    f"{self.path}: holds a run of another config, which differs in "
+                    f"{'; '.join(differing)}; choose another name, or put the old values back to resume"
                 )
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

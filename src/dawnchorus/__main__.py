@@ -1,0 +1,7 @@
+"""``python -m dawnchorus``."""
+
+import sys
+
+from dawnchorus.cli.app import main
+
+sys.exit(main())

@@ -1,0 +1,108 @@
+"""The program ``dawnchorus``: which commands there are, and how an error becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Final
+
+from dawnchorus import __version__
+from dawnchorus.errors import DawnchorusError, UsageError
+
+COMMANDS: Final = {
+    "embed": "Turn recordings into embeddings, in a store.",
+    "predict": "Name what is heard in recordings.",
+    "store": "Look into a store, or check it for damage.",
+    "models": "List the models that are known.",
+    "describe": "Say everything about a model.",
+    "verify": "Check a model's weights, for a bug report.",
+    "posttrain": "Train a classifier and its encoder on labelled clips.",
+}
+USAGE: Final = """\
+Usage: dawnchorus COMMAND [OPTIONS]
+
+Embeddings and species from recordings, offline. Commands:
+
+{commands}
+
+  dawnchorus COMMAND --help   options of a command, with an example
+  dawnchorus --version
+  --debug                     with any command: show the traceback of an error
+
+Example: dawnchorus predict recordings/ -o predictions.csv
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but some inputs failed, 130 interrupted."""
+
+
+def usage() -> str:
+    """What ``dawnchorus --help`` prints."""
+    lines = "\n".join(f"  {name:12}{help_text}" for name, help_text in COMMANDS.items())
+    return USAGE.format(commands=lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        code = run(given)
+        sys.stdout.flush()
+        return code
+    except DawnchorusError as error:
+        if debug:
+            raise
+        print(f"dawnchorus: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("dawnchorus: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of our output is gone (`| head`); keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Raises:
+        UsageError: There is no such command.
+    """
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(f"dawnchorus {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise UsageError(f"no command {name!r}; commands: {', '.join(COMMANDS)}")
+    return run_command(name, rest)
+
+
+def run_command(name: str, arguments: list[str]) -> int:
+    """Parse a command's options and call it; its return value is the exit code, None for 0."""
+    # typer and the command's own imports only now: the list of commands must not wait for them
+    import typer
+
+    # typer re-exports only this leaf of click's tree of errors; its base is what all of them share
+    any_usage_error = typer.BadParameter.__mro__[2]
+    module = import_module(f"dawnchorus.cli.{name}")
+    program = typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    for function in getattr(module, "subcommands", [module.command]):
+        program.command(no_args_is_help=False)(function)
+    try:
+        result = program(arguments, prog_name=f"dawnchorus {name}", standalone_mode=False)
+    except any_usage_error as error:
+        print(f"dawnchorus {name}: {error.format_message()}", file=sys.stderr)
+        print(f"See: dawnchorus {name} --help", file=sys.stderr)
+        return int(error.exit_code)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    return result if isinstance(result, int) else 0

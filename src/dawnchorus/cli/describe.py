@@ -1,0 +1,84 @@
+"""``dawnchorus describe``: everything that a model's card says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dawnchorus.models.card import Card
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="A name of `dawnchorus models`, or a model folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say everything about a model: what it is, its input, licence, citation, oddities.
+
+    Example: dawnchorus describe dawnchorus_eat_tiny
+    """
+    from dawnchorus.cli.output import print_json
+
+    card = find_card(name)
+    if as_json:
+        print_json(card.model_dump(mode="json"))
+        return
+    for key, value in facts(card):
+        print(f"{key:16}{value}")
+    for note in card.notes:
+        print(f"note            {note}")
+
+
+def find_card(name: str) -> Card:
+    """The card of a known model, or the one that lies in a folder."""
+    from pathlib import Path
+
+    from dawnchorus.models.card import CARD_FILE, Card, known_cards
+    from dawnchorus.models.load import unknown_model
+
+    for folder in (Path(name), Path(name) / "export"):
+        if (folder / CARD_FILE).is_file():
+            return Card.read(folder / CARD_FILE)
+    card = known_cards().get(name)
+    if card is None:
+        raise unknown_model(name)
+    return card
+
+
+def facts(card: Card) -> list[tuple[str, str]]:
+    """The card as lines of key and text; empty ones are left out."""
+    from dawnchorus.cli.models import where
+
+    config = card.config
+    padded = config.padded_frames
+    lines = [
+        ("name", card.name),
+        ("what", card.title),
+        ("", card.description),
+        ("weights", where(card)),
+        ("size", f"{config.dim} wide, {config.n_layers} blocks, {config.n_heads} heads"),
+        ("window", f"{config.window_s:g} s at 16000 Hz"),
+        (
+            "padding",
+            f"to {padded} frames of 0.0, attended as in training"
+            if padded
+            else "never attended: a short clip costs and counts only what it holds",
+        ),
+        ("normalization", f"{config.normalization}, applied as (x - mean) / (2 std)"),
+        (
+            "pooling",
+            config.pooling
+            + (f" of layers {config.embedding_layers}" if config.embedding_layers else ""),
+        ),
+        ("classifier", f"on {config.head_pooling}" if card.has_classifier else "none"),
+        ("licence", card.licence),
+        ("trained on", card.training_data),
+        ("data licences", card.data_licences),
+        ("recipe", card.training),
+        ("scores", card.scores),
+        ("source", card.source),
+        ("sha256", card.sha256 or ""),
+        ("cite", card.citation),
+    ]
+    return [(key, text) for key, text in lines if text]

@@ -1,0 +1,92 @@
+"""Cards: what a set of weights is, where it lies, and what it must compute.
+
+A card is a YAML file: ``cards/NAME.yaml`` for weights on a hub, ``card.yaml`` beside bundled
+weights and in the export of a run.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+from pydantic import Field
+
+from dawnchorus.configs import Config, read_yaml
+from dawnchorus.models.eat import EATConfig  # noqa: TC001  pydantic needs it at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HERE: Final = Path(__file__).resolve().parent
+CARDS: Final = HERE / "cards"
+BUNDLED: Final = HERE / "bundled"
+WEIGHTS_FILE, CARD_FILE, LABELS_FILE = "model.safetensors", "card.yaml", "label_map.json"
+
+
+class HubLocation(Config):
+    """Files of a repository on the Hugging Face hub."""
+
+    repo: str
+    file: str
+    label_map: str | None = None
+
+
+class Fingerprint(Config):
+    """Output values for the fixed test signal of ``fingerprint``, and how far they may be off."""
+
+    values: tuple[float, ...]
+    atol: float = 1e-3
+
+
+class Card(Config):
+    """One set of weights."""
+
+    name: str
+    title: str = ""
+    description: str = ""
+    config: EATConfig
+    has_classifier: bool = True
+    hub: HubLocation | None = None
+    sha256: str | None = None
+    n_bytes: int | None = None
+    fingerprint: Fingerprint | None = None
+    # what the released library's load_model really uses, where it differs from training
+    released_normalization: tuple[float, float] | None = None
+    licence: str = "unknown"
+    training_data: str = ""
+    training: str = ""
+    data_licences: str = ""
+    scores: str = ""
+    source: str = ""
+    citation: str = ""
+    notes: tuple[str, ...] = Field(default=())
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Read a card.
+
+        Raises:
+            UsageError: The file is missing, is not YAML, or has unknown or missing keys.
+        """
+        return cls(**read_yaml(path))
+
+    def write(self, path: Path) -> None:
+        """Write the card, without the keys that were left at their defaults."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        path.write_text(yaml.safe_dump(content, sort_keys=False, width=100), encoding="utf-8")
+
+
+@cache
+def known_cards() -> Mapping[str, Card]:
+    """All cards that ship with the package, bundled models first, by name."""
+    paths = [*sorted(BUNDLED.glob(f"*/{CARD_FILE}")), *sorted(CARDS.glob("*.yaml"))]
+    cards = [Card.read(path) for path in paths]
+    return {card.name: card for card in cards}
+
+
+def bundled_folder(name: str) -> Path | None:
+    """The folder of a model that ships inside the package, None if this one does not."""
+    folder = BUNDLED / name
+    return folder if (folder / WEIGHTS_FILE).is_file() else None
