@@ -12,7 +12,7 @@
     ├── StoreError             1  an embedding store is damaged, foreign or of other settings
     ├── TaskError              1  a task or dataset cannot be scored
     ├── TrainingError          1  training cannot start or go on
-    └── InterruptedRun       130  the user or the scheduler stopped the run
+    └── RunInterruptedError  130 the user or the scheduler stopped the run
 
 A message says where, what was found, what is needed and what to do. Foreign errors are caught only
 at the border where a foreign library is called, by name, and one of these is raised from them.
@@ -75,7 +75,7 @@ class TrainingError(DawnchorusError):
     """Training cannot start, resume or go on."""
 
 
-class InterruptedRun(DawnchorusError):
+class RunInterruptedError(DawnchorusError):
     """The user or the scheduler stopped the run; what was finished is kept."""
 
     exit_code = 130

@@ -87,8 +87,8 @@ def roc_auc(truth: Flags, scores: Floats) -> float:
 def retrieval_roc_auc(vectors: Floats, labels: NDArray[np.generic]) -> float:
     """How well an item's cosine neighbours share its label.
 
-    Each item is a query against all others; relevant are those that share a label. Queries without both
-    a relevant and an irrelevant item are left out.
+    Each item is a query against all others; relevant are those that share a label. Queries without
+    both a relevant and an irrelevant item are left out.
 
     Args:
         vectors: ``(items, dim)``.
@@ -156,7 +156,7 @@ def _steps(truth: Flags, scores: Floats) -> tuple[NDArray[np.float64], NDArray[n
     order = np.argsort(-scores, kind="stable")
     last_of_tie = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
     hits = np.cumsum(truth[order])[last_of_tie]
-    return hits.astype(np.float64), last_of_tie + 1.0
+    return hits.astype(np.float64), (last_of_tie + 1).astype(np.float64)
 
 
 def _ranks(scores: Floats) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dawnchorus.configs import DataConfig, TrainConfig
-from dawnchorus.errors import InterruptedRun, TrainingError, UsageError
+from dawnchorus.errors import RunInterruptedError, TrainingError, UsageError
 from dawnchorus.training.loop import Task, train
 from dawnchorus.training.run import RunFolder
 
@@ -80,7 +80,7 @@ def losses_of(run: RunFolder) -> list[float]:
 def test_a_resumed_run_ends_as_one_that_was_never_stopped(tmp_path: Path, stop_at: int) -> None:
     whole = Toy()
     run, _ = run_in(tmp_path / "whole", whole)
-    with pytest.raises(InterruptedRun, match=f"step {stop_at}"):
+    with pytest.raises(RunInterruptedError, match=f"step {stop_at}"):
         run_in(tmp_path / "parts", Toy(stop_at=stop_at))
     resumed = Toy()
     parts, state = run_in(tmp_path / "parts", resumed)

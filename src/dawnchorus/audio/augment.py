@@ -51,10 +51,10 @@ def mix_pairs(
     Returns:
         New waveforms and targets.
     """
-    share = torch.from_numpy(share).to(waveforms.dtype)[:, None]
+    weight = torch.from_numpy(share).to(waveforms.dtype)[:, None]
     other = torch.from_numpy(partner)
     mask = torch.from_numpy(chosen)[:, None]
-    mixed = share * waveforms + (1 - share) * waveforms[other]
+    mixed = weight * waveforms + (1 - weight) * waveforms[other]
     union = torch.maximum(targets, targets[other])
     return torch.where(mask, mixed, waveforms), torch.where(mask, union, targets)
 

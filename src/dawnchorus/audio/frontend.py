@@ -106,9 +106,10 @@ def _frame_means(waveforms: Tensor, total: int) -> Tensor:
     """Mean of each frame, ``(batch, frames)``, from sums over blocks of 80 samples, five each."""
     block = math.gcd(FRAME_SAMPLES, FRAME_HOP_SAMPLES)
     n_blocks = waveforms.shape[1] // block
-    sums = waveforms[:, : n_blocks * block].unflatten(1, (n_blocks, block)).sum(-1)
+    sums = waveforms[:, : n_blocks * block].reshape(-1, n_blocks, block).sum(-1)
     frames = sums.unfold(-1, FRAME_SAMPLES // block, FRAME_HOP_SAMPLES // block)
-    return frames[:, :total].sum(-1) / FRAME_SAMPLES
+    means: Tensor = frames[:, :total].sum(-1) / FRAME_SAMPLES
+    return means
 
 
 def _power(padded: Tensor) -> Tensor:

@@ -1,21 +1,28 @@
 """The only decoder: recordings as mono float32 blocks at their own rate.
 
-soundfile reads what libsndfile knows; PyAV, an extra, reads M4A, AAC, WMA, WebM and AMR. The first bytes
-decide the format, not the file's name. A recording that cannot be read, or not to its end, is an
-`AudioError` whose ``reason`` is one of:
+soundfile reads what libsndfile knows; PyAV, an extra, reads M4A, AAC, WMA, WebM and AMR. The first
+bytes decide the format, not the file's name. A recording that cannot be read, or not to its end, is
+an `AudioError` whose ``reason`` is one of:
 
 ================= =======================================================================
 missing           no such file
 denied            the file may not be opened, or the disk does not answer
-not-a-file        a folder, a pipe or a device
+folder            a folder
+not-a-file        a pipe or a device
 empty             no bytes, or a header and no sound, or nothing in the span asked for
 unreadable        not sound, headerless sound, or sound of a kind that no decoder here knows
 rate              outside 8 kHz to 500 kHz
 header-unpatched  sound behind a header that says there is none: the recorder lost power
 oversize-riff     more than 4 GiB behind a header that cannot count so far
-truncated         the file ends before its header says so; raised after the sound that is there
+truncated         the disk gave less than the file was long when it was opened
 damaged           decoding stopped in the middle; raised after the sound before it
 ================= =======================================================================
+
+A file that is shorter than its header promises is read as far as it goes, since what was recorded
+is worth having; `Recording.damage` says so.
+
+The module is long because foreign decoders are called nowhere else: first what is common, then
+libsndfile, then PyAV.
 """
 
 from __future__ import annotations
@@ -43,15 +50,16 @@ if TYPE_CHECKING:
 
 Channel = Literal["mean"] | int
 
+_SNDFILE_SUFFIXES = "wav wave flac ogg oga opus mp3 aif aiff aifc w64 rf64 caf au"
+_AV_SUFFIXES = "m4a aac mp4 wma webm mka amr 3gp"
 AUDIO_SUFFIXES: Final = frozenset(
-    ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .w64 .rf64 .caf .au "
-    ".m4a .aac .mp4 .wma .webm .mka .amr .3gp".split()
+    f".{suffix}" for suffix in f"{_SNDFILE_SUFFIXES} {_AV_SUFFIXES}".split()
 )
 LOWEST_HZ, HIGHEST_HZ = 8_000, 500_000
 BLOCK_SAMPLES: Final = 1 << 17  # per channel; 0.5 MB of float32
 
-# Where a seek lands on the exact sample. Vorbis, Opus, MP3 and ADPCM are decoded from the start instead:
-# libsndfile 1.2.2 lands a Vorbis seek on the wrong sample now and then.
+# Where a seek lands on the exact sample. Vorbis, Opus, MP3 and ADPCM are decoded from the start
+# instead: libsndfile 1.2.2 lands a Vorbis seek on the wrong sample now and then.
 _EXACT_SEEK: Final = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 _UNKNOWN_FRAMES: Final = 2**62  # libsndfile's word for "the header does not say" is larger
 _SIZE_LIMIT: Final = 2**32  # of the 32-bit sizes in WAV and AIFF
@@ -68,8 +76,8 @@ class RecordingInfo:
         path: the file.
         sample_rate: Hz.
         n_channels: 1 for mono.
-        n_samples: per channel as the header claims, None when it does not say. MP3, AAC and WMA headers
-            only estimate, so count what was read.
+        n_samples: per channel as the header claims, None when it does not say. MP3, AAC and WMA
+            headers only estimate, so count what was read.
         container: such as ``WAV``.
         encoding: such as ``PCM_16``.
     """
@@ -88,12 +96,16 @@ class Recording:
 
     Attributes:
         info: what its header says.
-        n_nonfinite: samples read so far that were NaN or infinite and became 0; whole after `blocks`.
+        damage: what is wrong with a file whose sound is read all the same, such as
+            ``truncated: ...``; the first word is one of the reasons.
+        n_nonfinite: samples read so far that were NaN or infinite and became 0, in the channels
+            asked for.
     """
 
     info: RecordingInfo
     _chunks: Callable[[int, int], Iterator[NDArray[np.float32]]]
     _channel: Channel
+    damage: str | None = None
     n_nonfinite: int = field(default=0, init=False)
     _started: bool = field(default=False, init=False)
 
@@ -126,7 +138,8 @@ class Recording:
 def _mean_of_channels(chunk: NDArray[np.float32]) -> NDArray[np.float32]:
     if chunk.shape[1] == 1:
         return np.ascontiguousarray(chunk[:, 0])
-    return chunk.mean(axis=1, dtype=np.float64).astype(np.float32)
+    mono: NDArray[np.float32] = chunk.mean(axis=1, dtype=np.float64).astype(np.float32)
+    return mono
 
 
 def read_info(path: str | Path) -> RecordingInfo:
@@ -155,9 +168,9 @@ def open_recording(path: str | Path, *, channel: Channel = "mean") -> Iterator[R
     path = Path(path)
     demuxer = _demuxer(_first_bytes(path))
     opened = _open_soundfile(path) if demuxer is None else _open_av(path, demuxer)
-    with opened as (info, chunks):
+    with opened as (info, chunks, damage):
         _check_info(info, channel)
-        yield Recording(info, chunks, channel)
+        yield Recording(info, chunks, channel, damage)
 
 
 def read_audio(
@@ -191,7 +204,7 @@ def read_audio(
         samples = _take(recording.blocks(start_sample=start), wanted)
     if not len(samples):
         end = "its end" if stop_s is None else f"{stop_s:g} s"
-        raise AudioError(f"{path}: no sound between {start_s:g} s and {end}", reason="empty")
+        raise AudioError(f"{path}: nothing between {start_s:g} s and {end}", reason="empty")
     return samples if sample_rate is None else resample(samples, rate, sample_rate)
 
 
@@ -209,8 +222,11 @@ def _take(blocks: Iterator[NDArray[np.float32]], wanted: int | None) -> NDArray[
 
 def _first_bytes(path: Path) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            raise AudioError(f"{path}: a folder or device; need a file", reason="not-a-file")
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise AudioError(f"{path}: is a folder, need a file", reason="folder")
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+            raise AudioError(f"{path}: is a pipe or device, need a file", reason="not-a-file")
         with path.open("rb") as file:
             head = file.read(16)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -237,13 +253,13 @@ def _check_info(info: RecordingInfo, channel: Channel) -> None:
         raise _no_sound(info)
 
 
-def _check_whole(info: RecordingInfo, n_read: int, slack_samples: int) -> None:
+def _check_whole(info: RecordingInfo, n_read: int, n_there: int | None) -> None:
     if n_read == 0:
         raise _no_sound(info)
-    if info.n_samples is not None and n_read + slack_samples < info.n_samples:
+    if n_there is not None and n_read < n_there:
         raise AudioError(
-            f"{info.path}: breaks off at {n_read / info.sample_rate:.2f} s, its header claims "
-            f"{info.n_samples / info.sample_rate:.2f} s",
+            f"{info.path}: breaks off at {n_read / info.sample_rate:.2f} s of "
+            f"{n_there / info.sample_rate:.2f} s",
             reason="truncated",
         )
 
@@ -257,15 +273,17 @@ def _stopped(info: RecordingInfo, n_read: int, why: str) -> AudioError:
     return AudioError(f"{info.path}: decoding stopped after {at_s:.1f} s: {why}", reason="damaged")
 
 
-# --- libsndfile -------------------------------------------------------------------------------------
+# What both decoders give: the header, chunks (block_samples, start_sample), and what is damaged.
+_Opened = tuple[RecordingInfo, "Callable[[int, int], Iterator[NDArray[np.float32]]]", str | None]
 
-_Opened = tuple[RecordingInfo, "Callable[[int, int], Iterator[NDArray[np.float32]]]"]
+
+# --- libsndfile -----------------------------------------------------------------------------------
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A file in which soundfile does not seek after each read.
 
-    That seek fails for FLAC streams of unknown length and for DWVW, and costs MP3 most of its speed.
+    That seek fails for FLAC streams of unknown length and for DWVW, and slows small blocks of MP3.
     """
 
     def seekable(self) -> bool:
@@ -285,15 +303,22 @@ def _open_soundfile(path: Path) -> Iterator[_Opened]:
         if file.format == "RAW":  # libsndfile's guess from the name alone, for .au and .vox
             raise _not_sound(path, "no known header")
         _check_sizes(path, file)
+        claimed = _claimed_samples(file)
         info = RecordingInfo(
             path=path,
             sample_rate=file.samplerate,
             n_channels=file.channels,
-            n_samples=_claimed_samples(file),
+            n_samples=claimed,
             container=file.format,
             encoding=file.subtype,
         )
-        yield info, lambda size, start: _soundfile_chunks(file, info, size, start)
+        damage = None
+        if claimed is not None and claimed > file.frames:
+            damage = (
+                f"truncated: the header claims {claimed / file.samplerate:.2f} s, the file holds "
+                f"{file.frames / file.samplerate:.2f} s"
+            )
+        yield info, lambda size, start: _soundfile_chunks(file, info, size, start), damage
 
 
 def _not_sound(path: Path, why: str) -> AudioError:
@@ -303,23 +328,23 @@ def _not_sound(path: Path, why: str) -> AudioError:
 
 
 def _check_sizes(path: Path, file: soundfile.SoundFile) -> None:
-    """Refuse sound that libsndfile passes over without a word because the header's sizes are wrong."""
+    """Refuse sound that libsndfile passes over without a word, for wrong sizes in the header."""
     outer = re.search(r"^\s*(?:RIFF|FORM|Riff size)\s*: (\d+)", file.extra_info, re.MULTILINE)
     if outer is None:
         return
     size = path.stat().st_size
     beyond = size - int(outer[1])
+    if file.format != "RF64" and size > _SIZE_LIMIT and beyond > _SIZE_SLACK:
+        raise AudioError(
+            f"{path}: {size} bytes, but a {file.format} header counts to 4 GiB, so sound is out of "
+            f"reach; convert it to RF64, W64 or FLAC with a tool that ignores its length",
+            reason="oversize-riff",
+        )
     if file.frames == 0 and beyond > _HEADER_ROOM:
         raise AudioError(
             f"{path}: the header says there is no sound, but {size} bytes are there: the recorder "
             f"did not finish the file; repair its header and try again",
             reason="header-unpatched",
-        )
-    if file.format != "RF64" and size > _SIZE_LIMIT and beyond > _SIZE_SLACK:
-        raise AudioError(
-            f"{path}: {size} bytes, but a {file.format} header can count 4 GiB, so most of the sound "
-            f"is out of reach; convert it to RF64, W64 or FLAC with a tool that ignores the length",
-            reason="oversize-riff",
         )
 
 
@@ -351,7 +376,7 @@ def _soundfile_chunks(
 ) -> Iterator[NDArray[np.float32]]:
     position = skip = start
     try:
-        if info.encoding.startswith(_EXACT_SEEK):
+        if info.encoding.startswith(_EXACT_SEEK) and file.frames < _UNKNOWN_FRAMES:
             position, skip = file.seek(min(start, file.frames)), 0
         else:
             position = 0
@@ -361,17 +386,18 @@ def _soundfile_chunks(
                 yield chunk[max(0, skip - (position - len(chunk))) :]
     except soundfile.LibsndfileError as error:
         raise _stopped(info, position, error.error_string) from error
-    if not info.encoding.startswith("MPEG"):  # whose headers only estimate
-        _check_whole(info, position, slack_samples=0)
+    known = file.frames < _UNKNOWN_FRAMES and not info.encoding.startswith("MPEG")  # that estimates
+    _check_whole(info, position, file.frames if known else None)
 
 
-# --- PyAV -------------------------------------------------------------------------------------------
+# --- PyAV -----------------------------------------------------------------------------------------
 
 
 def _demuxer(head: bytes) -> str | None:
     """FFmpeg's name for a format that libsndfile lacks, None for all others.
 
-    Naming it keeps FFmpeg from guessing, which could take a text for a playlist and go to the network.
+    Naming it keeps FFmpeg from guessing, which could take a text for a playlist and go to the
+    network.
     """
     if head[4:8] == b"ftyp":
         return "mov"
@@ -405,13 +431,14 @@ def _open_av(path: Path, demuxer: str) -> Iterator[_Opened]:
             container=demuxer.upper(),
             encoding=stream.codec_context.name.upper(),
         )
-        yield info, lambda size, start: _av_chunks(av, container, info, size, start)
+        yield info, lambda size, start: _av_chunks(av, container, info, size, start), None
 
 
 def _stream_samples(stream: Any) -> int | None:
     if not stream.duration:
         return None
-    return round(stream.duration * stream.time_base * stream.codec_context.sample_rate)
+    n_samples: int = round(stream.duration * stream.time_base * stream.codec_context.sample_rate)
+    return n_samples
 
 
 def _av_chunks(
@@ -438,7 +465,6 @@ def _av_chunks(
         raise _stopped(info, position, str(error)) from error
     if len(held):
         yield held
-    if info.container == "MOV":  # the others only estimate
-        _check_whole(info, position, slack_samples=round(_AV_SLACK_S * info.sample_rate))
-    elif position == 0:
-        raise _no_sound(info)
+    known = info.container == "MOV" and info.n_samples is not None  # the others only estimate
+    slack = round(_AV_SLACK_S * info.sample_rate)
+    _check_whole(info, position, info.n_samples - slack if known and info.n_samples else None)

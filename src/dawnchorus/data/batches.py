@@ -1,5 +1,4 @@
-"""Batches for training: a pure function of the seed and the step, so that a resumed run sees the
-same.
+"""Batches for training: a pure function of seed and step, so that a resumed run sees the same.
 
 A clip goes to the shortest bucket that holds it; longer clips are cropped at random. Waveform
 augmentation happens here, in the clip's order: gain, mixing, noise.

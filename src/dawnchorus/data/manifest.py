@@ -64,7 +64,8 @@ def _clip(path: Path, number: int, row: Mapping[str, Any]) -> Clip:
         raise TaskError(f"{path}: row {number}: split {row['split']!r}, need one of {SPLITS}")
     if not row["stop_s"] > row["start_s"] >= 0:
         raise TaskError(
-            f"{path}: row {number} ({row['id']}): start_s {row['start_s']}, stop_s {row['stop_s']}; "
+            f"{path}: row {number} ({row['id']}): start_s {row['start_s']}, stop_s "
+            f"{row['stop_s']}; "
             f"need 0 <= start_s < stop_s"
         )
     return Clip(**{**row, "labels": tuple(row["labels"] or ())})

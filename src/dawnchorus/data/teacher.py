@@ -78,8 +78,8 @@ class Teacher:
         after = int(np.searchsorted(windows.centre_s, centre))
         low, high = max(after - 1, 0), min(after, len(windows.centre_s) - 1)
         gap = windows.centre_s[high] - windows.centre_s[low]
-        share = 0.0 if gap <= 0 else float((centre - windows.centre_s[low]) / gap)
-        share = np.float32(min(max(share, 0.0), 1.0))
+        along = 0.0 if gap <= 0 else float((centre - windows.centre_s[low]) / gap)
+        share = np.float32(min(max(along, 0.0), 1.0))
         embedding, logits = (
             (1 - share) * values[low] + share * values[high]
             for values in (windows.embedding, windows.logits)

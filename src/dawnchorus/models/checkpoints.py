@@ -88,7 +88,8 @@ def read_checkpoint(path: Path) -> Tensors:
             ) from error
     if not tensors:
         raise WeightsError(
-            f"{path}: holds no tensors ({path.stat().st_size} bytes). Early copies of some published "
+            f"{path}: holds no tensors ({path.stat().st_size} bytes). Early copies of some "
+            f"published "
             f"files were empty; get the file again"
         )
     return tensors
@@ -268,7 +269,8 @@ def load_into(model: EAT, mapped: Mapping[str, Tensor], source: str) -> int:
     if wrong:
         shown = "; ".join(f"{n}: {have.get(n)}, need {want.get(n)}" for n in wrong[:3])
         raise WeightsError(
-            f"{source}: does not fit {model.name}: {len(wrong)} of {len(want)} tensors are missing, "
+            f"{source}: does not fit {model.name}: {len(wrong)} of {len(want)} tensors are "
+            f"missing, "
             f"unknown or of another shape ({shown})"
         )
     broken = sorted(name for name, value in mapped.items() if not torch.isfinite(value).all())
@@ -289,7 +291,8 @@ def _fit_positions(model: EAT, shape: tuple[int, ...], source: str) -> None:
     needed = (padded // 16 if padded else 1) * n_bands
     if len(shape) != 3 or shape[2] != model.config.dim or shape[1] < needed or shape[1] % n_bands:
         raise WeightsError(
-            f"{source}: the position table has shape {shape}, need (1, rows, {model.config.dim}) with "
+            f"{source}: the position table has shape {shape}, need (1, rows, "
+            f"{model.config.dim}) with "
             f"at least {needed} rows"
         )
     steps = shape[1] // n_bands

@@ -74,7 +74,7 @@ def posttrain(
         UsageError: A config key is wrong, or the run folder holds another run.
         TaskError: The data do not fit the config.
         TrainingError: Training diverged or a checkpoint is damaged.
-        InterruptedRun: Ctrl-C; the same call resumes.
+        RunInterruptedError: Ctrl-C; the same call resumes.
     """
     if not isinstance(config, TrainConfig):
         config = TrainConfig(**read_yaml(Path(config)))

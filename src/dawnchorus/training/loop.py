@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 
-from dawnchorus.errors import DependencyError, InterruptedRun, TrainingError
+from dawnchorus.errors import DependencyError, RunInterruptedError, TrainingError
 from dawnchorus.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -81,7 +81,7 @@ def train(
 
     Raises:
         TrainingError: Several losses in a row were not finite, or the checkpoint is damaged.
-        InterruptedRun: Ctrl-C; a checkpoint was written first.
+        RunInterruptedError: Ctrl-C; a checkpoint was written first.
     """
     fabric = _fabric(config)
     optimizer = make_optimizer(task.module, config)
@@ -97,7 +97,7 @@ def train(
             loop.run_to_end(ahead)
         except KeyboardInterrupt as stop:
             loop.save()
-            raise InterruptedRun(
+            raise RunInterruptedError(
                 f"{run.path}: stopped at step {state['step']}; the same command resumes"
             ) from stop
     return state
@@ -199,8 +199,10 @@ class _Loop(Generic[BatchT]):
         if self.skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
             names = ", ".join(self.task.describe(batch)[:5])
             raise TrainingError(
-                f"{self.run.path}: the loss was not finite {self.skipped_in_a_row} steps in a row, at "
-                f"step {self.state['step']}; clips of the last batch: {names} ...; lower learning_rate"
+                f"{self.run.path}: the loss was not finite {self.skipped_in_a_row} steps in a "
+                f"row, at "
+                f"step {self.state['step']}; clips of the last batch: {names} ...; lower "
+                f"learning_rate"
             )
 
     def _keep(self) -> None:

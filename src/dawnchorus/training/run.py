@@ -49,7 +49,8 @@ class RunFolder:
             if differing:
                 raise UsageError(
                     f"{self.path}: holds a run of another config, which differs in "
-                    f"{'; '.join(differing)}; choose another name, or put the old values back to resume"
+                    f"{'; '.join(differing)}; choose another name, or put the old values back "
+                    f"to resume"
                 )
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

@@ -4,10 +4,9 @@ import math
 
 
 def warmup_cosine(step: int, *, peak: float, final: float, warmup: int, total: int) -> float:
-    """Rate for a step counted from 0: linear from ``peak / warmup`` to the peak, then half a
-    cosine.
+    """Rate for a step counted from 0: linear to the peak, then half a cosine.
 
-    The last step, ``total - 1``, has nearly ``final``.
+    Step 0 has ``peak / warmup``; the last step, ``total - 1``, has nearly ``final``.
     """
     if step < warmup:
         return peak * (step + 1) / warmup
