@@ -1,0 +1,95 @@
+"""Parquet bytes of a store: sealed when written, verified when read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dawnchorus.errors import StoreError
+from dawnchorus.store.files import write_whole
+from dawnchorus.store.schema import RECORDING_SCHEMA, RECORDINGS, Part, RecordingRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def write_part(folder: Path, table: pa.Table) -> Part:
+    """Write one part under a new name, durable when this returns."""
+    content = _parquet_bytes(table)
+    part = Part(f"part-{uuid.uuid4().hex[:20]}.parquet", hashlib.sha256(content).hexdigest())
+    write_whole(folder / part.name, content)
+    return part
+
+
+def _parquet_bytes(table: pa.Table) -> bytes:
+    # Plain pages with checksums: with a dictionary, one damaged page would reach into all the
+    # others. Vectors do not compress; the other columns shrink to almost nothing.
+    columns = [name for name in table.column_names if name not in {"vector", "parts"}]
+    compression = dict.fromkeys(columns, "zstd") | {"vector.list.element": "none"}
+    sink = io.BytesIO()
+    pq.write_table(
+        table,
+        sink,
+        use_dictionary=False,
+        column_encoding="PLAIN",
+        compression=compression if "vector" in table.column_names else "zstd",
+        write_page_checksum=True,
+    )
+    return sink.getvalue()
+
+
+def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one part, page checksums verified.
+
+    Raises:
+        StoreError: The part is missing or damaged.
+    """
+    try:
+        # ParquetFile, not read_table: the latter takes a folder name such as "year=2026" for a
+        # column
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(columns=None if columns is None else list(columns))
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{path}: a part of the store is missing; run: dawnchorus store check"
+        ) from error
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: damaged part ({error}); run: dawnchorus store check") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def part_names(folder: Path) -> set[str]:
+    """Names of the complete parts of a folder; a folder that is not there yet has none."""
+    return {path.name for path in folder.glob("part-*.parquet")}
+
+
+def read_rows(store: Path) -> pa.Table:
+    """Every recording's latest row, as a table with `RECORDING_SCHEMA`'s columns."""
+    folder = store / RECORDINGS
+    tables = [read_part(folder / name) for name in sorted(part_names(folder))]
+    rows = pa.concat_tables([RECORDING_SCHEMA.empty_table(), *tables], promote_options="default")
+    latest: dict[str, tuple[int, int]] = {}
+    ids = rows["recording_id"].to_pylist()
+    for index, (identity, revision) in enumerate(
+        zip(ids, rows["revision"].to_pylist(), strict=True)
+    ):
+        latest[identity] = max(latest.get(identity, (-1, -1)), (revision, index))
+    kept = sorted(index for _, index in latest.values())
+    return rows.take(pa.array(kept, pa.int64())).sort_by("path")
+
+
+def rows_of(table: pa.Table) -> dict[str, RecordingRow]:
+    """The rows of a table by recording id."""
+    rows = (RecordingRow.from_dict(values) for values in table.to_pylist())
+    return {row.recording_id: row for row in rows}

@@ -1,0 +1,193 @@
+"""What lies in a store: header, columns of both kinds of parts, one recording's row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pyarrow as pa
+
+from dawnchorus.configs import Config, LayerSelection, Pooling
+from dawnchorus.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+FORMAT_VERSION: Final = 1
+HEADER_NAME: Final = "store.json"
+LOCK_NAME: Final = ".lock"
+EMBEDDINGS: Final = "embeddings"
+RECORDINGS: Final = "recordings"
+
+Status = Literal["done", "partial", "failed"]
+
+
+class StoreHeader(Config):
+    """``store.json``: what must be the same for all vectors of a store, and their origin.
+
+    ``audio_root``, ``created`` and ``versions`` describe the first run and may differ in later
+    ones.
+    """
+
+    format_version: int = FORMAT_VERSION
+    model: str
+    weights_sha256: str | None
+    labels_sha256: str | None
+    licence: str | None
+    sample_rate: int
+    window_s: float
+    hop_s: float
+    window_samples: int
+    hop_samples: int
+    channel: Literal["mean"] | int
+    resampler: str
+    precision: str
+    normalization: tuple[float, float] | str | None
+    pooling: Pooling
+    layers: LayerSelection | None
+    dim: int
+    dtype: Literal["float16", "float32"]
+    audio_root: str
+    created: str
+    versions: dict[str, str]
+
+    def differences(self, other: StoreHeader) -> list[str]:
+        """Settings in which vectors of the two would not be comparable, each with both values."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        loose = {"audio_root", "created", "versions", "licence"}
+        if self.weights_sha256 and self.weights_sha256 == other.weights_sha256:
+            loose.add("model")  # the same weights under another name or path
+        return [
+            f"{key}: {mine[key]!r} in the store, {theirs[key]!r} asked for"
+            for key in mine
+            if key not in loose and mine[key] != theirs[key]
+        ]
+
+    def to_bytes(self) -> bytes:
+        """As it lies on disk."""
+        return (json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_header(store: Path) -> StoreHeader:
+    """Read ``store.json``.
+
+    Raises:
+        StoreError: There is no store, its header is damaged, or its format is not this version's.
+    """
+    path = store / HEADER_NAME
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreError(f"{store}: not an embedding store, {HEADER_NAME} is missing") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"{path}: store format {version!r}, this version reads {FORMAT_VERSION}; "
+            f"open it with the version of dawnchorus that wrote it"
+        )
+    try:
+        return StoreHeader(**values)
+    except UsageError as error:
+        raise StoreError(f"{path}: damaged header: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of ``embeddings/``, sealed by the SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRow:
+    """One recording's row; of several with one id the highest revision counts.
+
+    Attributes:
+        path: relative to the header's ``audio_root``, with ``/``.
+        content_hash: ``sha256:...`` of the file's bytes, None when that was switched off or failed.
+        rate: the recording's own, in Hz; ``n_samples`` counts at this rate, in one channel.
+        status: ``partial`` holds the first ``n_windows`` of a recording that a run is still in.
+        reason: a short verdict, ``message`` the whole sentence, for a failed one.
+        parts: the parts that hold its windows; rows elsewhere with its id are not part of the
+            store.
+    """
+
+    recording_id: str
+    path: str
+    status: Status
+    content_hash: str | None = None
+    file_size: int | None = None
+    modified_ns: int | None = None
+    rate: int | None = None
+    channels: int | None = None
+    n_samples: int | None = None
+    duration_s: float | None = None
+    n_nonfinite: int = 0
+    reason: str | None = None
+    message: str | None = None
+    n_windows: int = 0
+    parts: tuple[Part, ...] = ()
+    started: datetime | None = None
+    ended: datetime | None = None
+    revision: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values for a row of `RECORDING_SCHEMA`."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["parts"] = [{"name": part.name, "sha256": part.sha256} for part in self.parts]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RecordingRow:
+        """The row of a table; columns that a user carried along are left out."""
+        known = {name: values[name] for name in cls.__slots__}
+        parts = tuple(Part(part["name"], part["sha256"]) for part in values["parts"])
+        return cls(**{**known, "parts": parts})
+
+
+_UTC = pa.timestamp("us", tz="UTC")
+RECORDING_SCHEMA: Final = pa.schema(
+    [
+        ("recording_id", pa.string()),
+        ("path", pa.string()),
+        ("status", pa.string()),
+        ("content_hash", pa.string()),
+        ("file_size", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("rate", pa.int32()),
+        ("channels", pa.int32()),
+        ("n_samples", pa.int64()),
+        ("duration_s", pa.float64()),
+        ("n_nonfinite", pa.int64()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+        ("n_windows", pa.int32()),
+        ("parts", pa.list_(pa.struct([("name", pa.string()), ("sha256", pa.string())]))),
+        ("started", _UTC),
+        ("ended", _UTC),
+        ("revision", pa.int32()),
+    ]
+)
+WINDOW_SCHEMA: Final = pa.schema(
+    [
+        ("recording_id", pa.string()),
+        ("window", pa.int32()),
+        ("start_sample", pa.int64()),
+        ("stop_sample", pa.int64()),
+        ("valid_samples", pa.int32()),
+        ("start_s", pa.float64()),
+        ("stop_s", pa.float64()),
+    ]
+)
+
+
+def embedding_schema(dim: int, dtype: str) -> pa.Schema:
+    """`WINDOW_SCHEMA` with the vector after it."""
+    number = pa.float16() if dtype == "float16" else pa.float32()
+    return WINDOW_SCHEMA.append(pa.field("vector", pa.list_(number, dim)))

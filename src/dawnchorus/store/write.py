@@ -1,0 +1,296 @@
+"""The one writer of a store and its one commit rule.
+
+Vectors are written first, as a part that nothing names yet; then a part of ``recordings/`` names
+it. The second rename is the commit: whatever a kill leaves before it is an orphan, which the next
+writer removes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+import pyarrow as pa
+
+from dawnchorus.errors import StoreError
+from dawnchorus.store.files import BESIDE_SUFFIX, FolderLock, remove_if_possible, write_whole
+from dawnchorus.store.parts import part_names, read_rows, rows_of, write_part
+from dawnchorus.store.schema import (
+    EMBEDDINGS,
+    HEADER_NAME,
+    LOCK_NAME,
+    RECORDING_SCHEMA,
+    RECORDINGS,
+    Part,
+    RecordingRow,
+    StoreHeader,
+    embedding_schema,
+    read_header,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+PART_SECONDS: Final = 30.0  # work that a kill may cost; issue: at most a minute
+PART_BYTES: Final = 16 * 2**20  # vectors held in memory at most, before a part is written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRows:
+    """Consecutive windows of one recording.
+
+    Attributes:
+        window, start_sample, valid_samples: ``(n,)`` int64; samples at the model's rate.
+        vectors: ``(n, dim)`` float32.
+    """
+
+    window: NDArray[np.int64]
+    start_sample: NDArray[np.int64]
+    valid_samples: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A recording whose last window has not come yet, or whose row is not committed."""
+
+    row: RecordingRow
+    parts: list[Part] = field(default_factory=list)
+    n_windows: int = 0
+    complete: bool = False
+
+
+class StoreWriter:
+    """An open store; a context manager that commits on the way out, whatever ended the run.
+
+    Recordings run through ``add`` any number of times, then ``finish`` or ``fail``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        header: StoreHeader,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        part_seconds: float = PART_SECONDS,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        """Open or create the store at ``path``, and clear what a killed run left.
+
+        Raises:
+            StoreError: The folder is something else, holds other settings, is damaged, is being
+            written by
+                another run, or cannot be written.
+        """
+        self._path = path
+        self._clock = clock
+        self._part_seconds = part_seconds
+        self._part_bytes = part_bytes
+        make_store_folder(path)
+        self._lock = FolderLock(path / LOCK_NAME)
+        try:
+            self.header = self._agree(header)
+            for folder in (EMBEDDINGS, RECORDINGS):
+                (path / folder).mkdir(exist_ok=True)
+            self._committed = rows_of(read_rows(path))
+            self._sweep()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._schema = embedding_schema(self.header.dim, self.header.dtype)
+        self._numbers = np.dtype(self.header.dtype)
+        self._open: dict[str, _Open] = {}
+        self._buffer: list[tuple[str, WindowRows]] = []
+        self._buffered_bytes = 0
+        self._last_flush = clock()
+
+    def _agree(self, header: StoreHeader) -> StoreHeader:
+        if not (self._path / HEADER_NAME).exists():
+            write_whole(self._path / HEADER_NAME, header.to_bytes())
+            return header
+        found = read_header(self._path)
+        differences = found.differences(header)
+        if differences:
+            raise StoreError(
+                f"{self._path}: this store has other settings: {'; '.join(differences)}. "
+                f"Use the same settings, or another store"
+            )
+        return found
+
+    def _sweep(self) -> None:
+        named = {part.name for row in self._committed.values() for part in row.parts}
+        for name in part_names(self._path / EMBEDDINGS) - named:
+            remove_if_possible(self._path / EMBEDDINGS / name)
+        for folder in (self._path, self._path / EMBEDDINGS, self._path / RECORDINGS):
+            for leftover in folder.glob(f".*{BESIDE_SUFFIX}"):
+                remove_if_possible(leftover)
+
+    @property
+    def committed(self) -> Mapping[str, RecordingRow]:
+        """Every recording of the store as last committed, by id."""
+        return self._committed
+
+    def missing_parts(self) -> set[str]:
+        """Names of parts that committed rows need and that are not on disk."""
+        named = {part.name for row in self._committed.values() for part in row.parts}
+        return named - part_names(self._path / EMBEDDINGS)
+
+    def resume(self, recording_id: str) -> int:
+        """Go on with a ``partial`` recording; returns how many windows are already there."""
+        row = self._committed[recording_id]
+        self._open[recording_id] = _Open(row, list(row.parts), row.n_windows)
+        return row.n_windows
+
+    def add(self, recording: RecordingRow, rows: WindowRows) -> None:
+        """Take the next windows of a recording; they may be on disk at once or half a minute later.
+
+        Raises:
+            StoreError: A value does not fit the store's number format or is not finite, the
+            vectors have
+                another size, windows are not consecutive, or the disk refuses.
+        """
+        state = self._open.setdefault(recording.recording_id, _Open(recording))
+        state.row = recording
+        self._buffer.append(
+            (recording.recording_id, self._fitted(recording, rows, state.n_windows))
+        )
+        state.n_windows += len(rows.window)
+        self._buffered_bytes += rows.vectors.size * self._numbers.itemsize
+        self.flush_if_due()
+
+    def _fitted(self, recording: RecordingRow, rows: WindowRows, first: int) -> WindowRows:
+        expected = np.arange(first, first + len(rows.window))
+        if not np.array_equal(rows.window, expected):
+            raise StoreError(
+                f"{recording.path}: windows {rows.window.tolist()[:3]}... came where window "
+                f"{first} is next"
+            )
+        if rows.vectors.shape != (len(expected), self.header.dim):
+            raise StoreError(
+                f"{recording.path}: vectors of shape {rows.vectors.shape}, this store holds "
+                f"{len(expected)} x {self.header.dim}"
+            )
+        with np.errstate(over="ignore"):  # checked in the next line
+            vectors = rows.vectors.astype(self._numbers)
+        if not np.isfinite(vectors).all():
+            largest = float(np.abs(rows.vectors).max())
+            raise StoreError(
+                f"{recording.path}: a value of {largest:g} does not fit {self.header.dtype} "
+                f"(up to {np.finfo(self._numbers).max:g}); use a new store with --dtype float32"
+            )
+        return replace(rows, vectors=vectors)
+
+    def finish(self, recording: RecordingRow) -> None:
+        """All windows of the recording have been added; commit it with the next flush."""
+        state = self._open.setdefault(recording.recording_id, _Open(recording))
+        if recording.n_windows != state.n_windows:
+            raise StoreError(
+                f"{recording.path}: {state.n_windows} windows came, its row promises "
+                f"{recording.n_windows}; nothing of it is kept"
+            )
+        state.row, state.complete = recording, True
+        self.flush_if_due()
+
+    def fail(self, recording: RecordingRow) -> None:
+        """The recording could not be read to its end: its row says why, its windows are dropped."""
+        identity = recording.recording_id
+        self._buffer = [(other, rows) for other, rows in self._buffer if other != identity]
+        self._open[identity] = _Open(recording, complete=True)
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        """Commit when the buffer is large or old."""
+        old = self._clock() - self._last_flush >= self._part_seconds
+        if old or self._buffered_bytes >= self._part_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit everything that was added.
+
+        Raises:
+            StoreError: The disk refuses; the store stays as it was at the last commit.
+        """
+        if self._buffer:
+            part = write_part(self._path / EMBEDDINGS, self._table())
+            for identity in dict.fromkeys(identity for identity, _ in self._buffer):
+                self._open[identity].parts.append(part)
+            self._buffer, self._buffered_bytes = [], 0
+        rows = [self._next_row(state) for state in self._open.values()]
+        if rows:
+            table = pa.Table.from_pylist([row.to_dict() for row in rows], RECORDING_SCHEMA)
+            write_part(self._path / RECORDINGS, table)
+            self._committed.update((row.recording_id, row) for row in rows)
+        self._open = {name: state for name, state in self._open.items() if not state.complete}
+        self._last_flush = self._clock()
+
+    def _next_row(self, state: _Open) -> RecordingRow:
+        before = self._committed.get(state.row.recording_id)
+        revision = 0 if before is None else before.revision + 1
+        row = replace(
+            state.row, n_windows=state.n_windows, parts=tuple(state.parts), revision=revision
+        )
+        return row if state.complete else replace(row, status="partial")
+
+    def _table(self) -> pa.Table:
+        sizes = [len(rows.window) for _, rows in self._buffer]
+        identities = np.repeat([identity for identity, _ in self._buffer], sizes)
+        start, valid, window = (
+            np.concatenate([getattr(rows, name) for _, rows in self._buffer])
+            for name in ("start_sample", "valid_samples", "window")
+        )
+        flat = np.concatenate([rows.vectors for _, rows in self._buffer]).reshape(-1)
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), self.header.dim)
+        stop = start + valid
+        rate = self.header.sample_rate
+        columns = [identities, window, start, stop, valid, start / rate, stop / rate, vectors]
+        fields = zip(columns, self._schema, strict=True)
+        return pa.table([pa.array(c, field.type) for c, field in fields], schema=self._schema)
+
+    def __enter__(self) -> Self:
+        """Use it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit what was added, unless the disk refused it, and let the next writer in."""
+        try:
+            # after a refusal of the disk a second try would only hide the first error
+            if not isinstance(error, StoreError):
+                self.flush()
+        finally:
+            self._lock.release()
+
+
+def make_store_folder(path: Path) -> None:
+    """Make the folder, unless a store is there or something else stands in its place.
+
+    Raises:
+        StoreError: The path is a file, a folder with other things in it, or cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if (path / HEADER_NAME).exists():
+            return
+        others = [item.name for item in path.iterdir() if not _ours(item.name)]
+    except OSError as error:
+        raise StoreError(f"{path}: cannot make a store here: {error}") from error
+    if others:
+        raise StoreError(
+            f"{path}: a folder with other things in it ({', '.join(sorted(others)[:3])}) and no "
+            f"{HEADER_NAME}; choose a new name for the store"
+        )
+
+
+def _ours(name: str) -> bool:
+    # what a run leaves that was killed before its header was there
+    return name == LOCK_NAME or (name.startswith(".") and name.endswith(BESIDE_SUFFIX))

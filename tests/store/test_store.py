@@ -1,0 +1,421 @@
+"""The store keeps what was committed, all of it and nothing else, and says so when it cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.store import files
+from dawnchorus.store.read import Store
+from dawnchorus.store.schema import RecordingRow, StoreHeader
+from dawnchorus.store.write import StoreWriter, WindowRows
+
+DIM = 6
+HEADER = StoreHeader(
+    model="tiny",
+    weights_sha256="aa",
+    labels_sha256=None,
+    licence="CC0-1.0",
+    sample_rate=100,
+    window_s=1.0,
+    hop_s=0.5,
+    window_samples=100,
+    hop_samples=50,
+    channel="mean",
+    resampler="soxr-HQ",
+    precision="float32",
+    normalization=(-5.0, 4.0),
+    pooling="valid",
+    layers=None,
+    dim=DIM,
+    dtype="float16",
+    audio_root="/recordings",
+    created="2026-01-01T00:00:00+00:00",
+    versions={},
+)
+
+
+def row(name: str, n_windows: int = 0, status: str = "partial", **more: object) -> RecordingRow:
+    return RecordingRow(
+        recording_id=f"id-{name}", path=name, n_windows=n_windows, status=status, **more
+    )
+
+
+def windows(first: int, n: int, *, value: float | None = None, seed: int = 0) -> WindowRows:
+    index = np.arange(first, first + n)
+    vectors = np.random.default_rng((seed, first)).standard_normal((n, DIM)).astype(np.float32)
+    if value is not None:
+        vectors[:] = value
+    return WindowRows(
+        window=index, start_sample=index * 50, valid_samples=np.full(n, 100), vectors=vectors
+    )
+
+
+def put(writer: StoreWriter, name: str, sizes: list[int], *, seed: int = 0) -> None:
+    done = 0
+    for size in sizes:
+        writer.add(row(name), windows(done, size, seed=seed))
+        done += size
+    writer.finish(row(name, done, "done"))
+
+
+def expected(sizes: list[int], *, seed: int = 0) -> np.ndarray:
+    starts = np.cumsum([0, *sizes[:-1]])
+    parts = [windows(int(s), n, seed=seed).vectors for s, n in zip(starts, sizes, strict=True)]
+    return np.concatenate(parts).astype(np.float16).astype(np.float32)
+
+
+def test_what_was_committed_is_read_back_in_order_of_path_and_window(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        put(writer, "b.wav", [2, 3], seed=1)
+        writer.flush()
+        put(writer, "a.wav", [4], seed=2)
+    vectors, table = Store(tmp_path / "a.store").read()
+    assert table["path"].to_pylist() == ["a.wav"] * 4 + ["b.wav"] * 5
+    assert table["window"].to_pylist() == [0, 1, 2, 3, 0, 1, 2, 3, 4]
+    assert table["start_s"].to_pylist()[:2] == [0.0, 0.5]
+    assert table["stop_sample"].to_pylist()[:2] == [100, 150]
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors[:4], expected([4], seed=2))
+    np.testing.assert_array_equal(vectors[4:], expected([2, 3], seed=1))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=3), min_size=1, max_size=4),
+    st.integers(1, 60),
+)
+def test_any_sizes_of_parts_give_the_same_store(
+    tmp_path_factory: pytest.TempPathFactory, recordings: list[list[int]], part_bytes: int
+) -> None:
+    path = tmp_path_factory.mktemp("law") / "a.store"
+    with StoreWriter(path, HEADER, part_bytes=part_bytes) as writer:
+        for index, sizes in enumerate(recordings):
+            put(writer, f"{index}.wav", sizes, seed=index)
+    vectors, _ = Store(path).read()
+    wanted = [expected(sizes, seed=index) for index, sizes in enumerate(recordings)]
+    np.testing.assert_array_equal(vectors, np.concatenate(wanted))
+    assert Store(path).check().damages == ()
+
+
+def test_an_empty_store_reads_as_nothing(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER):
+        pass
+    vectors, table = Store(tmp_path / "a.store").read()
+    assert vectors.shape == (0, DIM)
+    assert len(table) == 0
+
+
+def test_columns_can_be_chosen_and_an_unknown_one_is_named(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        put(writer, "a.wav", [2])
+    store = Store(tmp_path / "a.store")
+    assert store.read(["window", "path"])[1].column_names == ["window", "path"]
+    with pytest.raises(UsageError, match="'colour'"):
+        store.read(["colour"])
+
+
+def test_windows_of_an_unfinished_or_failed_recording_are_not_read(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        put(writer, "good.wav", [3])
+        writer.add(row("broken.wav"), windows(0, 2))
+        writer.flush()
+        writer.fail(row("broken.wav", status="failed", reason="damaged", message="broken.wav: no"))
+        writer.add(row("long.wav"), windows(0, 2))
+    store = Store(tmp_path / "a.store")
+    assert store.read()[1]["path"].to_pylist() == ["good.wav"] * 3
+    rows = store.recordings()
+    assert dict(zip(rows["path"].to_pylist(), rows["status"].to_pylist(), strict=True)) == {
+        "broken.wav": "failed",
+        "good.wav": "done",
+        "long.wav": "partial",
+    }
+
+
+def test_a_recording_that_is_read_again_counts_once_and_as_last_read(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        put(writer, "a.wav", [5], seed=1)
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        put(writer, "a.wav", [2], seed=2)
+    vectors, _ = Store(tmp_path / "a.store").read()
+    np.testing.assert_array_equal(vectors, expected([2], seed=2))
+
+
+def test_a_partial_recording_goes_on_in_the_next_run(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        writer.add(row("long.wav"), windows(0, 4))
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        assert writer.resume("id-long.wav") == 4
+        writer.add(row("long.wav"), windows(4, 3))
+        writer.finish(row("long.wav", 7, "done"))
+    vectors, table = Store(tmp_path / "a.store").read()
+    assert table["window"].to_pylist() == list(range(7))
+    np.testing.assert_array_equal(vectors, expected([4, 3]))
+
+
+def test_a_commit_is_made_when_it_is_due_by_the_clock(tmp_path: Path) -> None:
+    now = [0.0]
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER, clock=lambda: now[0], part_seconds=30) as writer:
+        put(writer, "a.wav", [1])
+        now[0] = 29.0
+        writer.flush_if_due()
+        assert len(Store(path).recordings()) == 0
+        now[0] = 30.0
+        writer.flush_if_due()
+        assert len(Store(path).recordings()) == 1
+
+
+def test_a_second_writer_is_told_that_the_store_is_in_use(tmp_path: Path) -> None:
+    with (
+        StoreWriter(tmp_path / "a.store", HEADER),
+        pytest.raises(StoreError, match="another run"),
+    ):
+        StoreWriter(tmp_path / "a.store", HEADER)
+    with StoreWriter(tmp_path / "a.store", HEADER):
+        pass
+
+
+def test_other_settings_are_refused_with_both_values(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER):
+        pass
+    other = HEADER.model_copy(update={"hop_s": 1.0, "pooling": "cls"})
+    with pytest.raises(StoreError, match=r"hop_s: 0\.5 .* 1\.0 .*pooling: 'valid' .* 'cls'"):
+        StoreWriter(tmp_path / "a.store", other)
+
+
+def test_another_model_is_refused_and_the_same_weights_by_another_name_are_not(
+    tmp_path: Path,
+) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER):
+        pass
+    with StoreWriter(tmp_path / "a.store", HEADER.model_copy(update={"model": "a/copy"})):
+        pass
+    other = HEADER.model_copy(update={"model": "big", "weights_sha256": "bb"})
+    with pytest.raises(StoreError, match="'tiny' in the store, 'big' asked for"):
+        StoreWriter(tmp_path / "a.store", other)
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.doc").write_text("precious")
+    with pytest.raises(StoreError, match=r"thesis\.doc"):
+        StoreWriter(tmp_path, HEADER)
+    assert names(tmp_path) == {"thesis.doc"}
+    with pytest.raises(StoreError, match=r"thesis\.doc"):
+        StoreWriter(tmp_path / "thesis.doc", HEADER)
+
+
+def test_a_value_that_float16_cannot_hold_is_an_error_and_not_infinity(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match=r"70000 does not fit float16 .*--dtype float32"),
+        StoreWriter(tmp_path / "a.store", HEADER) as writer,
+    ):
+        writer.add(row("a.wav"), windows(0, 1, value=70_000.0))
+    wide = HEADER.model_copy(update={"dtype": "float32"})
+    with StoreWriter(tmp_path / "b.store", wide) as writer:
+        writer.add(row("a.wav"), windows(0, 1, value=70_000.0))
+        writer.finish(row("a.wav", 1, "done"))
+    assert Store(tmp_path / "b.store").read()[0].max() == 70_000.0
+
+
+def test_a_gap_or_a_repeat_in_the_windows_is_refused(tmp_path: Path) -> None:
+    def add_with_a_gap() -> None:
+        with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+            writer.add(row("a.wav"), windows(0, 2))
+            writer.add(row("a.wav"), windows(3, 1))
+
+    with pytest.raises(StoreError, match="window 2 is next"):
+        add_with_a_gap()
+    assert len(Store(tmp_path / "a.store").recordings()) == 0
+
+
+def test_orphans_of_a_killed_run_are_removed_by_the_next_writer(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [2])
+    kept = names(path / "embeddings")
+    (path / "embeddings" / "part-0123.parquet").write_bytes(b"half")
+    (path / "recordings" / ".part-1.parquet.0.beside").write_bytes(b"half")
+    with StoreWriter(path, HEADER):
+        pass
+    assert names(path / "embeddings") == kept
+    assert not list((path / "recordings").glob(".*"))
+
+
+def test_a_run_killed_before_the_header_was_there_does_not_bar_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    path.mkdir()
+    (path / ".lock").touch()
+    (path / ".store.json.0.beside").write_bytes(b"{")
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [1])
+    assert len(Store(path).read()[1]) == 1
+
+
+@pytest.mark.parametrize("place", [0.2, 0.6, 0.95])
+def test_a_flipped_bit_is_found_by_check(tmp_path: Path, place: float) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [40])
+    (part,) = (path / "embeddings").iterdir()
+    content = bytearray(part.read_bytes())
+    content[int(len(content) * place)] ^= 4
+    part.write_bytes(content)
+    (damage,) = Store(path).check().damages
+    assert damage.part == part.name
+    assert damage.paths == ("a.wav",)
+
+
+def test_a_flipped_bit_in_a_vector_is_refused_on_reading(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [40])
+    (part,) = (path / "embeddings").iterdir()
+    content = part.read_bytes()
+    vector = expected([40]).astype(np.float16)[7].tobytes()
+    assert content.count(vector) == 1  # plain pages
+    position = content.index(vector)
+    part.write_bytes(content[:position] + b"\x01\x02" + content[position + 2 :])
+    with pytest.raises(StoreError, match="damaged part"):
+        Store(path).read()
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [1])
+    (part,) = (path / "embeddings").iterdir()
+    part.unlink()
+    assert Store(path).check().damages[0].problem == "missing"
+    with pytest.raises(StoreError, match=part.name):
+        Store(path).read()
+    with StoreWriter(path, HEADER) as writer:
+        assert writer.missing_parts() == {part.name}
+
+
+def test_a_newer_format_and_a_foreign_folder_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"store\.json is missing"):
+        Store(tmp_path)
+    (tmp_path / "store.json").write_text('{"format_version": 99}')
+    with pytest.raises(StoreError, match="99, this version reads 1"):
+        Store(tmp_path)
+    (tmp_path / "store.json").write_text('{"format_version": 1, "model": ')
+    with pytest.raises(StoreError, match="cannot be read"):
+        Store(tmp_path)
+
+
+def test_duckdb_and_pandas_read_the_parts_without_us(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [3])
+        put(writer, "b.wav", [2], seed=1)
+    # the query of docs/FORMAT.md
+    query = f"""
+        with latest as (
+            select * from '{path}/recordings/*.parquet'
+            qualify row_number() over (partition by recording_id order by revision desc) = 1
+        ), owned as (
+            select recording_id, path, unnest(parts).name as part from latest where status = 'done'
+        )
+        select owned.path, e.window, e.vector
+        from read_parquet('{path}/embeddings/*.parquet', filename = true) e
+        join owned on e.recording_id = owned.recording_id
+                  and parse_filename(e.filename) = owned.part
+        order by owned.path, e.window
+    """  # noqa: S608 - paths of our own
+    found = duckdb.sql(query).fetchall()
+    vectors, table = Store(path).read()
+    assert [line[:2] for line in found] == list(
+        zip(table["path"].to_pylist(), table["window"].to_pylist(), strict=True)
+    )
+    np.testing.assert_array_equal(np.array([line[2] for line in found], np.float32), vectors)
+    (part,) = (path / "embeddings").iterdir()
+    assert len(pd.read_parquet(part)) == 5
+
+
+def names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+class Disk:
+    """Refuses the n-th call of a system function, and all after it, as a full disk does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int) -> None:
+        self.n_calls = 0
+        self.fail_at = fail_at
+        for owner, name in [(os, "fsync"), (Path, "replace"), (Path, "open")]:
+            monkeypatch.setattr(owner, name, self._guarded(getattr(owner, name)))
+
+    def _guarded(self, original: object) -> object:
+        def call(*arguments: object, **options: object) -> object:
+            self.n_calls += 1
+            if self.n_calls >= self.fail_at:
+                raise OSError(28, "No space left on device")
+            return original(*arguments, **options)
+
+        return call
+
+
+def fill(path: Path) -> None:
+    with StoreWriter(path, HEADER, part_bytes=1) as writer:
+        done = writer.committed
+        for name in ("a.wav", "b.wav"):
+            if name not in {r.path for r in done.values() if r.status == "done"}:
+                first = writer.resume(f"id-{name}") if f"id-{name}" in done else 0
+                for index in range(first, 2):
+                    writer.add(row(name), windows(index, 1))
+                writer.finish(row(name, 2, "done"))
+
+
+def test_a_disk_that_refuses_at_any_moment_loses_nothing_that_was_committed(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path / "whole.store")
+    wanted = Store(tmp_path / "whole.store").read()
+    n_refused = 0
+    for fail_at in range(1, 200):
+        path = tmp_path / f"{fail_at}.store"
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            disk = Disk(monkeypatch, fail_at)
+            try:
+                fill(path)
+            except StoreError:
+                n_refused += 1
+        if disk.n_calls < fail_at:
+            break
+        fill(path)
+        vectors, table = Store(path).read()
+        np.testing.assert_array_equal(vectors, wanted[0])
+        assert table.drop(["recording_id"]) == wanted[1].drop(["recording_id"])
+        assert Store(path).check().damages == ()
+    assert n_refused == fail_at - 1 > 20
+
+
+def test_nothing_stays_behind_when_a_file_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", refuse)
+    with pytest.raises(StoreError, match="No space left"):
+        files.write_whole(tmp_path / "x", b"abc")
+    assert names(tmp_path) == set()
+
+
+def test_rows_carry_seals_of_the_parts(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [1])
+    (part,) = Store(path).recordings()["parts"].to_pylist()[0]
+    content = (path / "embeddings" / part["name"]).read_bytes()
+    assert part["sha256"] == hashlib.sha256(content).hexdigest()
