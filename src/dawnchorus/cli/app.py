@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from dawnchorus import __version__
 from dawnchorus.errors import DawnchorusError, UsageError
@@ -90,12 +90,12 @@ def run_command(name: str, arguments: list[str]) -> int:
     import typer
 
     # typer re-exports only this leaf of click's tree of errors; its base is what all of them share
-    any_usage_error = typer.BadParameter.__mro__[2]
+    any_usage_error: Any = typer.BadParameter.__mro__[2]
     module = import_module(f"dawnchorus.cli.{name}")
     program = typer.Typer(
         add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
-    for function in getattr(module, "subcommands", [module.command]):
+    for function in vars(module).get("subcommands") or [module.command]:
         program.command(no_args_is_help=False)(function)
     try:
         result = program(arguments, prog_name=f"dawnchorus {name}", standalone_mode=False)

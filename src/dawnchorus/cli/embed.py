@@ -1,0 +1,64 @@
+"""``dawnchorus embed``: recordings to a store of embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
+from typing import Annotated
+
+import typer
+
+
+def command(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, and folders of recordings.")],
+    store: Annotated[Path, typer.Option("-o", "--output", help="Store to make or go on with.")],
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", help="Name, file or folder; else the shipped one."),
+    ] = None,
+    window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="mean, cls, patches, valid or max; else the model's.")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Layers to pool and join, such as 5,11; else the model's.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Windows at once (16).")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
+    channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Stored as float16 or float32.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what failed.")] = False,
+) -> int:
+    """Turn recordings into embeddings, in a store.
+
+    The same command goes on where it was stopped. A recording that cannot be read is listed and
+    does not end the run; the exit code is then 3.
+
+    Example: dawnchorus embed recordings/ -o archive.store
+    """
+    from dawnchorus.cli import runs
+    from dawnchorus.engine.embed import embed
+
+    report = embed(
+        paths,
+        store=store,
+        progress=runs.megabytes(quiet=quiet),
+        **runs.given(
+            model=model,
+            window_s=window,
+            hop_s=hop,
+            pooling=pooling,
+            layers=runs.parse_layers(layers),
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            channel=runs.parse_channel(channel),
+            dtype=dtype,
+        ),
+    )
+    code = runs.close(report, as_json=as_json, quiet=quiet)
+    if not as_json:
+        print(report.store)
+    return code

@@ -1,0 +1,96 @@
+"""``dawnchorus predict``: recordings to a table of what is heard in them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dawnchorus.engine.predict import PredictReport
+
+
+def command(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, and folders of recordings.")],
+    result: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help=".csv, .parquet, or .txt for Raven; else CSV is printed."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", help="Name, file or folder; else the shipped one."),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="Labels a window at most; 3 without --threshold.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Lowest probability, 0 to 1.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Only the labels in this text file, one a line.")
+    ] = None,
+    window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Windows at once (16).")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
+    channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what failed.")] = False,
+) -> int:
+    """Name what is heard in recordings, window by window.
+
+    Probabilities are the classifier's sigmoid, not calibrated. Sample numbers count at the
+    recording's own rate.
+
+    Example: dawnchorus predict recordings/ -o detections.selections.txt --threshold 0.5
+    """
+    from dawnchorus.cli import runs
+    from dawnchorus.cli.output import say
+    from dawnchorus.engine.exports import write_csv
+    from dawnchorus.engine.predict import predict
+    from dawnchorus.engine.select import read_label_list
+
+    report = predict(
+        paths,
+        output=result,
+        overwrite=overwrite,
+        progress=runs.megabytes(quiet=quiet),
+        **runs.given(
+            model=model,
+            top_k=top_k,
+            threshold=threshold,
+            labels=None if labels is None else read_label_list(labels),
+            window_s=window,
+            hop_s=hop,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            channel=runs.parse_channel(channel),
+        ),
+    )
+    code = runs.close(report, as_json=as_json, quiet=quiet)
+    for line in _remarks(report):
+        say(line)
+    if as_json:
+        return code
+    if report.table is not None:
+        write_csv(report.table, sys.stdout)
+    else:
+        print(report.output)
+    return code
+
+
+def _remarks(report: PredictReport) -> Iterator[str]:
+    if report.unknown_labels:
+        names = ", ".join(report.unknown_labels)
+        yield f"warning: {len(report.unknown_labels)} names are not labels of the model: {names}"
+    if report.empty_because:
+        yield report.empty_because
+    elif report.without_detection:
+        yield f"{len(report.without_detection)} recordings without a detection"

@@ -1,0 +1,104 @@
+"""What `embed` and `predict` share on the command line: options, progress and the closing words."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
+
+from dawnchorus.cli import output
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dawnchorus.engine.report import Progress, RunReport
+
+MEGABYTE: Final = 1_000_000
+SOME_FAILED: Final = 3  # exit code: finished, but not all inputs could be read
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that the user gave, without the others."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def parse_channel(text: str | None) -> str | int | None:
+    """``mean``, or the index of a channel.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if text is None or text == "mean":
+        return text
+    if not text.isdecimal():
+        raise UsageError(f"--channel {text}: need mean, or a channel's number from 0")
+    return int(text)
+
+
+def parse_layers(text: str | None) -> tuple[int | str, ...] | None:
+    """Layers from ``3,7,last_layer``."""
+    if text is None:
+        return None
+    names = (name.strip() for name in text.split(","))
+    return tuple(int(name) if name.lstrip("-").isdecimal() else name for name in names if name)
+
+
+def megabytes(*, quiet: bool) -> Progress:
+    """A progress display that counts bytes in megabytes."""
+
+    @contextmanager
+    def show(n_bytes: int, label: str) -> Iterator[Callable[[int], None]]:
+        total = -(-n_bytes // MEGABYTE)
+        done = 0
+        with output.progress(total, label, quiet=quiet, unit="MB") as advance:
+
+            def more(n: int) -> None:
+                nonlocal done
+                before, done = done, done + n
+                if done // MEGABYTE > before // MEGABYTE:
+                    advance(done // MEGABYTE - before // MEGABYTE)
+
+            yield more
+
+    return show
+
+
+def close(report: RunReport, *, as_json: bool, quiet: bool) -> int:
+    """Say what a run did; returns the exit code."""
+    if as_json:
+        output.print_json(_plain(report))
+    if not as_json and not quiet:
+        for line in _summary(report):
+            output.say(line)
+    if not as_json:
+        for failure in report.failures:
+            output.say(f"failed ({failure.reason}): {failure.message}")
+    return SOME_FAILED if report.n_failed else 0
+
+
+def _summary(report: RunReport) -> Iterator[str]:
+    for warning in report.warnings:
+        yield f"warning: {warning}"
+    yield (
+        f"{report.n_found} recordings found = {report.n_done} done + {report.n_skipped} skipped "
+        f"(there already) + {report.n_failed} failed"
+    )
+    if report.n_windows:
+        yield (
+            f"{report.n_windows} windows of {report.duration_s / 3600:.2f} h of sound in "
+            f"{report.elapsed_s:.1f} s: {report.real_time_factor:.0f} times real time, "
+            f"{report.model} on {report.device}"
+        )
+        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
+        yield f"of that: {stages}; reading and resampling run beside the encoder"
+
+
+def _plain(report: RunReport) -> dict[str, Any]:
+    values = {field.name: getattr(report, field.name) for field in fields(report)}
+    values.pop("table", None)
+    values["failures"] = [
+        {"path": failure.path, "reason": failure.reason, "message": failure.message}
+        for failure in report.failures
+    ]
+    return {**values, "real_time_factor": report.real_time_factor}

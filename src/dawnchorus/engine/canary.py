@@ -1,0 +1,113 @@
+"""Outputs that cannot be right are refused: not numbers, of a wrong size, the same for every sound.
+
+These are the ways in which encoders of this field were silently wrong for months.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from dawnchorus.errors import WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+SAME: Final = 1e-6  # relative difference below which two outputs count as one
+LOUD: Final = 1e-3  # deviation of a difference of waveforms above which two sounds count as two
+SEED: Final = 7
+
+
+def check_model(
+    encode: Callable[[Tensor, Tensor], NDArray[np.float32]],
+    *,
+    name: str,
+    window: int,
+    sample_rate: int,
+    expected: int | None,
+) -> int:
+    """Encode a chirp and noise; returns the size of a result.
+
+    Raises:
+        WeightsError: As this module says.
+    """
+    values = encode(_test_sounds(window, sample_rate), torch.tensor([window, window]))
+    if values.ndim != 2 or len(values) != 2 or expected not in (None, values.shape[-1]):
+        raise WeightsError(
+            f"{name}: two windows gave an output of shape {values.shape}, need (2, "
+            f"{expected or 'dim'}); "
+            f"the model and its description do not belong together"
+        )
+    _check_finite(name, values)
+    if _all_same(values):
+        raise WeightsError(
+            f"{name}: a chirp and noise gave the same output; these weights do not work. Check "
+            "them "
+            f"with: dawnchorus verify {name}"
+        )
+    return int(values.shape[1])
+
+
+def _test_sounds(window: int, sample_rate: int) -> Tensor:
+    time_s = torch.arange(window, dtype=torch.float64) / sample_rate
+    low, high = 0.05 * sample_rate, 0.45 * sample_rate
+    slope = (high - low) * sample_rate / window  # the chirp crosses the band once
+    chirp = 0.3 * torch.sin(2 * torch.pi * (low * time_s + 0.5 * slope * time_s**2))
+    noise = 0.1 * torch.randn(window, generator=torch.Generator().manual_seed(SEED))
+    return torch.stack([chirp.float(), noise])
+
+
+class Canary:
+    """Watches every batch of a run."""
+
+    def __init__(self, name: str) -> None:
+        """``name``: of the model, for the message."""
+        self._name = name
+
+    def check(self, waveforms: Tensor, values: NDArray[np.float32]) -> None:
+        """Check one batch.
+
+        Args:
+            waveforms: ``(batch, samples)``.
+            values: ``(batch, n)``.
+
+        Raises:
+            WeightsError: A value is not finite, or windows that differ all gave one result.
+        """
+        if len(values) != len(waveforms):
+            raise WeightsError(f"{self._name}: {len(waveforms)} windows gave {len(values)} results")
+        _check_finite(self._name, values)
+        if len(values) > 1 and _all_same(values) and _some_differ(waveforms):
+            raise WeightsError(
+                f"{self._name}: {len(values)} windows that differ all gave the same output; "
+                "nothing of "
+                f"this batch was kept. Check the weights with: dawnchorus verify {self._name}"
+            )
+
+
+def _check_finite(name: str, values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        n_bad = int((~np.isfinite(values).all(axis=-1)).sum())
+        raise WeightsError(
+            f"{name}: {n_bad} of {len(values)} windows gave values that are not numbers; nothing "
+            "of this "
+            "batch was kept. Try --precision float32, or check the weights with: dawnchorus "
+            f"verify {name}"
+        )
+
+
+def _all_same(values: NDArray[np.float32]) -> bool:
+    scale = float(np.abs(values).max())
+    return float(np.abs(values - values[0]).max()) <= SAME * scale
+
+
+def _some_differ(waveforms: Tensor) -> bool:
+    # neither an offset nor the sign of a waveform reaches the log-mel, so neither makes two sounds
+    first = waveforms[:1]
+    differ = (waveforms - first).std(dim=1) > LOUD
+    return bool((differ & ((waveforms + first).std(dim=1) > LOUD)).any())

@@ -1,0 +1,61 @@
+"""One loop for `embed` and `predict`: pipeline events to tally, progress and output."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dawnchorus.engine.pipeline import run_windows
+from dawnchorus.engine.read import ReadClock
+from dawnchorus.engine.report import Meter
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    from dawnchorus.engine.pipeline import Encode, Event
+    from dawnchorus.engine.read import Job, ReadSettings
+    from dawnchorus.engine.report import Progress, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be read, how it is cut, and what each batch of windows goes through."""
+
+    jobs: Sequence[Job]
+    settings: ReadSettings
+    encode: Encode
+    batch_size: int
+    label: str
+
+
+def drive(
+    work: Work,
+    tally: Tally,
+    take: Callable[[Event], None],
+    *,
+    progress: Progress | None,
+    stop: threading.Event,
+) -> dict[str, float]:
+    """Run it all through ``take``; returns the seconds of the reading thread's stages."""
+    clock = ReadClock()
+    size = sum(job.size or 0 for job in work.jobs)
+    with progress(size, work.label) if progress else nullcontext(_ignore) as advance:
+        meter = Meter(advance)
+        for event in run_windows(
+            work.jobs,
+            work.settings,
+            work.encode,
+            batch_size=work.batch_size,
+            clock=clock,
+            stop=stop,
+        ):
+            take(event)
+            tally.take(event)
+            meter.take(event)
+    return clock.seconds
+
+
+def _ignore(_n_bytes: int) -> None:
+    """Nobody watches."""

@@ -1,0 +1,208 @@
+"""`embed`: recordings to a store of embeddings, going on where an earlier run was stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dawnchorus.engine.drive import Work, drive
+from dawnchorus.engine.encode import (
+    DEFAULT_MODEL,
+    BatchEncoder,
+    model_identity,
+    own_choices,
+    ready_model,
+)
+from dawnchorus.engine.header import make_header
+from dawnchorus.engine.interrupt import stop_on_signals
+from dawnchorus.engine.options import embed_config, read_settings
+from dawnchorus.engine.pipeline import Encoded, Event
+from dawnchorus.engine.plan import common_root, find_recordings, recording_id, recording_name
+from dawnchorus.engine.read import Broken, Ended, Job, Source, stat_job
+from dawnchorus.engine.report import RunReport, Tally
+from dawnchorus.errors import RunInterruptedError
+from dawnchorus.store.schema import RecordingRow
+from dawnchorus.store.write import StoreWriter, WindowRows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.report import Progress
+    from dawnchorus.models.encoder import Encoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedReport(RunReport):
+    """What a run of `embed` did, and the store it wrote to."""
+
+    store: Path
+
+
+def embed(
+    recordings: str | Path | Sequence[str | Path],
+    *,
+    store: str | Path,
+    model: str | Path | Encoder = DEFAULT_MODEL,
+    config: EmbedConfig | None = None,
+    progress: Progress | None = None,
+    **options: Any,  # Any: keywords, checked by EmbedConfig
+) -> EmbedReport:
+    """Embed every window of every recording into a store.
+
+    The same call again goes on: recordings that are in the store are skipped, those that failed
+    are tried again. A bad recording never ends the run; it is listed with its reason.
+
+    Args:
+        recordings: files and folders; folders are walked.
+        store: folder of the store, made if it is not there.
+        model: a model's name, file or folder, or a loaded encoder.
+        config: all options at once.
+        progress: called with the number of bytes to read and a label; gives a context manager of a
+            function that takes the bytes done.
+        options: `EmbedConfig`'s fields, and ``window_s`` and ``hop_s``; they win over ``config``.
+
+    Raises:
+        UsageError: An option is wrong, or there is nothing to read.
+        WeightsError: The model's outputs cannot be right.
+        StoreError: The store is of other settings, damaged, in use, or the disk refuses.
+        RunInterruptedError: Ctrl-C or SIGTERM; what was finished is in the store.
+    """
+    config = embed_config(config, options)
+    scan = find_recordings(recordings)
+    with ready_model(model, config) as encoder:
+        settings = read_settings(encoder, config)
+        pooling, layers = own_choices(encoder, config)
+        batches = BatchEncoder(encoder, pooling=pooling, layers=layers)
+        header = make_header(
+            encoder, config, dim=batches.check(settings.window), audio_root=common_root(recordings)
+        )
+        tally = Tally(scan, encoder.sample_rate)
+        with StoreWriter(Path(store), header) as writer, stop_on_signals() as stop:
+            run = _Run(writer)
+            jobs = run.plan(tally)
+            work = Work(jobs, settings, batches.vectors, config.batch_size, "embedding")
+            seconds = drive(work, tally, run.take, progress=progress, stop=stop)
+            run.commit()
+        if stop.is_set() and tally.n_left():
+            raise RunInterruptedError(
+                f"stopped: {tally.n_done} recordings done, {tally.n_left()} left; what was "
+                "finished "
+                f"is in {store}, and the same command goes on from there"
+            )
+        return EmbedReport(
+            **tally.fields(),
+            model=encoder.name,
+            device=model_identity(encoder).device,
+            seconds={**seconds, **batches.seconds, "write": run.write_s},
+            store=Path(store),
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """Takes the events of the pipeline to the store."""
+
+    writer: StoreWriter
+    write_s: float = 0.0
+
+    def plan(self, tally: Tally) -> list[Job]:
+        """Jobs for the recordings that are not in the store yet; the others count as skipped."""
+        root = Path(self.writer.header.audio_root)
+        lost = self.writer.missing_parts()
+        jobs = []
+        for path in tally.scan.paths:
+            name = recording_name(path, root)
+            job = Job(
+                recording_id=recording_id(name), path=path, name=name, size=None, modified_ns=None
+            )
+            left = self._left(stat_job(job), lost)
+            if left is None:
+                tally.n_skipped += 1
+            else:
+                jobs.append(left)
+        return jobs
+
+    def _left(self, job: Job, lost: set[str]) -> Job | None:
+        """The job as far as it is still to do, None if there is nothing left of it."""
+        row = self.writer.committed.get(job.recording_id)
+        if row is None or row.status == "failed" or row.file_size != job.size:
+            return job
+        if any(part.name in lost for part in row.parts):
+            return job
+        same_date = row.modified_ns == job.modified_ns
+        if row.status == "partial":
+            first = self.writer.resume(job.recording_id) if same_date else 0
+            return replace(job, first_window=first)
+        return None if same_date else replace(job, known_hash=row.content_hash)
+
+    def take(self, event: Event) -> None:
+        """Store what an event brings."""
+        before = time.perf_counter()
+        self._write(event)
+        self.write_s += time.perf_counter() - before
+
+    def _write(self, event: Event) -> None:
+        if isinstance(event, Encoded):
+            rows = WindowRows(
+                window=event.window,
+                start_sample=event.start_sample,
+                valid_samples=event.valid_samples,
+                vectors=event.values,
+            )
+            self.writer.add(_opened_row(event.source), rows)
+        elif isinstance(event, Ended):
+            self.writer.finish(_done_row(event))
+        elif isinstance(event, Broken):
+            self.writer.fail(_failed_row(event))
+        else:
+            self.writer.flush_if_due()
+
+    def commit(self) -> None:
+        """Commit what is still in memory."""
+        before = time.perf_counter()
+        self.writer.flush()
+        self.write_s += time.perf_counter() - before
+
+
+def _opened_row(source: Source) -> RecordingRow:
+    job = source.job
+    return RecordingRow(
+        recording_id=job.recording_id,
+        path=job.name,
+        status="partial",
+        content_hash=source.content_hash,
+        file_size=job.size,
+        modified_ns=job.modified_ns,
+        rate=source.rate,
+        channels=source.channels,
+        started=source.started,
+    )
+
+
+def _done_row(event: Ended) -> RecordingRow:
+    return replace(
+        _opened_row(event.source),
+        status="done",
+        n_samples=event.n_samples,
+        duration_s=event.n_samples / event.source.rate,
+        n_nonfinite=event.n_nonfinite,
+        n_windows=event.n_windows,
+        ended=datetime.now(UTC),
+    )
+
+
+def _failed_row(event: Broken) -> RecordingRow:
+    return RecordingRow(
+        recording_id=event.job.recording_id,
+        path=event.job.name,
+        status="failed",
+        file_size=event.job.size,
+        modified_ns=event.job.modified_ns,
+        reason=event.reason,
+        message=event.message,
+        ended=datetime.now(UTC),
+    )

@@ -1,0 +1,292 @@
+"""Detections to files: CSV, Parquet and Raven selection tables, complete or not there.
+
+A new format is one class with ``write`` and ``close``, and one line in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import csv
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dawnchorus.errors import DawnchorusError, UsageError
+from dawnchorus.store.files import beside, remove_if_possible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
+
+DETECTION_SCHEMA: Final = pa.schema(
+    [
+        ("path", pa.string()),
+        ("window", pa.int32()),
+        ("start_s", pa.float64()),
+        ("stop_s", pa.float64()),
+        ("start_sample", pa.int64()),
+        ("stop_sample", pa.int64()),
+        ("sample_rate", pa.int32()),
+        ("label", pa.string()),
+        ("probability", pa.float32()),
+        ("rank", pa.int32()),
+    ]
+)
+RAVEN_COLUMNS: Final = (
+    "Selection",
+    "View",
+    "Channel",
+    "Begin Time (s)",
+    "End Time (s)",
+    "Low Freq (Hz)",
+    "High Freq (Hz)",
+    "Begin File",
+    "Begin Path",
+    "File Offset (s)",
+    "Label",
+    "Probability",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingDetections:
+    """What was heard in one recording.
+
+    Attributes:
+        path: as the user's arguments lead to it.
+        duration_s: of the recording.
+        highest_hz: what the model can have heard of it.
+        table: columns of `DETECTION_SCHEMA`; samples count at the recording's own rate.
+    """
+
+    path: Path
+    duration_s: float
+    highest_hz: float
+    table: pa.Table
+
+
+class Export(Protocol):
+    """A file that takes one recording after the other."""
+
+    def write(self, detections: RecordingDetections) -> None:
+        """Add a recording, with or without detections."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...
+
+
+class CsvExport:
+    """Comma separated, UTF-8, decimal points; times to the microsecond."""
+
+    def __init__(self, path: Path) -> None:
+        """Start the file with its header."""
+        self._file = path.open("x", encoding="utf-8", newline="")
+        write_csv(DETECTION_SCHEMA.empty_table(), self._file)
+
+    def write(self, detections: RecordingDetections) -> None:
+        """One line a detection."""
+        write_csv(detections.table, self._file, header=False)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+def write_csv(table: pa.Table, file: TextIO, *, header: bool = True) -> None:
+    """Write detections as CSV, for files and for the terminal."""
+    writer = csv.writer(file, lineterminator="\n")
+    if header:
+        writer.writerow(table.column_names)
+    writer.writerows([_text(value) for value in row.values()] for row in table.to_pylist())
+
+
+def _text(value: Any) -> Any:
+    return f"{value:.6f}" if isinstance(value, float) else value
+
+
+class ParquetExport:
+    """One row group a batch of recordings; opens in pandas, polars, DuckDB and R."""
+
+    ROWS: Final = 100_000
+
+    def __init__(self, path: Path) -> None:
+        """Start the file."""
+        self._writer = pq.ParquetWriter(path, DETECTION_SCHEMA, write_page_checksum=True)
+        self._waiting: list[pa.Table] = []
+
+    def write(self, detections: RecordingDetections) -> None:
+        """Add the rows, in row groups of a size that reads well."""
+        self._waiting.append(detections.table)
+        if sum(map(len, self._waiting)) >= self.ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+            self._waiting = []
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._flush()
+        self._writer.close()
+
+
+class RavenExport:
+    """A Raven selection table over all recordings in their order.
+
+    Begin and end times run on from recording to recording, as in Raven when it opens the files
+    together; ``File Offset (s)`` is the time in the file itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Start the file with its header."""
+        self._file = path.open("x", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, delimiter="\t", lineterminator="\n")
+        self._writer.writerow(RAVEN_COLUMNS)
+        self._n_selections = 0
+        self._offset_s = 0.0
+
+    def write(self, detections: RecordingDetections) -> None:
+        """One line a detection."""
+        path = detections.path.absolute()
+        for row in detections.table.to_pylist():
+            self._n_selections += 1
+            self._writer.writerow(
+                [
+                    self._n_selections,
+                    "Spectrogram 1",
+                    1,
+                    f"{self._offset_s + row['start_s']:.6f}",
+                    f"{self._offset_s + row['stop_s']:.6f}",
+                    "0.0",
+                    f"{detections.highest_hz:.1f}",
+                    path.name,
+                    path,
+                    f"{row['start_s']:.6f}",
+                    row["label"],
+                    f"{row['probability']:.6f}",
+                ]
+            )
+        self._offset_s += detections.duration_s
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+class Collect:
+    """Keeps everything in memory, for notebooks and small jobs."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._tables = [DETECTION_SCHEMA.empty_table()]
+
+    def write(self, detections: RecordingDetections) -> None:
+        """Add the rows."""
+        self._tables.append(detections.table)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def table(self) -> pa.Table:
+        """All rows."""
+        return pa.concat_tables(self._tables)
+
+
+FORMATS: Final[Mapping[str, type[CsvExport | ParquetExport | RavenExport]]] = {
+    ".csv": CsvExport,
+    ".parquet": ParquetExport,
+    ".txt": RavenExport,
+}
+
+
+class ExportFile:
+    """An export under a hidden name that becomes ``path`` when it is complete.
+
+    A context manager: left without ``close`` or ``keep_partial``, nothing stays behind.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        """Start the file.
+
+        Raises:
+            UsageError: The suffix means no format, the file exists, or it cannot be made.
+        """
+        if path.suffix.lower() not in FORMATS:
+            raise UsageError(
+                f"{path}: no format ends in {path.suffix!r}; use .csv, .parquet, or .txt for a "
+                "Raven "
+                f"selection table"
+            )
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path}: exists already; choose another name, or say --overwrite")
+        self.path = path
+        self._unfinished = beside(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._export: Export = FORMATS[path.suffix.lower()](self._unfinished)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+    def write(self, detections: RecordingDetections) -> None:
+        """Add a recording.
+
+        Raises:
+            DawnchorusError: The disk refuses.
+        """
+        try:
+            self._export.write(detections)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def close(self) -> None:
+        """Finish, and put the file in its place.
+
+        Raises:
+            DawnchorusError: The disk refuses.
+        """
+        self._finish(self.path)
+
+    def keep_partial(self) -> Path:
+        """Finish a stopped run's file under a name that says so."""
+        return self._finish(self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}"))
+
+    def _finish(self, path: Path) -> Path:
+        try:
+            self._export.close()
+            return self._unfinished.replace(path)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> DawnchorusError:
+        return DawnchorusError(f"{self.path}: cannot be written: {error.strerror or error}")
+
+    def __enter__(self) -> Self:
+        """Use it."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Remove what was not finished."""
+        with suppress(OSError):  # the run's own error is the one to report
+            self._export.close()
+        remove_if_possible(self._unfinished)
+
+
+def open_export(
+    output: str | Path | None, *, overwrite: bool
+) -> ExportFile | AbstractContextManager[Collect]:
+    """A file in the format of its suffix, or memory."""
+    return (
+        nullcontext(Collect()) if output is None else ExportFile(Path(output), overwrite=overwrite)
+    )
+
+
+def detection_table(columns: Mapping[str, Iterable[Any]]) -> pa.Table:
+    """A table of `DETECTION_SCHEMA` from columns of any kind."""
+    arrays = [pa.array(columns[field.name], field.type) for field in DETECTION_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=DETECTION_SCHEMA)

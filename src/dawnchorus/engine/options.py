@@ -1,0 +1,63 @@
+"""What a user says in keywords, and what a model and a config make of window lengths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dawnchorus.audio.frontend import FRAME_SAMPLES
+from dawnchorus.audio.windows import to_samples
+from dawnchorus.configs import EmbedConfig, WindowConfig
+from dawnchorus.engine.read import ReadSettings
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dawnchorus.models.encoder import Encoder
+
+
+def embed_config(config: EmbedConfig | None, options: Mapping[str, Any]) -> EmbedConfig:
+    """A config with keywords on top; ``window_s`` and ``hop_s`` go to its windows.
+
+    Raises:
+        UsageError: A keyword is unknown or a value is nonsense.
+    """
+    base = config or EmbedConfig()
+    lengths = {name: options[name] for name in ("window_s", "hop_s") if name in options}
+    others = {name: value for name, value in options.items() if name not in lengths}
+    values = {name: getattr(base, name) for name in EmbedConfig.model_fields} | others
+    if lengths:
+        windows = values["windows"]
+        values["windows"] = WindowConfig(
+            **{"window_s": windows.window_s, "hop_s": windows.hop_s, **lengths}
+        )
+    return EmbedConfig(**values)
+
+
+def read_settings(model: Encoder, config: EmbedConfig) -> ReadSettings:
+    """Window and hop in samples at the model's rate; what was left out is the model's own.
+
+    Raises:
+        UsageError: The window is shorter than a frame, or the hop longer than the window.
+    """
+    window_s = config.windows.window_s or model.window_s
+    hop_s = config.windows.hop_s or window_s
+    window, hop = to_samples(window_s, model.sample_rate), to_samples(hop_s, model.sample_rate)
+    if window < FRAME_SAMPLES:
+        raise UsageError(
+            f"window_s {window_s:g} is {window} samples at {model.sample_rate} Hz; "
+            f"need {FRAME_SAMPLES} or more"
+        )
+    if not 0 < hop <= window:
+        raise UsageError(
+            "need 0 < hop_s <= window_s, so that no sound is passed over; got a hop of "
+            f"{hop_s:g} s and "
+            f"a window of {window_s:g} s ({model.name}'s own is {model.window_s:g} s)"
+        )
+    return ReadSettings(
+        sample_rate=model.sample_rate,
+        window=window,
+        hop=hop,
+        channel=config.channel,
+        content_hash=config.content_hash,
+    )

@@ -1,0 +1,132 @@
+"""From what the user named to a list of recordings, each once, each with a name that lasts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.audio.io import AUDIO_SUFFIXES
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ID_DIGITS: Final = 16  # 64 bits: among a million recordings two alike are a matter of one in 10^7
+
+
+@dataclass(slots=True)
+class Scan:
+    """What was found.
+
+    Attributes:
+        paths: recordings in the order of the arguments, sorted inside a folder.
+        n_folders, n_files, suffixes: everything that was looked at, for the user who finds nothing.
+        n_duplicates: files left out because they are the same file as an earlier one.
+        unlisted: folders that could not be read, with the system's reason.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    n_folders: int = 0
+    n_files: int = 0
+    n_duplicates: int = 0
+    suffixes: Counter[str] = field(default_factory=Counter)
+    unlisted: list[str] = field(default_factory=list)
+
+
+def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
+    """Walk folders for sound files; a file that is named itself is taken whatever its suffix.
+
+    Hidden files and folders and the ``._`` files of macOS are passed over. A file that is reached
+    twice, by a link or by two arguments, counts once.
+
+    Raises:
+        UsageError: A path does not exist, or nothing was found; the message says what was scanned.
+    """
+    named = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
+    scan = Scan()
+    seen: set[Path] = set()
+    for item in named:
+        if not item.exists():
+            raise UsageError(f"{item}: no such file or folder")
+        for path in _walk(item, scan) if item.is_dir() else [item]:
+            real = path.resolve()
+            if real in seen:
+                scan.n_duplicates += 1
+                continue
+            seen.add(real)
+            scan.paths.append(path)
+    if not scan.paths:
+        raise UsageError(_nothing_found(named, scan))
+    return scan
+
+
+def _walk(root: Path, scan: Scan) -> Iterator[Path]:
+    visited: set[tuple[int, int]] = set()
+
+    def unreadable(error: OSError) -> None:
+        scan.unlisted.append(f"{error.filename}: folder cannot be read: {error.strerror}")
+
+    for name, folders, files in os.walk(root, onerror=unreadable, followlinks=True):
+        folder = Path(name)
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()  # a link led back here
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        scan.n_folders += 1
+        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+        for file in sorted(files):
+            if file.startswith("."):
+                continue
+            scan.n_files += 1
+            suffix = Path(file).suffix.lower()
+            scan.suffixes[suffix or "(none)"] += 1
+            if suffix in AUDIO_SUFFIXES:
+                yield folder / file
+
+
+def _nothing_found(named: Sequence[Path], scan: Scan) -> str:
+    if not named:
+        return "no recordings: not a single path was given"
+    where = ", ".join(str(item) for item in named[:3]) + (", ..." if len(named) > 3 else "")
+    seen = ", ".join(f"{suffix} {n}" for suffix, n in scan.suffixes.most_common(5)) or "none"
+    known = " ".join(sorted(AUDIO_SUFFIXES))
+    problems = "".join(f"; {text}" for text in scan.unlisted[:3])
+    return (
+        f"no recordings in {where}: looked through {scan.n_folders} folders with {scan.n_files} "
+        "files "
+        f"(suffixes: {seen}); sound files end in {known}{problems}"
+    )
+
+
+def common_root(inputs: str | Path | Sequence[str | Path]) -> Path:
+    """The folder that holds everything named: what the paths in a new store are relative to."""
+    named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    folders = [_absolute(item) if Path(item).is_dir() else _absolute(item).parent for item in named]
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # several drives
+        return folders[0]
+
+
+def recording_name(path: Path, root: Path) -> str:
+    """The path from ``root`` with ``/``, the same on every system; absolute on another drive."""
+    try:
+        relative = os.path.relpath(_absolute(path), root)
+    except ValueError:
+        return _absolute(path).as_posix()
+    return Path(relative).as_posix()
+
+
+def recording_id(name: str) -> str:
+    """Lasting for a name; whether the file behind it changed is told by size, date and hash."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
+
+
+def _absolute(path: str | Path) -> Path:
+    # lexical: a link stays a link, so that moving its target does not rename recordings
+    return Path(os.path.abspath(path))  # noqa: PTH100  Path.resolve would follow links

@@ -1,0 +1,272 @@
+"""`predict`: recordings to a table of what was heard, window by window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from dawnchorus.configs import PredictConfig
+from dawnchorus.engine.drive import Work, drive
+from dawnchorus.engine.encode import DEFAULT_MODEL, BatchEncoder, model_identity, ready_model
+from dawnchorus.engine.exports import (
+    DETECTION_SCHEMA,
+    Collect,
+    ExportFile,
+    RecordingDetections,
+    detection_table,
+    open_export,
+)
+from dawnchorus.engine.interrupt import stop_on_signals
+from dawnchorus.engine.options import embed_config, read_settings
+from dawnchorus.engine.pipeline import Encoded, Event
+from dawnchorus.engine.plan import find_recordings, recording_id
+from dawnchorus.engine.read import Broken, Ended, Job, stat_job
+from dawnchorus.engine.report import RunReport, Tally
+from dawnchorus.engine.select import Rule, make_rule, sigmoid
+from dawnchorus.errors import RunInterruptedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.report import Progress
+    from dawnchorus.models.encoder import Encoder
+
+NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictReport(RunReport):
+    """What a run of `predict` did.
+
+    Attributes:
+        output: the file written, None when ``table`` has the rows.
+        without_detection: recordings that were read and gave no row.
+        unknown_labels: names of the user's list that the model does not know.
+        empty_because: why there is no row, None when there is one.
+    """
+
+    output: Path | None
+    table: pa.Table | None
+    n_rows: int
+    without_detection: tuple[str, ...]
+    unknown_labels: tuple[str, ...]
+    empty_because: str | None
+
+
+def predict(
+    recordings: str | Path | Sequence[str | Path],
+    *,
+    output: str | Path | None = None,
+    model: str | Path | Encoder = DEFAULT_MODEL,
+    config: EmbedConfig | None = None,
+    selection: PredictConfig | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,  # Any: keywords, checked by EmbedConfig and PredictConfig
+) -> PredictReport:
+    """Name what is heard in every window of every recording.
+
+    Args:
+        recordings: files and folders; folders are walked.
+        output: ``.csv``, ``.parquet``, or ``.txt`` for a Raven selection table; None: rows in the
+            report.
+        model: a model's name, file or folder, or a loaded encoder; it must have a classifier.
+        config: windows, batch size, device, precision and channel at once.
+        selection: which probabilities become rows, at once.
+        overwrite: replace an output that exists.
+        progress: as in `embed`.
+        options: fields of the two configs, and ``window_s`` and ``hop_s``. Without ``top_k`` and
+            ``threshold`` each window gives its 3 most probable labels.
+
+    Raises:
+        UsageError: An option is wrong, the model has no classifier, or there is nothing to read.
+        WeightsError: The model's outputs cannot be right.
+        RunInterruptedError: Ctrl-C or SIGTERM; the rows of finished recordings are in a file marked
+            partial.
+    """
+    config, selection = _configs(config, selection, options)
+    scan = find_recordings(recordings)
+    with ready_model(model, config) as encoder:
+        rule, unknown = make_rule(selection, _labels(encoder))
+        settings = read_settings(encoder, config)
+        batches = BatchEncoder(encoder)
+        batches.check(settings.window, of_logits=True)
+        tally = Tally(scan, encoder.sample_rate)
+        with open_export(output, overwrite=overwrite) as export, stop_on_signals() as stop:
+            run = _Run(export, rule, _labels(encoder), settings.sample_rate)
+            work = Work(
+                _plan(scan.paths), settings, batches.logits, config.batch_size, "predicting"
+            )
+            seconds = drive(work, tally, run.take, progress=progress, stop=stop)
+            if stop.is_set() and tally.n_left():
+                raise RunInterruptedError(_stopped(export, tally))
+            export.close()
+        return PredictReport(
+            **tally.fields(),
+            model=encoder.name,
+            device=model_identity(encoder).device,
+            seconds={**seconds, **batches.seconds},
+            output=None if output is None else Path(output),
+            table=export.table() if isinstance(export, Collect) else None,
+            n_rows=run.n_rows,
+            without_detection=tuple(run.without_detection),
+            unknown_labels=unknown,
+            empty_because=None if run.n_rows else run.why_empty(selection),
+        )
+
+
+def _configs(
+    config: EmbedConfig | None, selection: PredictConfig | None, options: dict[str, Any]
+) -> tuple[EmbedConfig, PredictConfig]:
+    foreign = sorted(set(NOT_FOR_PREDICT) & set(options))
+    if foreign:
+        raise UsageError(f"predict has no option {foreign[0]!r}; that is for embed")
+    own = {name: value for name, value in options.items() if name in PredictConfig.model_fields}
+    others = {name: value for name, value in options.items() if name not in own}
+    if own:
+        base = {} if selection is None else selection.model_dump()
+        selection = PredictConfig(**{**base, **own})
+    # nothing is kept that a hash of the recording could be held against
+    return embed_config(config, {**others, "content_hash": False}), selection or PredictConfig()
+
+
+def _labels(encoder: Encoder) -> Sequence[str]:
+    if not encoder.labels:
+        raise UsageError(
+            f"{encoder.name}: this model has no labels, so it names nothing; use embed, or a "
+            "model with "
+            f"a classifier (dawnchorus models lists them)"
+        )
+    return encoder.labels
+
+
+def _plan(paths: Sequence[Path]) -> list[Job]:
+    jobs = (
+        Job(
+            recording_id=recording_id(path.as_posix()),
+            path=path,
+            name=path.as_posix(),
+            size=None,
+            modified_ns=None,
+        )
+        for path in paths
+    )
+    return [stat_job(job) for job in jobs]
+
+
+def _stopped(export: ExportFile | Collect, tally: Tally) -> str:
+    where = f"; their rows are in {export.keep_partial()}" if isinstance(export, ExportFile) else ""
+    return f"stopped: {tally.n_done} recordings done{where}; {tally.n_left()} left"
+
+
+@dataclass(slots=True)
+class _Heard:
+    """Chosen rows of one batch of a recording, and where its windows lie."""
+
+    event: Encoded
+    window: NDArray[np.int64]
+    label: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    probability: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class _Run:
+    """Takes the events of the pipeline to the export.
+
+    A recording's rows wait until it has been read to its end: one that breaks off gives none.
+    """
+
+    export: ExportFile | Collect
+    rule: Rule
+    labels: Sequence[str]
+    model_rate: int
+    n_rows: int = 0
+    without_detection: list[str] = field(default_factory=list)
+    loudest: tuple[float, str, str, float] = (-1.0, "", "", 0.0)
+    _heard: list[_Heard] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Keep or write what an event brings."""
+        if isinstance(event, Encoded):
+            self._heard.append(self._choose(event))
+        elif isinstance(event, Broken):
+            self._heard.clear()
+        elif isinstance(event, Ended):
+            self._write(event)
+            self._heard.clear()
+
+    def _choose(self, event: Encoded) -> _Heard:
+        probabilities = sigmoid(event.values)
+        window, label, rank = self.rule.choose(probabilities)
+        self._note_loudest(event, probabilities[:, self.rule.columns])
+        return _Heard(event, window, label, rank, probabilities[window, label])
+
+    def _note_loudest(self, event: Encoded, wanted: NDArray[np.float32]) -> None:
+        window, column = np.unravel_index(int(wanted.argmax()), wanted.shape)
+        highest = float(wanted[window, column])
+        if highest > self.loudest[0]:
+            label = self.labels[int(self.rule.columns[column])]
+            start_s = float(event.start_sample[window]) / self.model_rate
+            self.loudest = (highest, label, str(event.source.job.path), start_s)
+
+    def _write(self, event: Ended) -> None:
+        rate = event.source.rate
+        path = event.source.job.path
+        table = pa.concat_tables(
+            [DETECTION_SCHEMA.empty_table(), *(self._rows(heard, event) for heard in self._heard)]
+        )
+        self.n_rows += len(table)
+        if not len(table):
+            self.without_detection.append(str(path))
+        self.export.write(
+            RecordingDetections(
+                path=path,
+                duration_s=event.n_samples / rate,
+                highest_hz=min(rate, self.model_rate) / 2,
+                table=table,
+            )
+        )
+
+    def _rows(self, heard: _Heard, ended: Ended) -> pa.Table:
+        rate = ended.source.rate
+        first = heard.event.start_sample[heard.window]
+        after = first + heard.event.valid_samples[heard.window]
+        duration_s = ended.n_samples / rate
+        return detection_table(
+            {
+                "path": [str(ended.source.job.path)] * len(first),
+                "window": heard.event.window[heard.window],
+                "start_s": first / self.model_rate,
+                # a resampled recording may be longer than itself by part of a sample
+                "stop_s": np.minimum(after / self.model_rate, duration_s),
+                "start_sample": _at_rate(first, self.model_rate, rate),
+                "stop_sample": np.minimum(_at_rate(after, self.model_rate, rate), ended.n_samples),
+                "sample_rate": np.full(len(first), rate),
+                "label": [self.labels[index] for index in heard.label],
+                "probability": heard.probability,
+                "rank": heard.rank,
+            }
+        )
+
+    def why_empty(self, selection: PredictConfig) -> str:
+        """Why there is not a single row."""
+        highest, label, path, start_s = self.loudest
+        if highest < 0:
+            return "no detection: no recording could be read"
+        return (
+            f"no detection: the highest probability was {highest:.3f}, for {label} in {path} at "
+            f"{start_s:g} s; the threshold is {selection.threshold}"
+        )
+
+
+def _at_rate(samples: NDArray[np.int64], from_hz: int, to_hz: int) -> NDArray[np.int64]:
+    """Sample positions at another rate, the nearest ones, in integers."""
+    return (2 * samples * to_hz + from_hz) // (2 * from_hz)

@@ -1,0 +1,271 @@
+"""The reading thread: recordings to windows at the model's rate, into a bounded queue."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from queue import Full, Queue
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from dawnchorus.audio.io import open_recording
+from dawnchorus.audio.resample import resample_blocks, resampled_length
+from dawnchorus.audio.windows import Window, cut_blocks, n_windows
+from dawnchorus.errors import AudioError, DependencyError, UsageError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+PUT_WAIT_S: Final = 0.1  # how late the thread notices that it is to stop
+HASH_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One recording to be read.
+
+    Attributes:
+        path: where the file is.
+        name: its lasting name, a path relative to the store's audio root.
+        size, modified_ns: of the file when the run was planned; None when it was not there any
+        more. first_window: windows before it are in the store already.
+        known_hash: a file with this content needs no reading.
+    """
+
+    recording_id: str
+    path: Path
+    name: str
+    size: int | None
+    modified_ns: int | None
+    first_window: int = 0
+    known_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An opened recording; ``n_expected`` windows if its header is right, None if it is silent."""
+
+    job: Job
+    rate: int
+    channels: int
+    content_hash: str | None
+    n_expected: int | None
+    started: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The next window of a recording."""
+
+    source: Source
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A recording was read to its end; ``n_samples`` at its own rate, in one channel."""
+
+    source: Source
+    n_samples: int
+    n_nonfinite: int
+    n_windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A recording cannot be read, or not to its end."""
+
+    job: Job
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A recording with a new date and its old content."""
+
+    job: Job
+
+
+Item = Cut | Ended | Broken | Unchanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """How recordings become windows; lengths in samples at ``sample_rate``, the model's."""
+
+    sample_rate: int
+    window: int
+    hop: int
+    channel: Literal["mean"] | int = "mean"
+    content_hash: bool = True
+
+
+@dataclass(slots=True)
+class ReadClock:
+    """Seconds that the reading thread spent in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "resample": 0.0})
+
+    def timed(self, stage: str, items: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """The same items; the time that making them takes is put down to ``stage``."""
+        iterator = iter(items)
+        while True:
+            before = time.perf_counter()
+            item = next(iterator, None)
+            self.seconds[stage] += time.perf_counter() - before
+            if item is None:
+                return
+            yield item
+
+
+class Stopped(Exception):  # noqa: N818  not an error: the way out of nested generators
+    """The run ended while the reading thread was at work."""
+
+
+def read_all(
+    jobs: Iterable[Job],
+    settings: ReadSettings,
+    queue: Queue[Item | None],
+    stop: threading.Event,
+    clock: ReadClock,
+) -> None:
+    """Read jobs one after the other into ``queue``; None is the last item, whatever happens."""
+    try:
+        for job in jobs:
+            for item in read_job(job, settings, stop, clock):
+                _put(queue, item, stop)
+    except Stopped:
+        return
+    finally:
+        if not stop.is_set():
+            _put(queue, None, stop)
+
+
+def _put(queue: Queue[Item | None], item: Item | None, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            queue.put(item, timeout=PUT_WAIT_S)
+        except Full:
+            continue
+        return
+    raise Stopped
+
+
+def read_job(
+    job: Job, settings: ReadSettings, stop: threading.Event, clock: ReadClock
+) -> Iterator[Item]:
+    """All items of one recording; whatever is wrong with the file becomes a `Broken`."""
+    try:
+        yield from _read_windows(job, settings, stop, clock)
+    except AudioError as error:
+        yield Broken(job, error.reason, str(error))
+    except DependencyError as error:
+        yield Broken(job, "dependency", str(error))
+    except UsageError as error:
+        yield Broken(job, "channel", str(error))
+    except OSError as error:
+        yield Broken(job, "input-output", f"{job.path}: {error.strerror or error}")
+
+
+def _read_windows(
+    job: Job, settings: ReadSettings, stop: threading.Event, clock: ReadClock
+) -> Iterator[Item]:
+    started = datetime.now(UTC)
+    content_hash = None
+    if settings.content_hash and job.path.is_file():
+        before = time.perf_counter()
+        content_hash = _hash(job.path, stop)
+        clock.seconds["read"] += time.perf_counter() - before
+        if content_hash == job.known_hash:
+            yield Unchanged(job)
+            return
+    with open_recording(job.path, channel=settings.channel) as recording:
+        info = recording.info
+        counted = Count()
+        blocks = counted.over(clock.timed("read", recording.blocks()))
+        at_model_rate = _resampled(blocks, info.sample_rate, settings.sample_rate, clock)
+        source = Source(
+            job=job,
+            rate=info.sample_rate,
+            channels=info.n_channels,
+            content_hash=content_hash,
+            n_expected=_expected(info.n_samples, info.sample_rate, settings),
+            started=started,
+        )
+        index = -1
+        for window in cut_blocks(at_model_rate, settings.window, settings.hop):
+            index = window.index
+            if index >= job.first_window:
+                yield Cut(source, window)
+        if index < 0:
+            raise AudioError(f"{job.path}: a header and no sound", reason="empty")
+    _check_unchanged(job)
+    yield Ended(source, counted.n_samples, recording.n_nonfinite, index + 1)
+
+
+def _resampled(
+    blocks: Iterable[NDArray[Any]], from_hz: int, to_hz: int, clock: ReadClock
+) -> Iterator[NDArray[Any]]:
+    """Blocks at the new rate, with the time of reading taken out of the time of resampling."""
+    read_before = clock.seconds["read"]
+    for block in clock.timed("resample", resample_blocks(blocks, from_hz, to_hz)):
+        clock.seconds["resample"] -= clock.seconds["read"] - read_before
+        read_before = clock.seconds["read"]
+        yield block
+    clock.seconds["resample"] -= clock.seconds["read"] - read_before
+
+
+@dataclass(slots=True)
+class Count:
+    """Counts samples as they pass."""
+
+    n_samples: int = 0
+
+    def over(self, blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """The same blocks."""
+        for block in blocks:
+            self.n_samples += len(block)
+            yield block
+
+
+def _expected(n_samples: int | None, rate: int, settings: ReadSettings) -> int | None:
+    if n_samples is None:
+        return None
+    length = resampled_length(n_samples, rate, settings.sample_rate)
+    return n_windows(length, settings.window, settings.hop)
+
+
+def _hash(path: Path, stop: threading.Event) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            if stop.is_set():
+                raise Stopped
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def stat_job(job: Job) -> Job:
+    """The job with the file's size and date of this moment; None for a file that is not there."""
+    try:
+        status = job.path.stat()
+    except OSError:
+        return replace(job, size=None, modified_ns=None)
+    return replace(job, size=status.st_size, modified_ns=status.st_mtime_ns)
+
+
+def _check_unchanged(job: Job) -> None:
+    now = stat_job(job)
+    if (now.size, now.modified_ns) != (job.size, job.modified_ns):
+        raise AudioError(
+            f"{job.path}: changed while it was read ({job.size} bytes, then {now.size}); run "
+            "again when "
+            f"it is complete",
+            reason="changed",
+        )

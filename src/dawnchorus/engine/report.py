@@ -1,0 +1,163 @@
+"""What a run did: every recording found is done, skipped or failed, and the seconds add up."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dawnchorus.audio.resample import band_warning
+from dawnchorus.engine.pipeline import Encoded
+from dawnchorus.engine.read import Broken, Ended, Unchanged
+from dawnchorus.errors import DawnchorusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from dawnchorus.engine.pipeline import Event
+    from dawnchorus.engine.plan import Scan
+    from dawnchorus.engine.read import Job
+
+    Advance = Callable[[int], None]
+    Progress = Callable[[int, str], AbstractContextManager[Advance]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A recording that gave nothing, with a short verdict and the whole sentence."""
+
+    path: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Counts, times and troubles of a run; ``n_found = n_done + n_skipped + n_failed``.
+
+    Attributes:
+        n_skipped: recordings whose results were there already.
+        duration_s: sound that was read to its end in this run.
+        elapsed_s: by the clock, without loading the model.
+        seconds: per stage; reading and resampling run beside frontend and encoder.
+        warnings: each once, however many recordings it is true of.
+    """
+
+    model: str
+    device: str
+    n_found: int
+    n_done: int
+    n_skipped: int
+    n_failed: int
+    n_windows: int
+    duration_s: float
+    elapsed_s: float
+    seconds: Mapping[str, float]
+    failures: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of sound a second of the run."""
+        return self.duration_s / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts while a run is going on."""
+
+    scan: Scan
+    model_rate: int
+    n_done: int = 0
+    n_skipped: int = 0
+    n_windows: int = 0
+    duration_s: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    _started: float = field(default_factory=time.perf_counter)
+
+    def take(self, event: Event) -> None:
+        """Count what an event brings."""
+        if isinstance(event, Encoded):
+            self.n_windows += len(event.window)
+        elif isinstance(event, Ended):
+            self._ended(event)
+        elif isinstance(event, Broken):
+            self.failures.append(Failure(str(event.job.path), event.reason, event.message))
+        elif isinstance(event, Unchanged):
+            self.n_skipped += 1
+
+    def _ended(self, event: Ended) -> None:
+        self.n_done += 1
+        self.duration_s += event.n_samples / event.source.rate
+        warning = band_warning(event.source.rate, self.model_rate)
+        if warning:
+            self.notes[warning] += 1
+        if event.n_nonfinite:
+            self.notes["samples that are not numbers (NaN, infinite) were taken as silence"] += 1
+
+    def n_left(self) -> int:
+        """Recordings that the run has not come to."""
+        return len(self.scan.paths) - self.n_done - self.n_skipped - len(self.failures)
+
+    def fields(self) -> dict[str, Any]:
+        """What `RunReport` needs from here.
+
+        Raises:
+            DawnchorusError: A recording ended neither done nor skipped nor failed.
+        """
+        if self.n_left():
+            raise DawnchorusError(
+                f"{self.n_left()} of {len(self.scan.paths)} recordings are unaccounted for; this "
+                "is a "
+                f"fault of dawnchorus, please report it"
+            )
+        return {
+            "n_found": len(self.scan.paths),
+            "n_done": self.n_done,
+            "n_skipped": self.n_skipped,
+            "n_failed": len(self.failures),
+            "n_windows": self.n_windows,
+            "duration_s": self.duration_s,
+            "elapsed_s": time.perf_counter() - self._started,
+            "failures": tuple(self.failures),
+            "warnings": tuple(self.warnings()),
+        }
+
+    def warnings(self) -> list[str]:
+        """Each warning once, with the number of recordings it holds for."""
+        said = [f"{text} ({n} recordings)" for text, n in self.notes.most_common()]
+        if self.scan.n_duplicates:
+            said.append(f"{self.scan.n_duplicates} paths lead to a file that was found already")
+        return [*said, *self.scan.unlisted]
+
+
+class Meter:
+    """Turns events into bytes of recordings dealt with, for a progress display."""
+
+    def __init__(self, advance: Advance) -> None:
+        """``advance`` takes how many bytes more are done."""
+        self._advance = advance
+        self._given = 0  # of the recording at hand
+
+    def take(self, event: Event) -> None:
+        """Pass on what an event means in bytes."""
+        if isinstance(event, Encoded):
+            self._share(event)
+        elif isinstance(event, Ended):
+            self._end(event.source.job)
+        elif isinstance(event, Broken | Unchanged):
+            self._end(event.job)
+
+    def _share(self, event: Encoded) -> None:
+        size, expected = event.source.job.size, event.source.n_expected
+        if size and expected:
+            share = min(size * len(event.window) // expected, size - self._given)
+            self._given += share
+            self._advance(share)
+
+    def _end(self, job: Job) -> None:
+        self._advance((job.size or 0) - self._given)
+        self._given = 0

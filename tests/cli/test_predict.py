@@ -1,0 +1,55 @@
+"""The real program `dawnchorus predict`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dawnchorus.cli.app import main
+
+PROGRAM = [sys.executable, "-c", "from dawnchorus.cli.app import main; raise SystemExit(main())"]
+WriteSound = Callable[..., Path]
+
+pytestmark = pytest.mark.cli
+
+
+def test_predict_prints_csv_or_writes_the_file_that_its_name_says(
+    tmp_path: Path,
+    tiny_folder: Path,
+    write_sound: WriteSound,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sound = write_sound(tmp_path / "näch te.wav", 2.5, 48_000)
+    common = ["predict", str(sound), "-m", str(tiny_folder), "--device", "cpu", "--top-k", "1"]
+    printed = subprocess.run(
+        [*PROGRAM, *common], capture_output=True, encoding="utf-8", timeout=120, check=True
+    ).stdout
+    assert len(list(csv.DictReader(io.StringIO(printed)))) == 3
+    assert main([*common, "-o", str(tmp_path / "x.csv"), "-q"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8") == printed
+    raven = tmp_path / "x.selections.txt"
+    assert main([*common, "-o", str(raven), "--threshold", "1"]) == 0
+    assert "the highest probability was" in capsys.readouterr().err
+    assert raven.read_text().startswith("Selection\tView\t")
+
+
+def test_a_list_of_labels_that_fits_nothing_is_wrong_usage(
+    tmp_path: Path,
+    tiny_folder: Path,
+    write_sound: WriteSound,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sound = write_sound(tmp_path / "a.wav", 1.0)
+    species = tmp_path / "species.txt"
+    species.write_text("Raphus cucullatus\n")
+    assert main(["predict", str(sound), "-m", str(tiny_folder), "--labels", str(species)]) == 2
+    said = capsys.readouterr().err
+    assert "Raphus cucullatus" in said
+    assert "blackbird" in said

@@ -1,0 +1,80 @@
+"""Every recording is found once, whatever the folders hold, and nothing found is explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dawnchorus.engine.plan import common_root, find_recordings, recording_id, recording_name
+from dawnchorus.errors import UsageError
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    return path
+
+
+def names(root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in find_recordings(root).paths]
+
+
+def test_folders_are_walked_in_order_and_other_files_passed_over(tmp_path: Path) -> None:
+    for name in ("b/2.WAV", "b/1.flac", "a/ü ber.Mp3", "a/notes.txt", "z.wav"):
+        touch(tmp_path / name)
+    assert names(tmp_path) == ["z.wav", "a/ü ber.Mp3", "b/1.flac", "b/2.WAV"]
+
+
+def test_hidden_files_and_those_of_macos_are_passed_over(tmp_path: Path) -> None:
+    for name in ("a.wav", "._a.wav", ".hidden/b.wav", ".c.wav"):
+        touch(tmp_path / name)
+    assert names(tmp_path) == ["a.wav"]
+
+
+def test_a_file_named_itself_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
+    odd = touch(tmp_path / "recording.bak")
+    assert find_recordings(str(odd)).paths == [odd]
+
+
+def test_links_neither_loop_nor_count_twice(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "1.wav")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "2.wav").symlink_to(tmp_path / "a" / "1.wav")
+    scan = find_recordings(tmp_path)
+    assert (len(scan.paths), scan.n_duplicates, scan.n_folders) == (1, 1, 2)
+    assert len(find_recordings([tmp_path, tmp_path / "a"]).paths) == 1
+
+
+def test_a_link_to_a_file_that_is_gone_is_found_so_that_it_can_be_reported(tmp_path: Path) -> None:
+    (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    assert names(tmp_path) == ["gone.wav"]
+
+
+def test_finding_nothing_says_what_was_looked_at(tmp_path: Path) -> None:
+    for name in ("a/1.txt", "a/2.txt", "b/3.jpg"):
+        touch(tmp_path / name)
+    with pytest.raises(UsageError, match=r"3 folders with 3 files .*\.txt 2, \.jpg 1.*\.wav"):
+        find_recordings(tmp_path)
+    with pytest.raises(UsageError, match="no such file or folder"):
+        find_recordings(tmp_path / "misspelt")
+    with pytest.raises(UsageError, match="not a single path"):
+        find_recordings([])
+
+
+def test_names_and_ids_do_not_depend_on_how_a_recording_was_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = touch(tmp_path / "site" / "night" / "1.wav")
+    monkeypatch.chdir(tmp_path)
+    assert common_root("site") == common_root([tmp_path / "site"]) == tmp_path / "site"
+    assert common_root([path, tmp_path / "other.wav"]) == tmp_path
+    name = recording_name(Path("site/night/1.wav"), tmp_path / "site")
+    assert name == recording_name(path, tmp_path / "site") == "night/1.wav"
+    assert recording_id(name) != recording_id("night/2.wav")
+
+
+def test_two_recordings_of_one_name_in_two_folders_have_two_ids(tmp_path: Path) -> None:
+    paths = [touch(tmp_path / disk / "0001.wav") for disk in ("disk1", "disk2")]
+    root = common_root([path.parent for path in paths])
+    assert len({recording_id(recording_name(path, root)) for path in paths}) == 2

@@ -1,0 +1,250 @@
+"""`predict`: the probabilities of the model, in files that other programs open."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import crowsetta
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from dawnchorus.audio.io import read_audio
+from dawnchorus.configs import PredictConfig
+from dawnchorus.engine.predict import predict
+from dawnchorus.engine.select import make_rule, read_label_list, sigmoid
+from dawnchorus.errors import RunInterruptedError, UsageError
+from dawnchorus.models.eat import EAT
+
+WriteSound = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, write_sound: WriteSound) -> Path:
+    """Two recordings of 2.5 s and 1.2 s, at other rates than the model's."""
+    write_sound(tmp_path / "recordings" / "a.wav", 2.5, 44_100, seed=1)
+    write_sound(tmp_path / "recordings" / "b.flac", 1.2, 48_000, 2, seed=2)
+    return tmp_path / "recordings"
+
+
+def test_rows_hold_the_models_own_probabilities(folder: Path, tiny_encoder: EAT) -> None:
+    report = predict(folder / "a.wav", model=tiny_encoder, top_k=5)
+    rows = report.table.to_pylist()
+    samples = torch.from_numpy(read_audio(folder / "a.wav", sample_rate=16_000))
+    for window, (start, stop) in enumerate([(0, 16_000), (16_000, 32_000), (32_000, 40_000)]):
+        with torch.no_grad():
+            wanted = tiny_encoder.encode(samples[None, start:stop]).logits.sigmoid()[0]
+        mine = [row for row in rows if row["window"] == window]
+        assert [row["rank"] for row in mine] == [1, 2, 3, 4, 5]
+        for row in mine:
+            index = tiny_encoder.labels.index(row["label"])
+            assert row["probability"] == pytest.approx(float(wanted[index]), abs=1e-5)
+        probabilities = [row["probability"] for row in mine]
+        assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_positions_count_at_the_recordings_own_rate_and_stop_with_it(
+    folder: Path, tiny_encoder: EAT
+) -> None:
+    table = predict(folder, model=tiny_encoder, top_k=1).table
+    rows = [(r["start_sample"], r["stop_sample"], r["sample_rate"]) for r in table.to_pylist()]
+    assert rows == [
+        (0, 44_100, 44_100),
+        (44_100, 88_200, 44_100),
+        (88_200, 110_250, 44_100),
+        (0, 48_000, 48_000),
+        (48_000, 57_600, 48_000),
+    ]
+    for row in table.to_pylist():
+        assert row["start_s"] == pytest.approx(row["start_sample"] / row["sample_rate"])
+        assert row["stop_s"] == pytest.approx(row["stop_sample"] / row["sample_rate"])
+
+
+def test_without_a_limit_each_window_gives_three_labels(folder: Path, tiny_encoder: EAT) -> None:
+    report = predict(folder, model=tiny_encoder)
+    assert report.n_rows == 3 * report.n_windows == len(report.table)
+
+
+def test_csv_and_parquet_hold_the_same_rows(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    in_memory = predict(folder, model=tiny_encoder, top_k=2).table.to_pylist()
+    predict(folder, model=tiny_encoder, top_k=2, output=tmp_path / "x.csv")
+    predict(folder, model=tiny_encoder, top_k=2, output=str(tmp_path / "new" / "x.parquet"))
+    from_parquet = pq.read_table(tmp_path / "new" / "x.parquet").to_pylist()
+    assert from_parquet == in_memory
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+        from_csv = list(csv.DictReader(file))
+    assert len(from_csv) == len(in_memory)
+    for line, row in zip(from_csv, in_memory, strict=True):
+        assert set(line) == set(row)
+        for name, value in row.items():
+            if isinstance(value, float):
+                assert float(line[name]) == pytest.approx(value, abs=1e-6)
+            else:
+                assert line[name] == str(value)
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # crowsetta with the newest pandas
+def test_raven_tables_are_read_by_another_program(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    rows = predict(folder, model=tiny_encoder, top_k=1).table.to_pylist()
+    path = tmp_path / "all.selections.txt"
+    predict(folder, model=tiny_encoder, top_k=1, output=path)
+    raven = crowsetta.formats.bbox.Raven.from_file(path, annot_col="Label")
+    boxes = raven.to_bbox()
+    assert [box.label for box in boxes] == [row["label"] for row in rows]
+    # times run on from file to file: b starts where a ends
+    onsets = [0.0, 1.0, 2.0, 2.5, 3.5]
+    np.testing.assert_allclose([box.onset for box in boxes], onsets, atol=1e-6)
+    np.testing.assert_allclose([box.offset for box in boxes], [1, 2, 2.5, 3.5, 3.7], atol=1e-6)
+    assert {box.high_freq for box in boxes} == {8000.0}
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file, delimiter="\t"))
+    assert [float(line["File Offset (s)"]) for line in lines] == [0.0, 1.0, 2.0, 0.0, 1.0]
+    assert lines[3]["Begin File"] == "b.flac"
+    assert Path(lines[3]["Begin Path"]) == (folder / "b.flac").absolute()
+    assert [line["Selection"] for line in lines] == ["1", "2", "3", "4", "5"]
+
+
+def test_an_empty_output_says_why(folder: Path, tmp_path: Path, tiny_encoder: EAT) -> None:
+    loud = predict(folder, model=tiny_encoder, top_k=1).table.to_pylist()
+    highest = max(row["probability"] for row in loud)
+    report = predict(folder, model=tiny_encoder, threshold=1.0, output=tmp_path / "x.csv")
+    assert report.n_rows == 0
+    assert f"{highest:.3f}" in report.empty_because
+    assert "threshold is 1.0" in report.empty_because
+    assert set(report.without_detection) == {str(folder / "a.wav"), str(folder / "b.flac")}
+    assert (tmp_path / "x.csv").read_text().count("\n") == 1
+
+
+def test_only_the_wanted_labels_are_ranked_and_unknown_names_reported(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    species = tmp_path / "species.txt"
+    species.write_text("# my garden\nWren\n\nrobin \ndodo\n", encoding="utf-8")
+    names = read_label_list(species)
+    assert names == ("Wren", "robin", "dodo")
+    report = predict(folder, model=tiny_encoder, labels=names)
+    assert report.unknown_labels == ("dodo",)
+    assert set(report.table["label"].to_pylist()) == {"wren", "robin"}
+    assert set(report.table["rank"].to_pylist()) == {1, 2}
+    with pytest.raises(UsageError, match="did you mean blackbird"):
+        predict(folder, model=tiny_encoder, labels=("blackbirt",))
+
+
+def test_an_output_that_exists_is_kept_unless_told(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    (tmp_path / "x.csv").write_text("mine")
+    with pytest.raises(UsageError, match="--overwrite"):
+        predict(folder, model=tiny_encoder, output=tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text() == "mine"
+    predict(folder, model=tiny_encoder, output=tmp_path / "x.csv", overwrite=True)
+    assert (tmp_path / "x.csv").read_text().startswith("path,window")
+    with pytest.raises(UsageError, match=r"no format ends in '\.xls'"):
+        predict(folder, model=tiny_encoder, output=tmp_path / "x.xls")
+
+
+def test_a_recording_that_breaks_off_gives_no_rows(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound
+) -> None:
+    whole = write_sound(tmp_path / "whole.flac", 20.0).read_bytes()
+    (folder / "aa.flac").write_bytes(whole[: len(whole) // 2])
+    report = predict(folder, model=tiny_encoder, batch_size=2)
+    assert (report.n_found, report.n_done, report.n_failed) == (3, 2, 1)
+    paths = dict.fromkeys(report.table["path"].to_pylist())
+    assert list(paths) == [str(folder / "a.wav"), str(folder / "b.flac")]
+
+
+def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    @contextmanager
+    def progress(_total: int, _label: str) -> Iterator[Callable[[int], None]]:
+        yield lambda _n: signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(RunInterruptedError, match=r"x\.partial\.csv"):
+        predict(
+            folder,
+            model=tiny_encoder,
+            output=tmp_path / "x.csv",
+            batch_size=4,
+            progress=once(progress),
+        )
+    assert not (tmp_path / "x.csv").exists()
+    lines = (tmp_path / "x.partial.csv").read_text().splitlines()
+    assert len(lines) == 1 + 9
+    assert all("a.wav" in line for line in lines[1:])
+
+
+def once(progress: Callable[..., object]) -> Callable[..., object]:
+    """The second signal would end the process at once."""
+
+    @contextmanager
+    def quiet_after_first(total: int, label: str) -> Iterator[Callable[[int], None]]:
+        n_calls = 0
+        with progress(total, label) as advance:
+
+            def first_only(n: int) -> None:
+                nonlocal n_calls
+                n_calls += 1
+                if n_calls == 1:
+                    advance(n)
+
+            yield first_only
+
+    return quiet_after_first
+
+
+def test_nothing_stays_behind_when_a_run_fails(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("out of memory")
+
+    encode_features = EAT.encode_features
+    calls = []
+
+    def second_time(self: EAT, *arguments: object) -> object:
+        calls.append(1)
+        return encode_features(self, *arguments) if len(calls) == 1 else refuse()
+
+    monkeypatch.setattr(EAT, "encode_features", second_time)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        predict(folder, model=tiny_encoder, output=tmp_path / "x.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["recordings"]
+
+
+def test_a_model_without_a_classifier_is_refused(folder: Path, tiny_encoder: EAT) -> None:
+    bare = EAT(tiny_encoder.config.model_copy(update={"n_classes": 0}))
+    with pytest.raises(UsageError, match="no labels"):
+        predict(folder, model=bare)
+
+
+def test_options_of_embed_alone_are_refused(folder: Path, tiny_encoder: EAT) -> None:
+    with pytest.raises(UsageError, match="'pooling'"):
+        predict(folder, model=tiny_encoder, pooling="cls")
+
+
+def test_rules_agree_with_sorting_each_window() -> None:
+    probabilities = np.random.default_rng(0).random((50, 7)).astype(np.float32)
+    labels = [f"l{i}" for i in range(7)]
+    rule, _ = make_rule(PredictConfig(top_k=3, threshold=0.6, labels=("l1", "L4", "l6")), labels)
+    window, label, rank = rule.choose(probabilities)
+    wanted = []
+    for row, values in enumerate(probabilities):
+        order = sorted((1, 4, 6), key=lambda i: -values[i])
+        wanted += [(row, i, r) for r, i in enumerate(order[:3], 1) if values[i] >= 0.6]
+    assert list(zip(window.tolist(), label.tolist(), rank.tolist(), strict=True)) == wanted
+
+
+def test_sigmoid_agrees_with_torch_and_does_not_overflow() -> None:
+    logits = np.array([-200.0, -20.0, -1.0, 0.0, 3.0, 200.0], np.float32)
+    np.testing.assert_allclose(sigmoid(logits), torch.from_numpy(logits).sigmoid().numpy(), 1e-6)
