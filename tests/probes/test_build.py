@@ -1,0 +1,79 @@
+"""A probe sees the layers it names, trains what it may, and refuses what it cannot take."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dawnchorus.configs import ProbeConfig
+from dawnchorus.errors import UsageError
+from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.probes.build import build_probe_from_config
+from dawnchorus.probes.heads import aggregate
+
+
+@pytest.fixture
+def encoder() -> EAT:
+    torch.manual_seed(0)
+    config = EATConfig(
+        dim=64, n_layers=2, n_heads=1, window_s=1.0, padded_frames=None, stored_positions=False
+    )
+    return EAT(config, name="probed").eval()
+
+
+WAVES = 0.1 * torch.randn(2, 16_000, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_frozen_encoder_gets_no_gradient_and_stays_in_evaluation(encoder: EAT) -> None:
+    probe = build_probe_from_config(ProbeConfig(), encoder, 3, "cpu")
+    probe.train()
+    probe(WAVES).sum().backward()
+    assert all(p.grad is None for p in encoder.parameters())
+    assert probe.classifier.weight.grad is not None
+    assert not encoder.training
+
+
+def test_an_unfrozen_encoder_is_trained(encoder: EAT) -> None:
+    probe = build_probe_from_config(ProbeConfig(freeze_backbone=False), encoder, 3, "cpu")
+    probe.train()
+    probe(WAVES).sum().backward()
+    assert encoder.training
+    gradient = encoder.get_submodule("blocks.0.attn.qkv").weight.grad
+    assert gradient is not None
+    assert bool((gradient != 0).any())
+
+
+def test_stored_features_give_the_logits_of_waveforms(encoder: EAT) -> None:
+    online = build_probe_from_config(ProbeConfig(target_layers=["all"]), encoder, 3, "cpu")
+    stored = build_probe_from_config(
+        ProbeConfig(target_layers=["all"], online_training=False), encoder, 3, "cpu"
+    )
+    stored.classifier.load_state_dict(online.classifier.state_dict())
+    torch.testing.assert_close(stored(online.features(WAVES)), online(WAVES))
+    assert online.n_features == 128
+    with pytest.raises(UsageError, match="length 64, need 128"):
+        stored(torch.zeros(2, 64))
+
+
+def test_every_aggregation_joins_layers_along_the_channels() -> None:
+    first, second = torch.rand(2, 5, 3), torch.rand(2, 5, 3)
+    assert aggregate([first, second], "none").shape == (2, 5, 6)
+    torch.testing.assert_close(aggregate([first, second], "cls_token")[:, 3:], second[:, 0])
+    torch.testing.assert_close(aggregate([first, second], "max")[:, :3], first.amax(1))
+    torch.testing.assert_close(aggregate([first, second], "mean")[:, 3:], second.mean(1))
+
+
+@pytest.mark.parametrize(
+    ("config", "n_classes", "complaint"),
+    [
+        (ProbeConfig(), 0, "num_classes is 0"),
+        (ProbeConfig(aggregation="none"), 3, "mean, max or cls_token"),
+        (ProbeConfig(target_layers=["blocks.7"]), 3, r"blocks\.7"),
+        (ProbeConfig(target_layers=[5]), 3, "no layer 5"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(
+    encoder: EAT, config: ProbeConfig, n_classes: int, complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        build_probe_from_config(config, encoder, n_classes, "cpu")
