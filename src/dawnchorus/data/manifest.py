@@ -42,9 +42,8 @@ def read_manifest(path: Path) -> list[Clip]:
     """Read a Parquet manifest, one clip a row, in the file's order.
 
     Raises:
-        TaskError: The file is missing or not Parquet, a column is missing, a split is unknown, or
-        a clip
-            ends before it starts.
+        TaskError: The file is missing or not Parquet, a column is missing, a split is unknown,
+            or a clip ends before it starts.
     """
     if not path.is_file():
         raise TaskError(f"{path}: no such manifest")
@@ -65,7 +64,6 @@ def _clip(path: Path, number: int, row: Mapping[str, Any]) -> Clip:
     if not row["stop_s"] > row["start_s"] >= 0:
         raise TaskError(
             f"{path}: row {number} ({row['id']}): start_s {row['start_s']}, stop_s "
-            f"{row['stop_s']}; "
-            f"need 0 <= start_s < stop_s"
+            f"{row['stop_s']}; need 0 <= start_s < stop_s"
         )
     return Clip(**{**row, "labels": tuple(row["labels"] or ())})

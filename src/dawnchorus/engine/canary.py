@@ -40,15 +40,13 @@ def check_model(
     if values.ndim != 2 or len(values) != 2 or expected not in (None, values.shape[-1]):
         raise WeightsError(
             f"{name}: two windows gave an output of shape {values.shape}, need (2, "
-            f"{expected or 'dim'}); "
-            f"the model and its description do not belong together"
+            f"{expected or 'dim'}); the model and its description do not belong together"
         )
     _check_finite(name, values)
     if _all_same(values):
         raise WeightsError(
             f"{name}: a chirp and noise gave the same output; these weights do not work. Check "
-            "them "
-            f"with: dawnchorus verify {name}"
+            f"them with: dawnchorus verify {name}"
         )
     return int(values.shape[1])
 
@@ -85,8 +83,8 @@ class Canary:
         if len(values) > 1 and _all_same(values) and _some_differ(waveforms):
             raise WeightsError(
                 f"{self._name}: {len(values)} windows that differ all gave the same output; "
-                "nothing of "
-                f"this batch was kept. Check the weights with: dawnchorus verify {self._name}"
+                "nothing of this batch was kept. Check the weights with: dawnchorus verify "
+                f"{self._name}"
             )
 
 
@@ -95,9 +93,8 @@ def _check_finite(name: str, values: NDArray[np.float32]) -> None:
         n_bad = int((~np.isfinite(values).all(axis=-1)).sum())
         raise WeightsError(
             f"{name}: {n_bad} of {len(values)} windows gave values that are not numbers; nothing "
-            "of this "
-            "batch was kept. Try --precision float32, or check the weights with: dawnchorus "
-            f"verify {name}"
+            "of this batch was kept. Try --precision float32, or check the weights with: "
+            f"dawnchorus verify {name}"
         )
 
 

@@ -90,8 +90,7 @@ def embed(
         if stop.is_set() and tally.n_left():
             raise RunInterruptedError(
                 f"stopped: {tally.n_done} recordings done, {tally.n_left()} left; what was "
-                "finished "
-                f"is in {store}, and the same command goes on from there"
+                f"finished is in {store}, and the same command goes on from there"
             )
         return EmbedReport(
             **tally.fields(),

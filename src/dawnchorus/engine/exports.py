@@ -220,8 +220,7 @@ class ExportFile:
         if path.suffix.lower() not in FORMATS:
             raise UsageError(
                 f"{path}: no format ends in {path.suffix!r}; use .csv, .parquet, or .txt for a "
-                "Raven "
-                f"selection table"
+                "Raven selection table"
             )
         if path.exists() and not overwrite:
             raise UsageError(f"{path}: exists already; choose another name, or say --overwrite")

@@ -50,9 +50,8 @@ def read_settings(model: Encoder, config: EmbedConfig) -> ReadSettings:
         )
     if not 0 < hop <= window:
         raise UsageError(
-            "need 0 < hop_s <= window_s, so that no sound is passed over; got a hop of "
-            f"{hop_s:g} s and "
-            f"a window of {window_s:g} s ({model.name}'s own is {model.window_s:g} s)"
+            f"need 0 < hop_s <= window_s, so that no sound is passed over; got a hop of {hop_s:g} "
+            f"s and a window of {window_s:g} s ({model.name}'s own is {model.window_s:g} s)"
         )
     return ReadSettings(
         sample_rate=model.sample_rate,

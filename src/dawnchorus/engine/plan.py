@@ -98,8 +98,7 @@ def _nothing_found(named: Sequence[Path], scan: Scan) -> str:
     problems = "".join(f"; {text}" for text in scan.unlisted[:3])
     return (
         f"no recordings in {where}: looked through {scan.n_folders} folders with {scan.n_files} "
-        "files "
-        f"(suffixes: {seen}); sound files end in {known}{problems}"
+        f"files (suffixes: {seen}); sound files end in {known}{problems}"
     )
 
 

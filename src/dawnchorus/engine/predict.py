@@ -140,9 +140,8 @@ def _configs(
 def _labels(encoder: Encoder) -> Sequence[str]:
     if not encoder.labels:
         raise UsageError(
-            f"{encoder.name}: this model has no labels, so it names nothing; use embed, or a "
-            "model with "
-            f"a classifier (dawnchorus models lists them)"
+            f"{encoder.name}: this model has no labels, so it names nothing; use embed, or a model "
+            "with a classifier (dawnchorus models lists them)"
         )
     return encoder.labels
 

@@ -111,8 +111,7 @@ class Tally:
         if self.n_left():
             raise DawnchorusError(
                 f"{self.n_left()} of {len(self.scan.paths)} recordings are unaccounted for; this "
-                "is a "
-                f"fault of dawnchorus, please report it"
+                "is a fault of dawnchorus, please report it"
             )
         return {
             "n_found": len(self.scan.paths),

@@ -71,8 +71,8 @@ def read_checkpoint(path: Path) -> Tensors:
     """Tensors of a checkpoint by their names in the file.
 
     Raises:
-        WeightsError: The file is missing, empty, truncated, or holds anything but tensors and
-        plain values.
+        WeightsError: The file is missing, empty, truncated, or holds anything but tensors
+            and plain values.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
@@ -89,8 +89,7 @@ def read_checkpoint(path: Path) -> Tensors:
     if not tensors:
         raise WeightsError(
             f"{path}: holds no tensors ({path.stat().st_size} bytes). Early copies of some "
-            f"published "
-            f"files were empty; get the file again"
+            "published files were empty; get the file again"
         )
     return tensors
 
@@ -270,8 +269,7 @@ def load_into(model: EAT, mapped: Mapping[str, Tensor], source: str) -> int:
         shown = "; ".join(f"{n}: {have.get(n)}, need {want.get(n)}" for n in wrong[:3])
         raise WeightsError(
             f"{source}: does not fit {model.name}: {len(wrong)} of {len(want)} tensors are "
-            f"missing, "
-            f"unknown or of another shape ({shown})"
+            f"missing, unknown or of another shape ({shown})"
         )
     broken = sorted(name for name, value in mapped.items() if not torch.isfinite(value).all())
     if broken:
@@ -291,9 +289,8 @@ def _fit_positions(model: EAT, shape: tuple[int, ...], source: str) -> None:
     needed = (padded // 16 if padded else 1) * n_bands
     if len(shape) != 3 or shape[2] != model.config.dim or shape[1] < needed or shape[1] % n_bands:
         raise WeightsError(
-            f"{source}: the position table has shape {shape}, need (1, rows, "
-            f"{model.config.dim}) with "
-            f"at least {needed} rows"
+            f"{source}: the position table has shape {shape}, need (1, rows, {model.config.dim}) "
+            f"with at least {needed} rows"
         )
     steps = shape[1] // n_bands
     model.config = model.config.model_copy(update={"max_time_steps": steps})

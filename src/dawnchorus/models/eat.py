@@ -225,11 +225,10 @@ class EAT(nn.Module):
     def _too_long(self, n_samples: int) -> str:
         rate = self.sample_rate
         return (
-            f"{self.name}: the input has {n_samples} samples ({n_samples / rate:.3f} s at "
-            f"{rate} Hz), "
-            f"the model takes at most {self.max_samples} ({self.max_samples / rate:.3f} s); cut "
-            f"it into "
-            f"windows with dawnchorus.embed() for files, dawnchorus.audio.windows.cut() for arrays"
+            f"{self.name}: the input has {n_samples} samples ({n_samples / rate:.3f} s at {rate} "
+            f"Hz), the model takes at most {self.max_samples} ({self.max_samples / rate:.3f} s); "
+            "cut it into windows with dawnchorus.embed() for files, "
+            "dawnchorus.audio.windows.cut() for arrays"
         )
 
     def tokens(
@@ -352,8 +351,7 @@ class EAT(nn.Module):
         if short not in known | {"pre_norm"}:
             raise UsageError(
                 f"{self.name}: no layer {name!r}; need a block index, 'last_layer', 'all', "
-                f"'pre_norm' "
-                f"or a module such as 'blocks.{self.n_layers - 1}.attn.proj'"
+                f"'pre_norm' or a module such as 'blocks.{self.n_layers - 1}.attn.proj'"
             )
         return short
 

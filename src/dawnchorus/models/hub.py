@@ -44,9 +44,8 @@ def fetch(repo: str, file: str) -> tuple[Path, bool]:
         raise DownloadError(
             f"{repo}/{file} is not on this machine and cannot be downloaded "
             f"({type(error).__name__}); on a machine with network get huggingface.co/{repo}, put "
-            f"{file} (and label_map.json if there is one) into a folder, and give that folder "
-            f"as the "
-            f"model"
+            f"{file} (and label_map.json if there is one) into a folder, and give that folder as "
+            "the model"
         ) from error
 
 
@@ -72,9 +71,7 @@ def check_file(path: Path, sha256: str, card: Card) -> None:
         raise WeightsError(f"{path}: {size} bytes, the card of {card.name} says {card.n_bytes}")
     if card.sha256 is not None and sha256 != card.sha256:
         raise WeightsError(
-            f"{path}: sha256 {sha256[:16]}..., the card of {card.name} says "
-            f"{card.sha256[:16]}...; the "
-            f"file is damaged or a newer upload: remove it to download it again, or give its "
-            f"path as "
-            f"the model to use it as it is"
+            f"{path}: sha256 {sha256[:16]}..., the card of {card.name} says {card.sha256[:16]}...; "
+            "the file is damaged or a newer upload: remove it to download it again, or give its "
+            "path as the model to use it as it is"
         )

@@ -199,10 +199,9 @@ class _Loop(Generic[BatchT]):
         if self.skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
             names = ", ".join(self.task.describe(batch)[:5])
             raise TrainingError(
-                f"{self.run.path}: the loss was not finite {self.skipped_in_a_row} steps in a "
-                f"row, at "
-                f"step {self.state['step']}; clips of the last batch: {names} ...; lower "
-                f"learning_rate"
+                f"{self.run.path}: the loss was not finite {self.skipped_in_a_row} steps in a row, "
+                f"at step {self.state['step']}; clips of the last batch: {names} ...; lower "
+                "learning_rate"
             )
 
     def _keep(self) -> None:
