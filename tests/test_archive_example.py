@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 import dawnchorus
-from dawnchorus.models.card import bundled_folder
 
 MODEL = "dawnchorus_eat_tiny"
 
 
-@pytest.mark.skipif(bundled_folder(MODEL) is None, reason="no model is bundled yet")
 def test_an_archive_becomes_a_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_sound: Callable[..., Path]
 ) -> None:
@@ -27,9 +25,9 @@ def test_an_archive_becomes_a_store(
     report = embed("recordings/", model="dawnchorus_eat_tiny", store="archive.store")
     vectors, windows = Store("archive.store").read()
 
-    assert (report.n_found, report.n_done, report.n_windows) == (2, 2, 4)
-    assert vectors.shape == (4, dawnchorus.load_model(MODEL, device="cpu").dim)
+    assert (report.n_found, report.n_done, report.n_windows) == (2, 2, 7)
+    assert vectors.shape == (7, dawnchorus.load_model(MODEL, device="cpu").dim)
     assert vectors.dtype == np.float32
-    assert windows["path"].to_pylist() == ["night1.wav"] * 3 + ["site/night2.flac"]
+    assert windows["path"].to_pylist() == ["night1.wav"] * 5 + ["site/night2.flac"] * 2
     again = embed("recordings/", model="dawnchorus_eat_tiny", store="archive.store")
     assert (again.n_skipped, again.n_windows) == (2, 0)
