@@ -26,7 +26,8 @@ def test_an_archive_becomes_a_store(
     vectors, windows = Store("archive.store").read()
 
     assert (report.n_found, report.n_done, report.n_windows) == (2, 2, 7)
-    assert vectors.shape == (7, dawnchorus.load_model(MODEL, device="cpu").dim)
+    model = dawnchorus.load_model(MODEL, device="cpu")
+    assert vectors.shape == (7, model.dim * len(model.config.embedding_layers))
     assert vectors.dtype == np.float32
     assert windows["path"].to_pylist() == ["night1.wav"] * 5 + ["site/night2.flac"] * 2
     again = embed("recordings/", model="dawnchorus_eat_tiny", store="archive.store")
