@@ -1,0 +1,75 @@
+"""Configs refuse nonsense when made, and say which key, what was found and what is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from dawnchorus.configs import (
+    BucketConfig,
+    Config,
+    DataConfig,
+    EmbedConfig,
+    NoiseConfig,
+    PredictConfig,
+    ProbeConfig,
+    TrainConfig,
+    WindowConfig,
+    read_yaml,
+)
+from dawnchorus.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "said"),
+    [
+        (EmbedConfig, {"batchsize": 4}, r"unknown key 'batchsize' \(known: batch_size, "),
+        (EmbedConfig, {"batch_size": 0}, r"batch_size: .* got 0"),
+        (EmbedConfig, {"pooling": "median"}, r"pooling: .* got 'median'"),
+        (EmbedConfig, {"precision": "float16"}, r"precision: .* got 'float16'"),
+        (PredictConfig, {"threshold": 1.5}, r"threshold: .* got 1.5"),
+        (PredictConfig, {"top_k": 0}, r"top_k: .* got 0"),
+        (WindowConfig, {"window_s": 0}, r"window_s: .* got 0"),
+        (WindowConfig, {"window_s": 2, "hop_s": 3}, r"hop_s 3 is longer than window_s 2"),
+        (NoiseConfig, {"snr_db": (5, -5)}, r"need low <= high"),
+        (ProbeConfig, {"aggregation": "sum"}, r"aggregation: .* got 'sum'"),
+    ],
+)
+def test_nonsense_is_refused_with_its_key(
+    config: type[Config], values: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        config(**values)
+
+
+def test_a_schedule_that_does_not_fit_is_refused() -> None:
+    base = {"name": "run", "learning_rate": 1e-3, "data": DataConfig(root="x")}
+    with pytest.raises(UsageError, match="warmup_steps 20 is more than steps 10"):
+        TrainConfig(**base, steps=10, warmup_steps=20)
+    buckets = (BucketConfig(crop_s=5, batch_size=1), BucketConfig(crop_s=2, batch_size=1))
+    with pytest.raises(UsageError, match="must rise in crop_s"):
+        TrainConfig(**base, steps=10, buckets=buckets)
+
+
+def test_a_config_cannot_be_changed() -> None:
+    config = EmbedConfig()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.batch_size = 3  # type: ignore[misc]  # the fault under test
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"- a\n- b\n", "found list"), (b"a: [1\n", "not a YAML file"), (b"\xff\xfe\x00", "not a")],
+)
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=said):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"run\.yaml: no such file"):
+        read_yaml(tmp_path / "run.yaml")

@@ -1,0 +1,24 @@
+"""The tree drawn in ``errors`` is the tree that is there."""
+
+from __future__ import annotations
+
+import re
+
+from dawnchorus import errors
+from dawnchorus.errors import DawnchorusError, DependencyError
+
+
+def test_every_error_stands_in_the_drawing_with_its_exit_code() -> None:
+    drawn = dict(re.findall(r"(\w+Error)\s+(\d+)", errors.__doc__ or ""))
+    made = {
+        name: str(kind.exit_code)
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, DawnchorusError)
+    }
+    assert drawn == made
+
+
+def test_a_missing_package_is_named_with_the_command_that_brings_it() -> None:
+    error = DependencyError("av", "av", "reading M4A")
+    assert "reading M4A needs the package 'av'" in str(error)
+    assert "pip install 'dawnchorus[av]'" in str(error)
