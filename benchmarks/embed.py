@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dawnchorus.engine.embed import EmbedReport
 
 BUNDLED: Final = "dawnchorus_eat_tiny"
-# suffix, subtype, rate, channels, share of the minutes
+Kind = tuple[str, str, int, int, float]  # suffix, subtype, rate, channels, share of the minutes
 MIX: Final = (
     (".wav", "PCM_16", 48_000, 1, 0.3),
     (".wav", "PCM_24", 96_000, 2, 0.1),
@@ -36,13 +36,14 @@ MIX: Final = (
     (".mp3", "MPEG_LAYER_III", 44_100, 1, 0.15),
     (".wav", "PCM_16", 16_000, 1, 0.1),
 )
+PLAIN: Final = ((".wav", "PCM_16", 16_000, 1, 1.0),)  # next to nothing to decode
 BLOCK_S: Final = 10.0
 TARGET: Final = 0.9
 
 
-def make_recordings(folder: Path, minutes: float) -> None:
-    """Write one recording of each kind of `MIX`."""
-    for number, (suffix, subtype, rate, channels, share) in enumerate(MIX):
+def make_recordings(folder: Path, minutes: float, kinds: tuple[Kind, ...]) -> None:
+    """Write one recording of each kind."""
+    for number, (suffix, subtype, rate, channels, share) in enumerate(kinds):
         rng = np.random.default_rng(number)
         path = folder / f"{number}{suffix}"
         with soundfile.SoundFile(path, "w", rate, channels, subtype) as file:
@@ -95,7 +96,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--model", help="name, file or folder; else bundled, or random")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--plain", action="store_true", help="one 16 kHz WAV instead of the mix")
+    parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     name = options.model or (BUNDLED if bundled_folder(BUNDLED) else None)
@@ -107,7 +109,7 @@ def main() -> None:
     model = model.to(options.device).eval()
     n_batches = max(2, round(options.minutes * 60 / model.window_s / options.batch_size / 4))
     with tempfile.TemporaryDirectory() as folder:
-        make_recordings(Path(folder) / "", options.minutes)
+        make_recordings(Path(folder), options.minutes, PLAIN if options.plain else MIX)
         before = bare_rate(model, options.batch_size, n_batches)
         report = embed(
             folder,

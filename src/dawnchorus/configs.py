@@ -95,7 +95,12 @@ class EmbedConfig(Config):
     layers: LayerSelection | None = Field(
         default=None, description="layers to pool and join; None: the model's own"
     )
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int | None = Field(
+        default=None, ge=1, description="windows at once; None: 8 on a CPU, 64 elsewhere"
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="batches encoded at once on a CPU; None: one a core"
+    )
     device: str = "auto"
     precision: Precision = "float32"
     channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")

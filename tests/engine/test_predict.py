@@ -164,8 +164,10 @@ def test_a_recording_that_breaks_off_gives_no_rows(
 
 
 def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(
-    folder: Path, tmp_path: Path, tiny_encoder: EAT
+    folder: Path, tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound
 ) -> None:
+    write_sound(folder / "b.flac", 40.0)  # more than is encoded ahead
+
     @contextmanager
     def progress(_total: int, _label: str) -> Iterator[Callable[[int], None]]:
         yield lambda _n: signal.raise_signal(signal.SIGINT)
@@ -176,6 +178,7 @@ def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(
             model=tiny_encoder,
             output=tmp_path / "x.csv",
             batch_size=4,
+            workers=1,
             progress=once(progress),
         )
     assert not (tmp_path / "x.csv").exists()

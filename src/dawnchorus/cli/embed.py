@@ -23,7 +23,10 @@ def command(
     layers: Annotated[
         str | None, typer.Option(help="Layers to pool and join, such as 5,11; else the model's.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Windows at once (16).")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Windows at once; 8 on a CPU.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Batches at once on a CPU; else one a core.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
@@ -52,6 +55,7 @@ def command(
             pooling=pooling,
             layers=runs.parse_layers(layers),
             batch_size=batch_size,
+            workers=workers,
             device=device,
             precision=precision,
             channel=runs.parse_channel(channel),

@@ -35,7 +35,10 @@ def command(
     ] = None,
     window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Windows at once (16).")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Windows at once; 8 on a CPU.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Batches at once on a CPU; else one a core.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
@@ -69,6 +72,7 @@ def command(
             window_s=window,
             hop_s=hop,
             batch_size=batch_size,
+            workers=workers,
             device=device,
             precision=precision,
             channel=runs.parse_channel(channel),

@@ -90,8 +90,9 @@ def _summary(report: RunReport) -> Iterator[str]:
             f"{report.elapsed_s:.1f} s: {report.real_time_factor:.0f} times real time, "
             f"{report.model} on {report.device}"
         )
-        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
-        yield f"of that: {stages}; reading and resampling run beside the encoder"
+        limit = max(report.busy, key=lambda room: report.busy[room])
+        rooms = ", ".join(f"{room} {share:.0%}" for room, share in report.busy.items())
+        yield f"busy, of that time: {rooms}; the limit was {limit}"
 
 
 def _plain(report: RunReport) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dawnchorus.engine.pipeline import run_windows
 from dawnchorus.engine.read import ReadClock
 from dawnchorus.engine.report import Meter
+from dawnchorus.engine.workers import one_core_each
 
 if TYPE_CHECKING:
     import threading
@@ -27,6 +28,7 @@ class Work:
     settings: ReadSettings
     encode: Encode
     batch_size: int
+    n_workers: int
     label: str
 
 
@@ -41,13 +43,15 @@ def drive(
     """Run it all through ``take``; returns the seconds of the reading thread's stages."""
     clock = ReadClock()
     size = sum(job.size or 0 for job in work.jobs)
-    with progress(size, work.label) if progress else nullcontext(_ignore) as advance:
+    shown = progress(size, work.label) if progress else nullcontext(_ignore)
+    with one_core_each(work.n_workers), shown as advance:
         meter = Meter(advance)
         for event in run_windows(
             work.jobs,
             work.settings,
             work.encode,
             batch_size=work.batch_size,
+            n_workers=work.n_workers,
             clock=clock,
             stop=stop,
         ):

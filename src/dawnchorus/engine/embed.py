@@ -23,6 +23,7 @@ from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import common_root, find_recordings, recording_id, recording_name
 from dawnchorus.engine.read import Broken, Ended, Job, Source, stat_job
 from dawnchorus.engine.report import RunReport, Tally
+from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.store.schema import RecordingRow
 from dawnchorus.store.write import StoreWriter, WindowRows
@@ -76,7 +77,8 @@ def embed(
     with ready_model(model, config) as encoder:
         settings = read_settings(encoder, config)
         pooling, layers = own_choices(encoder, config)
-        batches = BatchEncoder(encoder, pooling=pooling, layers=layers)
+        count = n_workers(encoder, config.workers)
+        batches = BatchEncoder(encoder, pooling=pooling, layers=layers, n_workers=count)
         header = make_header(
             encoder, config, dim=batches.check(settings.window), audio_root=common_root(recordings)
         )
@@ -84,7 +86,8 @@ def embed(
         with StoreWriter(Path(store), header) as writer, stop_on_signals() as stop:
             run = _Run(writer)
             jobs = run.plan(tally)
-            work = Work(jobs, settings, batches.vectors, config.batch_size, "embedding")
+            size = batch_size(encoder, config.batch_size)
+            work = Work(jobs, settings, batches.vectors, size, count, "embedding")
             seconds = drive(work, tally, run.take, progress=progress, stop=stop)
             run.commit()
         if stop.is_set() and tally.n_left():
@@ -93,9 +96,10 @@ def embed(
                 f"finished is in {store}, and the same command goes on from there"
             )
         return EmbedReport(
-            **tally.fields(),
+            **tally.fields(batches.notes),
             model=encoder.name,
             device=model_identity(encoder).device,
+            n_workers=count,
             seconds={**seconds, **batches.seconds, "write": run.write_s},
             store=Path(store),
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -14,12 +16,13 @@ from torch import nn
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.engine.canary import Canary, check_model
-from dawnchorus.errors import UsageError
+from dawnchorus.engine.workers import replicas
+from dawnchorus.errors import DeviceError, UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model, resolve_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -99,21 +102,42 @@ def own_choices(model: Encoder, config: EmbedConfig) -> tuple[Pooling, LayerSele
     return pooling, config.layers or (own.embedding_layers if own else None)
 
 
-class BatchEncoder:
-    """Windows to vectors or logits; ``seconds`` says how long frontend and encoder took.
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is taken of an output, and whether that is blind to padding, so that it may be cut."""
 
-    On a CPU the two are told apart for our own models; elsewhere all counts as encoder.
+    take: Callable[[EncoderOutput], Tensor]
+    trim: bool
+
+
+class BatchEncoder:
+    """Windows to vectors or logits, from as many threads at once as there are workers.
+
+    ``seconds`` says how long frontend and encoder took, added up over the workers. On a CPU the two
+    are told apart for our own models; elsewhere all counts as encoder.
     """
 
     def __init__(
-        self, model: Encoder, *, pooling: Pooling = "mean", layers: LayerSelection | None = None
+        self,
+        model: Encoder,
+        *,
+        pooling: Pooling = "mean",
+        layers: LayerSelection | None = None,
+        n_workers: int = 1,
     ) -> None:
         """Keep the model and what is wanted of it."""
         self._model = model
+        self._idle: SimpleQueue[Encoder] = SimpleQueue()
+        for replica in replicas(model, n_workers):
+            self._idle.put(replica)
+        self.n_workers = n_workers
         self._pooling = pooling
         self._layers = layers
         self._canary = Canary(model.name)
+        self._lock = threading.Lock()
+        self._largest: int | None = None  # windows that fit into the device's memory
         self.seconds = {"frontend": 0.0, "encoder": 0.0}
+        self.notes: list[str] = []
 
     def check(self, window: int, *, of_logits: bool = False) -> int:
         """Run two test sounds through the model before any recording; returns the size of a result.
@@ -135,52 +159,92 @@ class BatchEncoder:
         return size
 
     def vectors(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
-        """Pooled embeddings, those of several layers joined, ``(batch, dim)``."""
-        trim = self._pooling in {"valid", "cls"}
-        with torch.inference_mode():
-            out = self._encode(waveforms, lengths, trim=trim)
-            pooled = [out.pool(self._pooling, layer) for layer in out.layers or (None,)]
-            values = torch.cat(pooled, dim=-1).float().cpu().numpy()
-        self._canary.check(waveforms, values)
-        return values
+        """Pooled embeddings, those of several layers joined, ``(batch, dim)``.
+
+        Raises:
+            WeightsError: Values that cannot be right.
+            DeviceError: Even half a batch does not fit into the device's memory.
+        """
+
+        def pooled(out: EncoderOutput) -> Tensor:
+            of_layers = [out.pool(self._pooling, layer) for layer in out.layers or (None,)]
+            return torch.cat(of_layers, dim=-1)
+
+        wanted = _Wanted(pooled, trim=self._pooling in {"valid", "cls"})
+        return self._run(waveforms, lengths, wanted)
 
     def logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
-        """Logits ``(batch, classes)``.
+        """Logits ``(batch, classes)``; errors as for ``vectors``.
 
         Raises:
             UsageError: The model has no head.
         """
         model = self._model
+
+        def logits(out: EncoderOutput) -> Tensor:
+            if out.logits is None:
+                raise UsageError(f"{model.name}: this encoder has no classifier, so it names none")
+            return out.logits
+
         trim = isinstance(model, EAT) and model.config.head_pooling in {"valid", "cls"}
-        with torch.inference_mode():
-            out = self._encode(waveforms, lengths, trim=trim)
-        if out.logits is None:
-            raise UsageError(f"{model.name}: this encoder has no classifier, so it names nothing")
-        values = out.logits.float().cpu().numpy()
+        return self._run(waveforms, lengths, _Wanted(logits, trim=trim))
+
+    def _run(self, waveforms: Tensor, lengths: Tensor, wanted: _Wanted) -> NDArray[np.float32]:
+        model = self._idle.get()
+        try:
+            values = self._halved_if_needed(model, waveforms, lengths, wanted)
+        finally:
+            self._idle.put(model)
         self._canary.check(waveforms, values)
         return values
 
-    def _encode(self, waveforms: Tensor, lengths: Tensor, *, trim: bool) -> EncoderOutput:
+    def _halved_if_needed(
+        self, model: Encoder, waveforms: Tensor, lengths: Tensor, wanted: _Wanted
+    ) -> NDArray[np.float32]:
+        """Encode; out of memory halves the batch, for the rest of the run, and only once."""
+        size = self._largest or len(waveforms)
+        try:
+            pieces = zip(torch.split(waveforms, size), torch.split(lengths, size), strict=True)
+            with torch.inference_mode():
+                values = [self._encode(model, *piece, wanted) for piece in pieces]
+            return torch.cat(values).numpy()
+        except torch.OutOfMemoryError as error:
+            half = len(waveforms) // 2
+            if self._largest or not half:
+                raise DeviceError(
+                    f"{self._model.name}: {size} windows at once do not fit into the memory of "
+                    f"{model_identity(model).device}; use a smaller --batch-size, or --device cpu"
+                ) from error
+        self._largest = half
+        self.notes.append(
+            f"out of memory with {len(waveforms)} windows at once: went on with {half}"
+        )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return self._halved_if_needed(model, waveforms, lengths, wanted)
+
+    def _encode(
+        self, model: Encoder, waveforms: Tensor, lengths: Tensor, wanted: _Wanted
+    ) -> Tensor:
         # a window with less than one frame of sound is one frame, the rest of it silence
         lengths = lengths.clamp_min(min(FRAME_SAMPLES, waveforms.shape[1]))
-        model = self._model
+        before = time.perf_counter()
         if not isinstance(model, EAT):
-            return self._timed_encode(waveforms, lengths)
-        if trim or model.config.padded_frames is not None:
+            values = wanted.take(model.encode(waveforms, lengths, self._layers)).float().cpu()
+            self._count(0.0, time.perf_counter() - before)
+            return values
+        if wanted.trim or model.config.padded_frames is not None:
             # these see no padding, or always the same of it, so short batches may be short
             waveforms = waveforms[:, : int(lengths.max())]
-        if waveforms.device.type != model.cls_token.device.type:
-            return self._timed_encode(waveforms, lengths)
-        before = time.perf_counter()
         features, n_frames = model.features(waveforms, lengths)
         after = time.perf_counter()
-        out = model.encode_features(features, n_frames, self._layers)
-        self.seconds["frontend"] += after - before
-        self.seconds["encoder"] += time.perf_counter() - after
-        return out
+        values = wanted.take(model.encode_features(features, n_frames, self._layers)).float().cpu()
+        if model.cls_token.device.type != "cpu":
+            after = before  # what a GPU was given is done only now
+        self._count(after - before, time.perf_counter() - after)
+        return values
 
-    def _timed_encode(self, waveforms: Tensor, lengths: Tensor) -> EncoderOutput:
-        before = time.perf_counter()
-        out = self._model.encode(waveforms, lengths, self._layers)
-        self.seconds["encoder"] += time.perf_counter() - before
-        return out
+    def _count(self, frontend_s: float, encoder_s: float) -> None:
+        with self._lock:
+            self.seconds["frontend"] += frontend_s
+            self.seconds["encoder"] += encoder_s

@@ -1,13 +1,14 @@
 """Windows of many recordings through one encoder, in full batches, results back in order.
 
-Reading, resampling and cutting run in a thread ahead of the encoder, which stays in the caller's
-thread.
+Reading, resampling and cutting run in a thread ahead of the encoder, batches are encoded by
+workers, and what comes out goes to the caller's thread, which writes.
 """
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from queue import Empty, Queue
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Encode = Callable[[Tensor, Tensor], NDArray[np.float32]]
+    Batch = tuple[Sequence[Item], Future[NDArray[np.float32]]]
 
 IDLE_S: Final = 0.5  # how long the reader may be silent before the caller gets a chance to commit
 
@@ -71,31 +73,47 @@ def run_windows(
     *,
     batch_size: int,
     clock: ReadClock,
+    n_workers: int = 1,
     stop: threading.Event | None = None,
 ) -> Iterator[Event]:
     """Read, cut and encode; every job ends with one `Ended`, `Broken` or `Unchanged`.
 
     A recording's `Encoded` come before its end, in the order of its windows, and recordings keep
-    the order of the jobs. Memory: four batches of windows, whatever the recordings.
+    the order of the jobs. Memory: ``3 + 2 n_workers`` batches of windows, whatever the recordings.
 
     Args:
         jobs: what to read.
         settings: how to cut.
         encode: ``(batch, window)`` float32 waveforms and ``(batch,)`` valid samples to ``(batch,
-            ...)``.
+            ...)``; called from several threads when ``n_workers`` is more than one.
         batch_size: windows a call of ``encode``; only the last call may get fewer.
         clock: where the reading thread puts its seconds.
-        stop: when set, the generator ends after the batch at hand.
+        n_workers: calls of ``encode`` at once.
+        stop: when set, the generator ends after the batches that are being encoded.
     """
     stop = stop or threading.Event()
     leave = threading.Event()  # tells the thread, however this generator ends
     queue: Queue[Item | None] = Queue(maxsize=2 * batch_size)
-    with ThreadPoolExecutor(1, thread_name_prefix="dawnchorus-read") as pool:
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="dawnchorus-read") as pool,
+        ThreadPoolExecutor(n_workers, thread_name_prefix="dawnchorus-encode") as workers,
+    ):
         reading = pool.submit(read_all, jobs, settings, queue, leave, clock)
+        ahead: deque[Batch] = deque()
         try:
-            yield from _batches(_items(queue, stop), encode, batch_size, stop)
+            for batch in _batches(_items(queue, stop), batch_size, stop):
+                if isinstance(batch, Idle):
+                    yield batch
+                    continue
+                ahead.append((batch, workers.submit(_values, batch, encode)))
+                # one more than there are workers, so that none waits for the caller's thread
+                while len(ahead) > n_workers + 1 or (ahead and ahead[0][1].done()):
+                    yield from _events(*ahead.popleft())
+            while ahead:
+                yield from _events(*ahead.popleft())
         finally:
             leave.set()
+            workers.shutdown(cancel_futures=True)
         if not stop.is_set():
             reading.result()  # a fault of ours in the thread comes out here
 
@@ -113,8 +131,9 @@ def _items(queue: Queue[Item | None], stop: threading.Event) -> Iterator[Item | 
 
 
 def _batches(
-    items: Iterable[Item | Idle], encode: Encode, batch_size: int, stop: threading.Event
-) -> Iterator[Event]:
+    items: Iterable[Item | Idle], batch_size: int, stop: threading.Event
+) -> Iterator[list[Item] | Idle]:
+    """Items in groups with ``batch_size`` windows; what needs no encoding waits for no window."""
     waiting: list[Item] = []
     n_windows = 0
     for item in items:
@@ -124,21 +143,25 @@ def _batches(
         waiting.append(item)
         n_windows += isinstance(item, Cut)
         if n_windows in (0, batch_size):
-            yield from _encode(waiting, encode)
+            yield waiting
             waiting, n_windows = [], 0
     if not stop.is_set():
-        yield from _encode(waiting, encode)
+        yield waiting
 
 
-def _encode(waiting: Sequence[Item], encode: Encode) -> Iterator[Event]:
-    cuts = [item for item in waiting if isinstance(item, Cut)]
-    values = np.zeros(0, np.float32)
-    if cuts:
-        waveforms = torch.from_numpy(np.stack([cut.window.samples for cut in cuts]))
-        lengths = torch.tensor([cut.window.valid_samples for cut in cuts])
-        values = encode(waveforms, lengths)
+def _values(batch: Sequence[Item], encode: Encode) -> NDArray[np.float32]:
+    cuts = [item for item in batch if isinstance(item, Cut)]
+    if not cuts:
+        return np.zeros(0, np.float32)
+    waveforms = torch.from_numpy(np.stack([cut.window.samples for cut in cuts]))
+    lengths = torch.tensor([cut.window.valid_samples for cut in cuts])
+    return encode(waveforms, lengths)
+
+
+def _events(batch: Sequence[Item], encoded: Future[NDArray[np.float32]]) -> Iterator[Event]:
+    values = encoded.result()
     done = 0
-    for _, group in groupby(waiting, key=_owner):
+    for _, group in groupby(batch, key=_owner):
         items = list(group)
         run = [item for item in items if isinstance(item, Cut)]
         if run:

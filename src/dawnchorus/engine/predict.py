@@ -27,6 +27,7 @@ from dawnchorus.engine.plan import find_recordings, recording_id
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.select import Rule, make_rule, sigmoid
+from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
 
 if TYPE_CHECKING:
@@ -96,22 +97,24 @@ def predict(
     with ready_model(model, config) as encoder:
         rule, unknown = make_rule(selection, _labels(encoder))
         settings = read_settings(encoder, config)
-        batches = BatchEncoder(encoder)
+        count = n_workers(encoder, config.workers)
+        batches = BatchEncoder(encoder, n_workers=count)
         batches.check(settings.window, of_logits=True)
         tally = Tally(scan, encoder.sample_rate)
         with open_export(output, overwrite=overwrite) as export, stop_on_signals() as stop:
             run = _Run(export, rule, _labels(encoder), settings.sample_rate)
-            work = Work(
-                _plan(scan.paths), settings, batches.logits, config.batch_size, "predicting"
-            )
+            jobs = _plan(scan.paths)
+            size = batch_size(encoder, config.batch_size)
+            work = Work(jobs, settings, batches.logits, size, count, "predicting")
             seconds = drive(work, tally, run.take, progress=progress, stop=stop)
             if stop.is_set() and tally.n_left():
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
         return PredictReport(
-            **tally.fields(),
+            **tally.fields(batches.notes),
             model=encoder.name,
             device=model_identity(encoder).device,
+            n_workers=count,
             seconds={**seconds, **batches.seconds},
             output=None if output is None else Path(output),
             table=export.table() if isinstance(export, Collect) else None,

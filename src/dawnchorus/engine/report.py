@@ -13,7 +13,7 @@ from dawnchorus.engine.read import Broken, Ended, Unchanged
 from dawnchorus.errors import DawnchorusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dawnchorus.engine.pipeline import Event
@@ -41,7 +41,7 @@ class RunReport:
         n_skipped: recordings whose results were there already.
         duration_s: sound that was read to its end in this run.
         elapsed_s: by the clock, without loading the model.
-        seconds: per stage; reading and resampling run beside frontend and encoder.
+        seconds: per stage; reading runs beside the encoder, of which ``n_workers`` are at work.
         warnings: each once, however many recordings it is true of.
     """
 
@@ -55,6 +55,7 @@ class RunReport:
     duration_s: float
     elapsed_s: float
     seconds: Mapping[str, float]
+    n_workers: int
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
 
@@ -62,6 +63,16 @@ class RunReport:
     def real_time_factor(self) -> float:
         """Seconds of sound a second of the run."""
         return self.duration_s / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def busy(self) -> dict[str, float]:
+        """Share of the elapsed time in which each room was at work; the largest was the limit."""
+        rooms = {
+            "reading": self.seconds["read"] + self.seconds["resample"],
+            "encoder": (self.seconds["frontend"] + self.seconds["encoder"]) / self.n_workers,
+            "writing": self.seconds.get("write", 0.0),
+        }
+        return {room: spent / self.elapsed_s for room, spent in rooms.items()}
 
 
 @dataclass(slots=True)
@@ -102,8 +113,8 @@ class Tally:
         """Recordings that the run has not come to."""
         return len(self.scan.paths) - self.n_done - self.n_skipped - len(self.failures)
 
-    def fields(self) -> dict[str, Any]:
-        """What `RunReport` needs from here.
+    def fields(self, notes: Sequence[str] = ()) -> dict[str, Any]:
+        """What `RunReport` needs from here; ``notes`` go to its warnings.
 
         Raises:
             DawnchorusError: A recording ended neither done nor skipped nor failed.
@@ -122,7 +133,7 @@ class Tally:
             "duration_s": self.duration_s,
             "elapsed_s": time.perf_counter() - self._started,
             "failures": tuple(self.failures),
-            "warnings": tuple(self.warnings()),
+            "warnings": (*self.warnings(), *notes),
         }
 
     def warnings(self) -> list[str]:
