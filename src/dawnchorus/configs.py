@@ -106,6 +106,15 @@ class EmbedConfig(Config):
     channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="of stored vectors")
     content_hash: bool = Field(default=True, description="hash each recording's bytes")
+    shard: tuple[int, int] | None = Field(
+        default=None, description="(i, n): only the i-th of n shares, from 0"
+    )
+
+    @model_validator(mode="after")
+    def _shard_exists(self) -> Self:
+        if self.shard and not 0 <= self.shard[0] < self.shard[1]:
+            raise ValueError(f"shard {self.shard[0]}/{self.shard[1]}: need 0 <= i < n")
+        return self
 
 
 class PredictConfig(Config):

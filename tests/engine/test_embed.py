@@ -18,6 +18,7 @@ from dawnchorus.audio.io import read_audio
 from dawnchorus.audio.windows import cut
 from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.engine.embed import embed
+from dawnchorus.engine.plan import recording_id
 from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.store import write
@@ -278,8 +279,13 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_was_finished_and_the_next_run_goes_on(
-    mixed: Path, tmp_path: Path, tiny_encoder: EAT, number: signal.Signals
+    mixed: Path,
+    tmp_path: Path,
+    tiny_encoder: EAT,
+    number: signal.Signals,
+    write_sound: WriteSound,
 ) -> None:
+    write_sound(mixed / "0.wav", 60.0)  # far more than is encoded ahead of what is committed
     handler = signal.getsignal(number)
     n_batches = 0
 
@@ -294,7 +300,14 @@ def test_a_signal_keeps_what_was_finished_and_the_next_run_goes_on(
         yield advance
 
     with pytest.raises(RunInterruptedError, match="same command goes on"):
-        embed(mixed, model=tiny_encoder, store=tmp_path / "s", batch_size=2, progress=progress)
+        embed(
+            mixed,
+            model=tiny_encoder,
+            store=tmp_path / "s",
+            batch_size=2,
+            workers=2,
+            progress=progress,
+        )
     assert signal.getsignal(number) is handler
     statuses = set(Store(tmp_path / "s").recordings()["status"].to_pylist())
     assert "partial" in statuses
@@ -338,3 +351,35 @@ def test_a_model_from_a_folder_gives_the_same_and_is_named_in_the_store(
     assert header.weights_sha256 is not None
     assert len(header.weights_sha256) == 64
     assert header.licence == "CC0-1.0"
+
+
+def test_shards_make_one_store_together(mixed: Path, tmp_path: Path, tiny_encoder: EAT) -> None:
+    embed(mixed, model=tiny_encoder, store=tmp_path / "whole")
+    reports = [
+        embed(mixed, model=tiny_encoder, store=tmp_path / "s", shard=(i, 2)) for i in range(2)
+    ]
+    assert sum(report.n_done for report in reports) == 5
+    assert all(report.n_found == report.n_done > 0 for report in reports)
+    assert_same(tmp_path / "s", tmp_path / "whole", atol=2e-3)
+
+
+def test_recordings_that_moved_are_the_same_with_a_new_root(
+    mixed: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    embed(mixed, model=tiny_encoder, store=tmp_path / "s")
+    moved = mixed.rename(tmp_path / "other disk")
+    (tmp_path / "s").rename(tmp_path / "t")
+    report = embed(moved, model=tiny_encoder, store=tmp_path / "t", audio_root=moved)
+    assert (report.n_done, report.n_skipped) == (0, 5)
+
+
+def test_a_recording_that_another_run_is_doing_is_left_to_it(
+    mixed: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    embed(mixed / "b.flac", model=tiny_encoder, store=tmp_path / "s", audio_root=mixed)
+    header = Store(tmp_path / "s").header
+    with write.StoreWriter(tmp_path / "s", header) as other:
+        other.claim(recording_id("a.wav"))
+        report = embed(mixed, model=tiny_encoder, store=tmp_path / "s", audio_root=mixed)
+    assert (report.n_done, report.n_skipped) == (3, 2)
+    assert "another run is doing them (1 recordings)" in report.warnings

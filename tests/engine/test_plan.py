@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.engine.plan import common_root, find_recordings, recording_id, recording_name
+from dawnchorus.engine.plan import (
+    common_root,
+    find_recordings,
+    in_shard,
+    recording_id,
+    recording_name,
+)
 from dawnchorus.errors import UsageError
 
 
@@ -17,7 +23,7 @@ def touch(path: Path) -> Path:
 
 
 def names(root: Path) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in find_recordings(root).paths]
+    return [path.relative_to(root).as_posix() for path in find_recordings(root).paths()]
 
 
 def test_folders_are_walked_in_order_and_other_files_passed_over(tmp_path: Path) -> None:
@@ -34,7 +40,7 @@ def test_hidden_files_and_those_of_macos_are_passed_over(tmp_path: Path) -> None
 
 def test_a_file_named_itself_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
     odd = touch(tmp_path / "recording.bak")
-    assert find_recordings(str(odd)).paths == [odd]
+    assert list(find_recordings(str(odd)).paths()) == [odd]
 
 
 def test_links_neither_loop_nor_count_twice(tmp_path: Path) -> None:
@@ -42,8 +48,9 @@ def test_links_neither_loop_nor_count_twice(tmp_path: Path) -> None:
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "2.wav").symlink_to(tmp_path / "a" / "1.wav")
     scan = find_recordings(tmp_path)
-    assert (len(scan.paths), scan.n_duplicates, scan.n_folders) == (1, 1, 2)
-    assert len(find_recordings([tmp_path, tmp_path / "a"]).paths) == 1
+    assert (scan.n_recordings, scan.n_duplicates, scan.n_folders) == (1, 1, 2)
+    for both in ([tmp_path, tmp_path / "a"], [tmp_path / "a", tmp_path]):
+        assert find_recordings(both).n_recordings == 1
 
 
 def test_a_link_to_a_file_that_is_gone_is_found_so_that_it_can_be_reported(tmp_path: Path) -> None:
@@ -78,3 +85,25 @@ def test_two_recordings_of_one_name_in_two_folders_have_two_ids(tmp_path: Path) 
     paths = [touch(tmp_path / disk / "0001.wav") for disk in ("disk1", "disk2")]
     root = common_root([path.parent for path in paths])
     assert len({recording_id(recording_name(path, root)) for path in paths}) == 2
+
+
+def test_a_file_named_beside_its_folder_counts_once(tmp_path: Path) -> None:
+    path = touch(tmp_path / "a" / "1.wav")
+    scan = find_recordings([path, tmp_path / "a", path])
+    assert (list(scan.paths()), scan.n_bytes) == ([path], 1)
+
+
+def test_a_link_to_what_walking_does_not_come_to_is_taken_once(tmp_path: Path) -> None:
+    hidden = touch(tmp_path / "in" / ".trash" / "1.wav")
+    outside = touch(tmp_path / "out" / "2.wav")
+    for name, target in (("a.wav", hidden), ("b.wav", outside), ("c.wav", outside)):
+        (tmp_path / "in" / name).symlink_to(target)
+    assert names(tmp_path / "in") == ["a.wav", "b.wav"]
+
+
+def test_shards_share_the_recordings_out_and_none_is_in_two() -> None:
+    identities = [recording_id(f"{i}.wav") for i in range(300)]
+    shares = [[i for i in identities if in_shard(i, (k, 3))] for k in range(3)]
+    assert sorted(i for share in shares for i in share) == sorted(identities)
+    assert min(map(len, shares)) > 70
+    assert all(in_shard(i, None) for i in identities)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.store import files
+from dawnchorus.store import files, locks
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import RecordingRow, StoreHeader
 from dawnchorus.store.write import StoreWriter, WindowRows
@@ -44,9 +45,13 @@ HEADER = StoreHeader(
 )
 
 
+def identity(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 def row(name: str, n_windows: int = 0, status: str = "partial", **more: object) -> RecordingRow:
     return RecordingRow(
-        recording_id=f"id-{name}", path=name, n_windows=n_windows, status=status, **more
+        recording_id=identity(name), path=name, n_windows=n_windows, status=status, **more
     )
 
 
@@ -154,7 +159,7 @@ def test_a_partial_recording_goes_on_in_the_next_run(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "a.store", HEADER) as writer:
         writer.add(row("long.wav"), windows(0, 4))
     with StoreWriter(tmp_path / "a.store", HEADER) as writer:
-        assert writer.resume("id-long.wav") == 4
+        assert writer.resume(identity("long.wav")) == 4
         writer.add(row("long.wav"), windows(4, 3))
         writer.finish(row("long.wav", 7, "done"))
     vectors, table = Store(tmp_path / "a.store").read()
@@ -175,14 +180,79 @@ def test_a_commit_is_made_when_it_is_due_by_the_clock(tmp_path: Path) -> None:
         assert len(Store(path).recordings()) == 1
 
 
-def test_a_second_writer_is_told_that_the_store_is_in_use(tmp_path: Path) -> None:
-    with (
-        StoreWriter(tmp_path / "a.store", HEADER),
-        pytest.raises(StoreError, match="another run"),
-    ):
-        StoreWriter(tmp_path / "a.store", HEADER)
+def test_two_writers_share_a_store_and_no_recording_is_claimed_twice(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as one, StoreWriter(path, HEADER) as other:
+        assert one.claim(identity("a.wav"))
+        assert not other.claim(identity("a.wav"))
+        assert other.claim(identity("b.wav"))
+        put(one, "a.wav", [2], seed=1)
+        put(other, "b.wav", [3], seed=2)
+        one.flush()
+        assert other.claim(identity("a.wav"))  # free again, and known to be done
+        known = other.known(identity("a.wav"))
+        assert known is not None
+        assert known.status == "done"
+        assert one.known(identity("b.wav")) is None  # not committed yet
+    vectors, table = Store(path).read()
+    assert table["path"].to_pylist() == ["a.wav"] * 2 + ["b.wav"] * 3
+    np.testing.assert_array_equal(vectors[:2], expected([2], seed=1))
+    assert Store(path).check().damages == ()
+
+
+def test_a_recording_that_two_runs_did_all_the_same_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as one, StoreWriter(path, HEADER) as other:
+        put(one, "a.wav", [2], seed=1)
+        put(other, "a.wav", [2], seed=1)
+    vectors, table = Store(path).read()
+    assert len(table) == len(vectors) == 2
+
+
+def test_the_parts_of_a_writer_at_work_are_no_orphans(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        orphan = path / "embeddings" / "part-0123.parquet"
+        orphan.write_bytes(b"not named yet")
+        with StoreWriter(path, HEADER):
+            assert orphan.exists()
+        put(writer, "a.wav", [1])
+    with StoreWriter(path, HEADER):
+        assert not orphan.exists()
+
+
+def test_what_another_writer_began_is_gone_on_with_at_its_last_commit(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as late:
+        with StoreWriter(path, HEADER) as early:
+            early.claim(identity("long.wav"))
+            early.add(row("long.wav"), windows(0, 4))
+        assert late.claim(identity("long.wav"))
+        assert late.resume(identity("long.wav")) == 4
+        late.add(row("long.wav"), windows(4, 3))
+        late.finish(row("long.wav", 7, "done"))
+    vectors, _ = Store(path).read()
+    np.testing.assert_array_equal(vectors, expected([4, 3]))
+    (revision,) = Store(path).recordings()["revision"].to_pylist()
+    assert revision == 1
+
+
+def test_a_disk_without_locks_still_takes_a_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks, "_lock", refuse)
+    orphan = tmp_path / "a.store" / "embeddings" / "part-0123.parquet"
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        assert not writer.excludes_others
+        assert writer.claim(identity("a.wav"))
+        put(writer, "a.wav", [1])
+        orphan.write_bytes(b"perhaps of another run")
     with StoreWriter(tmp_path / "a.store", HEADER):
-        pass
+        assert orphan.exists()
+    assert len(Store(tmp_path / "a.store").read()[0]) == 1
 
 
 def test_other_settings_are_refused_with_both_values(tmp_path: Path) -> None:
@@ -299,7 +369,9 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=part.name):
         Store(path).read()
     with StoreWriter(path, HEADER) as writer:
-        assert writer.missing_parts() == {part.name}
+        known = writer.known(identity("a.wav"))
+        assert known is not None
+        assert known.lost
 
 
 def test_a_newer_format_and_a_foreign_folder_are_refused_by_name(tmp_path: Path) -> None:
@@ -367,10 +439,10 @@ class Disk:
 
 def fill(path: Path) -> None:
     with StoreWriter(path, HEADER, part_bytes=1) as writer:
-        done = writer.committed
         for name in ("a.wav", "b.wav"):
-            if name not in {r.path for r in done.values() if r.status == "done"}:
-                first = writer.resume(f"id-{name}") if f"id-{name}" in done else 0
+            known = writer.known(identity(name))
+            if known is None or known.status != "done":
+                first = writer.resume(identity(name)) if known else 0
                 for index in range(first, 2):
                     writer.add(row(name), windows(index, 1))
                 writer.finish(row(name, 2, "done"))

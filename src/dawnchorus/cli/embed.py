@@ -31,6 +31,12 @@ def command(
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Stored as float16 or float32.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: only this share of the recordings, i from 0.")
+    ] = None,
+    audio_root: Annotated[
+        Path | None, typer.Option(help="Where the store's recordings lie now, if they moved.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what failed.")] = False,
 ) -> int:
@@ -56,10 +62,12 @@ def command(
             layers=runs.parse_layers(layers),
             batch_size=batch_size,
             workers=workers,
+            shard=runs.parse_shard(shard),
             device=device,
             precision=precision,
             channel=runs.parse_channel(channel),
             dtype=dtype,
+            audio_root=audio_root,
         ),
     )
     code = runs.close(report, as_json=as_json, quiet=quiet)

@@ -43,6 +43,9 @@ def command(
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: only this share of the recordings, i from 0.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what failed.")] = False,
 ) -> int:
@@ -73,6 +76,7 @@ def command(
             hop_s=hop,
             batch_size=batch_size,
             workers=workers,
+            shard=runs.parse_shard(shard),
             device=device,
             precision=precision,
             channel=runs.parse_channel(channel),

@@ -36,6 +36,20 @@ def parse_channel(text: str | None) -> str | int | None:
     return int(text)
 
 
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """``i/n``.
+
+    Raises:
+        UsageError: It is not of this form.
+    """
+    if text is None:
+        return None
+    share, _, count = text.partition("/")
+    if not (share.isdecimal() and count.isdecimal()):
+        raise UsageError(f"--shard {text}: need i/n with i from 0, such as 0/8 to 7/8")
+    return int(share), int(count)
+
+
 def parse_layers(text: str | None) -> tuple[int | str, ...] | None:
     """Layers from ``3,7,last_layer``."""
     if text is None:

@@ -13,7 +13,7 @@ from dawnchorus.engine.workers import one_core_each
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from dawnchorus.engine.pipeline import Encode, Event
     from dawnchorus.engine.read import Job, ReadSettings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Work:
     """What is to be read, how it is cut, and what each batch of windows goes through."""
 
-    jobs: Sequence[Job]
+    jobs: Iterable[Job]
     settings: ReadSettings
     encode: Encode
     batch_size: int
@@ -42,12 +42,11 @@ def drive(
 ) -> dict[str, float]:
     """Run it all through ``take``; returns the seconds of the reading thread's stages."""
     clock = ReadClock()
-    size = sum(job.size or 0 for job in work.jobs)
-    shown = progress(size, work.label) if progress else nullcontext(_ignore)
+    shown = progress(tally.scan.n_bytes, work.label) if progress else nullcontext(_ignore)
     with one_core_each(work.n_workers), shown as advance:
         meter = Meter(advance)
         for event in run_windows(
-            work.jobs,
+            tally.planning(work.jobs),
             work.settings,
             work.encode,
             batch_size=work.batch_size,

@@ -20,8 +20,14 @@ from dawnchorus.engine.header import make_header
 from dawnchorus.engine.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import common_root, find_recordings, recording_id, recording_name
-from dawnchorus.engine.read import Broken, Ended, Job, Source, stat_job
+from dawnchorus.engine.plan import (
+    common_root,
+    find_recordings,
+    in_shard,
+    recording_id,
+    recording_name,
+)
+from dawnchorus.engine.read import Broken, Ended, Job, Skipped, Source, stat_job
 from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
@@ -29,9 +35,10 @@ from dawnchorus.store.schema import RecordingRow
 from dawnchorus.store.write import StoreWriter, WindowRows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.plan import Scan
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
 
@@ -49,19 +56,22 @@ def embed(
     store: str | Path,
     model: str | Path | Encoder = DEFAULT_MODEL,
     config: EmbedConfig | None = None,
+    audio_root: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,  # Any: keywords, checked by EmbedConfig
 ) -> EmbedReport:
     """Embed every window of every recording into a store.
 
     The same call again goes on: recordings that are in the store are skipped, those that failed
-    are tried again. A bad recording never ends the run; it is listed with its reason.
+    are tried again. A bad recording never ends the run; it is listed with its reason. Several runs
+    may write one store: each recording is done by one of them.
 
     Args:
         recordings: files and folders; folders are walked.
         store: folder of the store, made if it is not there.
         model: a model's name, file or folder, or a loaded encoder.
         config: all options at once.
+        audio_root: the folder that the store's paths are relative to, where it has moved since.
         progress: called with the number of bytes to read and a label; gives a context manager of a
             function that takes the bytes done.
         options: `EmbedConfig`'s fields, and ``window_s`` and ``hop_s``; they win over ``config``.
@@ -69,7 +79,7 @@ def embed(
     Raises:
         UsageError: An option is wrong, or there is nothing to read.
         WeightsError: The model's outputs cannot be right.
-        StoreError: The store is of other settings, damaged, in use, or the disk refuses.
+        StoreError: The store is of other settings or damaged, or the disk refuses.
         RunInterruptedError: Ctrl-C or SIGTERM; what was finished is in the store.
     """
     config = embed_config(config, options)
@@ -79,20 +89,19 @@ def embed(
         pooling, layers = own_choices(encoder, config)
         count = n_workers(encoder, config.workers)
         batches = BatchEncoder(encoder, pooling=pooling, layers=layers, n_workers=count)
-        header = make_header(
-            encoder, config, dim=batches.check(settings.window), audio_root=common_root(recordings)
-        )
+        root = common_root(recordings if audio_root is None else audio_root)
+        header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(Path(store), header) as writer, stop_on_signals() as stop:
-            run = _Run(writer)
-            jobs = run.plan(tally)
+            run = _Run(writer, Path(writer.header.audio_root) if audio_root is None else root)
+            jobs = run.plan(scan, config.shard)
             size = batch_size(encoder, config.batch_size)
             work = Work(jobs, settings, batches.vectors, size, count, "embedding")
             seconds = drive(work, tally, run.take, progress=progress, stop=stop)
             run.commit()
-        if stop.is_set() and tally.n_left():
+        if stop.is_set() and not tally.is_complete:
             raise RunInterruptedError(
-                f"stopped: {tally.n_done} recordings done, {tally.n_left()} left; what was "
+                f"stopped: {tally.n_ended} of {scan.n_recordings} recordings done; what was "
                 f"finished is in {store}, and the same command goes on from there"
             )
         return EmbedReport(
@@ -110,37 +119,36 @@ class _Run:
     """Takes the events of the pipeline to the store."""
 
     writer: StoreWriter
+    audio_root: Path
     write_s: float = 0.0
 
-    def plan(self, tally: Tally) -> list[Job]:
-        """Jobs for the recordings that are not in the store yet; the others count as skipped."""
-        root = Path(self.writer.header.audio_root)
-        lost = self.writer.missing_parts()
-        jobs = []
-        for path in tally.scan.paths:
+    def plan(self, scan: Scan, shard: tuple[int, int] | None) -> Iterator[Job]:
+        """A job for every recording of this shard; called by the thread that reads."""
+        root = self.audio_root
+        for path in scan.paths():
             name = recording_name(path, root)
-            job = Job(
-                recording_id=recording_id(name), path=path, name=name, size=None, modified_ns=None
-            )
-            left = self._left(stat_job(job), lost)
-            if left is None:
-                tally.n_skipped += 1
-            else:
-                jobs.append(left)
-        return jobs
+            identity = recording_id(name)
+            if in_shard(identity, shard):
+                job = Job(recording_id=identity, path=path, name=name, size=None, modified_ns=None)
+                yield self._claimed(stat_job(job))
 
-    def _left(self, job: Job, lost: set[str]) -> Job | None:
+    def _claimed(self, job: Job) -> Job:
+        if not self.writer.claim(job.recording_id):
+            return replace(job, skip="another run is doing them")
+        return self._left(job) or replace(job, skip="")
+
+    def _left(self, job: Job) -> Job | None:
         """The job as far as it is still to do, None if there is nothing left of it."""
-        row = self.writer.committed.get(job.recording_id)
-        if row is None or row.status == "failed" or row.file_size != job.size:
+        known = self.writer.known(job.recording_id)
+        if known is None or known.status == "failed" or known.file_size != job.size:
             return job
-        if any(part.name in lost for part in row.parts):
+        if known.lost:
             return job
-        same_date = row.modified_ns == job.modified_ns
-        if row.status == "partial":
+        same_date = known.modified_ns == job.modified_ns
+        if known.status == "partial":
             first = self.writer.resume(job.recording_id) if same_date else 0
             return replace(job, first_window=first)
-        return None if same_date else replace(job, known_hash=row.content_hash)
+        return None if same_date else replace(job, known_hash=known.content_hash)
 
     def take(self, event: Event) -> None:
         """Store what an event brings."""
@@ -161,6 +169,8 @@ class _Run:
             self.writer.finish(_done_row(event))
         elif isinstance(event, Broken):
             self.writer.fail(_failed_row(event))
+        elif isinstance(event, Skipped):
+            self.writer.give_up(event.job.recording_id)
         else:
             self.writer.flush_if_due()
 

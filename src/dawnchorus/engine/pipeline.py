@@ -25,8 +25,8 @@ from dawnchorus.engine.read import (
     Job,
     ReadClock,
     ReadSettings,
+    Skipped,
     Source,
-    Unchanged,
     read_all,
 )
 
@@ -63,7 +63,7 @@ class Idle:
     """Nothing came for a while."""
 
 
-Event = Encoded | Ended | Broken | Unchanged | Idle
+Event = Encoded | Ended | Broken | Skipped | Idle
 
 
 def run_windows(
@@ -76,7 +76,7 @@ def run_windows(
     n_workers: int = 1,
     stop: threading.Event | None = None,
 ) -> Iterator[Event]:
-    """Read, cut and encode; every job ends with one `Ended`, `Broken` or `Unchanged`.
+    """Read, cut and encode; every job ends with one `Ended`, `Broken` or `Skipped`.
 
     A recording's `Encoded` come before its end, in the order of its windows, and recordings keep
     the order of the jobs. Memory: ``3 + 2 n_workers`` batches of windows, whatever the recordings.

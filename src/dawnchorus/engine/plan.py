@@ -1,4 +1,8 @@
-"""From what the user named to a list of recordings, each once, each with a name that lasts."""
+"""From what the user named to recordings, each once, each with a name that lasts.
+
+Recordings are walked twice: to count them, and to go through them. No list of them is held, so an
+archive may have millions.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +27,25 @@ class Scan:
     """What was found.
 
     Attributes:
-        paths: recordings in the order of the arguments, sorted inside a folder.
+        named: the files and folders that the user named.
+        n_recordings, n_bytes: of sound files.
         n_folders, n_files, suffixes: everything that was looked at, for the user who finds nothing.
-        n_duplicates: files left out because they are the same file as an earlier one.
+        n_duplicates: files left out because they are the same file as another one.
         unlisted: folders that could not be read, with the system's reason.
     """
 
-    paths: list[Path] = field(default_factory=list)
+    named: tuple[Path, ...]
+    n_recordings: int = 0
+    n_bytes: int = 0
     n_folders: int = 0
     n_files: int = 0
     n_duplicates: int = 0
     suffixes: Counter[str] = field(default_factory=Counter)
     unlisted: list[str] = field(default_factory=list)
+
+    def paths(self) -> Iterator[Path]:
+        """Recordings in the order of the arguments, sorted inside a folder."""
+        return _walk_all(Scan(self.named))
 
 
 def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
@@ -47,26 +58,47 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
         UsageError: A path does not exist, or nothing was found; the message says what was scanned.
     """
     named = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
-    scan = Scan()
-    seen: set[Path] = set()
     for item in named:
         if not item.exists():
             raise UsageError(f"{item}: no such file or folder")
-        for path in _walk(item, scan) if item.is_dir() else [item]:
-            real = path.resolve()
-            if real in seen:
-                scan.n_duplicates += 1
-                continue
-            seen.add(real)
-            scan.paths.append(path)
-    if not scan.paths:
+    scan = Scan(tuple(named))
+    for path in _walk_all(scan):
+        scan.n_recordings += 1
+        try:
+            scan.n_bytes += path.stat().st_size
+        except OSError:
+            continue  # it will be a failed recording, with its reason
+    if not scan.n_recordings:
         raise UsageError(_nothing_found(named, scan))
     return scan
 
 
-def _walk(root: Path, scan: Scan) -> Iterator[Path]:
-    visited: set[tuple[int, int]] = set()
+def _walk_all(scan: Scan) -> Iterator[Path]:
+    """All recordings; counts go to ``scan``."""
+    roots = [item.resolve() for item in scan.named if item.is_dir()]
+    visited: set[tuple[int, int]] = set()  # folders: a link may lead back, an argument lie inside
+    taken: set[Path] = set()  # files reached in other ways than by walking down to them
+    for item in scan.named:
+        inside = item.is_dir()
+        for path in _walk(item, scan, visited) if inside else [item]:
+            if not inside or path.is_symlink():
+                real = path.resolve()
+                if real in taken or _is_walked(real, roots):
+                    scan.n_duplicates += 1
+                    continue
+                taken.add(real)
+            yield path
 
+
+def _is_walked(real: Path, roots: Sequence[Path]) -> bool:
+    """Will walking down the roots come to this file by itself?"""
+    if real.suffix.lower() not in AUDIO_SUFFIXES or not real.is_file():
+        return False
+    inner = [real.relative_to(root) for root in roots if real.is_relative_to(root)]
+    return any(not any(part.startswith(".") for part in path.parts) for path in inner)
+
+
+def _walk(root: Path, scan: Scan, visited: set[tuple[int, int]]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
         scan.unlisted.append(f"{error.filename}: folder cannot be read: {error.strerror}")
 
@@ -124,6 +156,11 @@ def recording_name(path: Path, root: Path) -> str:
 def recording_id(name: str) -> str:
     """Lasting for a name; whether the file behind it changed is told by size, date and hash."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
+
+
+def in_shard(identity: str, shard: tuple[int, int] | None) -> bool:
+    """Whether this shard, ``(i, n)``, is the one of n that a recording belongs to."""
+    return shard is None or int(identity, 16) % shard[1] == shard[0]
 
 
 def _absolute(path: str | Path) -> Path:

@@ -23,7 +23,7 @@ from dawnchorus.engine.exports import (
 from dawnchorus.engine.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import find_recordings, recording_id
+from dawnchorus.engine.plan import find_recordings, in_shard, recording_id
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.select import Rule, make_rule, sigmoid
@@ -31,7 +31,7 @@ from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -103,11 +103,11 @@ def predict(
         tally = Tally(scan, encoder.sample_rate)
         with open_export(output, overwrite=overwrite) as export, stop_on_signals() as stop:
             run = _Run(export, rule, _labels(encoder), settings.sample_rate)
-            jobs = _plan(scan.paths)
+            jobs = _plan(scan.paths(), config.shard)
             size = batch_size(encoder, config.batch_size)
             work = Work(jobs, settings, batches.logits, size, count, "predicting")
             seconds = drive(work, tally, run.take, progress=progress, stop=stop)
-            if stop.is_set() and tally.n_left():
+            if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
         return PredictReport(
@@ -149,23 +149,19 @@ def _labels(encoder: Encoder) -> Sequence[str]:
     return encoder.labels
 
 
-def _plan(paths: Sequence[Path]) -> list[Job]:
-    jobs = (
-        Job(
-            recording_id=recording_id(path.as_posix()),
-            path=path,
-            name=path.as_posix(),
-            size=None,
-            modified_ns=None,
-        )
-        for path in paths
-    )
-    return [stat_job(job) for job in jobs]
+def _plan(paths: Iterable[Path], shard: tuple[int, int] | None) -> Iterator[Job]:
+    for path in paths:
+        name = path.as_posix()
+        identity = recording_id(name)
+        if in_shard(identity, shard):
+            job = Job(recording_id=identity, path=path, name=name, size=None, modified_ns=None)
+            yield stat_job(job)
 
 
 def _stopped(export: ExportFile | Collect, tally: Tally) -> str:
     where = f"; their rows are in {export.keep_partial()}" if isinstance(export, ExportFile) else ""
-    return f"stopped: {tally.n_done} recordings done{where}; {tally.n_left()} left"
+    n_found = tally.scan.n_recordings
+    return f"stopped: {tally.n_done} of {n_found} recordings done{where}"
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ class Job:
         size, modified_ns: of the file when the run was planned; None when it was not there any
         more. first_window: windows before it are in the store already.
         known_hash: a file with this content needs no reading.
+        skip: do not read it, and why, in a few words; empty: its results are there already.
     """
 
     recording_id: str
@@ -44,6 +45,7 @@ class Job:
     modified_ns: int | None
     first_window: int = 0
     known_hash: str | None = None
+    skip: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +88,14 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
-    """A recording with a new date and its old content."""
+class Skipped:
+    """A recording whose results are there already, or that another run is doing."""
 
     job: Job
+    why: str = ""
 
 
-Item = Cut | Ended | Broken | Unchanged
+Item = Cut | Ended | Broken | Skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +164,9 @@ def read_job(
     job: Job, settings: ReadSettings, stop: threading.Event, clock: ReadClock
 ) -> Iterator[Item]:
     """All items of one recording; whatever is wrong with the file becomes a `Broken`."""
+    if job.skip is not None:
+        yield Skipped(job, job.skip)
+        return
     try:
         yield from _read_windows(job, settings, stop, clock)
     except AudioError as error:
@@ -183,7 +189,7 @@ def _read_windows(
         content_hash = _hash(job.path, stop)
         clock.seconds["read"] += time.perf_counter() - before
         if content_hash == job.known_hash:
-            yield Unchanged(job)
+            yield Skipped(job)
             return
     with open_recording(job.path, channel=settings.channel) as recording:
         info = recording.info

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.audio.resample import band_warning
 from dawnchorus.engine.pipeline import Encoded
-from dawnchorus.engine.read import Broken, Ended, Unchanged
+from dawnchorus.engine.read import Broken, Ended, Skipped
 from dawnchorus.errors import DawnchorusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dawnchorus.engine.pipeline import Event
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int], None]
     Progress = Callable[[int, str], AbstractContextManager[Advance]]
+
+MAX_LISTED: Final = 1000  # failures held in memory; all of them are in the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class RunReport:
         duration_s: sound that was read to its end in this run.
         elapsed_s: by the clock, without loading the model.
         seconds: per stage; reading runs beside the encoder, of which ``n_workers`` are at work.
+        failures: the first thousand.
         warnings: each once, however many recordings it is true of.
     """
 
@@ -77,10 +80,13 @@ class RunReport:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts while a run is going on."""
+    """Counts while a run is going on; ``n_found`` counts what was planned so far."""
 
     scan: Scan
     model_rate: int
+    n_found: int = 0
+    all_planned: bool = False
+    n_failed: int = 0
     n_done: int = 0
     n_skipped: int = 0
     n_windows: int = 0
@@ -96,9 +102,13 @@ class Tally:
         elif isinstance(event, Ended):
             self._ended(event)
         elif isinstance(event, Broken):
-            self.failures.append(Failure(str(event.job.path), event.reason, event.message))
-        elif isinstance(event, Unchanged):
+            self.n_failed += 1
+            if len(self.failures) < MAX_LISTED:
+                self.failures.append(Failure(str(event.job.path), event.reason, event.message))
+        elif isinstance(event, Skipped):
             self.n_skipped += 1
+            if event.why:
+                self.notes[event.why] += 1
 
     def _ended(self, event: Ended) -> None:
         self.n_done += 1
@@ -109,9 +119,22 @@ class Tally:
         if event.n_nonfinite:
             self.notes["samples that are not numbers (NaN, infinite) were taken as silence"] += 1
 
-    def n_left(self) -> int:
-        """Recordings that the run has not come to."""
-        return len(self.scan.paths) - self.n_done - self.n_skipped - len(self.failures)
+    def planning(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """The same jobs, counted."""
+        for job in jobs:
+            self.n_found += 1
+            yield job
+        self.all_planned = True
+
+    @property
+    def n_ended(self) -> int:
+        """Recordings that are done, skipped or failed."""
+        return self.n_done + self.n_skipped + self.n_failed
+
+    @property
+    def is_complete(self) -> bool:
+        """Every recording has come to an end."""
+        return self.all_planned and self.n_ended == self.n_found
 
     def fields(self, notes: Sequence[str] = ()) -> dict[str, Any]:
         """What `RunReport` needs from here; ``notes`` go to its warnings.
@@ -119,16 +142,16 @@ class Tally:
         Raises:
             DawnchorusError: A recording ended neither done nor skipped nor failed.
         """
-        if self.n_left():
+        if not self.is_complete:
             raise DawnchorusError(
-                f"{self.n_left()} of {len(self.scan.paths)} recordings are unaccounted for; this "
-                "is a fault of dawnchorus, please report it"
+                f"{self.n_found - self.n_ended} of {self.n_found} recordings are unaccounted for; "
+                "this is a fault of dawnchorus, please report it"
             )
         return {
-            "n_found": len(self.scan.paths),
+            "n_found": self.n_found,
             "n_done": self.n_done,
             "n_skipped": self.n_skipped,
-            "n_failed": len(self.failures),
+            "n_failed": self.n_failed,
             "n_windows": self.n_windows,
             "duration_s": self.duration_s,
             "elapsed_s": time.perf_counter() - self._started,
@@ -158,7 +181,7 @@ class Meter:
             self._share(event)
         elif isinstance(event, Ended):
             self._end(event.source.job)
-        elif isinstance(event, Broken | Unchanged):
+        elif isinstance(event, Broken | Skipped):
             self._end(event.job)
 
     def _share(self, event: Encoded) -> None:

@@ -1,9 +1,8 @@
-"""Files that are there whole or not at all, and the lock that keeps a second writer out."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import sys
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -56,44 +55,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-class FolderLock:
-    """An exclusive lock that the operating system drops when its holder dies, kill -9 included."""
-
-    def __init__(self, path: Path) -> None:
-        """Take the lock at ``path``.
-
-        Raises:
-            StoreError: Another process holds it, or the folder cannot be written.
-        """
-        self._path = path
-        try:
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise StoreError(f"{path.parent}: cannot write in this folder: {error}") from error
-        try:
-            _lock(self._file.fileno())
-        except OSError as error:
-            self._file.close()
-            raise StoreError(
-                f"{path.parent}: another run is writing this store; wait until it ends, or use "
-                "another store"
-            ) from error
-
-    def release(self) -> None:
-        """Let the next writer in."""
-        self._file.close()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ import io
 import uuid
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -75,18 +76,21 @@ def part_names(folder: Path) -> set[str]:
 
 
 def read_rows(store: Path) -> pa.Table:
-    """Every recording's latest row, as a table with `RECORDING_SCHEMA`'s columns."""
+    """Every recording's latest row by path, as a table with `RECORDING_SCHEMA`'s columns."""
     folder = store / RECORDINGS
     tables = [read_part(folder / name) for name in sorted(part_names(folder))]
     rows = pa.concat_tables([RECORDING_SCHEMA.empty_table(), *tables], promote_options="default")
-    latest: dict[str, tuple[int, int]] = {}
-    ids = rows["recording_id"].to_pylist()
-    for index, (identity, revision) in enumerate(
-        zip(ids, rows["revision"].to_pylist(), strict=True)
-    ):
-        latest[identity] = max(latest.get(identity, (-1, -1)), (revision, index))
-    kept = sorted(index for _, index in latest.values())
-    return rows.take(pa.array(kept, pa.int64())).sort_by("path")
+    return latest_rows(rows).sort_by("path")
+
+
+def latest_rows(table: pa.Table) -> pa.Table:
+    """Of several rows with one id the one of the highest revision; of equals, the last."""
+    if not len(table):
+        return table
+    identity = table["recording_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    order = np.lexsort((np.arange(len(table)), table["revision"].to_numpy(), identity))
+    last = np.append(np.diff(identity[order]) != 0, True)
+    return table.take(pa.array(np.sort(order[last])))
 
 
 def rows_of(table: pa.Table) -> dict[str, RecordingRow]:

@@ -1,12 +1,14 @@
-"""The one writer of a store and its one commit rule.
+"""Writing a store, and its one commit rule.
 
 Vectors are written first, as a part that nothing names yet; then a part of ``recordings/`` names
 it. The second rename is the commit: whatever a kill leaves before it is an orphan, which the next
-writer removes.
+writer that is alone removes. Many may write at once: no file is ever changed, and a recording is
+claimed before it is read.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
@@ -15,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from dawnchorus.errors import StoreError
-from dawnchorus.store.files import BESIDE_SUFFIX, FolderLock, remove_if_possible, write_whole
-from dawnchorus.store.parts import part_names, read_rows, rows_of, write_part
+from dawnchorus.store.catalog import Catalog
+from dawnchorus.store.files import BESIDE_SUFFIX, remove_if_possible, write_whole
+from dawnchorus.store.locks import StoreLocks
+from dawnchorus.store.parts import part_names, write_part
 from dawnchorus.store.schema import (
     EMBEDDINGS,
     HEADER_NAME,
@@ -31,11 +35,13 @@ from dawnchorus.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
+
+    from dawnchorus.store.catalog import Known
 
 PART_SECONDS: Final = 30.0  # work that a kill may cost; issue: at most a minute
 PART_BYTES: Final = 16 * 2**20  # vectors held in memory at most, before a part is written
@@ -64,6 +70,7 @@ class _Open:
     parts: list[Part] = field(default_factory=list)
     n_windows: int = 0
     complete: bool = False
+    revision: int | None = None  # of its last commit by this writer
 
 
 class StoreWriter:
@@ -84,28 +91,31 @@ class StoreWriter:
         """Open or create the store at ``path``, and clear what a killed run left.
 
         Raises:
-            StoreError: The folder is something else, holds other settings, is damaged, is being
-            written by
-                another run, or cannot be written.
+            StoreError: The folder is something else, holds other settings, is damaged, or cannot
+                be written.
         """
         self._path = path
         self._clock = clock
         self._part_seconds = part_seconds
         self._part_bytes = part_bytes
         make_store_folder(path)
-        self._lock = FolderLock(path / LOCK_NAME)
+        self._locks = StoreLocks(path / LOCK_NAME)
         try:
-            self.header = self._agree(header)
+            with self._locks.header():
+                self.header = self._agree(header)
             for folder in (EMBEDDINGS, RECORDINGS):
                 (path / folder).mkdir(exist_ok=True)
-            self._committed = rows_of(read_rows(path))
-            self._sweep()
+            self._catalog = Catalog(path)
+            if self._locks.alone:
+                self._sweep()
+            self._locks.open_to_others()
         except BaseException:
-            self._lock.release()
+            self._locks.close()
             raise
         self._schema = embedding_schema(self.header.dim, self.header.dtype)
         self._numbers = np.dtype(self.header.dtype)
         self._open: dict[str, _Open] = {}
+        self._guard = threading.Lock()  # `resume` is called by the thread that plans
         self._buffer: list[tuple[str, WindowRows]] = []
         self._buffered_bytes = 0
         self._last_flush = clock()
@@ -124,27 +134,41 @@ class StoreWriter:
         return found
 
     def _sweep(self) -> None:
-        named = {part.name for row in self._committed.values() for part in row.parts}
-        for name in part_names(self._path / EMBEDDINGS) - named:
+        for name in part_names(self._path / EMBEDDINGS) - self._catalog.named_parts:
             remove_if_possible(self._path / EMBEDDINGS / name)
         for folder in (self._path, self._path / EMBEDDINGS, self._path / RECORDINGS):
             for leftover in folder.glob(f".*{BESIDE_SUFFIX}"):
                 remove_if_possible(leftover)
 
     @property
-    def committed(self) -> Mapping[str, RecordingRow]:
-        """Every recording of the store as last committed, by id."""
-        return self._committed
+    def excludes_others(self) -> bool:
+        """Whether this disk has locks, so that no two runs do one recording."""
+        return self._locks.supported
 
-    def missing_parts(self) -> set[str]:
-        """Names of parts that committed rows need and that are not on disk."""
-        named = {part.name for row in self._committed.values() for part in row.parts}
-        return named - part_names(self._path / EMBEDDINGS)
+    def claim(self, recording_id: str) -> bool:
+        """Take a recording for this run; False: another run is doing it.
+
+        It is given up when its last row is committed, by `give_up`, or when this process ends. May
+        be called from any one thread.
+        """
+        if not self._locks.claim(recording_id):
+            return False
+        self._catalog.refresh()
+        return True
+
+    def give_up(self, recording_id: str) -> None:
+        """There is nothing to do for a recording that was claimed."""
+        self._locks.release(recording_id)
+
+    def known(self, recording_id: str) -> Known | None:
+        """A recording as last committed, by this or any other run; claim it first."""
+        return self._catalog.get(recording_id)
 
     def resume(self, recording_id: str) -> int:
         """Go on with a ``partial`` recording; returns how many windows are already there."""
-        row = self._committed[recording_id]
-        self._open[recording_id] = _Open(row, list(row.parts), row.n_windows)
+        row = self._catalog.row(self._path, recording_id)
+        with self._guard:
+            self._open[recording_id] = _Open(row, list(row.parts), row.n_windows)
         return row.n_windows
 
     def add(self, recording: RecordingRow, rows: WindowRows) -> None:
@@ -201,7 +225,9 @@ class StoreWriter:
         """The recording could not be read to its end: its row says why, its windows are dropped."""
         identity = recording.recording_id
         self._buffer = [(other, rows) for other, rows in self._buffer if other != identity]
-        self._open[identity] = _Open(recording, complete=True)
+        before = self._open.get(identity)
+        revision = None if before is None else before.revision
+        self._open[identity] = _Open(recording, complete=True, revision=revision)
         self.flush_if_due()
 
     def flush_if_due(self) -> None:
@@ -221,21 +247,35 @@ class StoreWriter:
             for identity in dict.fromkeys(identity for identity, _ in self._buffer):
                 self._open[identity].parts.append(part)
             self._buffer, self._buffered_bytes = [], 0
-        rows = [self._next_row(state) for state in self._open.values()]
+        with self._guard:
+            states = dict(self._open)
+        rows = [self._next_row(state) for state in states.values()]
         if rows:
             table = pa.Table.from_pylist([row.to_dict() for row in rows], RECORDING_SCHEMA)
-            write_part(self._path / RECORDINGS, table)
-            self._committed.update((row.recording_id, row) for row in rows)
-        self._open = {name: state for name, state in self._open.items() if not state.complete}
+            self._catalog.committed(write_part(self._path / RECORDINGS, table).name)
+        for identity, state in states.items():
+            state.revision = self._revision(state)
+            if state.complete:
+                with self._guard:
+                    del self._open[identity]
+                self._locks.release(identity)
         self._last_flush = self._clock()
 
     def _next_row(self, state: _Open) -> RecordingRow:
-        before = self._committed.get(state.row.recording_id)
-        revision = 0 if before is None else before.revision + 1
         row = replace(
-            state.row, n_windows=state.n_windows, parts=tuple(state.parts), revision=revision
+            state.row,
+            n_windows=state.n_windows,
+            parts=tuple(state.parts),
+            revision=self._revision(state),
         )
         return row if state.complete else replace(row, status="partial")
+
+    def _revision(self, state: _Open) -> int:
+        """Of the next commit of a recording."""
+        if state.revision is not None:
+            return state.revision + 1
+        before = self._catalog.get(state.row.recording_id)
+        return 0 if before is None else before.revision + 1
 
     def _table(self) -> pa.Table:
         sizes = [len(rows.window) for _, rows in self._buffer]
@@ -268,7 +308,7 @@ class StoreWriter:
             if not isinstance(error, StoreError):
                 self.flush()
         finally:
-            self._lock.release()
+            self._locks.close()
 
 
 def make_store_folder(path: Path) -> None:

@@ -1,0 +1,174 @@
+"""Who writes what: locks that the operating system drops when their holder dies, kill -9 included.
+
+One file holds them all, as ranges of bytes that are never written. Each writer has a slot; each
+recording that is being embedded has a byte of its own, so that two runs on one store share the work
+and no recording is done twice. Local disks and NFS 4 have such locks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+N_SLOTS: Final = 256  # writers at once
+HEADER_BYTE: Final = N_SLOTS
+FIRST_RECORDING: Final = 1024
+SLOT_WAIT_S: Final = 20.0  # a writer that is alone holds all slots while it clears up
+HEADER_WAIT_S: Final = 20.0
+POLL_S: Final = 0.05
+NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+class StoreLocks:
+    """One writer's locks.
+
+    Attributes:
+        alone: no other writer is at work, and none can start before `open_to_others`. Never true on
+            a disk without locks.
+        supported: the disk has locks; without them, two runs may do one recording twice, of which
+            the store then shows one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take a slot.
+
+        Raises:
+            StoreError: The folder cannot be written, or no slot is free.
+        """
+        self._path = path
+        try:
+            self._file = path.open("a+b")
+        except OSError as error:
+            raise StoreError(f"{path.parent}: cannot write in this folder: {error}") from error
+        self.supported = True
+        try:
+            self.alone = self._take(0, N_SLOTS) and self.supported
+            if not self.alone and self.supported:
+                self._take_slot()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _take_slot(self) -> None:
+        deadline = time.monotonic() + SLOT_WAIT_S
+        while time.monotonic() < deadline:
+            if any(self._take(slot) for slot in range(N_SLOTS)):
+                return
+            time.sleep(POLL_S)
+        raise StoreError(
+            f"{self._path.parent}: {N_SLOTS} runs are writing this store; wait until one ends"
+        )
+
+    def open_to_others(self) -> None:
+        """Give up the slots that only kept other writers out."""
+        if self.alone:
+            self._give(0, N_SLOTS)
+            self._take_slot()
+            self.alone = False
+
+    @contextmanager
+    def header(self) -> Iterator[None]:
+        """Only one writer at a time looks whether there is a header, and makes one.
+
+        Raises:
+            StoreError: Another writer does not come to an end with it.
+        """
+        deadline = time.monotonic() + HEADER_WAIT_S
+        while not self._take(HEADER_BYTE):
+            if time.monotonic() > deadline:
+                raise StoreError(f"{self._path.parent}: another run hangs while it makes the store")
+            time.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            self._give(HEADER_BYTE)
+
+    def claim(self, recording_id: str) -> bool:
+        """Take a recording, unless another run has it."""
+        return self._take(_byte_of(recording_id))
+
+    def release(self, recording_id: str) -> None:
+        """Its row is committed; others will find it."""
+        self._give(_byte_of(recording_id))
+
+    def close(self) -> None:
+        """Give up everything."""
+        self._file.close()
+
+    def _take(self, first: int, count: int = 1) -> bool:
+        if not self.supported:
+            return True
+        try:
+            return _lock(self._file.fileno(), first, count)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise StoreError(f"{self._path}: cannot be locked: {error}") from error
+            self.supported = False
+            return True
+
+    def _give(self, first: int, count: int = 1) -> None:
+        if self.supported:
+            _unlock(self._file.fileno(), first, count)
+
+
+def _byte_of(recording_id: str) -> int:
+    return FIRST_RECORDING + (int(recording_id, 16) >> 2)  # file offsets have 63 bits
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int, first: int, count: int) -> bool:
+        os.lseek(handle, first, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, count)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock(handle: int, first: int, count: int) -> None:
+        os.lseek(handle, first, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, count)
+
+elif sys.platform == "linux":
+    import fcntl
+    import struct
+
+    # locks of the open file, not of the process: two stores in one process know of each other, and
+    # closing one of them leaves the other its locks
+    def _lock(handle: int, first: int, count: int) -> bool:
+        return _set(handle, fcntl.F_WRLCK, first, count)
+
+    def _unlock(handle: int, first: int, count: int) -> None:
+        _set(handle, fcntl.F_UNLCK, first, count)
+
+    def _set(handle: int, kind: int, first: int, count: int) -> bool:
+        request = struct.pack("hhqqi4x", kind, os.SEEK_SET, first, count, 0)
+        try:
+            fcntl.fcntl(handle, fcntl.F_OFD_SETLK, request)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(handle: int, first: int, count: int) -> bool:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, count, first)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _unlock(handle: int, first: int, count: int) -> None:
+        fcntl.lockf(handle, fcntl.LOCK_UN, count, first)
