@@ -1,5 +1,6 @@
 # make demo   install, embed and name real recordings with the bundled model, draw a picture
-# make test   install, then everything that CI runs
+# make test   install, then every check but the long tests
+# make test-long   kills, large archives, clusters: minutes
 #
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS="..." goes to pip (for example an index of CPU wheels).
 
@@ -9,13 +10,16 @@ PIP_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_ARGS) --constraint constraints.txt
 
-.PHONY: demo test clean
+.PHONY: demo test test-long clean
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/python demo/demo.py
 
 test: $(VENV)/.test-installed
 	BIN=$(BIN) sh .ci/check
+
+test-long: $(VENV)/.test-installed
+	$(BIN)/python -m pytest -m long --durations=5
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
