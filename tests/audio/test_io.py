@@ -353,8 +353,23 @@ def patched(path: Path, source: Path, n_bytes: int) -> Path:
     return path
 
 
-def test_a_header_that_was_never_finished_is_named(tmp_path: Path) -> None:
-    whole = write(tmp_path / "x.wav", tone(), subtype="PCM_16")
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
+def test_a_header_that_was_never_finished_is_read_by_the_files_size(
+    tmp_path: Path, subtype: str, container: str
+) -> None:
+    whole = write(tmp_path / "x.wav", tone(channels=2), subtype=subtype, format=container)
+    with open_recording(patched(tmp_path / "y.wav", whole, 0)) as recording:
+        found = np.concatenate(list(recording.blocks(1000)))
+        assert recording.info.n_samples == RATE
+        assert (recording.damage or "").startswith("header-unpatched: ")
+    np.testing.assert_array_equal(found, read_audio(whole))
+    clip = read_audio(tmp_path / "y.wav", start_s=0.5, stop_s=0.75)
+    np.testing.assert_array_equal(clip, read_audio(whole)[RATE // 2 : RATE * 3 // 4])
+
+
+def test_a_header_that_was_never_finished_before_packed_sound_is_refused(tmp_path: Path) -> None:
+    whole = write(tmp_path / "x.wav", tone(4.0), subtype="IMA_ADPCM")
     assert reason_for(patched(tmp_path / "y.wav", whole, 0)) == "header-unpatched"
 
 
@@ -368,7 +383,7 @@ def test_lengths_that_streaming_writers_put_are_no_claim(tmp_path: Path, n_bytes
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs sparse files")
 @pytest.mark.parametrize("extra", [44, 10_000_044])
-def test_more_than_a_wav_header_can_count_is_refused_not_cut(tmp_path: Path, extra: int) -> None:
+def test_more_than_a_wav_header_can_count_is_read_by_size(tmp_path: Path, extra: int) -> None:
     size = 2**32 + extra
     path = tmp_path / "x.wav"
     head = write(tmp_path / "small.wav", tone(), subtype="PCM_16").read_bytes()
@@ -376,7 +391,14 @@ def test_more_than_a_wav_header_can_count_is_refused_not_cut(tmp_path: Path, ext
         file.write(head[:4] + struct.pack("<I", (size - 8) % 2**32) + head[8:40])
         file.write(struct.pack("<I", (size - 44) % 2**32) + head[44:])
         file.truncate(size)
-    assert reason_for(path) == "oversize-riff"
+        file.seek(size - 2)
+        file.write(struct.pack("<h", 16_384))  # the last sample
+    with open_recording(path) as recording:
+        assert recording.info.n_samples == (size - 44) // 2
+        assert (recording.damage or "").startswith("oversize-riff: ")
+        n_samples = recording.info.n_samples
+        (last,) = recording.blocks(start_sample=n_samples - 10)
+    np.testing.assert_array_equal(last, [0.0] * 9 + [0.5])
 
 
 def test_what_the_header_promises_beyond_the_file_is_told(tmp_path: Path) -> None:
@@ -397,7 +419,10 @@ def test_metadata_that_breaks_off_is_no_loss_of_sound(tmp_path: Path) -> None:
         assert sum(map(len, recording.blocks())) == RATE
 
 
-def test_sound_before_the_damage_is_given(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block_samples", [1000, 1 << 17])
+def test_sound_before_and_behind_damage_is_given_and_the_gap_is_marked(
+    tmp_path: Path, block_samples: int
+) -> None:
     rng = np.random.default_rng(0)
     path = write(tmp_path / "x.flac", 0.1 * rng.standard_normal(200_000), format="FLAC")
     whole = read_audio(path)
@@ -405,13 +430,32 @@ def test_sound_before_the_damage_is_given(tmp_path: Path) -> None:
     middle = len(damaged) // 2
     damaged[middle : middle + 4096] = bytes(4096)
     path.write_bytes(damaged)
-    blocks = []
-    with pytest.raises(AudioError) as caught, open_recording(path) as recording:
-        blocks.extend(recording.blocks(4096))  # extend keeps what came before the error
+    with open_recording(path) as recording:
+        found = np.concatenate(list(recording.blocks(block_samples)))
+    assert len(found) == len(whole)
+    ((start, stop),) = recording.gaps
+    assert 80_000 < start < stop < 140_000
+    np.testing.assert_array_equal(found[:start], whole[:start])
+    np.testing.assert_array_equal(found[start:stop], 0.0)
+    np.testing.assert_array_equal(found[stop:], whole[stop:])
+    assert (recording.damage or "").startswith("damaged: at ")
+    clip = read_audio(path, start_s=0.0, stop_s=2.0)
+    np.testing.assert_array_equal(clip, whole[: 2 * RATE])
+    with pytest.raises(AudioError, match="are lost") as caught:
+        read_audio(path)
     assert caught.value.reason == "damaged"
-    found = np.concatenate(blocks)
-    assert len(found) > 80_000
-    assert np.array_equal(found, whole[: len(found)])
+
+
+def test_a_flac_that_breaks_off_gives_all_up_to_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.flac", 0.1 * np.random.default_rng(0).standard_normal(200_000))
+    whole = read_audio(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with open_recording(path) as recording:
+        found = np.concatenate(list(recording.blocks()))
+    assert len(found) > 90_000
+    np.testing.assert_array_equal(found, whole[: len(found)])
+    assert (recording.damage or "").startswith("damaged: decoding stopped after ")
+    assert recording.gaps == []
 
 
 def test_an_mp3_that_breaks_off_is_counted_not_believed(tmp_path: Path) -> None:
@@ -430,7 +474,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path: Path) -> None:
         os.truncate(path, 100_000)
         with pytest.raises(AudioError) as caught:
             list(blocks)
-    assert caught.value.reason == "truncated"
+    assert caught.value.reason == "input-output"
 
 
 def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def log_mel(waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
     # z[i] = x[i+1] - 0.97 x[i], pre-emphasis of (x - m) is z - 0.03 m. The first sample of a
     # frame, which Kaldi emphasises against itself, meets a window value of 0 and drops out. The
     # mean over the whole clip, which the original subtracts first, cancels against the mean over
-    # the frame.
+    # the frame; subtracting the mean of the first frame, which is never padding, only keeps an
+    # offset of the recorder from costing digits of a faint sound.
+    waveforms = waveforms - waveforms[:, :FRAME_SAMPLES].mean(dim=1, keepdim=True)
     emphasised = waveforms[:, 1:] - PREEMPHASIS * waveforms[:, :-1]
     frames = emphasised.unfold(-1, FRAME_SAMPLES - 1, FRAME_HOP_SAMPLES)[:, :total]
     offsets = (1 - PREEMPHASIS) * _frame_means(waveforms, total)[..., None]

@@ -12,14 +12,17 @@ not-a-file        a pipe or a device
 empty             no bytes, or a header and no sound, or nothing in the span asked for
 unreadable        not sound, headerless sound, or sound of a kind that no decoder here knows
 rate              outside 8 kHz to 500 kHz
+input-output      the disk failed while it was read, or gave less than was there before
 header-unpatched  sound behind a header that says there is none: the recorder lost power
 oversize-riff     more than 4 GiB behind a header that cannot count so far
-truncated         the disk gave less than the file was long when it was opened
-damaged           decoding stopped in the middle; raised after the sound before it
+truncated         the header promises more than the file holds
+damaged           decoding stopped in the middle
 ================= =======================================================================
 
-A file that is shorter than its header promises is read as far as it goes, since what was recorded
-is worth having; `Recording.damage` says so.
+What was recorded is worth having, so the last four are errors only where no sound can be had: WAVs
+with a wrong size are read by the file's size, a file that breaks off as far as it goes, and behind
+damage reading is tried again; the gap is silence, and marked. `Recording.damage` then begins with
+the reason.
 
 The module is long because foreign decoders are called nowhere else: first what is common, then
 libsndfile, then PyAV.
@@ -27,6 +30,7 @@ libsndfile, then PyAV.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -40,6 +44,7 @@ import numpy as np
 import soundfile
 
 from dawnchorus.audio.resample import resample
+from dawnchorus.audio.wavsize import Span, sound_layout
 from dawnchorus.audio.windows import to_samples
 from dawnchorus.errors import AudioError, DependencyError, UsageError
 
@@ -65,6 +70,9 @@ _UNKNOWN_FRAMES: Final = 2**62  # libsndfile's word for "the header does not say
 _SIZE_LIMIT: Final = 2**32  # of the 32-bit sizes in WAV and AIFF
 _SIZE_SLACK: Final = 2**20  # bytes of metadata behind the sound that nobody need explain
 _HEADER_ROOM: Final = 1024  # bytes that may be header and metadata of a file without sound
+_SYSTEM_ERROR: Final = 2  # libsndfile's code for a disk that fails
+_PROBE_SAMPLES: Final = 4096  # a block of FLAC, the least that damage takes
+_BUFFER: Final = 1 << 18
 _AV_SLACK_S: Final = 0.1  # an edit list and whole frames make MP4 durations that inexact
 
 
@@ -97,15 +105,17 @@ class Recording:
     Attributes:
         info: what its header says.
         damage: what is wrong with a file whose sound is read all the same, such as
-            ``truncated: ...``; the first word is one of the reasons.
+            ``truncated: ...``; the first word is one of the reasons. Complete after the last block.
+        gaps: spans ``(start, stop)`` of samples that could not be decoded and became 0.
         n_nonfinite: samples read so far that were NaN or infinite and became 0, in the channels
             asked for.
     """
 
     info: RecordingInfo
-    _chunks: Callable[[int, int], Iterator[NDArray[np.float32]]]
+    _chunks: Callable[[int, int], Iterator[NDArray[np.float32] | Gap]]
     _channel: Channel
     damage: str | None = None
+    gaps: list[tuple[int, int]] = field(default_factory=list, init=False)
     n_nonfinite: int = field(default=0, init=False)
     _started: bool = field(default=False, init=False)
 
@@ -119,13 +129,20 @@ class Recording:
             start_sample: where to start, in the recording's own samples.
 
         Raises:
-            AudioError: The file breaks off or cannot be decoded further; what came before is good.
+            AudioError: Nothing can be decoded, or the disk fails; what came before is good.
             UsageError: The recording was read before.
         """
         if self._started:
             raise UsageError(f"{self.info.path}: was read already; open it again to read it again")
         self._started = True
+        position = start_sample
         for chunk in self._chunks(block_samples, start_sample):
+            if isinstance(chunk, Gap):
+                self._note(chunk, position)
+                yield from _silence(chunk.n_samples, block_samples)
+                position += chunk.n_samples
+                continue
+            position += len(chunk)
             used = chunk if self._channel == "mean" else chunk[:, [self._channel]]
             finite = np.isfinite(used)
             if not finite.all():
@@ -133,6 +150,29 @@ class Recording:
                 self.n_nonfinite += used.size - int(np.count_nonzero(finite))
                 used = np.where(finite, used, 0.0)
             yield _mean_of_channels(used)
+
+    def _note(self, gap: Gap, position: int) -> None:
+        at_s = position / self.info.sample_rate
+        damage = f"damaged: at {at_s:.2f} s {gap.n_samples / self.info.sample_rate:.2f} s are lost"
+        if not gap.n_samples:
+            damage = f"damaged: decoding stopped after {at_s:.2f} s"
+        damage = f"{damage} ({gap.why})"
+        self.damage = damage if self.damage is None else f"{self.damage}; {damage}"
+        if gap.n_samples:
+            self.gaps.append((position, position + gap.n_samples))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Samples that cannot be decoded; 0 of them: there is nothing more."""
+
+    n_samples: int
+    why: str
+
+
+def _silence(n_samples: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, n_samples, block_samples):
+        yield np.zeros(min(block_samples, n_samples - start), np.float32)
 
 
 def _mean_of_channels(chunk: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -191,8 +231,8 @@ def read_audio(
         channel: as in `open_recording`.
 
     Raises:
-        AudioError: The file cannot be read, or holds nothing between start and stop. Damage behind
-            the clip is not noticed.
+        AudioError: The file cannot be read, is damaged inside the clip, or holds nothing between
+            start and stop. Damage behind the clip is not noticed.
         UsageError: Unless ``0 <= start_s < stop_s``.
     """
     if start_s < 0 or (stop_s is not None and stop_s <= start_s):
@@ -201,7 +241,12 @@ def read_audio(
         rate = recording.info.sample_rate
         start = to_samples(start_s, rate)
         wanted = None if stop_s is None else to_samples(stop_s, rate) - start
+        before = recording.damage
         samples = _take(recording.blocks(start_sample=start), wanted)
+        behind = bool(recording.gaps) and recording.gaps[0][0] - start >= len(samples)
+        short = wanted is None or len(samples) < wanted
+        if recording.damage != before and not behind and (recording.gaps or short):
+            raise AudioError(f"{path}: {recording.damage}", reason="damaged")
     if not len(samples):
         end = "its end" if stop_s is None else f"{stop_s:g} s"
         raise AudioError(f"{path}: nothing between {start_s:g} s and {end}", reason="empty")
@@ -259,8 +304,8 @@ def _check_whole(info: RecordingInfo, n_read: int, n_there: int | None) -> None:
     if n_there is not None and n_read < n_there:
         raise AudioError(
             f"{info.path}: breaks off at {n_read / info.sample_rate:.2f} s of "
-            f"{n_there / info.sample_rate:.2f} s",
-            reason="truncated",
+            f"{n_there / info.sample_rate:.2f} s; was it cut off while it was read?",
+            reason="input-output",
         )
 
 
@@ -274,7 +319,9 @@ def _stopped(info: RecordingInfo, n_read: int, why: str) -> AudioError:
 
 
 # What both decoders give: the header, chunks (block_samples, start_sample), and what is damaged.
-_Opened = tuple[RecordingInfo, "Callable[[int, int], Iterator[NDArray[np.float32]]]", str | None]
+_Opened = tuple[
+    RecordingInfo, "Callable[[int, int], Iterator[NDArray[np.float32] | Gap]]", str | None
+]
 
 
 # --- libsndfile -----------------------------------------------------------------------------------
@@ -290,29 +337,38 @@ class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile h
         return False
 
 
+def _sequential(path: Path) -> soundfile.SoundFile:
+    # as bytes, since soundfile refuses names that are not UTF-8; Windows has only such names
+    return _SequentialFile(path if os.name == "nt" else os.fsencode(path))
+
+
 @contextmanager
 def _open_soundfile(path: Path) -> Iterator[_Opened]:
     if path.suffix.lower() == ".raw":
         raise _not_sound(path, "a .raw file has no header to give its rate; convert it to WAV")
     try:
-        # as bytes, since soundfile refuses names that are not UTF-8; Windows has only such names
-        file = _SequentialFile(path if os.name == "nt" else os.fsencode(path))
+        file = _sequential(path)
     except soundfile.LibsndfileError as error:
         raise _not_sound(path, error.error_string) from error
+    damage = None
+    if file.format == "RAW":  # libsndfile's guess from the name alone, for .au and .vox
+        file.close()
+        raise _not_sound(path, "no known header")
+    miscount = _miscount(path, file)
+    container = file.format
+    if miscount:
+        file.close()
+        file, damage = _open_by_size(path, miscount)
     with file:
-        if file.format == "RAW":  # libsndfile's guess from the name alone, for .au and .vox
-            raise _not_sound(path, "no known header")
-        _check_sizes(path, file)
         claimed = _claimed_samples(file)
         info = RecordingInfo(
             path=path,
             sample_rate=file.samplerate,
             n_channels=file.channels,
             n_samples=claimed,
-            container=file.format,
+            container=container,
             encoding=file.subtype,
         )
-        damage = None
         if claimed is not None and claimed > file.frames:
             damage = (
                 f"truncated: the header claims {claimed / file.samplerate:.2f} s, the file holds "
@@ -327,25 +383,43 @@ def _not_sound(path: Path, why: str) -> AudioError:
     )
 
 
-def _check_sizes(path: Path, file: soundfile.SoundFile) -> None:
-    """Refuse sound that libsndfile passes over without a word, for wrong sizes in the header."""
+def _miscount(path: Path, file: soundfile.SoundFile) -> str | None:
+    """The reason why libsndfile would pass over sound without a word: wrong sizes in the header."""
     outer = re.search(r"^\s*(?:RIFF|FORM|Riff size)\s*: (\d+)", file.extra_info, re.MULTILINE)
     if outer is None:
-        return
+        return None
     size = path.stat().st_size
     beyond = size - int(outer[1])
     if file.format != "RF64" and size > _SIZE_LIMIT and beyond > _SIZE_SLACK:
-        raise AudioError(
-            f"{path}: {size} bytes, but a {file.format} header counts to 4 GiB, so sound is out of "
-            f"reach; convert it to RF64, W64 or FLAC with a tool that ignores its length",
-            reason="oversize-riff",
-        )
+        return "oversize-riff"
     if file.frames == 0 and beyond > _HEADER_ROOM:
+        return "header-unpatched"
+    return None
+
+
+def _open_by_size(path: Path, reason: str) -> tuple[soundfile.SoundFile, str]:
+    """Open a WAV by the file's size, and say so."""
+    layout = sound_layout(path)
+    said = {
+        "oversize-riff": "the header cannot count beyond 4 GiB",
+        "header-unpatched": "the header says there is no sound, as when a recorder loses power",
+    }[reason]
+    size = path.stat().st_size
+    if layout is None:
         raise AudioError(
-            f"{path}: the header says there is no sound, but {size} bytes are there: the recorder "
-            f"did not finish the file; repair its header and try again",
-            reason="header-unpatched",
+            f"{path}: {said}, but {size} bytes are there, and not as plain samples; repair the "
+            "header, or convert the file with a tool that ignores its length",
+            reason=reason,
         )
+    file = _SequentialFile(
+        io.BufferedReader(Span(path.open("rb"), layout.first, layout.n_bytes), _BUFFER),
+        samplerate=layout.sample_rate,
+        channels=layout.n_channels,
+        subtype=layout.subtype,
+        format="RAW",
+        endian="LITTLE",
+    )
+    return file, f"{reason}: {said}; read {file.frames / file.samplerate:.2f} s by the file's size"
 
 
 def _claimed_samples(file: soundfile.SoundFile) -> int | None:
@@ -373,21 +447,65 @@ def _is_placeholder(n_bytes: int) -> bool:
 
 def _soundfile_chunks(
     file: soundfile.SoundFile, info: RecordingInfo, size: int, start: int
-) -> Iterator[NDArray[np.float32]]:
-    position = skip = start
-    try:
-        if info.encoding.startswith(_EXACT_SEEK) and file.frames < _UNKNOWN_FRAMES:
-            position, skip = file.seek(min(start, file.frames)), 0
-        else:
-            position = 0
-        while len(chunk := file.read(size, dtype="float32", always_2d=True)):
-            position += len(chunk)
-            if position > skip:
-                yield chunk[max(0, skip - (position - len(chunk))) :]
-    except soundfile.LibsndfileError as error:
-        raise _stopped(info, position, error.error_string) from error
+) -> Iterator[NDArray[np.float32] | Gap]:
+    exact = info.encoding.startswith(_EXACT_SEEK) and file.frames < _UNKNOWN_FRAMES
+    position = file.seek(min(start, file.frames)) if exact else 0
+    skip = 0 if exact else start
+    while True:
+        try:
+            chunk = file.read(size, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            if error.code == _SYSTEM_ERROR:
+                why = f"{info.path}: {error.error_string}"
+                raise AudioError(why, reason="input-output") from error
+            good, lost = _around_damage(info.path, position) if exact else ([], 0)
+            if not position and not good:
+                raise _stopped(info, position, error.error_string) from error
+            yield from good
+            yield Gap(lost, error.error_string.removeprefix("Error : ").rstrip("."))
+            position += sum(map(len, good)) + lost
+            if lost:
+                with _sequential(info.path) as rest:  # after an error a decoder gives only errors
+                    rest.seek(position)
+                    yield from _soundfile_chunks(rest, info, size, position)
+            return
+        if not len(chunk):
+            break
+        position += len(chunk)
+        if position > skip:
+            yield chunk[max(0, skip - (position - len(chunk))) :]
     known = file.frames < _UNKNOWN_FRAMES and not info.encoding.startswith("MPEG")  # that estimates
     _check_whole(info, position, file.frames if known else None)
+
+
+def _around_damage(path: Path, position: int) -> tuple[list[NDArray[np.float32]], int]:
+    """What can be decoded from a position on, and how many samples are lost behind it.
+
+    0 lost: nothing behind it can be decoded.
+    """
+    good: list[NDArray[np.float32]] = []
+    while len(piece := _read_at(path, position)):
+        good.append(piece)
+        position += len(piece)
+    with _sequential(path) as file:
+        n_samples = file.frames
+    lost = _PROBE_SAMPLES
+    while position + lost < n_samples:
+        if len(_read_at(path, position + lost)):
+            return good, lost
+        lost += max(_PROBE_SAMPLES, lost // 4)
+    return good, 0
+
+
+def _read_at(path: Path, position: int) -> NDArray[np.float32]:
+    """A few samples from a position on, none if they cannot be decoded."""
+    with _sequential(path) as file:
+        try:
+            file.seek(position)
+            piece: NDArray[np.float32] = file.read(_PROBE_SAMPLES, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            return np.zeros((0, file.channels), np.float32)
+    return piece
 
 
 # --- PyAV -----------------------------------------------------------------------------------------
@@ -443,7 +561,7 @@ def _stream_samples(stream: Any) -> int | None:
 
 def _av_chunks(
     av: Any, container: Any, info: RecordingInfo, size: int, start: int
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[NDArray[np.float32] | Gap]:
     position = 0
     held = np.zeros((0, info.n_channels), np.float32)
     to_float = av.AudioResampler(format="fltp")
@@ -452,7 +570,7 @@ def _av_chunks(
         for frame in frames:
             piece = frame.to_ndarray().T
             if frame.sample_rate != info.sample_rate or piece.shape[1] != info.n_channels:
-                raise _stopped(info, position, "its rate or number of channels changes")
+                raise ValueError("its rate or number of channels changes")
             position += len(piece)
             # frames hold about 1000 samples; a block of many costs less per sample downstream
             held = np.concatenate([held, piece[max(0, len(piece) - max(0, position - start)) :]])
@@ -460,9 +578,12 @@ def _av_chunks(
                 yield held[:size]
                 held = held[size:]
     except (av.FFmpegError, ValueError) as error:
+        if position <= start:
+            raise _stopped(info, position, str(error)) from error
         if len(held):
             yield held
-        raise _stopped(info, position, str(error)) from error
+        yield Gap(0, str(error))
+        return
     if len(held):
         yield held
     known = info.container == "MOV" and info.n_samples is not None  # the others only estimate
