@@ -130,20 +130,60 @@ def test_bad_recordings_are_listed_and_the_others_done(
     (mixed / "empty.wav").touch()
     (mixed / "text.wav").write_text("not sound")
     (mixed / "gone.wav").symlink_to(mixed / "nowhere.wav")
-    whole = (mixed / "b.flac").read_bytes()
-    (mixed / "half.flac").write_bytes(whole[: len(whole) // 2])
     report = embed(mixed, model=tiny_encoder, store=tmp_path / "s", batch_size=2)
-    assert (report.n_found, report.n_done, report.n_failed) == (9, 5, 4)
-    assert {Path(f.path).name for f in report.failures} == {
-        "empty.wav",
-        "text.wav",
-        "gone.wav",
-        "half.flac",
-    }
+    assert (report.n_found, report.n_done, report.n_failed) == (8, 5, 3)
+    assert {Path(f.path).name for f in report.failures} == {"empty.wav", "text.wav", "gone.wav"}
     rows = Store(tmp_path / "s").recordings().to_pylist()
-    assert len(rows) == 9
+    assert len(rows) == 8
     assert all(row["reason"] and row["message"] for row in rows if row["status"] == "failed")
-    assert "half.flac" not in read(tmp_path / "s")[1]["path"]
+
+
+def test_a_damaged_recording_gives_its_good_part_and_says_what_is_wrong(
+    tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound
+) -> None:
+    folder = tmp_path / "recordings"
+    whole = write_sound(folder / "half.flac", 30.0).read_bytes()
+    (folder / "half.flac").write_bytes(whole[: len(whole) // 2])
+    holed = bytearray(whole)
+    holed[len(whole) // 2 : len(whole) // 2 + 4096] = bytes(4096)
+    (folder / "holed.flac").write_bytes(holed)
+    unpatched = bytearray(write_sound(folder / "unpatched.wav", 3.0).read_bytes())
+    unpatched[4:8] = unpatched[40:44] = bytes(4)
+    (folder / "unpatched.wav").write_bytes(unpatched)
+    report = embed(folder, model=tiny_encoder, store=tmp_path / "s")
+    assert (report.n_found, report.n_done) == (3, 3)
+    assert "damaged, and read as far as they go: damaged (2 recordings)" in report.warnings
+    rows = {row["path"]: row for row in Store(tmp_path / "s").recordings().to_pylist()}
+    assert {path: row["reason"] for path, row in rows.items()} == {
+        "half.flac": "damaged",
+        "holed.flac": "damaged",
+        "unpatched.wav": "header-unpatched",
+    }
+    assert rows["half.flac"]["n_windows"] in range(13, 17)
+    assert (rows["holed.flac"]["n_windows"], rows["unpatched.wav"]["n_windows"]) == (30, 3)
+    ((gap),) = rows["holed.flac"]["gaps"]
+    _, table = Store(tmp_path / "s").read(["path", "window", "gap", "silent"])
+    marked = [row["window"] for row in table.to_pylist() if row["gap"]]
+    first, last = gap["start_sample"] // 16_000, (gap["stop_sample"] - 1) // 16_000
+    assert marked == list(range(first, last + 1))
+
+
+def test_windows_that_are_silent_clipped_or_not_numbers_are_marked(
+    tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    samples = 0.1 * np.random.default_rng(0).standard_normal(5 * 48_000).astype(np.float32)
+    samples[48_000 : 2 * 48_000] = 0.0
+    samples[2 * 48_000 : 3 * 48_000] = np.clip(20 * samples[2 * 48_000 : 3 * 48_000], -1, 1)
+    samples[4 * 48_000 + 100 : 4 * 48_000 + 105] = np.inf
+    soundfile.write(tmp_path / "a.wav", samples, 48_000, subtype="FLOAT")
+    embed(tmp_path / "a.wav", model=tiny_encoder, store=tmp_path / "s")
+    _, table = Store(tmp_path / "s").read()
+    marks = {name: table[name].to_pylist().index(True) for name in ("clipped", "nonfinite")}
+    assert marks == {"clipped": 2, "nonfinite": 4}
+    soundfile.write(tmp_path / "b.wav", np.zeros(24_000), 16_000)
+    embed(tmp_path / "b.wav", model=tiny_encoder, store=tmp_path / "t")
+    assert Store(tmp_path / "t").read()[1]["silent"].to_pylist() == [True, True]
+    assert [sum(table[name].to_pylist()) for name in ("clipped", "nonfinite", "gap")] == [1, 1, 0]
 
 
 def test_a_second_run_skips_what_is_done_and_tries_again_what_failed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -152,13 +153,34 @@ def test_an_output_that_exists_is_kept_unless_told(
         predict(folder, model=tiny_encoder, output=tmp_path / "x.xls")
 
 
-def test_a_recording_that_breaks_off_gives_no_rows(
-    folder: Path, tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound
+def test_a_recording_that_breaks_off_gives_rows_up_to_there(
+    folder: Path, tiny_encoder: EAT, write_sound: WriteSound
 ) -> None:
-    whole = write_sound(tmp_path / "whole.flac", 20.0).read_bytes()
+    whole = write_sound(folder / "aa.flac", 20.0).read_bytes()
     (folder / "aa.flac").write_bytes(whole[: len(whole) // 2])
     report = predict(folder, model=tiny_encoder, batch_size=2)
-    assert (report.n_found, report.n_done, report.n_failed) == (3, 2, 1)
+    assert (report.n_found, report.n_done, report.n_failed) == (3, 3, 0)
+    rows = [row for row in report.table.to_pylist() if row["path"].endswith("aa.flac")]
+    assert 7 < max(row["stop_s"] for row in rows) < 13
+    assert any("damaged" in warning for warning in report.warnings)
+
+
+def test_a_recording_that_the_disk_takes_away_gives_no_rows(
+    folder: Path, tiny_encoder: EAT, write_sound: WriteSound
+) -> None:
+    long = write_sound(folder / "aa.wav", 120.0)
+
+    @contextmanager
+    def progress(_total: int, _label: str) -> Iterator[Callable[[int], None]]:
+        def advance(_n: int) -> None:
+            if long.stat().st_size > 1000:
+                os.truncate(long, 1000)
+
+        yield advance
+
+    report = predict(folder, model=tiny_encoder, batch_size=2, workers=1, progress=progress)
+    assert (report.n_done, report.n_failed) == (2, 1)
+    assert report.failures[0].reason in {"input-output", "changed"}
     paths = dict.fromkeys(report.table["path"].to_pylist())
     assert list(paths) == [str(folder / "a.wav"), str(folder / "b.flac")]
 

@@ -61,7 +61,11 @@ def windows(first: int, n: int, *, value: float | None = None, seed: int = 0) ->
     if value is not None:
         vectors[:] = value
     return WindowRows(
-        window=index, start_sample=index * 50, valid_samples=np.full(n, 100), vectors=vectors
+        window=index,
+        start_sample=index * 50,
+        valid_samples=np.full(n, 100),
+        flags=index % 2,
+        vectors=vectors,
     )
 
 

@@ -108,7 +108,7 @@ class Recording:
             ``truncated: ...``; the first word is one of the reasons. Complete after the last block.
         gaps: spans ``(start, stop)`` of samples that could not be decoded and became 0.
         n_nonfinite: samples read so far that were NaN or infinite and became 0, in the channels
-            asked for.
+            asked for; ``nonfinite`` has a span around those of each block.
     """
 
     info: RecordingInfo
@@ -117,6 +117,7 @@ class Recording:
     damage: str | None = None
     gaps: list[tuple[int, int]] = field(default_factory=list, init=False)
     n_nonfinite: int = field(default=0, init=False)
+    nonfinite: list[tuple[int, int]] = field(default_factory=list, init=False)
     _started: bool = field(default=False, init=False)
 
     def blocks(
@@ -142,13 +143,15 @@ class Recording:
                 yield from _silence(chunk.n_samples, block_samples)
                 position += chunk.n_samples
                 continue
-            position += len(chunk)
             used = chunk if self._channel == "mean" else chunk[:, [self._channel]]
             finite = np.isfinite(used)
             if not finite.all():
                 # NaN would spread through the resampler into every later sample
                 self.n_nonfinite += used.size - int(np.count_nonzero(finite))
+                where = np.flatnonzero(~finite.all(axis=1))
+                self.nonfinite.append((position + int(where[0]), position + int(where[-1]) + 1))
                 used = np.where(finite, used, 0.0)
+            position += len(chunk)
             yield _mean_of_channels(used)
 
     def _note(self, gap: Gap, position: int) -> None:

@@ -162,6 +162,7 @@ class _Run:
                 window=event.window,
                 start_sample=event.start_sample,
                 valid_samples=event.valid_samples,
+                flags=event.flags,
                 vectors=event.values,
             )
             self.writer.add(_opened_row(event.source), rows)
@@ -203,6 +204,9 @@ def _done_row(event: Ended) -> RecordingRow:
         n_samples=event.n_samples,
         duration_s=event.n_samples / event.source.rate,
         n_nonfinite=event.n_nonfinite,
+        reason=None if event.damage is None else event.damage.partition(":")[0],
+        message=event.damage,
+        gaps=event.gaps,
         n_windows=event.n_windows,
         ended=datetime.now(UTC),
     )

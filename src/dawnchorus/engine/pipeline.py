@@ -48,6 +48,7 @@ class Encoded:
 
     Attributes:
         window, start_sample, valid_samples: ``(n,)`` int64; samples at the model's rate.
+        flags: ``(n,)`` int64, bits of `window_flags`.
         values: ``(n, ...)`` float32, as the encode function gave them.
     """
 
@@ -55,6 +56,7 @@ class Encoded:
     window: NDArray[np.int64]
     start_sample: NDArray[np.int64]
     valid_samples: NDArray[np.int64]
+    flags: NDArray[np.int64]
     values: NDArray[np.float32]
 
 
@@ -177,12 +179,14 @@ def _owner(item: Item) -> int:
 
 def _encoded(cuts: Sequence[Cut], values: NDArray[np.float32]) -> Encoded:
     numbers = np.array(
-        [(c.window.index, c.window.start_sample, c.window.valid_samples) for c in cuts], np.int64
+        [(c.window.index, c.window.start_sample, c.window.valid_samples, c.flags) for c in cuts],
+        np.int64,
     )
     return Encoded(
         source=cuts[0].source,
         window=numbers[:, 0],
         start_sample=numbers[:, 1],
         valid_samples=numbers[:, 2],
+        flags=numbers[:, 3],
         values=values,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from dawnchorus.audio.io import open_recording
 from dawnchorus.audio.resample import resample_blocks, resampled_length
 from dawnchorus.audio.windows import Window, cut_blocks, n_windows
+from dawnchorus.engine.flags import window_flags
 from dawnchorus.errors import AudioError, DependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -62,20 +63,27 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The next window of a recording."""
+    """The next window of a recording; ``flags`` are the bits of `window_flags`."""
 
     source: Source
     window: Window
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A recording was read to its end; ``n_samples`` at its own rate, in one channel."""
+    """A recording was read to its end; ``n_samples`` at its own rate, in one channel.
+
+    ``damage`` says what is wrong with it all the same, its first word is the verdict; ``gaps`` are
+    spans of its samples that could not be decoded.
+    """
 
     source: Source
     n_samples: int
     n_nonfinite: int
     n_windows: int
+    damage: str | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +216,25 @@ def _read_windows(
         for window in cut_blocks(at_model_rate, settings.window, settings.hop):
             index = window.index
             if index >= job.first_window:
-                yield Cut(source, window)
+                flags = window_flags(
+                    window,
+                    settings.sample_rate,
+                    own_rate=info.sample_rate,
+                    gaps=recording.gaps,
+                    nonfinite=recording.nonfinite,
+                )
+                yield Cut(source, window, flags)
         if index < 0:
             raise AudioError(f"{job.path}: a header and no sound", reason="empty")
     _check_unchanged(job)
-    yield Ended(source, counted.n_samples, recording.n_nonfinite, index + 1)
+    yield Ended(
+        source,
+        counted.n_samples,
+        recording.n_nonfinite,
+        index + 1,
+        recording.damage,
+        tuple(recording.gaps),
+    )
 
 
 def _resampled(

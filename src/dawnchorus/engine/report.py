@@ -116,6 +116,9 @@ class Tally:
         warning = band_warning(event.source.rate, self.model_rate)
         if warning:
             self.notes[warning] += 1
+        if event.damage:
+            verdict = event.damage.partition(":")[0]
+            self.notes[f"damaged, and read as far as they go: {verdict}"] += 1
         if event.n_nonfinite:
             self.notes["samples that are not numbers (NaN, infinite) were taken as silence"] += 1
 

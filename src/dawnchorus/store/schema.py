@@ -22,6 +22,8 @@ LOCK_NAME: Final = ".lock"
 EMBEDDINGS: Final = "embeddings"
 RECORDINGS: Final = "recordings"
 
+FLAGS: Final = ("silent", "clipped", "nonfinite", "gap")  # of a window; bits from the lowest
+
 Status = Literal["done", "partial", "failed"]
 
 
@@ -113,7 +115,8 @@ class RecordingRow:
         content_hash: ``sha256:...`` of the file's bytes, None when that was switched off or failed.
         rate: the recording's own, in Hz; ``n_samples`` counts at this rate, in one channel.
         status: ``partial`` holds the first ``n_windows`` of a recording that a run is still in.
-        reason: a short verdict, ``message`` the whole sentence, for a failed one.
+        gaps: spans (start, stop) of its own samples that could not be decoded, and are silence.
+        reason: a short verdict, ``message`` the whole sentence, for a failed or damaged one.
         parts: the parts that hold its windows; rows elsewhere with its id are not part of the
             store.
     """
@@ -129,6 +132,7 @@ class RecordingRow:
     n_samples: int | None = None
     duration_s: float | None = None
     n_nonfinite: int = 0
+    gaps: tuple[tuple[int, int], ...] = ()
     reason: str | None = None
     message: str | None = None
     n_windows: int = 0
@@ -140,6 +144,7 @@ class RecordingRow:
     def to_dict(self) -> dict[str, Any]:
         """Values for a row of `RECORDING_SCHEMA`."""
         values = {name: getattr(self, name) for name in self.__slots__}
+        values["gaps"] = [{"start_sample": start, "stop_sample": stop} for start, stop in self.gaps]
         values["parts"] = [{"name": part.name, "sha256": part.sha256} for part in self.parts]
         return values
 
@@ -148,7 +153,8 @@ class RecordingRow:
         """The row of a table; columns that a user carried along are left out."""
         known = {name: values[name] for name in cls.__slots__}
         parts = tuple(Part(part["name"], part["sha256"]) for part in values["parts"])
-        return cls(**{**known, "parts": parts})
+        gaps = tuple((gap["start_sample"], gap["stop_sample"]) for gap in values["gaps"])
+        return cls(**{**known, "parts": parts, "gaps": gaps})
 
 
 _UTC = pa.timestamp("us", tz="UTC")
@@ -165,6 +171,7 @@ RECORDING_SCHEMA: Final = pa.schema(
         ("n_samples", pa.int64()),
         ("duration_s", pa.float64()),
         ("n_nonfinite", pa.int64()),
+        ("gaps", pa.list_(pa.struct([("start_sample", pa.int64()), ("stop_sample", pa.int64())]))),
         ("reason", pa.string()),
         ("message", pa.string()),
         ("n_windows", pa.int32()),
@@ -183,6 +190,7 @@ WINDOW_SCHEMA: Final = pa.schema(
         ("valid_samples", pa.int32()),
         ("start_s", pa.float64()),
         ("stop_s", pa.float64()),
+        *((name, pa.bool_()) for name in FLAGS),
     ]
 )
 

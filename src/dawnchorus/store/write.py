@@ -23,6 +23,7 @@ from dawnchorus.store.locks import StoreLocks
 from dawnchorus.store.parts import part_names, write_part
 from dawnchorus.store.schema import (
     EMBEDDINGS,
+    FLAGS,
     HEADER_NAME,
     LOCK_NAME,
     RECORDING_SCHEMA,
@@ -53,12 +54,14 @@ class WindowRows:
 
     Attributes:
         window, start_sample, valid_samples: ``(n,)`` int64; samples at the model's rate.
+        flags: ``(n,)`` int64, a bit for each of `FLAGS`.
         vectors: ``(n, dim)`` float32.
     """
 
     window: NDArray[np.int64]
     start_sample: NDArray[np.int64]
     valid_samples: NDArray[np.int64]
+    flags: NDArray[np.int64]
     vectors: NDArray[np.float32]
 
 
@@ -280,15 +283,17 @@ class StoreWriter:
     def _table(self) -> pa.Table:
         sizes = [len(rows.window) for _, rows in self._buffer]
         identities = np.repeat([identity for identity, _ in self._buffer], sizes)
-        start, valid, window = (
+        start, valid, window, flags = (
             np.concatenate([getattr(rows, name) for _, rows in self._buffer])
-            for name in ("start_sample", "valid_samples", "window")
+            for name in ("start_sample", "valid_samples", "window", "flags")
         )
         flat = np.concatenate([rows.vectors for _, rows in self._buffer]).reshape(-1)
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), self.header.dim)
         stop = start + valid
         rate = self.header.sample_rate
-        columns = [identities, window, start, stop, valid, start / rate, stop / rate, vectors]
+        bits = [(flags >> bit) & 1 == 1 for bit in range(len(FLAGS))]
+        times = [start, stop, valid, start / rate, stop / rate]
+        columns = [identities, window, *times, *bits, vectors]
         fields = zip(columns, self._schema, strict=True)
         return pa.table([pa.array(c, field.type) for c, field in fields], schema=self._schema)
 

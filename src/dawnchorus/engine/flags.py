@@ -1,0 +1,51 @@
+"""What is to be known of a window before its numbers are trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from dawnchorus.store.schema import FLAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dawnchorus.audio.windows import Window
+
+SILENT, CLIPPED, NONFINITE, GAP = (1 << i for i in range(len(FLAGS)))
+SILENCE: Final = 1e-6  # of full scale; the last bit of 16 is 3e-5
+FULL_SCALE: Final = 0.999
+MOST_AT_FULL_SCALE: Final = 16  # samples of a window; a shorter touch is no distortion
+
+
+def window_flags(
+    window: Window,
+    rate: int,
+    *,
+    own_rate: int,
+    gaps: Sequence[tuple[int, int]],
+    nonfinite: Sequence[tuple[int, int]],
+) -> int:
+    """Bits of a window.
+
+    Args:
+        window: at the model's rate, ``rate``.
+        rate: Hz.
+        own_rate: the recording's rate, at which the spans count.
+        gaps: spans that could not be decoded.
+        nonfinite: spans with samples that were no numbers.
+    """
+    sound = np.abs(window.samples[: window.valid_samples])
+    start = window.start_sample * own_rate // rate
+    stop = -(-(window.start_sample + window.valid_samples) * own_rate // rate)
+    return (
+        SILENT * (float(sound.max(initial=0.0)) <= SILENCE)
+        | CLIPPED * (int(np.count_nonzero(sound >= FULL_SCALE)) > MOST_AT_FULL_SCALE)
+        | NONFINITE * _meets(nonfinite, start, stop)
+        | GAP * _meets(gaps, start, stop)
+    )
+
+
+def _meets(spans: Sequence[tuple[int, int]], start: int, stop: int) -> bool:
+    return any(first < stop and last > start for first, last in reversed(spans))
