@@ -130,6 +130,15 @@ def test_gradients_reach_the_waveform() -> None:
     assert bool(waveform.grad.isfinite().all())
 
 
+def test_a_first_call_without_gradients_does_not_bar_later_ones_with_them() -> None:
+    frontend._window_and_bank.cache_clear()
+    waveform = originals.wave("short_0.1s")
+    with torch.inference_mode():
+        frontend.log_mel(waveform)
+    frontend.log_mel(waveform.requires_grad_()).sum().backward()
+    assert waveform.grad is not None
+
+
 def test_less_than_a_frame_is_refused() -> None:
     with pytest.raises(UsageError, match="399"):
         frontend.log_mel(torch.zeros(1, 399))

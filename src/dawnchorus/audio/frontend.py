@@ -46,6 +46,7 @@ def mel(hz: Tensor) -> Tensor:
 
 
 @functools.cache
+@torch.inference_mode(mode=False)  # kept for later calls, of which some need gradients
 def _window_and_bank(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Symmetric Hann window ``(400,)`` and mel bank ``(257, 128)``, triangles linear in mel."""
     index = torch.arange(FRAME_SAMPLES, dtype=torch.float64)
