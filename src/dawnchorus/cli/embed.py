@@ -9,11 +9,18 @@ import typer
 
 
 def command(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, and folders of recordings.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings, and folders of recordings.")
+    ] = None,
+    *,
     store: Annotated[Path, typer.Option("-o", "--output", help="Store to make or go on with.")],
     model: Annotated[
         str | None,
         typer.Option("-m", "--model", help="Name, file or folder; else the shipped one."),
+    ] = None,
+    listing: Annotated[
+        Path | None,
+        typer.Option("--recordings", help="CSV with path, start_time, and columns to keep."),
     ] = None,
     window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
@@ -51,7 +58,7 @@ def command(
     from dawnchorus.engine.embed import embed
 
     report = embed(
-        paths,
+        runs.inputs(paths, listing),
         store=store,
         progress=runs.megabytes(quiet=quiet),
         **runs.given(

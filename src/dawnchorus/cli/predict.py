@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def command(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, and folders of recordings.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings, and folders of recordings.")
+    ] = None,
+    *,
     result: Annotated[
         Path | None,
         typer.Option(
@@ -32,6 +35,10 @@ def command(
     threshold: Annotated[float | None, typer.Option(help="Lowest probability, 0 to 1.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Only the labels in this text file, one a line.")
+    ] = None,
+    listing: Annotated[
+        Path | None,
+        typer.Option("--recordings", help="CSV with path, start_time, and columns to keep."),
     ] = None,
     window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
@@ -63,7 +70,7 @@ def command(
     from dawnchorus.engine.select import read_label_list
 
     report = predict(
-        paths,
+        runs.inputs(paths, listing),
         output=result,
         overwrite=overwrite,
         progress=runs.megabytes(quiet=quiet),

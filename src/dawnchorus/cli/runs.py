@@ -11,6 +11,7 @@ from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from dawnchorus.engine.report import Progress, RunReport
 
@@ -21,6 +22,20 @@ SOME_FAILED: Final = 3  # exit code: finished, but not all inputs could be read
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user gave, without the others."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def inputs(paths: list[Path] | None, listing: Path | None) -> list[Path]:
+    """What is to be read: paths, and the recordings of a list.
+
+    Raises:
+        UsageError: Neither was given, or the list is no CSV.
+    """
+    named = [*(paths or ()), *([listing] if listing else ())]
+    if not named:
+        raise UsageError("need recordings or folders of recordings, or --recordings list.csv")
+    if listing and listing.suffix.lower() != ".csv":
+        raise UsageError(f"--recordings {listing}: need a .csv file")
+    return named
 
 
 def parse_channel(text: str | None) -> str | int | None:

@@ -67,7 +67,8 @@ def embed(
     may write one store: each recording is done by one of them.
 
     Args:
-        recordings: files and folders; folders are walked.
+        recordings: files and folders; folders are walked. A ``.csv`` is a list of recordings:
+            ``path``, ``start_time`` if known, and columns to carry along, such as a site.
         store: folder of the store, made if it is not there.
         model: a model's name, file or folder, or a loaded encoder.
         config: all options at once.
@@ -125,11 +126,18 @@ class _Run:
     def plan(self, scan: Scan, shard: tuple[int, int] | None) -> Iterator[Job]:
         """A job for every recording of this shard; called by the thread that reads."""
         root = self.audio_root
-        for path in scan.paths():
+        for path, carried in scan.entries():
             name = recording_name(path, root)
             identity = recording_id(name)
             if in_shard(identity, shard):
-                job = Job(recording_id=identity, path=path, name=name, size=None, modified_ns=None)
+                job = Job(
+                    recording_id=identity,
+                    path=path,
+                    name=name,
+                    size=None,
+                    modified_ns=None,
+                    carried=carried,
+                )
                 yield self._claimed(stat_job(job))
 
     def _claimed(self, job: Job) -> Job:
@@ -194,6 +202,9 @@ def _opened_row(source: Source) -> RecordingRow:
         rate=source.rate,
         channels=source.channels,
         started=source.started,
+        recorded_at=None if source.began is None else source.began.time,
+        recorded_from=None if source.began is None else source.began.source,
+        carried=job.carried,
     )
 
 
@@ -221,5 +232,6 @@ def _failed_row(event: Broken) -> RecordingRow:
         modified_ns=event.job.modified_ns,
         reason=event.reason,
         message=event.message,
+        carried=event.job.carried,
         ended=datetime.now(UTC),
     )

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.io import AUDIO_SUFFIXES
+from dawnchorus.engine.listing import LIST_SUFFIX, read_listing
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dawnchorus.engine.listing import Carried
 
 ID_DIGITS: Final = 16  # 64 bits: among a million recordings two alike are a matter of one in 10^7
 
@@ -43,26 +46,33 @@ class Scan:
     suffixes: Counter[str] = field(default_factory=Counter)
     unlisted: list[str] = field(default_factory=list)
 
-    def paths(self) -> Iterator[Path]:
-        """Recordings in the order of the arguments, sorted inside a folder."""
+    def entries(self) -> Iterator[tuple[Path, Carried]]:
+        """Recordings in the order of the arguments, sorted inside a folder; columns of a list."""
         return _walk_all(Scan(self.named))
+
+    def paths(self) -> Iterator[Path]:
+        """`entries` without the columns."""
+        return (path for path, _ in self.entries())
 
 
 def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
     """Walk folders for sound files; a file that is named itself is taken whatever its suffix.
 
+    A ``.csv`` is a list of recordings, see `read_listing`.
+
     Hidden files and folders and the ``._`` files of macOS are passed over. A file that is reached
     twice, by a link or by two arguments, counts once.
 
     Raises:
-        UsageError: A path does not exist, or nothing was found; the message says what was scanned.
+        UsageError: A path does not exist, a list is wrong, or nothing was found; the message says
+            what was scanned.
     """
     named = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
     for item in named:
         if not item.exists():
             raise UsageError(f"{item}: no such file or folder")
     scan = Scan(tuple(named))
-    for path in _walk_all(scan):
+    for path, _ in _walk_all(scan):
         scan.n_recordings += 1
         try:
             scan.n_bytes += path.stat().st_size
@@ -73,21 +83,31 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
     return scan
 
 
-def _walk_all(scan: Scan) -> Iterator[Path]:
+def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
     """All recordings; counts go to ``scan``."""
     roots = [item.resolve() for item in scan.named if item.is_dir()]
     visited: set[tuple[int, int]] = set()  # folders: a link may lead back, an argument lie inside
     taken: set[Path] = set()  # files reached in other ways than by walking down to them
     for item in scan.named:
-        inside = item.is_dir()
-        for path in _walk(item, scan, visited) if inside else [item]:
-            if not inside or path.is_symlink():
+        for path, carried in _reached_from(item, scan, visited):
+            if not item.is_dir() or path.is_symlink():
                 real = path.resolve()
                 if real in taken or _is_walked(real, roots):
                     scan.n_duplicates += 1
                     continue
                 taken.add(real)
-            yield path
+            yield path, carried
+
+
+def _reached_from(
+    item: Path, scan: Scan, visited: set[tuple[int, int]]
+) -> Iterator[tuple[Path, Carried]]:
+    if item.is_dir():
+        yield from ((path, ()) for path in _walk(item, scan, visited))
+    elif item.suffix.lower() == LIST_SUFFIX:
+        yield from read_listing(item)
+    else:
+        yield item, ()
 
 
 def _is_walked(real: Path, roots: Sequence[Path]) -> bool:

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from dawnchorus.audio.clock import Began, when_began
 from dawnchorus.audio.io import open_recording
 from dawnchorus.audio.resample import resample_blocks, resampled_length
 from dawnchorus.audio.windows import Window, cut_blocks, n_windows
 from dawnchorus.engine.flags import window_flags
+from dawnchorus.engine.listing import START_TIME
 from dawnchorus.errors import AudioError, DependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Job:
         size, modified_ns: of the file when the run was planned; None when it was not there any
         more. first_window: windows before it are in the store already.
         known_hash: a file with this content needs no reading.
+        carried: what the user's list says of it.
         skip: do not read it, and why, in a few words; empty: its results are there already.
     """
 
@@ -46,12 +49,16 @@ class Job:
     modified_ns: int | None
     first_window: int = 0
     known_hash: str | None = None
+    carried: tuple[tuple[str, str], ...] = ()
     skip: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An opened recording; ``n_expected`` windows if its header is right, None if it is silent."""
+    """An opened recording; ``n_expected`` windows if its header is right, None if it is silent.
+
+    ``began`` is when it was recorded, None if nothing says it.
+    """
 
     job: Job
     rate: int
@@ -59,6 +66,7 @@ class Source:
     content_hash: str | None
     n_expected: int | None
     started: datetime
+    began: Began | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +219,7 @@ def _read_windows(
             content_hash=content_hash,
             n_expected=_expected(info.n_samples, info.sample_rate, settings),
             started=started,
+            began=_began(job),
         )
         index = -1
         for window in cut_blocks(at_model_rate, settings.window, settings.hop):
@@ -235,6 +244,11 @@ def _read_windows(
         recording.damage,
         tuple(recording.gaps),
     )
+
+
+def _began(job: Job) -> Began | None:
+    listed = dict(job.carried).get(START_TIME)
+    return Began(listed, "list") if listed else when_began(job.path)
 
 
 def _resampled(

@@ -12,7 +12,7 @@ from dawnchorus.configs import Config, LayerSelection, Pooling
 from dawnchorus.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -117,6 +117,10 @@ class RecordingRow:
         status: ``partial`` holds the first ``n_windows`` of a recording that a run is still in.
         gaps: spans (start, stop) of its own samples that could not be decoded, and are silence.
         reason: a short verdict, ``message`` the whole sentence, for a failed or damaged one.
+        recorded_at: when the recording began, ISO 8601, with an offset where that is known.
+        recorded_from: where that was found: ``list``, ``guano``, ``audiomoth`` or ``file name``.
+        started, ended: when it was embedded.
+        carried: the user's own columns and what they say of this recording.
         parts: the parts that hold its windows; rows elsewhere with its id are not part of the
             store.
     """
@@ -137,24 +141,40 @@ class RecordingRow:
     message: str | None = None
     n_windows: int = 0
     parts: tuple[Part, ...] = ()
+    recorded_at: str | None = None
+    recorded_from: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
     revision: int = 0
+    carried: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Values for a row of `RECORDING_SCHEMA`."""
-        values = {name: getattr(self, name) for name in self.__slots__}
+        """Values for a row of `RECORDING_SCHEMA`, and the carried columns."""
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "carried"}
         values["gaps"] = [{"start_sample": start, "stop_sample": stop} for start, stop in self.gaps]
         values["parts"] = [{"name": part.name, "sha256": part.sha256} for part in self.parts]
-        return values
+        return {**values, **dict(self.carried)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RecordingRow:
-        """The row of a table; columns that a user carried along are left out."""
-        known = {name: values[name] for name in cls.__slots__}
+        """The row of a table."""
+        known = {name: values[name] for name in cls.__slots__ if name in values}
+        own = {*cls.__slots__}
+        carried = tuple(
+            (name, value)
+            for name, value in values.items()
+            if name not in own and isinstance(value, str)
+        )
         parts = tuple(Part(part["name"], part["sha256"]) for part in values["parts"])
         gaps = tuple((gap["start_sample"], gap["stop_sample"]) for gap in values["gaps"])
-        return cls(**{**known, "parts": parts, "gaps": gaps})
+        return cls(**{**known, "parts": parts, "gaps": gaps, "carried": carried})
+
+
+def recording_table(rows: Sequence[RecordingRow]) -> pa.Table:
+    """Rows as a part of ``recordings/``: our columns, then those that users carry along."""
+    names = sorted({name for row in rows for name, _ in row.carried})
+    schema = pa.schema([*RECORDING_SCHEMA, *((name, pa.string()) for name in names)])
+    return pa.Table.from_pylist([row.to_dict() for row in rows], schema)
 
 
 _UTC = pa.timestamp("us", tz="UTC")
@@ -176,6 +196,8 @@ RECORDING_SCHEMA: Final = pa.schema(
         ("message", pa.string()),
         ("n_windows", pa.int32()),
         ("parts", pa.list_(pa.struct([("name", pa.string()), ("sha256", pa.string())]))),
+        ("recorded_at", pa.string()),
+        ("recorded_from", pa.string()),
         ("started", _UTC),
         ("ended", _UTC),
         ("revision", pa.int32()),
@@ -193,6 +215,9 @@ WINDOW_SCHEMA: Final = pa.schema(
         *((name, pa.bool_()) for name in FLAGS),
     ]
 )
+
+
+EMBEDDING_COLUMNS: Final = frozenset({*WINDOW_SCHEMA.names, "vector"})
 
 
 def embedding_schema(dim: int, dtype: str) -> pa.Schema:

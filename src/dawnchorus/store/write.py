@@ -26,13 +26,13 @@ from dawnchorus.store.schema import (
     FLAGS,
     HEADER_NAME,
     LOCK_NAME,
-    RECORDING_SCHEMA,
     RECORDINGS,
     Part,
     RecordingRow,
     StoreHeader,
     embedding_schema,
     read_header,
+    recording_table,
 )
 
 if TYPE_CHECKING:
@@ -254,8 +254,8 @@ class StoreWriter:
             states = dict(self._open)
         rows = [self._next_row(state) for state in states.values()]
         if rows:
-            table = pa.Table.from_pylist([row.to_dict() for row in rows], RECORDING_SCHEMA)
-            self._catalog.committed(write_part(self._path / RECORDINGS, table).name)
+            part = write_part(self._path / RECORDINGS, recording_table(rows))
+            self._catalog.committed(part.name)
         for identity, state in states.items():
             state.revision = self._revision(state)
             if state.complete:

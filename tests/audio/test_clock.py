@@ -1,0 +1,83 @@
+"""When a recording began, as its recorder or its name says, and never as a guess."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dawnchorus.audio.clock import Began, when_began
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def wav(path: Path, *chunks: bytes, before: bool = False) -> Path:
+    soundfile.write(path, np.zeros(800), 16_000, subtype="PCM_16")
+    whole = path.read_bytes()
+    extra = b"".join(chunks)
+    content = whole[12:36] + extra + whole[36:] if before else whole[12:] + extra
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(content) + 4) + b"WAVE" + content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [
+        ("20240501_043000", "2024-05-01T04:30:00"),
+        ("SITE-A_20240501_043000", "2024-05-01T04:30:00"),
+        ("SM4_0+1_20240501_043000_000", "2024-05-01T04:30:00"),
+        ("S4A01_20240501$043000", "2024-05-01T04:30:00"),
+        ("20240501T043000+1000_REC", "2024-05-01T04:30:00+10:00"),
+        ("20240501T043000Z", "2024-05-01T04:30:00+00:00"),
+        ("2024-05-01 04-30-00", "2024-05-01T04:30:00"),
+        ("5A985C3A", "2018-03-01T20:02:02+00:00"),
+    ],
+)
+def test_a_name_gives_its_time_as_it_was_written(tmp_path: Path, name: str, time: str) -> None:
+    assert when_began(wav(tmp_path / f"{name}.wav")) == Began(time, "file name")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["xc132865", "20241301_043000", "20240501_253000", "120240501_0430001", "12345678", "00000010"],
+)
+def test_a_name_without_a_time_gives_none(tmp_path: Path, name: str) -> None:
+    assert when_began(wav(tmp_path / f"{name}.wav")) is None
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"),
+    [("UTC", "+00:00"), ("UTC+2", "+02:00"), ("UTC-5", "-05:00"), ("UTC+5:30", "+05:30")],
+)
+def test_audiomoths_comment_is_read_with_its_zone(tmp_path: Path, zone: str, offset: str) -> None:
+    text = f"Recorded at 04:30:00 01/05/2024 ({zone}) by AudioMoth 243B1F055B1A8AD4 at gain 2"
+    info = chunk(b"LIST", b"INFO" + chunk(b"ICMT", text.encode() + b"\0"))
+    path = wav(tmp_path / "20990101_000000.wav", info, before=True)
+    assert when_began(path) == Began(f"2024-05-01T04:30:00{offset}", "audiomoth")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_guano_comes_first(tmp_path: Path, *, before: bool) -> None:
+    guano = b"GUANO|Version: 1.0\nMake: X\nTimestamp: 2024-05-01T04:30:00.5+02:00\nNote: a\n"
+    comment = b"Recorded at 19:17:30 01/03/2018 (UTC) by AudioMoth 1"
+    info = chunk(b"LIST", b"INFO" + chunk(b"ICMT", comment))
+    path = wav(tmp_path / "a.wav", info, chunk(b"guan", guano), before=before)
+    assert when_began(path) == Began("2024-05-01T04:30:00.500000+02:00", "guano")
+
+
+def test_a_clock_that_was_never_set_is_no_time(tmp_path: Path) -> None:
+    path = wav(tmp_path / "a.wav", chunk(b"guan", b"Timestamp: 1970-01-01T00:00:12\n"))
+    assert when_began(path) is None
+    assert when_began(wav(tmp_path / "19700101_000012.wav")) is None
+
+
+def test_a_file_that_breaks_off_or_is_gone_gives_what_its_name_says(tmp_path: Path) -> None:
+    path = tmp_path / "20240501_043000.wav"
+    assert when_began(path) == Began("2024-05-01T04:30:00", "file name")
+    path.write_bytes(wav(tmp_path / "b.wav", chunk(b"guan", b"x" * 40)).read_bytes()[:-30])
+    assert when_began(path) == Began("2024-05-01T04:30:00", "file name")

@@ -1,0 +1,73 @@
+"""A list of recordings: its columns come along, and a wrong line is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dawnchorus.engine.embed import embed
+from dawnchorus.engine.listing import read_listing
+from dawnchorus.errors import UsageError
+from dawnchorus.models.eat import EAT
+from dawnchorus.store.read import Store
+
+WriteSound = Callable[..., Path]
+
+
+def test_columns_come_along_and_times_are_kept_as_written(
+    tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound
+) -> None:
+    write_sound(tmp_path / "disk 1" / "a.wav", 2.0, seed=1)
+    write_sound(tmp_path / "disk 1" / "20240501_043000.wav", 2.0, seed=2)
+    write_sound(tmp_path / "disk 1" / "not listed.wav", 2.0, seed=3)
+    listing = tmp_path / "list.csv"
+    listing.write_text(
+        "path,site,start_time\n"
+        "disk 1/a.wav,Nørd,2024-05-01T04:30:00+02:00\n"
+        "disk 1/20240501_043000.wav,South,\n"
+        "disk 1/gone.wav,South,\n"
+        "disk 1/a.wav,Nørd,\n",
+        encoding="utf-8",
+    )
+    report = embed(listing, model=tiny_encoder, store=tmp_path / "s")
+    assert (report.n_found, report.n_done, report.n_failed) == (3, 2, 1)
+    rows = {row["path"]: row for row in Store(tmp_path / "s").recordings().to_pylist()}
+    assert rows["disk 1/a.wav"]["site"] == "Nørd"
+    assert rows["disk 1/a.wav"]["recorded_at"] == "2024-05-01T04:30:00+02:00"
+    assert rows["disk 1/a.wav"]["recorded_from"] == "list"
+    assert rows["disk 1/20240501_043000.wav"]["recorded_at"] == "2024-05-01T04:30:00"
+    assert rows["disk 1/20240501_043000.wav"]["recorded_from"] == "file name"
+    assert (rows["disk 1/gone.wav"]["site"], rows["disk 1/gone.wav"]["reason"]) == (
+        "South",
+        "missing",
+    )
+    assert embed(listing, model=tiny_encoder, store=tmp_path / "s").n_skipped == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("file,site\na.wav,x\n", "need a column 'path', found file, site"),
+        ("", "need a column 'path', found nothing"),
+        ("path,status\na.wav,x\n", "a column 'status' of its own"),
+        ("path,vector\na.wav,x\n", "a column 'vector' of its own"),
+        ("path,site\na.wav\n", "line 2: has more or fewer"),
+        ("path,site\na.wav,x,y\n", "line 2: has more or fewer"),
+        ("path,site\na.wav,x\n ,y\n", "line 3: the path is empty"),
+        ("path,start_time\na.wav,yesterday\n", "line 2: start_time 'yesterday'"),
+    ],
+)
+def test_a_wrong_list_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=said):
+        list(read_listing(listing))
+
+
+def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_bytes(b"\xff\xfe\x00path")
+    with pytest.raises(UsageError, match="cannot be read as a list"):
+        list(read_listing(listing))
