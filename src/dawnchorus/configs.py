@@ -106,6 +106,7 @@ class EmbedConfig(Config):
     channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="of stored vectors")
     content_hash: bool = Field(default=True, description="hash each recording's bytes")
+    predict: bool = Field(default=False, description="keep the labels' probabilities as well")
     shard: tuple[int, int] | None = Field(
         default=None, description="(i, n): only the i-th of n shares, from 0"
     )

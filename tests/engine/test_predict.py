@@ -17,10 +17,12 @@ import torch
 
 from dawnchorus.audio.io import read_audio
 from dawnchorus.configs import PredictConfig
+from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict
 from dawnchorus.engine.select import make_rule, read_label_list, sigmoid
-from dawnchorus.errors import RunInterruptedError, UsageError
+from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
 from dawnchorus.models.eat import EAT
+from dawnchorus.store.read import Store
 
 WriteSound = Callable[..., Path]
 
@@ -273,3 +275,33 @@ def test_rules_agree_with_sorting_each_window() -> None:
 def test_sigmoid_agrees_with_torch_and_does_not_overflow() -> None:
     logits = np.array([-200.0, -20.0, -1.0, 0.0, 3.0, 200.0], np.float32)
     np.testing.assert_allclose(sigmoid(logits), torch.from_numpy(logits).sigmoid().numpy(), 1e-6)
+
+
+def test_one_pass_keeps_scores_beside_vectors_and_predict_reads_them(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    embed(folder, model=tiny_encoder, store=tmp_path / "plain", dtype="float32")
+    embed(folder, model=tiny_encoder, store=tmp_path / "s", dtype="float32", predict=True)
+    vectors, _ = Store(tmp_path / "s").read()
+    np.testing.assert_allclose(vectors, Store(tmp_path / "plain").read()[0], atol=2e-5)
+    scores, table = Store(tmp_path / "s").read_scores(["path", "window"])
+    assert scores.shape == (len(table), len(tiny_encoder.labels or ()))
+    direct = predict(folder, model=tiny_encoder, top_k=5)
+    stored = predict(tmp_path / "s", top_k=5)
+    assert (stored.n_done, stored.n_windows) == (2, direct.n_windows)
+    keys = ["path", "window", "start_s", "stop_s", "start_sample", "stop_sample", "label"]
+    order = [(key, "ascending") for key in keys]
+    one, other = (report.table.sort_by(order) for report in (direct, stored))
+    assert one.select(keys).to_pylist() == other.select(keys).to_pylist()
+    np.testing.assert_allclose(one["probability"], other["probability"], atol=1e-3)
+
+
+def test_a_store_without_scores_cannot_be_asked_for_names(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    embed(folder, model=tiny_encoder, store=tmp_path / "s")
+    for ask in (lambda: predict(tmp_path / "s"), Store(tmp_path / "s").read_scores):
+        with pytest.raises(UsageError, match="embed --predict"):
+            ask()
+    with pytest.raises(StoreError, match="predict: False in the store, True asked for"):
+        embed(folder, model=tiny_encoder, store=tmp_path / "s", predict=True)

@@ -41,6 +41,9 @@ def command(
     shard: Annotated[
         str | None, typer.Option(help="i/n: only this share of the recordings, i from 0.")
     ] = None,
+    predict: Annotated[
+        bool, typer.Option("--predict", help="Keep the labels' probabilities as well.")
+    ] = False,
     audio_root: Annotated[
         Path | None, typer.Option(help="Where the store's recordings lie now, if they moved.")
     ] = None,
@@ -74,6 +77,7 @@ def command(
             precision=precision,
             channel=runs.parse_channel(channel),
             dtype=dtype,
+            predict=predict or None,
             audio_root=audio_root,
         ),
     )

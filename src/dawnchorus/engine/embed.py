@@ -29,6 +29,7 @@ from dawnchorus.engine.plan import (
 )
 from dawnchorus.engine.read import Broken, Ended, Job, Skipped, Source, stat_job
 from dawnchorus.engine.report import RunReport, Tally
+from dawnchorus.engine.select import labels_of, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.store.schema import RecordingRow
@@ -87,6 +88,8 @@ def embed(
     scan = find_recordings(recordings)
     with ready_model(model, config) as encoder:
         settings = read_settings(encoder, config)
+        if config.predict:
+            labels_of(encoder)
         pooling, layers = own_choices(encoder, config)
         count = n_workers(encoder, config.workers)
         batches = BatchEncoder(encoder, pooling=pooling, layers=layers, n_workers=count)
@@ -97,7 +100,8 @@ def embed(
             run = _Run(writer, Path(writer.header.audio_root) if audio_root is None else root)
             jobs = run.plan(scan, config.shard)
             size = batch_size(encoder, config.batch_size)
-            work = Work(jobs, settings, batches.vectors, size, count, "embedding")
+            encode = batches.vectors_and_logits if config.predict else batches.vectors
+            work = Work(jobs, settings, encode, size, count, "embedding")
             seconds = drive(work, tally, run.take, progress=progress, stop=stop)
             run.commit()
         if stop.is_set() and not tally.is_complete:
@@ -166,12 +170,14 @@ class _Run:
 
     def _write(self, event: Event) -> None:
         if isinstance(event, Encoded):
+            dim, has_scores = self.writer.header.dim, self.writer.header.labels is not None
             rows = WindowRows(
                 window=event.window,
                 start_sample=event.start_sample,
                 valid_samples=event.valid_samples,
                 flags=event.flags,
-                vectors=event.values,
+                vectors=event.values[:, :dim],
+                scores=sigmoid(event.values[:, dim:]) if has_scores else None,
             )
             self.writer.add(_opened_row(event.source), rows)
         elif isinstance(event, Ended):

@@ -165,13 +165,16 @@ class BatchEncoder:
             WeightsError: Values that cannot be right.
             DeviceError: Even half a batch does not fit into the device's memory.
         """
+        return self._run(waveforms, lengths, self._pooled())
 
-        def pooled(out: EncoderOutput) -> Tensor:
-            of_layers = [out.pool(self._pooling, layer) for layer in out.layers or (None,)]
-            return torch.cat(of_layers, dim=-1)
-
-        wanted = _Wanted(pooled, trim=self._pooling in {"valid", "cls"})
-        return self._run(waveforms, lengths, wanted)
+    def vectors_and_logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
+        """Both of one forward pass, side by side: ``(batch, dim + classes)``; errors of both."""
+        pooled, logits = self._pooled(), self._logits()
+        both = _Wanted(
+            lambda out: torch.cat([pooled.take(out).float(), logits.take(out).float()], dim=-1),
+            trim=pooled.trim and logits.trim,
+        )
+        return self._run(waveforms, lengths, both)
 
     def logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
         """Logits ``(batch, classes)``; errors as for ``vectors``.
@@ -179,6 +182,16 @@ class BatchEncoder:
         Raises:
             UsageError: The model has no head.
         """
+        return self._run(waveforms, lengths, self._logits())
+
+    def _pooled(self) -> _Wanted:
+        def pooled(out: EncoderOutput) -> Tensor:
+            of_layers = [out.pool(self._pooling, layer) for layer in out.layers or (None,)]
+            return torch.cat(of_layers, dim=-1)
+
+        return _Wanted(pooled, trim=self._pooling in {"valid", "cls"})
+
+    def _logits(self) -> _Wanted:
         model = self._model
 
         def logits(out: EncoderOutput) -> Tensor:
@@ -187,7 +200,7 @@ class BatchEncoder:
             return out.logits
 
         trim = isinstance(model, EAT) and model.config.head_pooling in {"valid", "cls"}
-        return self._run(waveforms, lengths, _Wanted(logits, trim=trim))
+        return _Wanted(logits, trim=trim)
 
     def _run(self, waveforms: Tensor, lengths: Tensor, wanted: _Wanted) -> NDArray[np.float32]:
         model = self._idle.get()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TextIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +21,8 @@ from dawnchorus.store.files import beside, remove_if_possible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
 
 DETECTION_SCHEMA: Final = pa.schema(
     [
@@ -289,3 +292,40 @@ def detection_table(columns: Mapping[str, Iterable[Any]]) -> pa.Table:
     """A table of `DETECTION_SCHEMA` from columns of any kind."""
     arrays = [pa.array(columns[field.name], field.type) for field in DETECTION_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=DETECTION_SCHEMA)
+
+
+def window_rows(
+    path: str, *, rate: int, n_samples: int, model_rate: int, columns: Mapping[str, Any]
+) -> pa.Table:
+    """A table of `DETECTION_SCHEMA` from windows of one recording.
+
+    Args:
+        path: as it is to be written.
+        rate: of the recording, in Hz.
+        n_samples: of the recording.
+        model_rate: at which the windows count.
+        columns: ``window``, ``start_sample``, ``valid_samples`` at the model's rate, ``label``,
+            ``probability`` and ``rank``, each ``(rows,)``.
+    """
+    first = columns["start_sample"]
+    after = first + columns["valid_samples"]
+    return detection_table(
+        {
+            "path": [path] * len(first),
+            "window": columns["window"],
+            "start_s": first / model_rate,
+            # a resampled recording may be longer than itself by part of a sample
+            "stop_s": np.minimum(after / model_rate, n_samples / rate),
+            "start_sample": _at_rate(first, model_rate, rate),
+            "stop_sample": np.minimum(_at_rate(after, model_rate, rate), n_samples),
+            "sample_rate": np.full(len(first), rate),
+            "label": columns["label"],
+            "probability": columns["probability"],
+            "rank": columns["rank"],
+        }
+    )
+
+
+def _at_rate(samples: NDArray[np.int64], from_hz: int, to_hz: int) -> NDArray[np.int64]:
+    """Sample positions at another rate, the nearest ones, in integers."""
+    return (2 * samples * to_hz + from_hz) // (2 * from_hz)

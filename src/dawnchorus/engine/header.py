@@ -44,6 +44,7 @@ def make_header(model: Encoder, config: EmbedConfig, *, dim: int, audio_root: Pa
         layers=layers,
         dim=dim,
         dtype=config.dtype,
+        labels=tuple(model.labels or ()) if config.predict else None,
         audio_root=audio_root.as_posix(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={package: version(package) for package in PACKAGES},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,8 +18,8 @@ from dawnchorus.engine.exports import (
     Collect,
     ExportFile,
     RecordingDetections,
-    detection_table,
     open_export,
+    window_rows,
 )
 from dawnchorus.engine.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
@@ -26,9 +27,11 @@ from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import find_recordings, in_shard, recording_id
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.report import RunReport, Tally
-from dawnchorus.engine.select import Rule, make_rule, sigmoid
+from dawnchorus.engine.select import Rule, labels_of, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
+from dawnchorus.store.read import Store
+from dawnchorus.store.schema import HEADER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -75,7 +78,8 @@ def predict(
     """Name what is heard in every window of every recording.
 
     Args:
-        recordings: files and folders; folders are walked.
+        recordings: files and folders; folders are walked. Or one store that was made with
+            ``predict``: then nothing is read or encoded anew.
         output: ``.csv``, ``.parquet``, or ``.txt`` for a Raven selection table; None: rows in the
             report.
         model: a model's name, file or folder, or a loaded encoder; it must have a classifier.
@@ -93,16 +97,19 @@ def predict(
             partial.
     """
     config, selection = _configs(config, selection, options)
+    store = _store_in(recordings)
+    if store is not None:
+        return _predict_from_store(store, output, selection, overwrite=overwrite)
     scan = find_recordings(recordings)
     with ready_model(model, config) as encoder:
-        rule, unknown = make_rule(selection, _labels(encoder))
+        rule, unknown = make_rule(selection, labels_of(encoder))
         settings = read_settings(encoder, config)
         count = n_workers(encoder, config.workers)
         batches = BatchEncoder(encoder, n_workers=count)
         batches.check(settings.window, of_logits=True)
         tally = Tally(scan, encoder.sample_rate)
         with open_export(output, overwrite=overwrite) as export, stop_on_signals() as stop:
-            run = _Run(export, rule, _labels(encoder), settings.sample_rate)
+            run = _Run(export, rule, labels_of(encoder), settings.sample_rate)
             jobs = _plan(scan.paths(), config.shard)
             size = batch_size(encoder, config.batch_size)
             work = Work(jobs, settings, batches.logits, size, count, "predicting")
@@ -125,6 +132,78 @@ def predict(
         )
 
 
+def _store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
+    named = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+    if len(named) == 1 and (Path(named[0]) / HEADER_NAME).is_file():
+        return Store(named[0])
+    return None
+
+
+def _predict_from_store(
+    store: Store, output: str | Path | None, selection: PredictConfig, *, overwrite: bool
+) -> PredictReport:
+    """Rows from the scores that a store holds."""
+    started = time.perf_counter()
+    header, labels = store.header, store.header.labels or ()
+    rule, unknown = make_rule(selection, labels)
+    root = Path(header.audio_root)
+    n_done = n_rows = n_windows = 0
+    duration_s, without = 0.0, []
+    with open_export(output, overwrite=overwrite) as export:
+        for recording in store.each_recording("scores"):
+            row, windows = recording.row, recording.windows
+            window, label, rank = rule.choose(recording.values)
+            table = window_rows(
+                str(root / row.path),
+                rate=row.rate or header.sample_rate,
+                n_samples=row.n_samples or 0,
+                model_rate=header.sample_rate,
+                columns={
+                    "window": windows["window"].to_numpy()[window],
+                    "start_sample": windows["start_sample"].to_numpy()[window],
+                    "valid_samples": windows["valid_samples"].to_numpy()[window],
+                    "label": [labels[index] for index in label],
+                    "probability": recording.values[window, label],
+                    "rank": rank,
+                },
+            )
+            highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
+            export.write(
+                RecordingDetections(
+                    path=root / row.path,
+                    duration_s=row.duration_s or 0.0,
+                    highest_hz=highest_hz,
+                    table=table,
+                )
+            )
+            n_done, n_rows, n_windows = n_done + 1, n_rows + len(table), n_windows + len(windows)
+            duration_s += row.duration_s or 0.0
+            if not len(table):
+                without.append(row.path)
+        export.close()
+    return PredictReport(
+        model=header.model,
+        device="none: the scores are the store's",
+        n_found=n_done,
+        n_done=n_done,
+        n_skipped=0,
+        n_failed=0,
+        n_windows=n_windows,
+        duration_s=duration_s,
+        elapsed_s=time.perf_counter() - started,
+        seconds=dict.fromkeys(("read", "resample", "frontend", "encoder"), 0.0),
+        n_workers=1,
+        failures=(),
+        warnings=(),
+        output=None if output is None else Path(output),
+        table=export.table() if isinstance(export, Collect) else None,
+        n_rows=n_rows,
+        without_detection=tuple(without),
+        unknown_labels=unknown,
+        empty_because=None if n_rows else f"no detection: no score reaches {selection.threshold}",
+    )
+
+
 def _configs(
     config: EmbedConfig | None, selection: PredictConfig | None, options: dict[str, Any]
 ) -> tuple[EmbedConfig, PredictConfig]:
@@ -138,15 +217,6 @@ def _configs(
         selection = PredictConfig(**{**base, **own})
     # nothing is kept that a hash of the recording could be held against
     return embed_config(config, {**others, "content_hash": False}), selection or PredictConfig()
-
-
-def _labels(encoder: Encoder) -> Sequence[str]:
-    if not encoder.labels:
-        raise UsageError(
-            f"{encoder.name}: this model has no labels, so it names nothing; use embed, or a model "
-            "with a classifier (dawnchorus models lists them)"
-        )
-    return encoder.labels
 
 
 def _plan(paths: Iterable[Path], shard: tuple[int, int] | None) -> Iterator[Job]:
@@ -234,24 +304,20 @@ class _Run:
         )
 
     def _rows(self, heard: _Heard, ended: Ended) -> pa.Table:
-        rate = ended.source.rate
-        first = heard.event.start_sample[heard.window]
-        after = first + heard.event.valid_samples[heard.window]
-        duration_s = ended.n_samples / rate
-        return detection_table(
-            {
-                "path": [str(ended.source.job.path)] * len(first),
-                "window": heard.event.window[heard.window],
-                "start_s": first / self.model_rate,
-                # a resampled recording may be longer than itself by part of a sample
-                "stop_s": np.minimum(after / self.model_rate, duration_s),
-                "start_sample": _at_rate(first, self.model_rate, rate),
-                "stop_sample": np.minimum(_at_rate(after, self.model_rate, rate), ended.n_samples),
-                "sample_rate": np.full(len(first), rate),
+        event = heard.event
+        return window_rows(
+            str(ended.source.job.path),
+            rate=ended.source.rate,
+            n_samples=ended.n_samples,
+            model_rate=self.model_rate,
+            columns={
+                "window": event.window[heard.window],
+                "start_sample": event.start_sample[heard.window],
+                "valid_samples": event.valid_samples[heard.window],
                 "label": [self.labels[index] for index in heard.label],
                 "probability": heard.probability,
                 "rank": heard.rank,
-            }
+            },
         )
 
     def why_empty(self, selection: PredictConfig) -> str:
@@ -263,8 +329,3 @@ class _Run:
             f"no detection: the highest probability was {highest:.3f}, for {label} in {path} at "
             f"{start_s:g} s; the threshold is {selection.threshold}"
         )
-
-
-def _at_rate(samples: NDArray[np.int64], from_hz: int, to_hz: int) -> NDArray[np.int64]:
-    """Sample positions at another rate, the nearest ones, in integers."""
-    return (2 * samples * to_hz + from_hz) // (2 * from_hz)

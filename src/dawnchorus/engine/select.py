@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.configs import PredictConfig
+    from dawnchorus.models.encoder import Encoder
 
 DEFAULT_TOP_K: Final = 3  # when neither top_k nor threshold is given
 
@@ -46,6 +47,20 @@ class Rule:
         ranked = np.take_along_axis(wanted, order, axis=1)
         window, rank = np.nonzero(ranked >= (self.threshold or 0.0))
         return window, self.columns[order[window, rank]], rank + 1
+
+
+def labels_of(model: Encoder) -> Sequence[str]:
+    """What a model can name.
+
+    Raises:
+        UsageError: Nothing.
+    """
+    if not model.labels:
+        raise UsageError(
+            f"{model.name}: this model has no labels, so it names nothing; use embed alone, or a "
+            "model with a classifier (dawnchorus models lists them)"
+        )
+    return model.labels
 
 
 def make_rule(config: PredictConfig, labels: Sequence[str]) -> tuple[Rule, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LISTS: Final = {"vector", "scores", "parts", "gaps"}  # their inner columns have other names
+
+
 def write_part(folder: Path, table: pa.Table) -> Part:
     """Write one part under a new name, durable when this returns."""
     content = _parquet_bytes(table)
@@ -31,8 +34,11 @@ def write_part(folder: Path, table: pa.Table) -> Part:
 def _parquet_bytes(table: pa.Table) -> bytes:
     # Plain pages with checksums: with a dictionary, one damaged page would reach into all the
     # others. Vectors do not compress; the other columns shrink to almost nothing.
-    columns = [name for name in table.column_names if name not in {"vector", "parts"}]
-    compression = dict.fromkeys(columns, "zstd") | {"vector.list.element": "none"}
+    columns = [name for name in table.column_names if name not in LISTS]
+    compression = dict.fromkeys(columns, "zstd") | {
+        "vector.list.element": "none",
+        "scores.list.element": "zstd",
+    }
     sink = io.BytesIO()
     pq.write_table(
         table,

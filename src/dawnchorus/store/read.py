@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from dawnchorus.store.parts import file_sha256, read_part, read_rows, rows_of
 from dawnchorus.store.schema import EMBEDDINGS, WINDOW_SCHEMA, read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,6 +45,15 @@ class CheckReport:
     damages: tuple[Damage, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRecording:
+    """One recording out of a store: ``values (windows, n)`` float32, and its windows."""
+
+    row: RecordingRow
+    values: NDArray[np.float32]
+    windows: pa.Table
+
+
 class Store:
     """A store on disk, for reading, also while it is written: each call sees the last commit."""
 
@@ -68,7 +78,8 @@ class Store:
         """Vectors and windows of all finished recordings, in the order of path and window.
 
         Args:
-            columns: columns of the table; None: ``path`` and all that a window has.
+            columns: columns of the table: those of a window, and those of its recording, such as
+                ``recorded_at`` or ``site``. None: ``path`` and all that a window has.
 
         Returns:
             ``(windows, dim)`` float32, and a table with as many rows.
@@ -77,16 +88,69 @@ class Store:
             UsageError: A column does not exist.
             StoreError: A part is missing or damaged.
         """
-        known = ["path", *WINDOW_SCHEMA.names]
-        unknown = [name for name in columns or () if name not in known]
+        return self._read("vector", self.header.dim, columns)
+
+    def read_scores(
+        self, columns: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.float32], pa.Table]:
+        """Probabilities ``(windows, labels)`` in the order of ``header.labels``; else as `read`.
+
+        Raises:
+            UsageError: The store was made without ``predict``, or a column does not exist.
+            StoreError: A part is missing or damaged.
+        """
+        if self.header.labels is None:
+            raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
+        return self._read("scores", len(self.header.labels), columns)
+
+    def each_recording(
+        self, values: Literal["vector", "scores"] = "vector"
+    ) -> Iterator[StoredRecording]:
+        """Finished recordings one after the other, by path, for stores larger than memory.
+
+        Raises:
+            UsageError: There are no scores in this store.
+            StoreError: A part is missing or damaged.
+        """
+        if values == "scores" and self.header.labels is None:
+            raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
+
+        @functools.lru_cache(maxsize=2)  # recordings that follow each other share parts
+        def part(name: str) -> pa.Table:
+            return read_part(self.path / EMBEDDINGS / name, [*WINDOW_SCHEMA.names, values])
+
+        for row in _with_status(self.recordings(), "done").values():
+            of_recording = [
+                part(piece.name).filter(
+                    pc.equal(part(piece.name)["recording_id"], pa.scalar(row.recording_id))
+                )
+                for piece in row.parts
+            ]
+            table = pa.concat_tables(of_recording).sort_by("window")
+            lists = table[values].combine_chunks()
+            flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+            yield StoredRecording(row, flat.reshape(len(table), -1), table.drop_columns([values]))
+
+    def _read(
+        self, values: str, width: int, columns: Sequence[str] | None
+    ) -> tuple[NDArray[np.float32], pa.Table]:
+        wanted = ["path", *WINDOW_SCHEMA.names] if columns is None else list(columns)
+        recordings = self.recordings()
+        of_windows = {"path", *WINDOW_SCHEMA.names}
+        known = [*of_windows, *(n for n in recordings.column_names if n not in of_windows)]
+        unknown = [name for name in wanted if name not in known]
         if unknown:
             raise UsageError(f"no column {unknown[0]!r} in a store; it has {', '.join(known)}")
-        parts = _by_part(_with_status(self.recordings(), "done"))
+        parts = _by_part(_with_status(recordings, "done"))
         pieces = [self._windows(name, owners) for name, owners in sorted(parts.items())]
         windows = pa.concat_tables([_empty_windows(), *pieces])
         order = pc.sort_indices(windows, _ORDER).to_numpy()
-        vectors = self._vectors(windows, order)
-        return vectors, windows.take(order).select(known if columns is None else list(columns))
+        vectors = self._values(windows, order, values, width)
+        windows = windows.take(order)
+        extra = [name for name in wanted if name not in of_windows]
+        if extra:
+            windows = _with_recordings(windows, recordings, extra)
+        return vectors, windows.select(wanted)
 
     def _windows(self, part: str, owners: dict[str, str]) -> pa.Table:
         """The windows of a part that belong to finished recordings, and each one's place in it."""
@@ -102,19 +166,21 @@ class Store:
         )
         return table.add_column(0, "path", paths)
 
-    def _vectors(self, windows: pa.Table, order: NDArray[np.int64]) -> NDArray[np.float32]:
-        vectors = np.empty((len(order), self.header.dim), np.float32)
+    def _values(
+        self, windows: pa.Table, order: NDArray[np.int64], column: str, width: int
+    ) -> NDArray[np.float32]:
+        values = np.empty((len(order), width), np.float32)
         target = np.empty(len(order), np.int64)
         target[order] = np.arange(len(order))
         first = 0
         for part, n_rows in _runs(windows["part"]):
             rows = slice(first, first + n_rows)
-            column = read_part(self.path / EMBEDDINGS / part, ["vector"])["vector"]
-            stored = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            lists = read_part(self.path / EMBEDDINGS / part, [column])[column]
+            stored = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
             place = windows["place"][rows.start : rows.stop].to_numpy()
-            vectors[target[rows]] = stored.reshape(-1, self.header.dim)[place]
+            values[target[rows]] = stored.reshape(-1, width)[place]
             first = rows.stop
-        return vectors
+        return values
 
     def check(self) -> CheckReport:
         """Read every part that the store's recordings name, and hold it against its seal.
@@ -166,6 +232,14 @@ def _empty_windows() -> pa.Table:
         .append(pa.field("part", pa.string()))
         .empty_table()
     )
+
+
+def _with_recordings(windows: pa.Table, recordings: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Windows with columns of their recordings."""
+    place = pc.index_in(windows["recording_id"], recordings["recording_id"].combine_chunks())
+    for name in columns:
+        windows = windows.append_column(name, recordings[name].take(place))
+    return windows
 
 
 def _with_status(table: pa.Table, status: str) -> dict[str, RecordingRow]:

@@ -52,13 +52,14 @@ class StoreHeader(Config):
     layers: LayerSelection | None
     dim: int
     dtype: Literal["float16", "float32"]
+    labels: tuple[str, ...] | None = None  # of the scores; None: no scores are kept
     audio_root: str
     created: str
     versions: dict[str, str]
 
     def differences(self, other: StoreHeader) -> list[str]:
         """Settings in which vectors of the two would not be comparable, each with both values."""
-        mine, theirs = self.model_dump(), other.model_dump()
+        mine, theirs = self._settings(), other._settings()
         loose = {"audio_root", "created", "versions", "licence"}
         if self.weights_sha256 and self.weights_sha256 == other.weights_sha256:
             loose.add("model")  # the same weights under another name or path
@@ -67,6 +68,11 @@ class StoreHeader(Config):
             for key in mine
             if key not in loose and mine[key] != theirs[key]
         ]
+
+    def _settings(self) -> dict[str, Any]:
+        # labels_sha256 tells label maps apart; thousands of names would drown a message
+        values = self.model_dump(exclude={"labels"})
+        return {**values, "predict": self.labels is not None}
 
     def to_bytes(self) -> bytes:
         """As it lies on disk."""
@@ -217,10 +223,13 @@ WINDOW_SCHEMA: Final = pa.schema(
 )
 
 
-EMBEDDING_COLUMNS: Final = frozenset({*WINDOW_SCHEMA.names, "vector"})
+EMBEDDING_COLUMNS: Final = frozenset({*WINDOW_SCHEMA.names, "vector", "scores"})
 
 
-def embedding_schema(dim: int, dtype: str) -> pa.Schema:
-    """`WINDOW_SCHEMA` with the vector after it."""
-    number = pa.float16() if dtype == "float16" else pa.float32()
-    return WINDOW_SCHEMA.append(pa.field("vector", pa.list_(number, dim)))
+def embedding_schema(header: StoreHeader) -> pa.Schema:
+    """`WINDOW_SCHEMA` with the vector and, where they are kept, the scores after it."""
+    number = pa.float16() if header.dtype == "float16" else pa.float32()
+    schema = WINDOW_SCHEMA.append(pa.field("vector", pa.list_(number, header.dim)))
+    if header.labels is None:
+        return schema
+    return schema.append(pa.field("scores", pa.list_(pa.float16(), len(header.labels))))

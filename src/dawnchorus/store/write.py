@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,7 @@ from dawnchorus.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -56,6 +56,7 @@ class WindowRows:
         window, start_sample, valid_samples: ``(n,)`` int64; samples at the model's rate.
         flags: ``(n,)`` int64, a bit for each of `FLAGS`.
         vectors: ``(n, dim)`` float32.
+        scores: ``(n, labels)`` probabilities, None for a store without them.
     """
 
     window: NDArray[np.int64]
@@ -63,6 +64,7 @@ class WindowRows:
     valid_samples: NDArray[np.int64]
     flags: NDArray[np.int64]
     vectors: NDArray[np.float32]
+    scores: NDArray[np.float32] | None = None
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class StoreWriter:
         except BaseException:
             self._locks.close()
             raise
-        self._schema = embedding_schema(self.header.dim, self.header.dtype)
+        self._schema = embedding_schema(self.header)
         self._numbers = np.dtype(self.header.dtype)
         self._open: dict[str, _Open] = {}
         self._guard = threading.Lock()  # `resume` is called by the thread that plans
@@ -203,6 +205,7 @@ class StoreWriter:
                 f"{recording.path}: vectors of shape {rows.vectors.shape}, this store holds "
                 f"{len(expected)} x {self.header.dim}"
             )
+        self._check_scores(recording, rows)
         with np.errstate(over="ignore"):  # checked in the next line
             vectors = rows.vectors.astype(self._numbers)
         if not np.isfinite(vectors).all():
@@ -212,6 +215,17 @@ class StoreWriter:
                 f"(up to {np.finfo(self._numbers).max:g}); use a new store with --dtype float32"
             )
         return replace(rows, vectors=vectors)
+
+    def _check_scores(self, recording: RecordingRow, rows: WindowRows) -> None:
+        labels, scores = self.header.labels, rows.scores
+        wanted = None if labels is None else (len(rows.window), len(labels))
+        found = None if scores is None else scores.shape
+        if found != wanted:
+            raise StoreError(
+                f"{recording.path}: scores of shape {found}, this store holds {wanted}"
+            )
+        if scores is not None and not ((scores >= 0) & (scores <= 1)).all():
+            raise StoreError(f"{recording.path}: a score is no probability")
 
     def finish(self, recording: RecordingRow) -> None:
         """All windows of the recording have been added; commit it with the next flush."""
@@ -287,13 +301,17 @@ class StoreWriter:
             np.concatenate([getattr(rows, name) for _, rows in self._buffer])
             for name in ("start_sample", "valid_samples", "window", "flags")
         )
-        flat = np.concatenate([rows.vectors for _, rows in self._buffer]).reshape(-1)
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), self.header.dim)
+        vectors = _lists([rows.vectors for _, rows in self._buffer])
+        scores = [
+            rows.scores.astype(np.float16) for _, rows in self._buffer if rows.scores is not None
+        ]
         stop = start + valid
         rate = self.header.sample_rate
         bits = [(flags >> bit) & 1 == 1 for bit in range(len(FLAGS))]
         times = [start, stop, valid, start / rate, stop / rate]
         columns = [identities, window, *times, *bits, vectors]
+        if scores:
+            columns.append(_lists(scores))
         fields = zip(columns, self._schema, strict=True)
         return pa.table([pa.array(c, field.type) for c, field in fields], schema=self._schema)
 
@@ -314,6 +332,11 @@ class StoreWriter:
                 self.flush()
         finally:
             self._locks.close()
+
+
+def _lists(pieces: Sequence[NDArray[Any]]) -> pa.FixedSizeListArray:
+    whole = np.concatenate(pieces)
+    return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), whole.shape[1])
 
 
 def make_store_folder(path: Path) -> None:
