@@ -124,6 +124,35 @@ class PredictConfig(Config):
     top_k: int | None = Field(default=None, ge=1)
     threshold: float | None = Field(default=None, ge=0, le=1)
     labels: tuple[str, ...] | None = Field(default=None, description="only these labels")
+    thresholds: dict[str, float] = Field(
+        default={}, description="label to its own lowest probability"
+    )
+    merge: bool = Field(default=False, description="windows that follow each other are one row")
+    low_threshold: float | None = Field(
+        default=None, ge=0, le=1, description="at which a merged detection goes on"
+    )
+    gap_s: float = Field(default=0.0, ge=0, description="between windows of one detection")
+    min_length_s: float = Field(default=0.0, ge=0, description="of a merged detection")
+
+    @model_validator(mode="after")
+    def _merging_has_thresholds(self) -> Self:
+        only_merged = {"low_threshold", "gap_s", "min_length_s"} & self.model_fields_set
+        if not self.merge and only_merged:
+            raise ValueError(f"{sorted(only_merged)[0]} is for merged detections; say merge too")
+        if self.merge and self.threshold is None and not self.thresholds:
+            raise ValueError("merge needs a threshold")
+        if self.merge and self.top_k is not None:
+            raise ValueError("merge goes by thresholds, not by top_k")
+        if any(not 0 <= value <= 1 for value in self.thresholds.values()):
+            raise ValueError(f"thresholds: need 0 to 1, got {self.thresholds}")
+        lowest = min(
+            [*self.thresholds.values(), *([self.threshold] if self.threshold else [])], default=1.0
+        )
+        if self.low_threshold is not None and self.low_threshold > lowest:
+            raise ValueError(
+                f"low_threshold {self.low_threshold:g} is above a threshold {lowest:g}"
+            )
+        return self
 
 
 class ProbeConfig(Config):

@@ -132,7 +132,7 @@ def test_only_the_wanted_labels_are_ranked_and_unknown_names_reported(
 ) -> None:
     species = tmp_path / "species.txt"
     species.write_text("# my garden\nWren\n\nrobin \ndodo\n", encoding="utf-8")
-    names = read_label_list(species)
+    names, _ = read_label_list(species)
     assert names == ("Wren", "robin", "dodo")
     report = predict(folder, model=tiny_encoder, labels=names)
     assert report.unknown_labels == ("dodo",)

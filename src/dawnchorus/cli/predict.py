@@ -34,7 +34,20 @@ def command(
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Lowest probability, 0 to 1.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Only the labels in this text file, one a line.")
+        Path | None,
+        typer.Option(help="Only the labels in this file, one a line; 'label, 0.7' sets its own."),
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Windows that follow each other become one row.")
+    ] = False,
+    low_threshold: Annotated[
+        float | None, typer.Option(help="With --merge: a detection goes on down to this.")
+    ] = None,
+    gap: Annotated[
+        float | None, typer.Option(help="With --merge: seconds between its windows (0).")
+    ] = None,
+    min_length: Annotated[
+        float | None, typer.Option(help="With --merge: shortest detection in seconds (0).")
     ] = None,
     listing: Annotated[
         Path | None,
@@ -69,6 +82,7 @@ def command(
     from dawnchorus.engine.predict import predict
     from dawnchorus.engine.select import read_label_list
 
+    names, thresholds = (None, {}) if labels is None else read_label_list(labels)
     report = predict(
         runs.inputs(paths, listing),
         output=result,
@@ -78,7 +92,12 @@ def command(
             model=model,
             top_k=top_k,
             threshold=threshold,
-            labels=None if labels is None else read_label_list(labels),
+            labels=names,
+            thresholds=thresholds or None,
+            merge=merge or None,
+            low_threshold=low_threshold,
+            gap_s=gap,
+            min_length_s=min_length,
             window_s=window,
             hop_s=hop,
             batch_size=batch_size,

@@ -36,6 +36,7 @@ DETECTION_SCHEMA: Final = pa.schema(
         ("label", pa.string()),
         ("probability", pa.float32()),
         ("rank", pa.int32()),
+        ("n_windows", pa.int32()),
     ]
 )
 RAVEN_COLUMNS: Final = (
@@ -322,6 +323,7 @@ def window_rows(
             "label": columns["label"],
             "probability": columns["probability"],
             "rank": columns["rank"],
+            "n_windows": np.ones(len(first), np.int32),
         }
     )
 

@@ -167,6 +167,7 @@ def _predict_from_store(
                     "rank": rank,
                 },
             )
+            table = rule.merged(table)
             highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
             export.write(
                 RecordingDetections(
@@ -200,7 +201,7 @@ def _predict_from_store(
         n_rows=n_rows,
         without_detection=tuple(without),
         unknown_labels=unknown,
-        empty_because=None if n_rows else f"no detection: no score reaches {selection.threshold}",
+        empty_because=None if n_rows else f"no detection: {_asked(selection)}",
     )
 
 
@@ -291,6 +292,7 @@ class _Run:
         table = pa.concat_tables(
             [DETECTION_SCHEMA.empty_table(), *(self._rows(heard, event) for heard in self._heard)]
         )
+        table = self.rule.merged(table)
         self.n_rows += len(table)
         if not len(table):
             self.without_detection.append(str(path))
@@ -327,5 +329,14 @@ class _Run:
             return "no detection: no recording could be read"
         return (
             f"no detection: the highest probability was {highest:.3f}, for {label} in {path} at "
-            f"{start_s:g} s; the threshold is {selection.threshold}"
+            f"{start_s:g} s; {_asked(selection)}"
         )
+
+
+def _asked(selection: PredictConfig) -> str:
+    """What a row had to reach, in words."""
+    own = f", {len(selection.thresholds)} labels have their own" if selection.thresholds else ""
+    merged = (
+        f"; merged detections of at least {selection.min_length_s:g} s" if selection.merge else ""
+    )
+    return f"the threshold is {selection.threshold}{own}{merged}"
