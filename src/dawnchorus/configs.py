@@ -124,6 +124,10 @@ class PredictConfig(Config):
     top_k: int | None = Field(default=None, ge=1)
     threshold: float | None = Field(default=None, ge=0, le=1)
     labels: tuple[str, ...] | None = Field(default=None, description="only these labels")
+    format: str | None = Field(default=None, description="of the output; None: as its suffix says")
+    segments: int | None = Field(
+        default=None, ge=1, description="cut out so many of each label, for review"
+    )
     thresholds: dict[str, float] = Field(
         default={}, description="label to its own lowest probability"
     )

@@ -256,6 +256,19 @@ def read_audio(
     return samples if sample_rate is None else resample(samples, rate, sample_rate)
 
 
+def write_flac(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
+    """Write a clip ``(n,)`` as 16-bit FLAC, its folder too; what is beyond full scale is clipped.
+
+    Raises:
+        AudioError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.clip(samples, -1.0, 1.0), sample_rate, "PCM_16", format="FLAC")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioError(f"{path}: cannot be written: {error}", reason="denied") from error
+
+
 def _take(blocks: Iterator[NDArray[np.float32]], wanted: int | None) -> NDArray[np.float32]:
     pieces: list[NDArray[np.float32]] = []
     n = 0

@@ -22,7 +22,7 @@ def command(
     result: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help=".csv, .parquet, or .txt for Raven; else CSV is printed."
+            "-o", "--output", help=".csv, .parquet, .jsonl, .txt for Raven; else CSV is printed."
         ),
     ] = None,
     model: Annotated[
@@ -36,6 +36,17 @@ def command(
     labels: Annotated[
         Path | None,
         typer.Option(help="Only the labels in this file, one a line; 'label, 0.7' sets its own."),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="csv, parquet, jsonl, raven, audacity or kaleidoscope; else by the suffix. raven "
+            "without a suffix, and audacity: a folder with one file a recording.",
+        ),
+    ] = None,
+    segments: Annotated[
+        int | None, typer.Option(help="Cut out so many of each label as FLAC, for review.")
     ] = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Windows that follow each other become one row.")
@@ -94,6 +105,8 @@ def command(
             threshold=threshold,
             labels=names,
             thresholds=thresholds or None,
+            format=kind,
+            segments=segments,
             merge=merge or None,
             low_threshold=low_threshold,
             gap_s=gap,
@@ -124,6 +137,8 @@ def _remarks(report: PredictReport) -> Iterator[str]:
     if report.unknown_labels:
         names = ", ".join(report.unknown_labels)
         yield f"warning: {len(report.unknown_labels)} names are not labels of the model: {names}"
+    if report.segments:
+        yield f"segments for review: {report.segments}"
     if report.empty_because:
         yield report.empty_because
     elif report.without_detection:

@@ -1,4 +1,4 @@
-"""Detections to files: CSV, Parquet and Raven selection tables, complete or not there.
+"""Detections to files, complete or not there.
 
 A new format is one class with ``write`` and ``close``, and one line in `FORMATS`.
 """
@@ -6,6 +6,8 @@ A new format is one class with ``write`` and ``close``, and one line in `FORMATS
 from __future__ import annotations
 
 import csv
+import json
+import os
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from dawnchorus.errors import DawnchorusError, UsageError
 from dawnchorus.store.files import beside, remove_if_possible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -183,6 +185,77 @@ class RavenExport:
         self._file.close()
 
 
+class JsonLinesExport:
+    """One JSON object a detection and line."""
+
+    def __init__(self, path: Path) -> None:
+        """Start the file."""
+        self._file = path.open("x", encoding="utf-8", newline="")
+
+    def write(self, detections: RecordingDetections) -> None:
+        """One line a detection."""
+        for row in detections.table.to_pylist():
+            row["probability"] = round(row["probability"], 6)
+            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+class AudacityExport:
+    """A label track of Audacity for one recording: start, stop, label and probability."""
+
+    def __init__(self, path: Path) -> None:
+        """Start the file."""
+        self._file = path.open("x", encoding="utf-8", newline="")
+
+    def write(self, detections: RecordingDetections) -> None:
+        """One line a detection."""
+        for row in detections.table.to_pylist():
+            # a tab or line end in a label would be taken for the end of a field
+            label = " ".join(f"{row['label']} {row['probability']:.3f}".split())
+            self._file.write(f"{row['start_s']:.6f}\t{row['stop_s']:.6f}\t{label}\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+class KaleidoscopeExport:
+    """A CSV that Kaleidoscope opens for review: folder, file, offset, duration, match."""
+
+    COLUMNS: Final = (
+        "INDIR",
+        "FOLDER",
+        "IN FILE",
+        "CHANNEL",
+        "OFFSET",
+        "DURATION",
+        "TOP1MATCH",
+        "PROBABILITY",
+        "MANUAL ID",
+    )
+
+    def __init__(self, path: Path) -> None:
+        """Start the file with its header."""
+        self._file = path.open("x", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(self.COLUMNS)
+
+    def write(self, detections: RecordingDetections) -> None:
+        """One line a detection."""
+        path = detections.path.absolute()
+        place = [path.parent.parent, path.parent.name, path.name, 0]
+        for row in detections.table.to_pylist():
+            times = [f"{row['start_s']:.6f}", f"{row['stop_s'] - row['start_s']:.6f}"]
+            self._writer.writerow([*place, *times, row["label"], f"{row['probability']:.6f}", ""])
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
 class Collect:
     """Keeps everything in memory, for notebooks and small jobs."""
 
@@ -202,11 +275,17 @@ class Collect:
         return pa.concat_tables(self._tables)
 
 
-FORMATS: Final[Mapping[str, type[CsvExport | ParquetExport | RavenExport]]] = {
-    ".csv": CsvExport,
-    ".parquet": ParquetExport,
-    ".txt": RavenExport,
+FORMATS: Final[Mapping[str, Callable[[Path], Export]]] = {
+    "csv": CsvExport,
+    "parquet": ParquetExport,
+    "jsonl": JsonLinesExport,
+    "raven": RavenExport,
+    "audacity": AudacityExport,
+    "kaleidoscope": KaleidoscopeExport,
 }
+BY_SUFFIX: Final = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".txt": "raven"}
+# formats whose files are one a recording, in a folder, with what stands behind its name
+IN_FOLDER: Final = {"raven": ".Table.1.selections.txt", "audacity": ".labels.txt"}
 
 
 class ExportFile:
@@ -215,24 +294,18 @@ class ExportFile:
     A context manager: left without ``close`` or ``keep_partial``, nothing stays behind.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, kind: str, *, overwrite: bool = False) -> None:
         """Start the file.
 
         Raises:
-            UsageError: The suffix means no format, the file exists, or it cannot be made.
+            UsageError: The file exists, or it cannot be made.
         """
-        if path.suffix.lower() not in FORMATS:
-            raise UsageError(
-                f"{path}: no format ends in {path.suffix!r}; use .csv, .parquet, or .txt for a "
-                "Raven selection table"
-            )
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path}: exists already; choose another name, or say --overwrite")
+        _refuse_existing(path, overwrite=overwrite)
         self.path = path
         self._unfinished = beside(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._export: Export = FORMATS[path.suffix.lower()](self._unfinished)
+            self._export = FORMATS[kind](self._unfinished)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -280,13 +353,81 @@ class ExportFile:
         remove_if_possible(self._unfinished)
 
 
+class ExportFolder:
+    """A file for each recording, in a folder that mirrors the recordings'."""
+
+    def __init__(self, path: Path, kind: str, root: Path, *, overwrite: bool = False) -> None:
+        """``root``: the folder of the recordings.
+
+        Raises:
+            UsageError: The folder exists.
+        """
+        _refuse_existing(path, overwrite=overwrite)
+        self.path = path
+        self._kind = kind
+        self._root = root
+        self._overwrite = overwrite
+
+    def write(self, detections: RecordingDetections) -> None:
+        """The file of one recording, complete when this returns.
+
+        Raises:
+            DawnchorusError: The disk refuses.
+        """
+        relative = Path(os.path.relpath(detections.path.absolute(), self._root))
+        inside = Path(*(part for part in relative.parts if part != ".."))
+        path = self.path / inside.with_name(inside.stem + IN_FOLDER[self._kind])
+        with ExportFile(path, self._kind, overwrite=self._overwrite) as file:
+            file.write(detections)
+            file.close()
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def keep_partial(self) -> Path:
+        """Every file in it is complete."""
+        return self.path
+
+    def __enter__(self) -> Self:
+        """Use it."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Nothing to do."""
+
+
+def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: exists already; choose another name, or say --overwrite")
+
+
 def open_export(
-    output: str | Path | None, *, overwrite: bool
-) -> ExportFile | AbstractContextManager[Collect]:
-    """A file in the format of its suffix, or memory."""
-    return (
-        nullcontext(Collect()) if output is None else ExportFile(Path(output), overwrite=overwrite)
-    )
+    output: str | Path | None, *, kind: str | None, root: Path, overwrite: bool
+) -> ExportFile | ExportFolder | AbstractContextManager[Collect]:
+    """A file or folder in the format asked for or in that of its suffix, or memory.
+
+    Args:
+        output: where to; None: memory. Without a suffix: a folder with a file for each recording.
+        kind: one of `FORMATS`; None: as the suffix says.
+        root: the folder of the recordings.
+        overwrite: replace what is there.
+
+    Raises:
+        UsageError: There is no such format, or something is there already.
+    """
+    if output is None:
+        return nullcontext(Collect())
+    path = Path(output)
+    kind = kind or BY_SUFFIX.get(path.suffix.lower()) or ""
+    if kind not in FORMATS:
+        found = f"no format is called {kind!r}" if kind else f"no format ends in {path.suffix!r}"
+        raise UsageError(
+            f"{path}: {found}; use .csv, .parquet, .jsonl, or .txt for a Raven selection table, or "
+            f"--format {', '.join(FORMATS)}"
+        )
+    if kind == "audacity" or (kind == "raven" and not path.suffix):
+        return ExportFolder(path, kind, root, overwrite=overwrite)
+    return ExportFile(path, kind, overwrite=overwrite)
 
 
 def detection_table(columns: Mapping[str, Iterable[Any]]) -> pa.Table:

@@ -16,7 +16,9 @@ from dawnchorus.engine.encode import DEFAULT_MODEL, BatchEncoder, model_identity
 from dawnchorus.engine.exports import (
     DETECTION_SCHEMA,
     Collect,
+    Export,
     ExportFile,
+    ExportFolder,
     RecordingDetections,
     open_export,
     window_rows,
@@ -24,9 +26,10 @@ from dawnchorus.engine.exports import (
 from dawnchorus.engine.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import find_recordings, in_shard, recording_id
+from dawnchorus.engine.plan import common_root, find_recordings, in_shard, recording_id
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.report import RunReport, Tally
+from dawnchorus.engine.segments import Segments
 from dawnchorus.engine.select import Rule, labels_of, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
@@ -51,6 +54,7 @@ class PredictReport(RunReport):
 
     Attributes:
         output: the file written, None when ``table`` has the rows.
+        segments: the folder of what was cut out, None when that was not asked for.
         without_detection: recordings that were read and gave no row.
         unknown_labels: names of the user's list that the model does not know.
         empty_because: why there is no row, None when there is one.
@@ -59,6 +63,7 @@ class PredictReport(RunReport):
     output: Path | None
     table: pa.Table | None
     n_rows: int
+    segments: Path | None
     without_detection: tuple[str, ...]
     unknown_labels: tuple[str, ...]
     empty_because: str | None
@@ -80,8 +85,8 @@ def predict(
     Args:
         recordings: files and folders; folders are walked. Or one store that was made with
             ``predict``: then nothing is read or encoded anew.
-        output: ``.csv``, ``.parquet``, or ``.txt`` for a Raven selection table; None: rows in the
-            report.
+        output: ``.csv``, ``.parquet``, ``.jsonl``, or ``.txt`` for a Raven selection table; with
+            ``format`` also a folder with a table for each recording. None: rows in the report.
         model: a model's name, file or folder, or a loaded encoder; it must have a classifier.
         config: windows, batch size, device, precision and channel at once.
         selection: which probabilities become rows, at once.
@@ -108,8 +113,14 @@ def predict(
         batches = BatchEncoder(encoder, n_workers=count)
         batches.check(settings.window, of_logits=True)
         tally = Tally(scan, encoder.sample_rate)
-        with open_export(output, overwrite=overwrite) as export, stop_on_signals() as stop:
-            run = _Run(export, rule, labels_of(encoder), settings.sample_rate)
+        with (
+            open_export(
+                output, kind=selection.format, root=common_root(recordings), overwrite=overwrite
+            ) as export,
+            stop_on_signals() as stop,
+        ):
+            segments = _segments(output, selection)
+            run = _Run(export, rule, labels_of(encoder), settings.sample_rate, segments)
             jobs = _plan(scan.paths(), config.shard)
             size = batch_size(encoder, config.batch_size)
             work = Work(jobs, settings, batches.logits, size, count, "predicting")
@@ -117,8 +128,9 @@ def predict(
             if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
+            notes = [*batches.notes, *_cut(segments)]
         return PredictReport(
-            **tally.fields(batches.notes),
+            **tally.fields(notes),
             model=encoder.name,
             device=model_identity(encoder).device,
             n_workers=count,
@@ -126,6 +138,7 @@ def predict(
             output=None if output is None else Path(output),
             table=export.table() if isinstance(export, Collect) else None,
             n_rows=run.n_rows,
+            segments=segments.folder if segments else None,
             without_detection=tuple(run.without_detection),
             unknown_labels=unknown,
             empty_because=None if run.n_rows else run.why_empty(selection),
@@ -149,7 +162,8 @@ def _predict_from_store(
     root = Path(header.audio_root)
     n_done = n_rows = n_windows = 0
     duration_s, without = 0.0, []
-    with open_export(output, overwrite=overwrite) as export:
+    segments = _segments(output, selection)
+    with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
         for recording in store.each_recording("scores"):
             row, windows = recording.row, recording.windows
             window, label, rank = rule.choose(recording.values)
@@ -169,14 +183,15 @@ def _predict_from_store(
             )
             table = rule.merged(table)
             highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
-            export.write(
-                RecordingDetections(
-                    path=root / row.path,
-                    duration_s=row.duration_s or 0.0,
-                    highest_hz=highest_hz,
-                    table=table,
-                )
+            detections = RecordingDetections(
+                path=root / row.path,
+                duration_s=row.duration_s or 0.0,
+                highest_hz=highest_hz,
+                table=table,
             )
+            export.write(detections)
+            if segments:
+                segments.take(detections)
             n_done, n_rows, n_windows = n_done + 1, n_rows + len(table), n_windows + len(windows)
             duration_s += row.duration_s or 0.0
             if not len(table):
@@ -195,10 +210,11 @@ def _predict_from_store(
         seconds=dict.fromkeys(("read", "resample", "frontend", "encoder"), 0.0),
         n_workers=1,
         failures=(),
-        warnings=(),
+        warnings=tuple(_cut(segments)),
         output=None if output is None else Path(output),
         table=export.table() if isinstance(export, Collect) else None,
         n_rows=n_rows,
+        segments=segments.folder if segments else None,
         without_detection=tuple(without),
         unknown_labels=unknown,
         empty_because=None if n_rows else f"no detection: {_asked(selection)}",
@@ -229,8 +245,29 @@ def _plan(paths: Iterable[Path], shard: tuple[int, int] | None) -> Iterator[Job]
             yield stat_job(job)
 
 
-def _stopped(export: ExportFile | Collect, tally: Tally) -> str:
-    where = f"; their rows are in {export.keep_partial()}" if isinstance(export, ExportFile) else ""
+def _segments(output: str | Path | None, selection: PredictConfig) -> Segments | None:
+    if selection.segments is None:
+        return None
+    if output is None:
+        raise UsageError("segments need an output, beside which they are put")
+    path = Path(output)
+    return Segments(path.with_name(f"{path.stem}.segments"), selection.segments)
+
+
+def _cut(segments: Segments | None) -> list[str]:
+    """Write the segments; returns what went wrong."""
+    if segments is None:
+        return []
+    problems = segments.write()
+    return [f"{len(problems)} segments were not cut, such as {problems[0]}"] if problems else []
+
+
+def _stopped(export: Export, tally: Tally) -> str:
+    where = (
+        f"; their rows are in {export.keep_partial()}"
+        if isinstance(export, ExportFile | ExportFolder)
+        else ""
+    )
     n_found = tally.scan.n_recordings
     return f"stopped: {tally.n_done} of {n_found} recordings done{where}"
 
@@ -253,10 +290,11 @@ class _Run:
     A recording's rows wait until it has been read to its end: one that breaks off gives none.
     """
 
-    export: ExportFile | Collect
+    export: Export
     rule: Rule
     labels: Sequence[str]
     model_rate: int
+    segments: Segments | None = None
     n_rows: int = 0
     without_detection: list[str] = field(default_factory=list)
     loudest: tuple[float, str, str, float] = (-1.0, "", "", 0.0)
@@ -296,14 +334,15 @@ class _Run:
         self.n_rows += len(table)
         if not len(table):
             self.without_detection.append(str(path))
-        self.export.write(
-            RecordingDetections(
-                path=path,
-                duration_s=event.n_samples / rate,
-                highest_hz=min(rate, self.model_rate) / 2,
-                table=table,
-            )
+        detections = RecordingDetections(
+            path=path,
+            duration_s=event.n_samples / rate,
+            highest_hz=min(rate, self.model_rate) / 2,
+            table=table,
         )
+        self.export.write(detections)
+        if self.segments:
+            self.segments.take(detections)
 
     def _rows(self, heard: _Heard, ended: Ended) -> pa.Table:
         event = heard.event
