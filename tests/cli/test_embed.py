@@ -8,28 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dawnchorus.cli.app import main
-from dawnchorus.store.read import Store
 
 WriteSound = Callable[..., Path]
 PROGRAM = [sys.executable, "-c", "from dawnchorus.cli.app import main; raise SystemExit(main())"]
-# commits after every batch instead of every half minute, and says so
-EAGER = """
-import sys
-from dawnchorus.cli.app import main
-from dawnchorus.store import write
-write.StoreWriter.__init__.__kwdefaults__["part_seconds"] = 0.0
-write_part = write.write_part
-def telling(*arguments):
-    part = write_part(*arguments)
-    print("part", flush=True)
-    return part
-write.write_part = telling
-raise SystemExit(main())
-"""
 
 pytestmark = pytest.mark.cli
 
@@ -97,37 +81,3 @@ def test_help_has_an_example() -> None:
     ended = run("embed", "--help")
     assert ended.returncode == 0
     assert "dawnchorus embed recordings/ -o archive.store" in ended.stdout
-
-
-def arguments(folder: Path, model: Path, store: Path) -> list[str]:
-    paths = ["embed", str(folder), "-m", str(model), "-o", str(store)]
-    return [*paths, "--batch-size", "3", "--device", "cpu", "-q"]
-
-
-def rows(store: Path) -> tuple[np.ndarray, dict[str, list[object]]]:
-    vectors, table = Store(store).read()
-    return vectors, table.to_pydict()
-
-
-def test_killed_at_any_part_the_same_command_makes_the_same_store(
-    mixed: Path, tmp_path: Path, tiny_folder: Path
-) -> None:
-    assert main(arguments(mixed, tiny_folder, tmp_path / "whole.store")) == 3
-    wanted_vectors, wanted = rows(tmp_path / "whole.store")
-    left = []
-    for n_parts in (1, 4, 9):
-        store = tmp_path / f"{n_parts}.store"
-        command = [sys.executable, "-c", EAGER, *arguments(mixed, tiny_folder, store)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for _ in range(n_parts):
-                assert process.stdout.readline() == "part\n"
-            process.kill()
-        assert process.returncode == -9
-        left.append(len(Store(store).recordings()))
-        assert main(arguments(mixed, tiny_folder, store)) == 3
-        vectors, table = rows(store)
-        assert table == wanted
-        np.testing.assert_allclose(vectors, wanted_vectors, atol=2e-3)  # float16, other batches
-        assert Store(store).check().damages == ()
-    assert left[0] < left[-1]  # the kills did come at different moments

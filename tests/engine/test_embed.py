@@ -18,11 +18,11 @@ from dawnchorus.audio.io import read_audio
 from dawnchorus.audio.windows import cut
 from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.engine.embed import embed
-from dawnchorus.engine.plan import recording_id
 from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.store import write
 from dawnchorus.store.read import Store
+from dawnchorus.store.schema import recording_id
 
 WriteSound = Callable[..., Path]
 ATOL = 2e-5  # float32, other batches; the vectors are of order 1

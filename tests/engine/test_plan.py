@@ -10,10 +10,10 @@ from dawnchorus.engine.plan import (
     common_root,
     find_recordings,
     in_shard,
-    recording_id,
     recording_name,
 )
 from dawnchorus.errors import UsageError
+from dawnchorus.store.schema import recording_id
 
 
 def touch(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,9 @@ from hypothesis import strategies as st
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store import files, locks
+from dawnchorus.store.check import set_aside
+from dawnchorus.store.export import export_store
+from dawnchorus.store.merge import merge_stores
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import RecordingRow, StoreHeader
 from dawnchorus.store.write import StoreWriter, WindowRows
@@ -46,7 +50,7 @@ HEADER = StoreHeader(
 
 
 def identity(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
+    return hashlib.sha256(name.encode()).hexdigest()[:16]  # as FORMAT.md says
 
 
 def row(name: str, n_windows: int = 0, status: str = "partial", **more: object) -> RecordingRow:
@@ -345,7 +349,7 @@ def test_a_flipped_bit_is_found_by_check(tmp_path: Path, place: float) -> None:
     content[int(len(content) * place)] ^= 4
     part.write_bytes(content)
     (damage,) = Store(path).check().damages
-    assert damage.part == part.name
+    assert damage.part == f"embeddings/{part.name}"
     assert damage.paths == ("a.wav",)
 
 
@@ -495,3 +499,173 @@ def test_rows_carry_seals_of_the_parts(tmp_path: Path) -> None:
     (part,) = Store(path).recordings()["parts"].to_pylist()[0]
     content = (path / "embeddings" / part["name"]).read_bytes()
     assert part["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_damaged_part_is_set_aside_and_only_its_recordings_are_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [3], seed=1)
+        writer.flush()
+        put(writer, "b.wav", [2], seed=2)
+    (name,) = {p["name"] for p in Store(path).recordings()["parts"].to_pylist()[0]}
+    part = path / "embeddings" / name
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    assert set_aside(path, Store(path).check()) == ["a.wav"]
+    assert part.with_suffix(".damaged").read_bytes() == content
+    with StoreWriter(path, HEADER) as writer:
+        lost = {n: writer.known(identity(n)).lost for n in ("a.wav", "b.wav")}  # type: ignore[union-attr]
+        assert lost == {"a.wav": True, "b.wav": False}
+        put(writer, "a.wav", [3], seed=1)
+    assert Store(path).check().damages == ()
+    np.testing.assert_array_equal(Store(path).read()[0][:3], expected([3], seed=1))
+
+
+def test_a_damaged_list_of_recordings_is_named_by_check(tmp_path: Path) -> None:
+    path = tmp_path / "a.store"
+    with StoreWriter(path, HEADER) as writer:
+        put(writer, "a.wav", [3])
+    (part,) = (path / "recordings").iterdir()
+    part.write_bytes(part.read_bytes()[:-20])
+    (damage,) = Store(path).check().damages
+    assert damage.part == f"recordings/{part.name}"
+    set_aside(path, Store(path).check())
+    assert Store(path).check().n_recordings == 0
+
+
+def in_time(path: Path) -> Path:
+    with StoreWriter(path, HEADER) as writer:
+        for name, began, site in (
+            ("a.wav", "2024-05-01T03:59:59.500000+02:00", "North"),
+            ("b.wav", "2024-05-02T23:30:00", "South"),
+            ("c.wav", None, "South"),
+        ):
+            named = {"recorded_at": began, "carried": (("site", site),)}
+            writer.add(row(name, **named), windows(0, 3))
+            writer.finish(row(name, 3, "done", **named))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, ["a0", "a1", "a2", "b0", "b1", "b2", "c0", "c1", "c2"]),
+        ({"where": {"site": "South"}}, ["b0", "b1", "b2", "c0", "c1", "c2"]),
+        ({"where": {"site": ("North", "South"), "window": 1}}, ["a1", "b1", "c1"]),
+        ({"where": {"path": "a.wav"}}, ["a0", "a1", "a2"]),
+        ({"time_of_day": ("04:00", "05:00")}, ["a1", "a2"]),
+        ({"time_of_day": ("23:00", "04:00")}, ["a0", "b0", "b1", "b2"]),
+        ({"dates": ("2024-05-02", "2024-05-09")}, ["b0", "b1", "b2"]),
+        ({"dates": ("2024-05-03", "2024-05-09")}, []),
+    ],
+)
+def test_only_windows_that_pass_are_read(
+    tmp_path: Path, filters: dict[str, object], found: list[str]
+) -> None:
+    vectors, table = Store(in_time(tmp_path / "a.store")).read(
+        ["path", "window", "site", "recorded_at"], **filters
+    )
+    rows = table.to_pylist()
+    assert [f"{row['path'][0]}{row['window']}" for row in rows] == found
+    whole = expected([3])
+    np.testing.assert_array_equal(
+        vectors, whole[[row["window"] for row in rows]] if rows else np.zeros((0, DIM))
+    )
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ({"wher": {}}, "unknown key 'wher'"),
+        ({"where": {"sight": "x"}}, "no column 'sight'"),
+        ({"time_of_day": ("4 o'clock", "05:00")}, "time_of_day"),
+        ({"dates": ("2024-05-03", "2024-05-01")}, "need first <= last"),
+        ({"label": "wren"}, "has no scores, and no label 'wren'"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_refused(
+    tmp_path: Path, filters: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        Store(in_time(tmp_path / "a.store")).read(**filters)
+
+
+def test_a_label_and_its_score_select_windows(tmp_path: Path) -> None:
+    header = HEADER.model_copy(update={"labels": ("robin", "wren")})
+    with StoreWriter(tmp_path / "a.store", header) as writer:
+        scores = np.array([[0.1, 0.9], [0.9, 0.2], [0.0, 0.6]], np.float32)
+        writer.add(row("a.wav"), replace(windows(0, 3), scores=scores))
+        writer.finish(row("a.wav", 3, "done"))
+    store = Store(tmp_path / "a.store")
+    assert store.read(label="wren")[1]["window"].to_pylist() == [0, 2]
+    found, table = store.read_scores(label="wren", min_score=0.7)
+    assert table["window"].to_pylist() == [0]
+    np.testing.assert_allclose(found, [[0.1, 0.9]], atol=1e-3)
+    with (
+        pytest.raises(StoreError, match="no probability"),
+        StoreWriter(tmp_path / "b.store", header) as writer,
+    ):
+        writer.add(row("a.wav"), replace(windows(0, 3), scores=scores * 2))
+
+
+@pytest.mark.parametrize("same_root", [True, False])
+def test_stores_are_merged_and_no_recording_is_taken_for_another(
+    tmp_path: Path, *, same_root: bool
+) -> None:
+    other = HEADER if same_root else HEADER.model_copy(update={"audio_root": "/elsewhere"})
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        put(writer, "1.wav", [2], seed=1)
+        put(writer, "2.wav", [3], seed=2)
+        writer.add(row("begun.wav"), windows(0, 1))
+    with StoreWriter(tmp_path / "b.store", other) as writer:
+        put(writer, "2.wav", [3], seed=2 if same_root else 9)
+        put(writer, "3.wav", [1], seed=3)
+    target = tmp_path / "c.store"
+    report = merge_stores([tmp_path / "a.store", tmp_path / "b.store"], target)
+    assert (report.n_merged, report.n_duplicates) == ((3, 1) if same_root else (4, 0))
+    vectors, table = Store(target).read()
+    paths = list(dict.fromkeys(table["path"].to_pylist()))
+    if same_root:
+        assert paths == ["1.wav", "2.wav", "3.wav"]
+    else:
+        assert paths == [
+            "elsewhere/2.wav",
+            "elsewhere/3.wav",
+            "recordings/1.wav",
+            "recordings/2.wav",
+        ]
+        np.testing.assert_array_equal(vectors[:3], expected([3], seed=9))
+    np.testing.assert_array_equal(vectors[-3 if not same_root else 2 :][:3], expected([3], seed=2))
+    assert Store(target).check().damages == ()
+    again = merge_stores([tmp_path / "a.store"], target)
+    assert again.n_merged == 0
+
+
+def test_stores_of_other_settings_are_not_merged(tmp_path: Path) -> None:
+    other = HEADER.model_copy(update={"pooling": "cls"})
+    for name, header in (("a", HEADER), ("b", other)):
+        with StoreWriter(tmp_path / f"{name}.store", header) as writer:
+            put(writer, "1.wav", [2])
+    with pytest.raises(StoreError, match="pooling: 'valid' in the store, 'cls' asked for"):
+        merge_stores([tmp_path / "a.store", tmp_path / "b.store"], tmp_path / "c.store")
+    assert not (tmp_path / "c.store").exists()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+def test_an_export_holds_every_window_and_its_vector(tmp_path: Path, suffix: str) -> None:
+    store = Store(in_time(tmp_path / "a.store"))
+    path = tmp_path / f"x{suffix}"
+    export_store(store, path, columns=["path", "window", "site"])
+    vectors, table = store.read(["path", "window", "site"])
+    if suffix == ".npz":
+        found = np.load(path, allow_pickle=False)
+        np.testing.assert_array_equal(found["vector"], vectors)
+        assert found["site"].tolist() == table["site"].to_pylist()
+        return
+    frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    assert frame["path"].tolist() == table["path"].to_pylist()
+    numbers = frame[[f"v{i}" for i in range(DIM)]].to_numpy()
+    np.testing.assert_allclose(numbers, vectors, rtol=1e-6)
+    with pytest.raises(StoreError, match="exists already"):
+        export_store(store, path)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dawnchorus.errors import UsageError
+
 if TYPE_CHECKING:
-    from dawnchorus.store.read import CheckReport, Store
+    from dawnchorus.store.check import CheckReport
+    from dawnchorus.store.read import Store
 
 StorePath = Annotated[Path, typer.Argument(help="Folder of the store.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -50,17 +53,27 @@ def describe(store: Store) -> dict[str, Any]:
     }
 
 
-def check(path: StorePath, as_json: AsJson = False) -> int:
+def check(
+    path: StorePath,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set damaged parts aside; embed then does them anew.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Read every part of a store and hold it against its seal; exit code 1 if one is damaged.
 
-    Example: dawnchorus store check archive.store
+    Example: dawnchorus store check archive.store --repair
     """
     from dataclasses import asdict
 
-    from dawnchorus.cli.output import print_json
+    from dawnchorus.cli.output import print_json, say
+    from dawnchorus.store.check import set_aside
     from dawnchorus.store.read import Store
 
     report = Store(path).check()
+    if repair and report.damages:
+        paths = set_aside(path, report)
+        say(f"set aside; {len(paths)} recordings are to be embedded again with the same command")
     if as_json:
         print_json(asdict(report))
     else:
@@ -78,4 +91,70 @@ def _print_check(report: CheckReport) -> None:
     )
 
 
-subcommands = [info, check]
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Stores of one model and settings.")],
+    target: Annotated[Path, typer.Option("-o", "--output", help="Store to make or add to.")],
+    as_json: AsJson = False,
+) -> int:
+    """Make one store of several, in few and large parts; the sources stay as they are.
+
+    Example: dawnchorus store merge disk1.store disk2.store -o all.store
+    """
+    from dataclasses import asdict
+
+    from dawnchorus.cli.output import print_json
+    from dawnchorus.store.merge import merge_stores
+
+    report = merge_stores(sources, target)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print(
+            f"{report.n_merged} recordings with {report.n_windows} windows merged, "
+            f"{report.n_duplicates} were there already"
+        )
+    return 0
+
+
+def export(
+    path: StorePath,
+    output: Annotated[Path, typer.Option("-o", "--output", help=".npz, .csv or .parquet.")],
+    columns: Annotated[
+        str | None, typer.Option(help="Such as path,start_s,site; else all of a window.")
+    ] = None,
+    time_of_day: Annotated[str | None, typer.Option(help="Such as 04:00-07:00.")] = None,
+    dates: Annotated[str | None, typer.Option(help="Such as 2024-05-01..2024-05-31.")] = None,
+    label: Annotated[str | None, typer.Option(help="Whose score reaches --min-score.")] = None,
+    min_score: Annotated[float, typer.Option(help="With --label.")] = 0.5,
+    where: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=VALUE, as often as needed.")
+    ] = None,
+) -> int:
+    """Write windows and vectors to one file for other programs.
+
+    Example: dawnchorus store export archive.store -o dawn.npz --time-of-day 04:00-07:00
+    """
+    from dawnchorus.store.export import export_store
+    from dawnchorus.store.read import Store
+
+    filters = {
+        "where": dict(_pair(text, "=") for text in where or ()),
+        "time_of_day": _pair(time_of_day, "-") if time_of_day else None,
+        "dates": _pair(dates, "..") if dates else None,
+        "label": label,
+        "min_score": min_score,
+    }
+    names = None if columns is None else [name.strip() for name in columns.split(",")]
+    n_windows = export_store(Store(path), output, names, **filters)
+    print(f"{output}: {n_windows} windows")
+    return 0
+
+
+def _pair(text: str, between: str) -> tuple[str, str]:
+    first, found, second = text.partition(between)
+    if not found:
+        raise UsageError(f"{text!r}: need two values with {between!r} between them")
+    return first.strip(), second.strip()
+
+
+subcommands = [info, check, merge, export]

@@ -24,7 +24,6 @@ from dawnchorus.engine.plan import (
     common_root,
     find_recordings,
     in_shard,
-    recording_id,
     recording_name,
 )
 from dawnchorus.engine.read import Broken, Ended, Job, Skipped, Source, stat_job
@@ -32,7 +31,7 @@ from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.select import labels_of, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
-from dawnchorus.store.schema import RecordingRow
+from dawnchorus.store.schema import RecordingRow, recording_id
 from dawnchorus.store.write import StoreWriter, WindowRows
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ archive may have millions.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dawnchorus.audio.io import AUDIO_SUFFIXES
 from dawnchorus.engine.listing import LIST_SUFFIX, read_listing
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dawnchorus.engine.listing import Carried
-
-ID_DIGITS: Final = 16  # 64 bits: among a million recordings two alike are a matter of one in 10^7
 
 
 @dataclass(slots=True)
@@ -171,11 +168,6 @@ def recording_name(path: Path, root: Path) -> str:
     except ValueError:
         return _absolute(path).as_posix()
     return Path(relative).as_posix()
-
-
-def recording_id(name: str) -> str:
-    """Lasting for a name; whether the file behind it changed is told by size, date and hash."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
 
 
 def in_shard(identity: str, shard: tuple[int, int] | None) -> bool:

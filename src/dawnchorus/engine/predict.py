@@ -26,7 +26,7 @@ from dawnchorus.engine.exports import (
 from dawnchorus.engine.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import common_root, find_recordings, in_shard, recording_id
+from dawnchorus.engine.plan import common_root, find_recordings, in_shard
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.segments import Segments
@@ -34,7 +34,7 @@ from dawnchorus.engine.select import Rule, labels_of, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.store.read import Store
-from dawnchorus.store.schema import HEADER_NAME
+from dawnchorus.store.schema import HEADER_NAME, recording_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -164,9 +164,9 @@ def _predict_from_store(
     duration_s, without = 0.0, []
     segments = _segments(output, selection)
     with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
-        for recording in store.each_recording("scores"):
+        for recording in store.each_recording(scores=True):
             row, windows = recording.row, recording.windows
-            window, label, rank = rule.choose(recording.values)
+            window, label, rank = rule.choose(recording.scores)
             table = window_rows(
                 str(root / row.path),
                 rate=row.rate or header.sample_rate,
@@ -177,7 +177,7 @@ def _predict_from_store(
                     "start_sample": windows["start_sample"].to_numpy()[window],
                     "valid_samples": windows["valid_samples"].to_numpy()[window],
                     "label": [labels[index] for index in label],
-                    "probability": recording.values[window, label],
+                    "probability": recording.scores[window, label],
                     "rank": rank,
                 },
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import uuid
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -103,3 +104,12 @@ def rows_of(table: pa.Table) -> dict[str, RecordingRow]:
     """The rows of a table by recording id."""
     rows = (RecordingRow.from_dict(values) for values in table.to_pylist())
     return {row.recording_id: row for row in rows}
+
+
+def by_part(rows: dict[str, RecordingRow]) -> dict[str, dict[str, str]]:
+    """Part name to the recordings that own rows of it, id to path."""
+    parts: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows.values():
+        for part in row.parts:
+            parts[part.name][row.recording_id] = row.path
+    return parts

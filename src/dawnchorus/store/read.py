@@ -1,19 +1,20 @@
-"""Reading a store: vectors and windows, recordings, and a check of every byte."""
+"""Reading a store: vectors and windows, all or some of them, and recordings."""
 
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.store.parts import file_sha256, read_part, read_rows, rows_of
+from dawnchorus.errors import UsageError
+from dawnchorus.store.check import check_store
+from dawnchorus.store.filter import WindowFilter
+from dawnchorus.store.parts import by_part, read_part, read_rows, rows_of
 from dawnchorus.store.schema import EMBEDDINGS, WINDOW_SCHEMA, read_header
 
 if TYPE_CHECKING:
@@ -21,37 +22,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dawnchorus.store.check import CheckReport
     from dawnchorus.store.schema import RecordingRow
 
 _ORDER = [("path", "ascending"), ("window", "ascending")]
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
-    """A part that is not what it was when written, and the recordings that have windows in it."""
-
-    part: str
-    problem: str
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckReport:
-    """What `Store.check` read, and what was wrong with it."""
-
-    n_recordings: int
-    n_parts: int
-    n_windows: int
-    damages: tuple[Damage, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class StoredRecording:
-    """One recording out of a store: ``values (windows, n)`` float32, and its windows."""
+    """One recording out of a store.
+
+    Attributes:
+        row: the recording.
+        windows: columns of `WINDOW_SCHEMA`, one row a window.
+        vectors: ``(windows, dim)`` float32.
+        scores: ``(windows, labels)`` float32, ``(windows, 0)`` when they were not asked for.
+    """
 
     row: RecordingRow
-    values: NDArray[np.float32]
     windows: pa.Table
+    vectors: NDArray[np.float32]
+    scores: NDArray[np.float32]
 
 
 class Store:
@@ -74,24 +65,29 @@ class Store:
         """
         return read_rows(self.path)
 
-    def read(self, columns: Sequence[str] | None = None) -> tuple[NDArray[np.float32], pa.Table]:
+    def read(
+        self, columns: Sequence[str] | None = None, **filters: Any
+    ) -> tuple[NDArray[np.float32], pa.Table]:
         """Vectors and windows of all finished recordings, in the order of path and window.
 
         Args:
             columns: columns of the table: those of a window, and those of its recording, such as
                 ``recorded_at`` or ``site``. None: ``path`` and all that a window has.
+            filters: fields of `WindowFilter`, such as ``where={"site": "North"}`` or
+                ``time_of_day=("04:00", "07:00")``; only windows that pass are read.
 
         Returns:
-            ``(windows, dim)`` float32, and a table with as many rows.
+            ``(windows, dim)`` float32, and a table with as many rows. ``table.to_pandas()`` gives a
+            data frame.
 
         Raises:
-            UsageError: A column does not exist.
+            UsageError: A column or filter does not exist.
             StoreError: A part is missing or damaged.
         """
-        return self._read("vector", self.header.dim, columns)
+        return self._read("vector", self.header.dim, columns, WindowFilter(**filters))
 
     def read_scores(
-        self, columns: Sequence[str] | None = None
+        self, columns: Sequence[str] | None = None, **filters: Any
     ) -> tuple[NDArray[np.float32], pa.Table]:
         """Probabilities ``(windows, labels)`` in the order of ``header.labels``; else as `read`.
 
@@ -101,49 +97,55 @@ class Store:
         """
         if self.header.labels is None:
             raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
-        return self._read("scores", len(self.header.labels), columns)
+        width = len(self.header.labels)
+        return self._read("scores", width, columns, WindowFilter(**filters))
 
-    def each_recording(
-        self, values: Literal["vector", "scores"] = "vector"
-    ) -> Iterator[StoredRecording]:
+    def check(self) -> CheckReport:
+        """Read every byte of the store and hold it against its seals; see `check_store`."""
+        return check_store(self.path)
+
+    def each_recording(self, *, scores: bool = False) -> Iterator[StoredRecording]:
         """Finished recordings one after the other, by path, for stores larger than memory.
+
+        Args:
+            scores: read the labels' probabilities too.
 
         Raises:
             UsageError: There are no scores in this store.
             StoreError: A part is missing or damaged.
         """
-        if values == "scores" and self.header.labels is None:
+        if scores and self.header.labels is None:
             raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
+        lists = ["vector", "scores"] if scores else ["vector"]
 
         @functools.lru_cache(maxsize=2)  # recordings that follow each other share parts
         def part(name: str) -> pa.Table:
-            return read_part(self.path / EMBEDDINGS / name, [*WINDOW_SCHEMA.names, values])
+            return read_part(self.path / EMBEDDINGS / name, [*WINDOW_SCHEMA.names, *lists])
 
         for row in _with_status(self.recordings(), "done").values():
-            of_recording = [
-                part(piece.name).filter(
-                    pc.equal(part(piece.name)["recording_id"], pa.scalar(row.recording_id))
-                )
-                for piece in row.parts
-            ]
-            table = pa.concat_tables(of_recording).sort_by("window")
-            lists = table[values].combine_chunks()
-            flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-            yield StoredRecording(row, flat.reshape(len(table), -1), table.drop_columns([values]))
+            own = pa.scalar(row.recording_id)
+            pieces = [part(piece.name) for piece in row.parts]
+            pieces = [piece.filter(pc.equal(piece["recording_id"], own)) for piece in pieces]
+            table = pa.concat_tables(pieces).sort_by("window")
+            values = [_as_array(table[column], len(table)) for column in lists]
+            values.append(np.zeros((len(table), 0), np.float32))  # for scores not asked for
+            yield StoredRecording(row, table.drop_columns(lists), values[0], values[1])
 
     def _read(
-        self, values: str, width: int, columns: Sequence[str] | None
+        self, values: str, width: int, columns: Sequence[str] | None, rule: WindowFilter
     ) -> tuple[NDArray[np.float32], pa.Table]:
         wanted = ["path", *WINDOW_SCHEMA.names] if columns is None else list(columns)
         recordings = self.recordings()
         of_windows = {"path", *WINDOW_SCHEMA.names}
         known = [*of_windows, *(n for n in recordings.column_names if n not in of_windows)]
-        unknown = [name for name in wanted if name not in known]
+        unknown = [name for name in [*wanted, *rule.where] if name not in known]
         if unknown:
             raise UsageError(f"no column {unknown[0]!r} in a store; it has {', '.join(known)}")
-        parts = _by_part(_with_status(recordings, "done"))
+        parts = by_part(_with_status(recordings, "done"))
         pieces = [self._windows(name, owners) for name, owners in sorted(parts.items())]
         windows = pa.concat_tables([_empty_windows(), *pieces])
+        if not rule.is_open:
+            windows = windows.filter(pa.array(self._passes(windows, recordings, rule)))
         order = pc.sort_indices(windows, _ORDER).to_numpy()
         vectors = self._values(windows, order, values, width)
         windows = windows.take(order)
@@ -151,6 +153,21 @@ class Store:
         if extra:
             windows = _with_recordings(windows, recordings, extra)
         return vectors, windows.select(wanted)
+
+    def _passes(
+        self, windows: pa.Table, recordings: pa.Table, rule: WindowFilter
+    ) -> NDArray[np.bool_]:
+        extra = [name for name in ("recorded_at", *rule.where) if name not in windows.column_names]
+        keep = rule.passes(_with_recordings(windows, recordings, extra))
+        if rule.label is None:
+            return keep
+        labels = self.header.labels
+        if labels is None or rule.label not in labels:
+            has = "no scores" if labels is None else f"{len(labels)} labels"
+            raise UsageError(f"{self.path}: has {has}, and no label {rule.label!r}")
+        scores = self._values(windows, np.arange(len(windows)), "scores", len(labels))
+        passed: NDArray[np.bool_] = keep & (scores[:, labels.index(rule.label)] >= rule.min_score)
+        return passed
 
     def _windows(self, part: str, owners: dict[str, str]) -> pa.Table:
         """The windows of a part that belong to finished recordings, and each one's place in it."""
@@ -182,48 +199,6 @@ class Store:
             first = rows.stop
         return values
 
-    def check(self) -> CheckReport:
-        """Read every part that the store's recordings name, and hold it against its seal.
-
-        Raises:
-            StoreError: A part of ``recordings/`` is missing or damaged.
-        """
-        table = self.recordings()
-        damages: list[Damage] = []
-        found: dict[str, int] = defaultdict(int)
-        rows = rows_of(table)
-        parts = _by_part(rows)
-        seals = {part.name: part.sha256 for row in rows.values() for part in row.parts}
-        for name, owners in sorted(parts.items()):
-            problem = self._problem(name, seals[name], owners, found)
-            if problem:
-                damages.append(Damage(name, problem, tuple(sorted(owners.values()))))
-        if not damages:
-            damages += _miscounted(rows, found)
-        return CheckReport(
-            n_recordings=len(rows),
-            n_parts=len(parts),
-            n_windows=sum(found.values()),
-            damages=tuple(damages),
-        )
-
-    def _problem(
-        self, part: str, seal: str, owners: dict[str, str], found: dict[str, int]
-    ) -> str | None:
-        path = self.path / EMBEDDINGS / part
-        if not path.is_file():
-            return "missing"
-        if file_sha256(path) != seal:
-            return "its bytes are not the ones that were written (SHA-256 differs)"
-        try:
-            table = read_part(path)
-        except StoreError as error:
-            return str(error)
-        for identity in table["recording_id"].to_pylist():
-            if identity in owners:
-                found[identity] += 1
-        return None
-
 
 def _empty_windows() -> pa.Table:
     schema = WINDOW_SCHEMA.insert(0, pa.field("path", pa.string()))
@@ -232,6 +207,11 @@ def _empty_windows() -> pa.Table:
         .append(pa.field("part", pa.string()))
         .empty_table()
     )
+
+
+def _as_array(lists: pa.ChunkedArray, n_rows: int) -> NDArray[np.float32]:
+    flat: NDArray[np.float32] = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(n_rows, -1).astype(np.float32)
 
 
 def _with_recordings(windows: pa.Table, recordings: pa.Table, columns: Sequence[str]) -> pa.Table:
@@ -246,15 +226,6 @@ def _with_status(table: pa.Table, status: str) -> dict[str, RecordingRow]:
     return rows_of(table.filter(pc.equal(table["status"], status)))
 
 
-def _by_part(rows: dict[str, RecordingRow]) -> dict[str, dict[str, str]]:
-    """Part name to the recordings that own rows of it, id to path."""
-    parts: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in rows.values():
-        for part in row.parts:
-            parts[part.name][row.recording_id] = row.path
-    return parts
-
-
 def _runs(names: pa.ChunkedArray) -> list[tuple[str, int]]:
     """Consecutive equal names and how many there are of each."""
     encoded = pc.run_end_encode(names.combine_chunks())
@@ -262,16 +233,4 @@ def _runs(names: pa.ChunkedArray) -> list[tuple[str, int]]:
     return [
         (name, end - start)
         for name, start, end in zip(encoded.values.to_pylist(), [0, *ends], ends, strict=False)
-    ]
-
-
-def _miscounted(rows: dict[str, RecordingRow], found: dict[str, int]) -> list[Damage]:
-    return [
-        Damage(
-            "recordings",
-            f"promises {row.n_windows} windows, its parts hold {found[key]}",
-            (row.path,),
-        )
-        for key, row in rows.items()
-        if found[key] != row.n_windows
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -22,6 +23,7 @@ LOCK_NAME: Final = ".lock"
 EMBEDDINGS: Final = "embeddings"
 RECORDINGS: Final = "recordings"
 
+ID_DIGITS: Final = 16  # 64 bits: among a million recordings two alike are a matter of one in 10^7
 FLAGS: Final = ("silent", "clipped", "nonfinite", "gap")  # of a window; bits from the lowest
 
 Status = Literal["done", "partial", "failed"]
@@ -77,6 +79,11 @@ class StoreHeader(Config):
     def to_bytes(self) -> bytes:
         """As it lies on disk."""
         return (json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def recording_id(path: str) -> str:
+    """Lasting for a path; whether the file behind it changed is told by size, date and hash."""
+    return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
 
 
 def read_header(store: Path) -> StoreHeader:

@@ -1,0 +1,119 @@
+"""A check of every byte of a store, and what is done about damage."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from dawnchorus.errors import StoreError
+from dawnchorus.store.parts import (
+    by_part,
+    file_sha256,
+    latest_rows,
+    part_names,
+    read_part,
+    rows_of,
+)
+from dawnchorus.store.schema import EMBEDDINGS, RECORDING_SCHEMA, RECORDINGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dawnchorus.store.schema import RecordingRow
+
+ASIDE_SUFFIX: Final = ".damaged"  # of parts that were set aside; nothing reads them
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A part that is not what it was when written, and the recordings that have windows in it.
+
+    ``part`` is relative to the store; empty where a row and its parts do not agree.
+    """
+
+    part: str
+    problem: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """What was read, and what was wrong with it."""
+
+    n_recordings: int
+    n_parts: int
+    n_windows: int
+    damages: tuple[Damage, ...]
+
+
+def check_store(store: Path) -> CheckReport:
+    """Read every part and hold it against its seal."""
+    damages, tables = [], [RECORDING_SCHEMA.empty_table()]
+    for name in sorted(part_names(store / RECORDINGS)):
+        try:
+            tables.append(read_part(store / RECORDINGS / name))
+        except StoreError as error:
+            damages.append(Damage(f"{RECORDINGS}/{name}", str(error), ()))
+    rows = rows_of(latest_rows(pa.concat_tables(tables, promote_options="default")))
+    found: dict[str, int] = defaultdict(int)
+    parts = by_part(rows)
+    seals = {part.name: part.sha256 for row in rows.values() for part in row.parts}
+    for name, owners in sorted(parts.items()):
+        problem = _problem(store / EMBEDDINGS / name, seals[name], owners, found)
+        if problem:
+            damages.append(Damage(f"{EMBEDDINGS}/{name}", problem, tuple(sorted(owners.values()))))
+    if not damages:
+        damages += _miscounted(rows, found)
+    return CheckReport(
+        n_recordings=len(rows),
+        n_parts=len(parts),
+        n_windows=sum(found.values()),
+        damages=tuple(damages),
+    )
+
+
+def set_aside(store: Path, report: CheckReport) -> list[str]:
+    """Take damaged parts out of the store, so that their recordings are embedded anew.
+
+    The files stay, under another name. Returns the recordings; those that only a damaged part of
+    ``recordings/`` knew are not among them, but are found anew too.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    paths: set[str] = set()
+    for damage in report.damages:
+        part = store / damage.part
+        paths |= set(damage.paths)
+        try:
+            if damage.part and part.exists():
+                part.rename(part.with_suffix(ASIDE_SUFFIX))
+        except OSError as error:
+            raise StoreError(f"{part}: cannot be set aside: {error.strerror}") from error
+    return sorted(paths)
+
+
+def _problem(path: Path, seal: str, owners: dict[str, str], found: dict[str, int]) -> str | None:
+    if not path.is_file():
+        return "missing"
+    if file_sha256(path) != seal:
+        return "its bytes are not the ones that were written (SHA-256 differs)"
+    try:
+        table = read_part(path)
+    except StoreError as error:
+        return str(error)
+    for identity in table["recording_id"].to_pylist():
+        if identity in owners:
+            found[identity] += 1
+    return None
+
+
+def _miscounted(rows: dict[str, RecordingRow], found: dict[str, int]) -> list[Damage]:
+    return [
+        Damage("", f"promises {row.n_windows} windows, its parts hold {found[key]}", (row.path,))
+        for key, row in rows.items()
+        if found[key] != row.n_windows
+    ]

@@ -1,0 +1,101 @@
+"""Several stores of one model and one way of cutting become one, in few and large parts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.store.read import Store
+from dawnchorus.store.schema import FLAGS, HEADER_NAME, recording_id
+from dawnchorus.store.write import StoreWriter, WindowRows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dawnchorus.store.read import StoredRecording
+    from dawnchorus.store.schema import RecordingRow, StoreHeader
+
+PART_SECONDS: Final = 3600.0  # parts are cut by size: nothing is lost that the sources do not have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeReport:
+    """``n_duplicates`` recordings were in the target already, or in an earlier source."""
+
+    n_merged: int
+    n_duplicates: int
+    n_windows: int
+
+
+def merge_stores(sources: Sequence[str | Path], target: str | Path) -> MergeReport:
+    """Copy the finished recordings of stores into one, which may be there already.
+
+    Paths become relative to the folder that holds all of the stores' recordings.
+
+    Raises:
+        UsageError: No source was given.
+        StoreError: Settings differ, a source is damaged, or the disk refuses.
+    """
+    if not sources:
+        raise UsageError("merge: need one store or more to merge into another")
+    stores = [Store(source) for source in sources]
+    header = _joint_header(stores, Path(target))
+    n_merged = n_duplicates = n_windows = 0
+    seen: set[str] = set()
+    with StoreWriter(Path(target), header, part_seconds=PART_SECONDS) as writer:
+        root = Path(writer.header.audio_root)
+        for store in stores:
+            for recording in store.each_recording(scores=header.labels is not None):
+                row = _moved(recording.row, Path(store.header.audio_root), root)
+                known = writer.known(row.recording_id)
+                if row.recording_id in seen or (known and known.status == "done"):
+                    n_duplicates += 1
+                    continue
+                seen.add(row.recording_id)
+                writer.add(replace(row, status="partial"), _rows(recording))
+                writer.finish(row)
+                n_merged, n_windows = n_merged + 1, n_windows + row.n_windows
+    return MergeReport(n_merged=n_merged, n_duplicates=n_duplicates, n_windows=n_windows)
+
+
+def _joint_header(stores: Sequence[Store], target: Path) -> StoreHeader:
+    """The first store's, with the root of all; every other one must agree with it."""
+    first = stores[0].header
+    for store in stores[1:]:
+        differences = first.differences(store.header)
+        if differences:
+            raise StoreError(
+                f"{store.path}: other settings than {stores[0].path}: {'; '.join(differences)}"
+            )
+    if (target / HEADER_NAME).exists():
+        return first  # the writer holds it against the target's
+    roots = [store.header.audio_root for store in stores]
+    try:
+        root = os.path.commonpath(roots)
+    except ValueError:  # several drives
+        root = roots[0]
+    return first.model_copy(update={"audio_root": Path(root).as_posix()})
+
+
+def _moved(row: RecordingRow, old: Path, new: Path) -> RecordingRow:
+    """A row with its path from another root; its parts are left behind."""
+    path = Path(os.path.relpath(old / row.path, new)).as_posix() if old != new else row.path
+    return replace(row, recording_id=recording_id(path), path=path, parts=(), revision=0)
+
+
+def _rows(recording: StoredRecording) -> WindowRows:
+    columns = recording.windows
+    bits = [columns[name].to_numpy().astype(np.int64) << bit for bit, name in enumerate(FLAGS)]
+    return WindowRows(
+        window=columns["window"].to_numpy().astype(np.int64),
+        start_sample=columns["start_sample"].to_numpy(),
+        valid_samples=columns["valid_samples"].to_numpy().astype(np.int64),
+        flags=sum(bits, np.zeros(len(columns), np.int64)),
+        vectors=recording.vectors,
+        scores=recording.scores if recording.scores.shape[1] else None,
+    )
