@@ -1,4 +1,4 @@
-"""When a recording began: from what its recorder wrote into it, or from its name.
+"""When a recording began, and by which recorder: from what that wrote into it, or from its name.
 
 The time is kept as it was written, with its offset from UTC where that is known: the hour of a dawn
 chorus is local, and a guessed zone would shift it. Sources: GUANO 1.0 specification; comments as
@@ -47,6 +47,18 @@ def when_began(path: Path) -> Began | None:
         or _began(_from_audiomoth(notes.get("ICMT", "")), "audiomoth")
         or _began(_from_name(path.stem), "file name")
     )
+
+
+def which_recorder(path: Path) -> str | None:
+    """Make, model and serial number as the recorder wrote them, None if it did not."""
+    notes = wav_notes(path)
+    lines = dict(
+        re.findall(r"^(Make|Model|Serial):\s*(\S.*?)\s*$", notes.get("guan", ""), re.MULTILINE)
+    )
+    if lines:
+        return " ".join(lines[key] for key in ("Make", "Model", "Serial") if key in lines)
+    found = re.search(r"by (AudioMoth [0-9A-F]+)", notes.get("ICMT", ""))
+    return found[1] if found else None
 
 
 def _began(time: datetime | None, source: str) -> Began | None:

@@ -13,7 +13,8 @@ from dawnchorus.errors import DawnchorusError, UsageError
 COMMANDS: Final = {
     "embed": "Turn recordings into embeddings, in a store.",
     "predict": "Name what is heard in recordings.",
-    "store": "Look into a store, or check it for damage.",
+    "store": "Look into a store, check, merge or export it.",
+    "doctor": "Say what is in a folder of recordings, and what is wrong.",
     "models": "List the models that are known.",
     "describe": "Say everything about a model.",
     "verify": "Check a model's weights, for a bug report.",

@@ -1,0 +1,95 @@
+"""``dawnchorus doctor``: what is in a folder of recordings, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dawnchorus.engine.doctor import DoctorReport
+
+
+def command(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, and folders of recordings.")],
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Decode every file to its end, not only headers.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with a picture of coverage.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Write a line for each recording.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
+) -> int:
+    """Look at recordings without a model: hours, rates, gaps, damage, odd clocks.
+
+    The exit code is 3 when something is wrong with a recording.
+
+    Example: dawnchorus doctor disk1/ disk2/ --html report.html --csv report.csv
+    """
+    from dawnchorus.cli import runs
+    from dawnchorus.cli.output import print_json, say
+    from dawnchorus.engine.doctor import OK, doctor, write_findings
+    from dawnchorus.engine.doctor_page import write_page
+
+    report = doctor(paths, deep=deep, progress=runs.megabytes(quiet=quiet))
+    if table:
+        write_findings(report, table)
+    if page:
+        write_page(report, page)
+    if as_json:
+        print_json(_facts(report))
+    else:
+        _print(report)
+        for written in filter(None, (page, table)):
+            say(f"written: {written}")
+    return runs.SOME_FAILED if set(report.verdicts) - {OK} else 0
+
+
+def _facts(report: DoctorReport) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {
+        "root": report.root,
+        "deep": report.deep,
+        "n_recordings": len(report.findings),
+        "hours": report.hours,
+        "verdicts": report.verdicts,
+        "folders": [asdict(folder) for folder in report.folders],
+    }
+
+
+def _print(report: DoctorReport) -> None:
+    from dawnchorus.cli.output import print_table
+    from dawnchorus.engine.doctor import OK
+
+    rows = [
+        (
+            folder.folder,
+            folder.recorder or "-",
+            folder.n_recordings,
+            f"{folder.hours:.1f}",
+            ",".join(map(str, folder.rates)) or "-",
+            folder.first or "-",
+            folder.last or "-",
+            ", ".join(f"{verdict} {n}" for verdict, n in folder.verdicts.items()) or "-",
+        )
+        for folder in report.folders
+    ]
+    headings = ("folder", "recorder", "files", "hours", "rates, Hz", "from", "to", "wrong")
+    print_table(headings, rows)
+    for folder in report.folders:
+        for oddity in folder.oddities:
+            print(f"{folder.folder}: {oddity}")
+    for finding in [found for found in report.findings if found.verdict != OK][:20]:
+        print(f"{finding.path}: {finding.verdict}: {finding.message}")
+    wrong = ", ".join(f"{n} {verdict}" for verdict, n in report.verdicts.items() if verdict != OK)
+    how = "" if report.deep else " (headers only; --deep decodes every file)"
+    print(
+        f"{len(report.findings)} recordings, {report.hours:.1f} h of readable sound; "
+        f"wrong: {wrong or 'nothing'}{how}"
+    )

@@ -1,0 +1,110 @@
+"""The doctor counts every recording once, names what is wrong, and draws when there was sound."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dawnchorus.cli.app import main
+from dawnchorus.engine.doctor import doctor, write_findings
+from dawnchorus.engine.doctor_page import make_page
+
+WriteSound = Callable[..., Path]
+
+
+@pytest.fixture
+def disk(tmp_path: Path, write_sound: WriteSound) -> Path:
+    """Two sites: one regular but for a gap, one with every kind of trouble."""
+    root = tmp_path / "disk"
+    for minute in (0, 10, 20, 30, 50):
+        write_sound(root / "north" / f"20240501_04{minute:02}00.wav", 2.0)
+    south = root / "south <&>"
+    whole = write_sound(south / "20240502_040000.wav", 3.0).read_bytes()
+    write_sound(south / "20240502_040001.wav", 2.0)
+    unpatched = whole[:4] + bytes(4) + whole[8:40] + bytes(4) + whole[44:]
+    (south / "20240502_050000.wav").write_bytes(unpatched)
+    (south / "20240502_060000.wav").write_bytes(whole[: len(whole) // 2])
+    (south / "empty.wav").touch()
+    holed = bytearray(write_sound(south / "20240502_070000.flac", 30.0).read_bytes())
+    holed[len(holed) // 2 : len(holed) // 2 + 4096] = bytes(4096)
+    (south / "20240502_070000.flac").write_bytes(holed)
+    return root
+
+
+def test_every_recording_is_counted_and_what_is_wrong_is_named(disk: Path) -> None:
+    report = doctor(disk)
+    assert report.verdicts == {"ok": 8, "header-unpatched": 1, "truncated": 1, "empty": 1}
+    assert report.hours == pytest.approx((5 * 2 + 3 + 2 + 3 + 1.5 + 30) / 3600, rel=1e-3)
+    north, south = report.folders
+    assert (north.folder, north.n_recordings, north.rates) == ("north", 5, (16_000,))
+    assert (north.first, north.last) == ("2024-05-01 04:00", "2024-05-01 04:50")
+    (gap,) = north.oddities
+    assert "1 gaps in a schedule of one start every 10 min" in gap
+    assert "from 2024-05-01 04:30 to 2024-05-01 04:50" in gap
+    assert "1 recordings have no start time, 5 have one" in south.oddities
+    assert "1 recordings start before the one before them ends" in south.oddities
+
+
+def test_a_recorder_that_rests_at_night_has_a_gap_only_where_it_failed(
+    tmp_path: Path, write_sound: WriteSound
+) -> None:
+    for day in range(1, 6):
+        for hour in (4, 5, 6, 7, 18, 19):
+            if (day, hour) not in {(3, 5), (3, 6), (3, 7)}:
+                write_sound(tmp_path / "in" / f"202405{day:02}_{hour:02}0000.wav", 0.5)
+    (folder,) = doctor(tmp_path / "in").folders
+    (gap,) = folder.oddities
+    assert gap.startswith("1 gaps in a schedule of one start every 60 min; the longest from ")
+    assert "2024-05-03 06:00" in gap
+
+
+def test_deep_finds_damage_that_headers_do_not_tell(disk: Path) -> None:
+    report = doctor(disk, deep=True)
+    assert report.verdicts["damaged"] == 1
+    (finding,) = [found for found in report.findings if found.verdict == "damaged"]
+    assert finding.path == "south <&>/20240502_070000.flac"
+    assert "are lost" in finding.message
+
+
+def test_a_recorder_is_known_by_what_it_wrote(tmp_path: Path, write_sound: WriteSound) -> None:
+    guano = b"GUANO|Version: 1.0\nMake: Wildlife Acoustics\nModel: SM4\nSerial: S4A1\n"
+    for index, zone in enumerate((b"+02:00", b"+01:00")):
+        path = write_sound(tmp_path / "in" / f"{index}.wav", 1.0)
+        stamp = b"Timestamp: 2024-05-01T04:%02d:00%s\n" % (index, zone)
+        note = guano + stamp
+        chunk = b"guan" + struct.pack("<I", len(note)) + note + bytes(len(note) % 2)
+        content = path.read_bytes()[8:] + chunk
+        path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+    (folder,) = doctor(tmp_path / "in").folders
+    assert folder.recorder == "Wildlife Acoustics SM4 S4A1"
+    assert any("offset changes" in oddity for oddity in folder.oddities)
+
+
+def test_the_page_stands_alone_and_shows_each_folder(disk: Path) -> None:
+    page = make_page(doctor(disk))
+    assert "south &lt;&amp;&gt;" in page
+    assert "south <&>" not in page
+    assert not re.search(r"(src|href)=", page)
+    assert page.count("<rect") > 5
+    assert 'fill="#b22"' in page
+
+
+def test_a_table_has_a_line_for_each_recording(disk: Path, tmp_path: Path) -> None:
+    write_findings(doctor(disk), tmp_path / "x.csv")
+    lines = (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + 11
+    assert lines[0].startswith("path,folder,recorder,n_bytes,rate")
+
+
+def test_the_command_says_what_is_wrong_and_exits_with_3(
+    disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", str(disk), "-q", "--html", str(tmp_path / "x.html")]) == 3
+    out = capsys.readouterr().out
+    assert "wrong: 1 header-unpatched, 1 truncated, 1 empty" in out
+    assert (tmp_path / "x.html").exists()
+    assert main(["doctor", str(disk / "north"), "-q"]) == 0
