@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+GROUP_NUMBERS: Final = 1 << 18  # in a row group; the writer takes some 50 bytes for each
 LISTS: Final = {"vector", "scores", "parts", "gaps"}  # their inner columns have other names
 
 
@@ -41,9 +42,12 @@ def _parquet_bytes(table: pa.Table) -> bytes:
         "scores.list.element": "zstd",
     }
     sink = io.BytesIO()
+    lists = [field for field in table.schema if pa.types.is_fixed_size_list(field.type)]
+    width = sum(field.type.list_size for field in lists)
     pq.write_table(
         table,
         sink,
+        row_group_size=max(1, GROUP_NUMBERS // width) if width else None,
         use_dictionary=False,
         column_encoding="PLAIN",
         compression=compression if "vector" in table.column_names else "zstd",

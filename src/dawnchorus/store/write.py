@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 PART_SECONDS: Final = 30.0  # work that a kill may cost; issue: at most a minute
 PART_BYTES: Final = 16 * 2**20  # vectors held in memory at most, before a part is written
+PART_RECORDINGS: Final = 1000  # rows held in memory at most; they take more than short windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +251,8 @@ class StoreWriter:
     def flush_if_due(self) -> None:
         """Commit when the buffer is large or old."""
         old = self._clock() - self._last_flush >= self._part_seconds
-        if old or self._buffered_bytes >= self._part_bytes:
+        many = len(self._open) >= PART_RECORDINGS
+        if old or many or self._buffered_bytes >= self._part_bytes:
             self.flush()
 
     def flush(self) -> None:
