@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dawnchorus.engine.embed import EmbedReport
 
 
 def command(
@@ -47,6 +54,12 @@ def command(
     audio_root: Annotated[
         Path | None, typer.Option(help="Where the store's recordings lie now, if they moved.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray for all machines of a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="With --engine ray: the cluster, such as auto.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what failed.")] = False,
 ) -> int:
@@ -58,9 +71,8 @@ def command(
     Example: dawnchorus embed recordings/ -o archive.store
     """
     from dawnchorus.cli import runs
-    from dawnchorus.engine.embed import embed
 
-    report = embed(
+    report = _engine(engine, address)(
         runs.inputs(paths, listing),
         store=store,
         progress=runs.megabytes(quiet=quiet),
@@ -85,3 +97,22 @@ def command(
     if not as_json:
         print(report.store)
     return code
+
+
+def _engine(name: str, address: str | None) -> Callable[..., EmbedReport]:
+    """The function that a run goes through.
+
+    Raises:
+        UsageError: There is no such engine.
+    """
+    if name == "ray":
+        from functools import partial
+
+        from dawnchorus.engine.ray import embed_on_ray
+
+        return partial(embed_on_ray, address=address)
+    if name != "local" or address:
+        raise UsageError(f"--engine {name}: need local or ray; --address is for ray")
+    from dawnchorus.engine.embed import embed
+
+    return embed
