@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dawnchorus.engine.predict import PredictReport
+    from dawnchorus.engine.report import PredictReport
 
 
 def command(

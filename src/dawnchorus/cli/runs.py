@@ -119,6 +119,7 @@ def _summary(report: RunReport) -> Iterator[str]:
             f"{report.elapsed_s:.1f} s: {report.real_time_factor:.0f} times real time, "
             f"{report.model} on {report.device}"
         )
+    if report.n_windows and any(report.seconds.values()):
         limit = max(report.busy, key=lambda room: report.busy[room])
         rooms = ", ".join(f"{room} {share:.0%}" for room, share in report.busy.items())
         yield f"busy, of that time: {rooms}; the limit was {limit}"

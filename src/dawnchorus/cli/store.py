@@ -49,7 +49,8 @@ def describe(store: Store) -> dict[str, Any]:
         "windows": pc.sum(done["n_windows"]).as_py() or 0,
         "hours": round((pc.sum(done["duration_s"]).as_py() or 0.0) / 3600, 3),
         "megabytes": round(n_bytes / 1e6, 1),
-        **store.header.model_dump(),
+        **store.header.model_dump(exclude={"labels"}),
+        "labels": None if store.header.labels is None else len(store.header.labels),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,13 +27,13 @@ from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import common_root, find_recordings, in_shard
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
-from dawnchorus.engine.report import RunReport, Tally
-from dawnchorus.engine.segments import Segments
-from dawnchorus.engine.select import Rule, labels_of, make_rule, sigmoid
+from dawnchorus.engine.report import PredictReport, Tally
+from dawnchorus.engine.rescore import predict_from_store, store_in
+from dawnchorus.engine.segments import Segments, cut_segments, open_segments
+from dawnchorus.engine.select import Rule, asked, labels_of, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
-from dawnchorus.store.read import Store
-from dawnchorus.store.schema import HEADER_NAME, recording_id
+from dawnchorus.store.schema import recording_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,27 +45,6 @@ if TYPE_CHECKING:
     from dawnchorus.models.encoder import Encoder
 
 NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictReport(RunReport):
-    """What a run of `predict` did.
-
-    Attributes:
-        output: the file written, None when ``table`` has the rows.
-        segments: the folder of what was cut out, None when that was not asked for.
-        without_detection: recordings that were read and gave no row.
-        unknown_labels: names of the user's list that the model does not know.
-        empty_because: why there is no row, None when there is one.
-    """
-
-    output: Path | None
-    table: pa.Table | None
-    n_rows: int
-    segments: Path | None
-    without_detection: tuple[str, ...]
-    unknown_labels: tuple[str, ...]
-    empty_because: str | None
 
 
 def predict(
@@ -102,9 +80,9 @@ def predict(
             partial.
     """
     config, selection = _configs(config, selection, options)
-    store = _store_in(recordings)
+    store = store_in(recordings)
     if store is not None:
-        return _predict_from_store(store, output, selection, overwrite=overwrite)
+        return predict_from_store(store, output, selection, overwrite=overwrite)
     scan = find_recordings(recordings)
     with ready_model(model, config) as encoder:
         rule, unknown = make_rule(selection, labels_of(encoder))
@@ -119,7 +97,7 @@ def predict(
             ) as export,
             stop_on_signals() as stop,
         ):
-            segments = _segments(output, selection)
+            segments = open_segments(output, selection.segments)
             run = _Run(export, rule, labels_of(encoder), settings.sample_rate, segments)
             jobs = _plan(scan.paths(), config.shard)
             size = batch_size(encoder, config.batch_size)
@@ -128,7 +106,7 @@ def predict(
             if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
-            notes = [*batches.notes, *_cut(segments)]
+            notes = [*batches.notes, *cut_segments(segments)]
         return PredictReport(
             **tally.fields(notes),
             model=encoder.name,
@@ -143,82 +121,6 @@ def predict(
             unknown_labels=unknown,
             empty_because=None if run.n_rows else run.why_empty(selection),
         )
-
-
-def _store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
-    named = [recordings] if isinstance(recordings, str | Path) else list(recordings)
-    if len(named) == 1 and (Path(named[0]) / HEADER_NAME).is_file():
-        return Store(named[0])
-    return None
-
-
-def _predict_from_store(
-    store: Store, output: str | Path | None, selection: PredictConfig, *, overwrite: bool
-) -> PredictReport:
-    """Rows from the scores that a store holds."""
-    started = time.perf_counter()
-    header, labels = store.header, store.header.labels or ()
-    rule, unknown = make_rule(selection, labels)
-    root = Path(header.audio_root)
-    n_done = n_rows = n_windows = 0
-    duration_s, without = 0.0, []
-    segments = _segments(output, selection)
-    with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
-        for recording in store.each_recording(scores=True):
-            row, windows = recording.row, recording.windows
-            window, label, rank = rule.choose(recording.scores)
-            table = window_rows(
-                str(root / row.path),
-                rate=row.rate or header.sample_rate,
-                n_samples=row.n_samples or 0,
-                model_rate=header.sample_rate,
-                columns={
-                    "window": windows["window"].to_numpy()[window],
-                    "start_sample": windows["start_sample"].to_numpy()[window],
-                    "valid_samples": windows["valid_samples"].to_numpy()[window],
-                    "label": [labels[index] for index in label],
-                    "probability": recording.scores[window, label],
-                    "rank": rank,
-                },
-            )
-            table = rule.merged(table)
-            highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
-            detections = RecordingDetections(
-                path=root / row.path,
-                duration_s=row.duration_s or 0.0,
-                highest_hz=highest_hz,
-                table=table,
-            )
-            export.write(detections)
-            if segments:
-                segments.take(detections)
-            n_done, n_rows, n_windows = n_done + 1, n_rows + len(table), n_windows + len(windows)
-            duration_s += row.duration_s or 0.0
-            if not len(table):
-                without.append(row.path)
-        export.close()
-    return PredictReport(
-        model=header.model,
-        device="none: the scores are the store's",
-        n_found=n_done,
-        n_done=n_done,
-        n_skipped=0,
-        n_failed=0,
-        n_windows=n_windows,
-        duration_s=duration_s,
-        elapsed_s=time.perf_counter() - started,
-        seconds=dict.fromkeys(("read", "resample", "frontend", "encoder"), 0.0),
-        n_workers=1,
-        failures=(),
-        warnings=tuple(_cut(segments)),
-        output=None if output is None else Path(output),
-        table=export.table() if isinstance(export, Collect) else None,
-        n_rows=n_rows,
-        segments=segments.folder if segments else None,
-        without_detection=tuple(without),
-        unknown_labels=unknown,
-        empty_because=None if n_rows else f"no detection: {_asked(selection)}",
-    )
 
 
 def _configs(
@@ -243,23 +145,6 @@ def _plan(paths: Iterable[Path], shard: tuple[int, int] | None) -> Iterator[Job]
         if in_shard(identity, shard):
             job = Job(recording_id=identity, path=path, name=name, size=None, modified_ns=None)
             yield stat_job(job)
-
-
-def _segments(output: str | Path | None, selection: PredictConfig) -> Segments | None:
-    if selection.segments is None:
-        return None
-    if output is None:
-        raise UsageError("segments need an output, beside which they are put")
-    path = Path(output)
-    return Segments(path.with_name(f"{path.stem}.segments"), selection.segments)
-
-
-def _cut(segments: Segments | None) -> list[str]:
-    """Write the segments; returns what went wrong."""
-    if segments is None:
-        return []
-    problems = segments.write()
-    return [f"{len(problems)} segments were not cut, such as {problems[0]}"] if problems else []
 
 
 def _stopped(export: Export, tally: Tally) -> str:
@@ -368,14 +253,5 @@ class _Run:
             return "no detection: no recording could be read"
         return (
             f"no detection: the highest probability was {highest:.3f}, for {label} in {path} at "
-            f"{start_s:g} s; {_asked(selection)}"
+            f"{start_s:g} s; {asked(selection)}"
         )
-
-
-def _asked(selection: PredictConfig) -> str:
-    """What a row had to reach, in words."""
-    own = f", {len(selection.thresholds)} labels have their own" if selection.thresholds else ""
-    merged = (
-        f"; merged detections of at least {selection.min_length_s:g} s" if selection.merge else ""
-    )
-    return f"the threshold is {selection.threshold}{own}{merged}"

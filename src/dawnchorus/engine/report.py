@@ -15,6 +15,9 @@ from dawnchorus.errors import DawnchorusError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import pyarrow as pa
 
     from dawnchorus.engine.pipeline import Event
     from dawnchorus.engine.plan import Scan
@@ -76,6 +79,27 @@ class RunReport:
             "writing": self.seconds.get("write", 0.0),
         }
         return {room: spent / self.elapsed_s for room, spent in rooms.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictReport(RunReport):
+    """What a run of `predict` did.
+
+    Attributes:
+        output: the file written, None when ``table`` has the rows.
+        segments: the folder of what was cut out, None when that was not asked for.
+        without_detection: recordings that were read and gave no row.
+        unknown_labels: names of the user's list that the model does not know.
+        empty_because: why there is no row, None when there is one.
+    """
+
+    output: Path | None
+    table: pa.Table | None
+    n_rows: int
+    segments: Path | None
+    without_detection: tuple[str, ...]
+    unknown_labels: tuple[str, ...]
+    empty_because: str | None
 
 
 @dataclass(slots=True)

@@ -6,14 +6,13 @@ import heapq
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.io import read_audio, read_info, write_flac
-from dawnchorus.errors import AudioError
+from dawnchorus.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dawnchorus.engine.exports import RecordingDetections
 
 CONTEXT_S: Final = 1.0  # of sound before and after, for the ear
@@ -77,3 +76,23 @@ class Segments:
 def safe_name(label: str) -> str:
     """A label as the name of a folder on any system."""
     return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", label).strip(" .") or "_"
+
+
+def open_segments(output: str | Path | None, per_label: int | None) -> Segments | None:
+    """Segments beside an output, None when they were not asked for.
+
+    Raises:
+        UsageError: There is no output to put them beside.
+    """
+    if per_label is None:
+        return None
+    if output is None:
+        raise UsageError("segments need an output, beside which they are put")
+    path = Path(output)
+    return Segments(path.with_name(f"{path.stem}.segments"), per_label)
+
+
+def cut_segments(segments: Segments | None) -> list[str]:
+    """Write the segments; returns what went wrong, as a warning."""
+    problems = segments.write() if segments else []
+    return [f"{len(problems)} segments were not cut, such as {problems[0]}"] if problems else []

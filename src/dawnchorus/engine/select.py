@@ -173,3 +173,12 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities, without overflow at either end."""
     ends = np.exp(-np.abs(logits))
     return (np.where(logits >= 0, 1.0, ends) / (1.0 + ends)).astype(np.float32)
+
+
+def asked(selection: PredictConfig) -> str:
+    """What a row had to reach, in words."""
+    own = f", {len(selection.thresholds)} labels have their own" if selection.thresholds else ""
+    merged = (
+        f"; merged detections of at least {selection.min_length_s:g} s" if selection.merge else ""
+    )
+    return f"the threshold is {selection.threshold}{own}{merged}"

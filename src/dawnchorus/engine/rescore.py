@@ -1,0 +1,96 @@
+"""Predictions from the scores that a store holds: nothing is read or encoded anew."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dawnchorus.engine.exports import Collect, RecordingDetections, open_export, window_rows
+from dawnchorus.engine.report import PredictReport
+from dawnchorus.engine.segments import cut_segments, open_segments
+from dawnchorus.engine.select import asked, make_rule
+from dawnchorus.store.read import Store
+from dawnchorus.store.schema import HEADER_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dawnchorus.configs import PredictConfig
+
+
+def store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
+    """The store, if one is all that was named."""
+    named = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+    if len(named) == 1 and (Path(named[0]) / HEADER_NAME).is_file():
+        return Store(named[0])
+    return None
+
+
+def predict_from_store(
+    store: Store, output: str | Path | None, selection: PredictConfig, *, overwrite: bool
+) -> PredictReport:
+    """Rows from the scores that a store holds."""
+    started = time.perf_counter()
+    header, labels = store.header, store.header.labels or ()
+    rule, unknown = make_rule(selection, labels)
+    root = Path(header.audio_root)
+    n_done = n_rows = n_windows = 0
+    duration_s, without = 0.0, []
+    segments = open_segments(output, selection.segments)
+    with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
+        for recording in store.each_recording(scores=True):
+            row, windows = recording.row, recording.windows
+            window, label, rank = rule.choose(recording.scores)
+            table = window_rows(
+                str(root / row.path),
+                rate=row.rate or header.sample_rate,
+                n_samples=row.n_samples or 0,
+                model_rate=header.sample_rate,
+                columns={
+                    "window": windows["window"].to_numpy()[window],
+                    "start_sample": windows["start_sample"].to_numpy()[window],
+                    "valid_samples": windows["valid_samples"].to_numpy()[window],
+                    "label": [labels[index] for index in label],
+                    "probability": recording.scores[window, label],
+                    "rank": rank,
+                },
+            )
+            table = rule.merged(table)
+            highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
+            detections = RecordingDetections(
+                path=root / row.path,
+                duration_s=row.duration_s or 0.0,
+                highest_hz=highest_hz,
+                table=table,
+            )
+            export.write(detections)
+            if segments:
+                segments.take(detections)
+            n_done, n_rows, n_windows = n_done + 1, n_rows + len(table), n_windows + len(windows)
+            duration_s += row.duration_s or 0.0
+            if not len(table):
+                without.append(row.path)
+        export.close()
+    return PredictReport(
+        model=header.model,
+        device="none: the scores are the store's",
+        n_found=n_done,
+        n_done=n_done,
+        n_skipped=0,
+        n_failed=0,
+        n_windows=n_windows,
+        duration_s=duration_s,
+        elapsed_s=time.perf_counter() - started,
+        seconds=dict.fromkeys(("read", "resample", "frontend", "encoder"), 0.0),
+        n_workers=1,
+        failures=(),
+        warnings=tuple(cut_segments(segments)),
+        output=None if output is None else Path(output),
+        table=export.table() if isinstance(export, Collect) else None,
+        n_rows=n_rows,
+        segments=segments.folder if segments else None,
+        without_detection=tuple(without),
+        unknown_labels=unknown,
+        empty_because=None if n_rows else f"no detection: {asked(selection)}",
+    )
