@@ -18,17 +18,6 @@ PROGRAM = [sys.executable, "-c", "from dawnchorus.cli.app import main; raise Sys
 pytestmark = pytest.mark.cli
 
 
-@pytest.fixture
-def mixed(tmp_path: Path, write_sound: WriteSound) -> Path:
-    """A long recording and three short ones, one of them bad."""
-    folder = tmp_path / "recordings"
-    write_sound(folder / "a.wav", 12.4, 44_100, seed=1)
-    write_sound(folder / "b.flac", 2.0, 16_000, seed=2)
-    write_sound(folder / "c.ogg", 1.7, 22_050, seed=3)
-    (folder / "bad.wav").write_text("not sound")
-    return folder
-
-
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [*PROGRAM, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

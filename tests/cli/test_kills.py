@@ -51,17 +51,6 @@ NEVER = 10**9
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture
-def mixed(tmp_path: Path, write_sound: WriteSound) -> Path:
-    """A long recording and three short ones, one of them bad."""
-    folder = tmp_path / "recordings"
-    write_sound(folder / "a.wav", 12.4, 44_100, seed=1)
-    write_sound(folder / "b.flac", 2.0, 16_000, seed=2)
-    write_sound(folder / "c.ogg", 1.7, 22_050, seed=3)
-    (folder / "bad.wav").write_text("not sound")
-    return folder
-
-
 def arguments(folder: Path, model: Path, store: Path) -> list[str]:
     paths = ["embed", str(folder), "-m", str(model), "-o", str(store)]
     return [*paths, "--batch-size", "2", "--device", "cpu", "--json"]

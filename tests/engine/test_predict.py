@@ -296,6 +296,25 @@ def test_one_pass_keeps_scores_beside_vectors_and_predict_reads_them(
     np.testing.assert_allclose(one["probability"], other["probability"], atol=1e-3)
 
 
+def test_what_made_the_scores_of_a_store_cannot_be_chosen_afterwards(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    embed(folder, model=tiny_encoder, store=tmp_path / "s", predict=True)
+    for chosen in ({"window_s": 0.5}, {"channel": 0}, {"model": "another"}):
+        with pytest.raises(UsageError, match="cannot be chosen"):
+            predict(tmp_path / "s", **chosen)
+    assert predict(tmp_path / "s", model="tiny").n_done == 2
+
+
+def test_segments_of_another_run_are_not_mixed_in(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT
+) -> None:
+    (tmp_path / "x.segments").mkdir()
+    with pytest.raises(UsageError, match=r"x\.segments: exists already"):
+        predict(folder, model=tiny_encoder, output=tmp_path / "x.csv", segments=1)
+    assert not (tmp_path / "x.csv").exists()
+
+
 def test_a_store_without_scores_cannot_be_asked_for_names(
     folder: Path, tmp_path: Path, tiny_encoder: EAT
 ) -> None:

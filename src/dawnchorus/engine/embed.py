@@ -184,7 +184,8 @@ class _Run:
         elif isinstance(event, Broken):
             self.writer.fail(_failed_row(event))
         elif isinstance(event, Skipped):
-            self.writer.give_up(event.job.recording_id)
+            if not event.why:  # else another run holds it
+                self.writer.give_up(event.job.recording_id)
         else:
             self.writer.flush_if_due()
 

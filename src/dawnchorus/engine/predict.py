@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from dawnchorus.configs import EmbedConfig
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
+    from dawnchorus.store.read import Store
 
-NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash")
+NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash", "predict")
 
 
 def predict(
@@ -82,6 +83,7 @@ def predict(
     config, selection = _configs(config, selection, options)
     store = store_in(recordings)
     if store is not None:
+        _refuse_for_store(store, model, config)
         return predict_from_store(store, output, selection, overwrite=overwrite)
     scan = find_recordings(recordings)
     with ready_model(model, config) as encoder:
@@ -97,7 +99,7 @@ def predict(
             ) as export,
             stop_on_signals() as stop,
         ):
-            segments = open_segments(output, selection.segments)
+            segments = open_segments(output, selection.segments, overwrite=overwrite)
             run = _Run(export, rule, labels_of(encoder), settings.sample_rate, segments)
             jobs = _plan(scan.paths(), config.shard)
             size = batch_size(encoder, config.batch_size)
@@ -136,6 +138,23 @@ def _configs(
         selection = PredictConfig(**{**base, **own})
     # nothing is kept that a hash of the recording could be held against
     return embed_config(config, {**others, "content_hash": False}), selection or PredictConfig()
+
+
+def _refuse_for_store(store: Store, model: str | Path | Encoder, config: EmbedConfig) -> None:
+    """The scores of a store were made long ago: nothing about their making can be chosen now."""
+    nothing_chosen = embed_config(None, {"content_hash": False})
+    chosen = [
+        name
+        for name in type(config).model_fields
+        if getattr(config, name) != getattr(nothing_chosen, name)
+    ]
+    if model not in (DEFAULT_MODEL, store.header.model):
+        chosen.append("model")
+    if chosen:
+        raise UsageError(
+            f"{store.path}: its scores are of {store.header.model} and its own windows, so "
+            f"{', '.join(chosen)} cannot be chosen; leave it out, or name the recordings"
+        )
 
 
 def _plan(paths: Iterable[Path], shard: tuple[int, int] | None) -> Iterator[Job]:

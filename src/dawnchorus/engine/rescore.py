@@ -37,7 +37,7 @@ def predict_from_store(
     root = Path(header.audio_root)
     n_done = n_rows = n_windows = 0
     duration_s, without = 0.0, []
-    segments = open_segments(output, selection.segments)
+    segments = open_segments(output, selection.segments, overwrite=overwrite)
     with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
         for recording in store.each_recording(scores=True):
             row, windows = recording.row, recording.windows

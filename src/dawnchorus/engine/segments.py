@@ -78,18 +78,23 @@ def safe_name(label: str) -> str:
     return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", label).strip(" .") or "_"
 
 
-def open_segments(output: str | Path | None, per_label: int | None) -> Segments | None:
+def open_segments(
+    output: str | Path | None, per_label: int | None, *, overwrite: bool
+) -> Segments | None:
     """Segments beside an output, None when they were not asked for.
 
     Raises:
-        UsageError: There is no output to put them beside.
+        UsageError: There is no output to put them beside, or segments of another run are there.
     """
     if per_label is None:
         return None
     if output is None:
         raise UsageError("segments need an output, beside which they are put")
     path = Path(output)
-    return Segments(path.with_name(f"{path.stem}.segments"), per_label)
+    folder = path.with_name(f"{path.stem}.segments")
+    if folder.exists() and not overwrite:
+        raise UsageError(f"{folder}: exists already; choose another output, or say --overwrite")
+    return Segments(folder, per_label)
 
 
 def cut_segments(segments: Segments | None) -> list[str]:
