@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, and folders of recordings.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Recordings, folders of them, or URLs (s3://).")
+    ],
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode every file to its end, not only headers.")
     ] = False,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def command(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Recordings, and folders of recordings.")
+        list[str] | None, typer.Argument(help="Recordings, folders of them, or URLs (s3://).")
     ] = None,
     *,
     result: Annotated[

@@ -24,13 +24,13 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def inputs(paths: list[Path] | None, listing: Path | None) -> list[Path]:
+def inputs(paths: list[str] | None, listing: Path | None) -> list[str | Path]:
     """What is to be read: paths, and the recordings of a list.
 
     Raises:
         UsageError: Neither was given, or the list is no CSV.
     """
-    named = [*(paths or ()), *([listing] if listing else ())]
+    named: list[str | Path] = [*(paths or ()), *([listing] if listing else ())]
     if not named:
         raise UsageError("need recordings or folders of recordings, or --recordings list.csv")
     if listing and listing.suffix.lower() != ".csv":

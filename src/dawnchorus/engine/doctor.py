@@ -15,6 +15,7 @@ from dawnchorus.audio.clock import when_began, which_recorder
 from dawnchorus.audio.io import open_recording
 from dawnchorus.engine.plan import common_root, find_recordings, recording_name
 from dawnchorus.errors import AudioError, DependencyError, UsageError
+from dawnchorus.places import local_copy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ def doctor(
     shown = progress(scan.n_bytes, "looking") if progress else nullcontext(lambda _n: None)
     with shown as advance:
         for path in scan.paths():
-            finding = examine(path, recording_name(path, root), deep=deep)
+            finding = _examined(path, recording_name(path, root), deep=deep)
             findings.append(finding)
             advance(finding.n_bytes)
     groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
@@ -124,6 +125,27 @@ def doctor(
         groups[finding.folder, finding.recorder or ""].append(finding)
     folders = tuple(_summary(*key, group) for key, group in sorted(groups.items()))
     return DoctorReport(root=root, deep=deep, findings=tuple(findings), folders=folders)
+
+
+def _examined(path: Path, name: str, *, deep: bool) -> Finding:
+    try:
+        with local_copy(path) as file:
+            return examine(file, name, deep=deep)
+    except OSError as error:
+        return Finding(
+            path=name,
+            folder=name.rpartition("/")[0] or ".",
+            recorder=None,
+            n_bytes=0,
+            rate=None,
+            channels=None,
+            duration_s=0.0,
+            verdict="input-output",
+            message=str(error),
+            readable=False,
+            began=None,
+            began_from=None,
+        )
 
 
 def examine(path: Path, name: str, *, deep: bool = False) -> Finding:

@@ -31,6 +31,7 @@ from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.select import labels_of, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
+from dawnchorus.places import as_place
 from dawnchorus.store.schema import RecordingRow, recording_id
 from dawnchorus.store.write import StoreWriter, WindowRows
 
@@ -96,7 +97,7 @@ def embed(
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(Path(store), header) as writer, stop_on_signals() as stop:
-            run = _Run(writer, Path(writer.header.audio_root) if audio_root is None else root)
+            run = _Run(writer, as_place(writer.header.audio_root) if audio_root is None else root)
             jobs = run.plan(scan, config.shard)
             size = batch_size(encoder, config.batch_size)
             encode = batches.vectors_and_logits if config.predict else batches.vectors
@@ -155,7 +156,8 @@ class _Run:
             return job
         if known.lost:
             return job
-        same_date = known.modified_ns == job.modified_ns
+        # web servers need not give a date
+        same_date = known.modified_ns == job.modified_ns is not None
         if known.status == "partial":
             first = self.writer.resume(job.recording_id) if same_date else 0
             return replace(job, first_window=first)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import DawnchorusError, UsageError
+from dawnchorus.places import is_remote, written
 from dawnchorus.store.files import beside, remove_if_possible
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class RavenExport:
 
     def write(self, detections: RecordingDetections) -> None:
         """One line a detection."""
-        path = detections.path.absolute()
+        path = _absolute(detections.path)
         for row in detections.table.to_pylist():
             self._n_selections += 1
             self._writer.writerow(
@@ -245,7 +246,7 @@ class KaleidoscopeExport:
 
     def write(self, detections: RecordingDetections) -> None:
         """One line a detection."""
-        path = detections.path.absolute()
+        path = _absolute(detections.path)
         place = [path.parent.parent, path.parent.name, path.name, 0]
         for row in detections.table.to_pylist():
             times = [f"{row['start_s']:.6f}", f"{row['stop_s'] - row['start_s']:.6f}"]
@@ -374,7 +375,11 @@ class ExportFolder:
         Raises:
             DawnchorusError: The disk refuses.
         """
-        relative = Path(os.path.relpath(detections.path.absolute(), self._root))
+        if is_remote(detections.path):
+            relative = Path(written(detections.path).removeprefix(written(self._root) + "/"))
+            relative = Path(*(part for part in relative.parts if not part.endswith(":")))
+        else:
+            relative = Path(os.path.relpath(detections.path.absolute(), self._root))
         inside = Path(*(part for part in relative.parts if part != ".."))
         path = self.path / inside.with_name(inside.stem + IN_FOLDER[self._kind])
         with ExportFile(path, self._kind, overwrite=self._overwrite) as file:
@@ -394,6 +399,10 @@ class ExportFolder:
 
     def __exit__(self, *_error: object) -> None:
         """Nothing to do."""
+
+
+def _absolute(path: Path) -> Path:
+    return path if is_remote(path) else path.absolute()
 
 
 def _refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.errors import UsageError
+from dawnchorus.places import as_place
 from dawnchorus.store.schema import EMBEDDING_COLUMNS, RECORDING_SCHEMA
 
 if TYPE_CHECKING:
@@ -64,4 +65,5 @@ def _entry(listing: Path, line: int, row: dict[str, str]) -> tuple[Path, Carried
                 f"{listing}, line {line}: {START_TIME} {when!r} is not a time such as "
                 "2024-05-01T04:30:00+02:00"
             ) from error
-    return listing.parent / name, tuple(row.items())
+    path = as_place(name) if "://" in name else listing.parent / name
+    return path, tuple(row.items())

@@ -10,11 +10,12 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from dawnchorus.audio.io import AUDIO_SUFFIXES
 from dawnchorus.engine.listing import LIST_SUFFIX, read_listing
 from dawnchorus.errors import UsageError
+from dawnchorus.places import as_place, is_remote, on_web, reaching, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,13 +65,14 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
         UsageError: A path does not exist, a list is wrong, or nothing was found; the message says
             what was scanned.
     """
-    named = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
+    named = _named(inputs)
     for item in named:
-        if not item.exists():
-            raise UsageError(f"{item}: no such file or folder")
+        _check_there(item)
     scan = Scan(tuple(named))
     for path, _ in _walk_all(scan):
         scan.n_recordings += 1
+        if is_remote(path):
+            continue  # its size came with the listing, where there was one
         try:
             scan.n_bytes += path.stat().st_size
         except OSError:
@@ -80,14 +82,45 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
     return scan
 
 
+def _named(inputs: str | Path | Sequence[str | Path]) -> list[Path]:
+    if isinstance(inputs, str | Path):
+        return [as_place(inputs)]
+    return [as_place(item) for item in inputs]
+
+
+def _check_there(item: Path) -> None:
+    try:
+        with reaching(item):
+            there = item.exists()
+    except OSError as error:
+        raise UsageError(f"{item}: {error}") from error
+    if not there:
+        raise UsageError(f"{item}: no such file or folder")
+    if on_web(item) and item.suffix.lower() not in AUDIO_SUFFIXES | {LIST_SUFFIX}:
+        raise UsageError(
+            f"{item}: a web server has no folders to look through; name the recordings, or a "
+            ".csv with a column 'path'"
+        )
+
+
+def _is_folder(item: Path) -> bool:
+    return not on_web(item) and item.is_dir()
+
+
 def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
     """All recordings; counts go to ``scan``."""
-    roots = [item.resolve() for item in scan.named if item.is_dir()]
+    roots = [item.resolve() for item in scan.named if not is_remote(item) and item.is_dir()]
     visited: set[tuple[int, int]] = set()  # folders: a link may lead back, an argument lie inside
     taken: set[Path] = set()  # files reached in other ways than by walking down to them
     for item in scan.named:
         for path, carried in _reached_from(item, scan, visited):
-            if not item.is_dir() or path.is_symlink():
+            if is_remote(path):
+                if len(scan.named) > 1 or not _is_folder(item):
+                    if path in taken:
+                        scan.n_duplicates += 1
+                        continue
+                    taken.add(path)
+            elif not item.is_dir() or path.is_symlink():
                 real = path.resolve()
                 if real in taken or _is_walked(real, roots):
                     scan.n_duplicates += 1
@@ -99,8 +132,9 @@ def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
 def _reached_from(
     item: Path, scan: Scan, visited: set[tuple[int, int]]
 ) -> Iterator[tuple[Path, Carried]]:
-    if item.is_dir():
-        yield from ((path, ()) for path in _walk(item, scan, visited))
+    if _is_folder(item):
+        walk = _walk_remote(item, scan) if is_remote(item) else _walk(item, scan, visited)
+        yield from ((path, ()) for path in walk)
     elif item.suffix.lower() == LIST_SUFFIX:
         yield from read_listing(item)
     else:
@@ -138,6 +172,23 @@ def _walk(root: Path, scan: Scan, visited: set[tuple[int, int]]) -> Iterator[Pat
                 yield folder / file
 
 
+def _walk_remote(root: Path, scan: Scan) -> Iterator[Path]:
+    remote = cast("Any", root)
+    for name, folders, files in remote.fs.walk(remote.path, detail=True):
+        scan.n_folders += 1
+        inner = name.removeprefix(remote.path).strip("/")
+        folder = root / inner if inner else root
+        for hidden in [folder for folder in folders if folder.startswith(".")]:
+            del folders[hidden]
+        for file in sorted(file for file in files if not file.startswith(".")):
+            scan.n_files += 1
+            suffix = Path(file).suffix.lower()
+            scan.suffixes[suffix or "(none)"] += 1
+            if suffix in AUDIO_SUFFIXES:
+                scan.n_bytes += files[file].get("size") or 0
+                yield folder / file
+
+
 def _nothing_found(named: Sequence[Path], scan: Scan) -> str:
     if not named:
         return "no recordings: not a single path was given"
@@ -153,16 +204,33 @@ def _nothing_found(named: Sequence[Path], scan: Scan) -> str:
 
 def common_root(inputs: str | Path | Sequence[str | Path]) -> Path:
     """The folder that holds everything named: what the paths in a new store are relative to."""
-    named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    folders = [_absolute(item) if Path(item).is_dir() else _absolute(item).parent for item in named]
+    named = _named(inputs)
+    remote = [is_remote(item) for item in named]
+    folders = [_absolute(item) if _is_folder(item) else _absolute(item).parent for item in named]
+    if any(remote):
+        return _common_url(folders) if all(remote) else folders[0]
     try:
         return Path(os.path.commonpath(folders))
     except ValueError:  # several drives
         return folders[0]
 
 
+def _common_url(folders: Sequence[Path]) -> Path:
+    """The folder above all of them; the first one, if they lie in several buckets."""
+    first = folders[0]
+    for above in (first, *first.parents):
+        if all(_slashed(folder).startswith(_slashed(above)) for folder in folders):
+            return above
+    return first
+
+
 def recording_name(path: Path, root: Path) -> str:
-    """The path from ``root`` with ``/``, the same on every system; absolute on another drive."""
+    """The path from ``root`` with ``/``, the same on every system.
+
+    The whole path or URL, if it lies on another drive or in another bucket.
+    """
+    if is_remote(path) or is_remote(root):
+        return written(_absolute(path)).removeprefix(_slashed(root))
     try:
         relative = os.path.relpath(_absolute(path), root)
     except ValueError:
@@ -175,6 +243,12 @@ def in_shard(identity: str, shard: tuple[int, int] | None) -> bool:
     return shard is None or int(identity, 16) % shard[1] == shard[0]
 
 
-def _absolute(path: str | Path) -> Path:
+def _slashed(folder: Path) -> str:
+    return written(folder).rstrip("/") + "/"
+
+
+def _absolute(path: Path) -> Path:
+    if is_remote(path):
+        return path
     # lexical: a link stays a link, so that moving its target does not rename recordings
     return Path(os.path.abspath(path))  # noqa: PTH100  Path.resolve would follow links

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from queue import Full, Queue
@@ -13,13 +14,16 @@ from dawnchorus.audio.clock import Began, when_began
 from dawnchorus.audio.io import open_recording
 from dawnchorus.audio.resample import resample_blocks, resampled_length
 from dawnchorus.audio.windows import Window, cut_blocks, n_windows
+from dawnchorus.engine.fetch import fetch_ahead
 from dawnchorus.engine.flags import window_flags
 from dawnchorus.engine.listing import START_TIME
 from dawnchorus.errors import AudioError, DependencyError, UsageError
+from dawnchorus.places import is_remote, reaching
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,6 +44,7 @@ class Job:
         known_hash: a file with this content needs no reading.
         carried: what the user's list says of it.
         skip: do not read it, and why, in a few words; empty: its results are there already.
+        fetched: a copy on this machine of what lies behind a URL, when it has come.
     """
 
     recording_id: str
@@ -51,6 +56,7 @@ class Job:
     known_hash: str | None = None
     carried: tuple[tuple[str, str], ...] = ()
     skip: str | None = None
+    fetched: Future[Path] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +162,10 @@ def read_all(
 ) -> None:
     """Read jobs one after the other into ``queue``; None is the last item, whatever happens."""
     try:
-        for job in jobs:
-            for item in read_job(job, settings, stop, clock):
-                _put(queue, item, stop)
+        with closing(fetch_ahead(jobs, stop)) as ready:
+            for job in ready:
+                for item in read_job(job, settings, stop, clock):
+                    _put(queue, item, stop)
     except Stopped:
         return
     finally:
@@ -184,9 +191,19 @@ def read_job(
         yield Skipped(job, job.skip)
         return
     try:
-        yield from _read_windows(job, settings, stop, clock)
+        before = time.perf_counter()
+        file = job.path if job.fetched is None else job.fetched.result()
+        clock.seconds["read"] += time.perf_counter() - before
+    except FileNotFoundError:
+        yield Broken(job, "missing", f"{job.path}: no such file")
+        return
+    except OSError as error:
+        yield Broken(job, "input-output", f"{job.path}: {error.strerror or error}")
+        return
+    try:
+        yield from _read_windows(job, file, settings, stop, clock)
     except AudioError as error:
-        yield Broken(job, error.reason, str(error))
+        yield Broken(job, error.reason, str(error).replace(str(file), str(job.path)))
     except DependencyError as error:
         yield Broken(job, "dependency", str(error))
     except UsageError as error:
@@ -196,18 +213,18 @@ def read_job(
 
 
 def _read_windows(
-    job: Job, settings: ReadSettings, stop: threading.Event, clock: ReadClock
+    job: Job, file: Path, settings: ReadSettings, stop: threading.Event, clock: ReadClock
 ) -> Iterator[Item]:
     started = datetime.now(UTC)
     content_hash = None
-    if settings.content_hash and job.path.is_file():
+    if settings.content_hash and file.is_file():
         before = time.perf_counter()
-        content_hash = _hash(job.path, stop)
+        content_hash = _hash(file, stop)
         clock.seconds["read"] += time.perf_counter() - before
         if content_hash == job.known_hash:
             yield Skipped(job)
             return
-    with open_recording(job.path, channel=settings.channel) as recording:
+    with open_recording(file, channel=settings.channel) as recording:
         info = recording.info
         counted = Count()
         blocks = counted.over(clock.timed("read", recording.blocks()))
@@ -219,7 +236,7 @@ def _read_windows(
             content_hash=content_hash,
             n_expected=_expected(info.n_samples, info.sample_rate, settings),
             started=started,
-            began=_began(job),
+            began=_began(job, file),
         )
         index = -1
         for window in cut_blocks(at_model_rate, settings.window, settings.hop):
@@ -246,9 +263,9 @@ def _read_windows(
     )
 
 
-def _began(job: Job) -> Began | None:
+def _began(job: Job, file: Path) -> Began | None:
     listed = dict(job.carried).get(START_TIME)
-    return Began(listed, "list") if listed else when_began(job.path)
+    return Began(listed, "list") if listed else when_began(file)
 
 
 def _resampled(
@@ -296,9 +313,13 @@ def _hash(path: Path, stop: threading.Event) -> str:
 def stat_job(job: Job) -> Job:
     """The job with the file's size and date of this moment; None for a file that is not there."""
     try:
-        status = job.path.stat()
+        with reaching(job.path):
+            status = job.path.stat()
     except OSError:
         return replace(job, size=None, modified_ns=None)
+    if is_remote(job.path):
+        dated = round(status.st_mtime * 1e9) or None
+        return replace(job, size=status.st_size, modified_ns=dated)
     return replace(job, size=status.st_size, modified_ns=status.st_mtime_ns)
 
 

@@ -10,6 +10,7 @@ from dawnchorus.engine.exports import Collect, RecordingDetections, open_export,
 from dawnchorus.engine.report import PredictReport
 from dawnchorus.engine.segments import cut_segments, open_segments
 from dawnchorus.engine.select import asked, make_rule
+from dawnchorus.places import as_place
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 def store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
     """The store, if one is all that was named."""
     named = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+    if any("://" in str(item) for item in named):
+        return None
     if len(named) == 1 and (Path(named[0]) / HEADER_NAME).is_file():
         return Store(named[0])
     return None
@@ -34,16 +37,17 @@ def predict_from_store(
     started = time.perf_counter()
     header, labels = store.header, store.header.labels or ()
     rule, unknown = make_rule(selection, labels)
-    root = Path(header.audio_root)
+    root = as_place(header.audio_root)
     n_done = n_rows = n_windows = 0
     duration_s, without = 0.0, []
     segments = open_segments(output, selection.segments, overwrite=overwrite)
     with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
         for recording in store.each_recording(scores=True):
             row, windows = recording.row, recording.windows
+            path = as_place(row.path) if "://" in row.path else root / row.path
             window, label, rank = rule.choose(recording.scores)
             table = window_rows(
-                str(root / row.path),
+                str(path),
                 rate=row.rate or header.sample_rate,
                 n_samples=row.n_samples or 0,
                 model_rate=header.sample_rate,
@@ -59,7 +63,7 @@ def predict_from_store(
             table = rule.merged(table)
             highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
             detections = RecordingDetections(
-                path=root / row.path,
+                path=path,
                 duration_s=row.duration_s or 0.0,
                 highest_hz=highest_hz,
                 table=table,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.io import read_audio, read_info, write_flac
 from dawnchorus.errors import AudioError, UsageError
+from dawnchorus.places import local_copy
 
 if TYPE_CHECKING:
     from dawnchorus.engine.exports import RecordingDetections
@@ -61,14 +62,15 @@ class Segments:
             for candidate in sorted(best, reverse=True):
                 try:
                     self._cut(self.folder / safe_name(label), candidate)
-                except AudioError as error:
+                except (AudioError, OSError) as error:
                     problems.append(str(error))
         return problems
 
     def _cut(self, folder: Path, candidate: _Candidate) -> None:
         start_s = max(0.0, candidate.start_s - CONTEXT_S)
-        rate = read_info(candidate.path).sample_rate
-        samples = read_audio(candidate.path, start_s=start_s, stop_s=candidate.stop_s + CONTEXT_S)
+        with local_copy(candidate.path) as path:
+            rate = read_info(path).sample_rate
+            samples = read_audio(path, start_s=start_s, stop_s=candidate.stop_s + CONTEXT_S)
         name = f"{candidate.probability:.3f}_{candidate.path.stem}_{candidate.start_s:.2f}s.flac"
         write_flac(folder / name, samples, rate)
 

@@ -1,0 +1,127 @@
+"""Files and folders, on this machine or behind a URL such as ``s3://bucket/folder``.
+
+A place behind a URL is a ``UPath`` of fsspec's universal_pathlib. It has the methods of
+`pathlib.Path` that are used here, so both are written as ``Path``.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from dawnchorus.errors import DependencyError, UsageError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+WEB: Final = ("http", "https")
+EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+FETCH_TRIES: Final = 3
+FIRST_WAIT_S: Final = 1.0  # before the second try; doubled before each one after that
+
+
+def as_place(named: str | os.PathLike[str]) -> Path:
+    """A path, or the place behind a URL.
+
+    Raises:
+        UsageError: No such kind of URL.
+        DependencyError: A package that reads it is not installed.
+    """
+    if not isinstance(named, str) or "://" not in named:
+        return named if is_remote(named) else Path(named)  # type: ignore[return-value]
+    protocol = named.partition("://")[0]
+    extra = EXTRAS.get(protocol, "s3")
+    try:
+        from upath import UPath  # noqa: PLC0415  an extra
+    except ImportError as missing:
+        raise DependencyError("universal_pathlib", extra, f"{named}: reading URLs") from missing
+    # other writers' files would be missing from listings that are kept
+    options: dict[str, Any] = {} if protocol in WEB else {"use_listings_cache": False}
+    try:
+        place = UPath(named, **options)
+        place.fs  # noqa: B018  made when first asked for
+    except ImportError as missing:
+        raise DependencyError(EXTRAS.get(protocol, protocol), extra, named) from missing
+    except ValueError as error:
+        known = "s3://, gs://, http:// and https://"
+        raise UsageError(f"{named}: no such kind of URL; {known} are read") from error
+    return cast("Path", place)
+
+
+def is_remote(place: object) -> bool:
+    """Whether a place lies behind a URL."""
+    return not isinstance(place, str | Path) and hasattr(place, "fs")
+
+
+def on_web(place: Path) -> bool:
+    """Whether a place lies on a web server, which has files and no folders."""
+    return is_remote(place) and cast("Any", place).protocol in WEB
+
+
+def written(place: Path) -> str:
+    """As it is kept in files, with ``/`` on every system."""
+    return str(place) if is_remote(place) else place.as_posix()
+
+
+@contextmanager
+def reaching(place: Path) -> Iterator[None]:
+    """Whatever the package behind a URL raises comes out as `OSError`.
+
+    Raises:
+        OSError: The place cannot be reached, or not with these credentials.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # each kind of URL has exceptions of its own
+        if not is_remote(place):
+            raise
+        raise OSError(f"cannot be reached: {error}") from error
+
+
+def fetch(place: Path, target: Path) -> None:
+    """Copy a file from behind a URL, whole.
+
+    Raises:
+        OSError: It cannot be had, also not when tried again, or there is no room for it.
+    """
+    remote = cast("Any", place)
+    wait_s = FIRST_WAIT_S
+    for left in reversed(range(FETCH_TRIES)):
+        try:
+            with reaching(place):
+                n_bytes = remote.stat().st_size
+                remote.fs.get_file(remote.path, str(target))
+            n_there = target.stat().st_size
+            if n_bytes and n_there != n_bytes:
+                raise OSError(f"{n_there} bytes came of {n_bytes}")
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError:
+            if not left:
+                raise
+            time.sleep(wait_s)
+            wait_s *= 2
+        else:
+            return
+
+
+@contextmanager
+def local_copy(place: Path) -> Iterator[Path]:
+    """The file itself, or a copy under the same name for as long as it is needed.
+
+    Raises:
+        OSError: It cannot be fetched.
+    """
+    if not is_remote(place):
+        yield place
+        return
+    with TemporaryDirectory(prefix="dawnchorus-") as folder:
+        copy = Path(folder) / place.name
+        fetch(place, copy)
+        yield copy
