@@ -83,8 +83,8 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
 
 
 def _named(inputs: str | Path | Sequence[str | Path]) -> list[Path]:
-    if isinstance(inputs, str | Path):
-        return [as_place(inputs)]
+    if isinstance(inputs, str | Path) or is_remote(inputs):
+        return [as_place(cast("str | Path", inputs))]
     return [as_place(item) for item in inputs]
 
 
