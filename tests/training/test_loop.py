@@ -42,14 +42,14 @@ class Toy:
         self.stop_at = stop_at
         self.broken_from = broken_from
 
-    def draw(self, step: int) -> tuple[int, Tensor]:
+    def draw(self, step: int, _part: int, _n_parts: int) -> tuple[int, Tensor]:
         return step, torch.randn(6, 4, generator=torch.Generator().manual_seed(step))
 
-    def losses(self, batch: tuple[int, Tensor]) -> dict[str, Tensor]:
+    def losses(self, module: nn.Module, batch: tuple[int, Tensor]) -> dict[str, Tensor]:
         step, x = batch
         if step == self.stop_at:
             raise KeyboardInterrupt
-        loss = (self.module(x).squeeze(1) - x.sum(1)).square().mean()
+        loss = (module(x).squeeze(1) - x.sum(1)).square().mean()
         if self.broken_from is not None and step >= self.broken_from:
             loss = loss * float("nan")
         return {"loss": loss}

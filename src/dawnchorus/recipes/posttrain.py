@@ -188,7 +188,7 @@ def _task(
     validation: Sequence[Clip],
     config: TrainConfig,
 ) -> Task[Batch]:
-    def losses(batch: Batch) -> dict[str, Tensor]:
+    def losses(_module: object, batch: Batch) -> dict[str, Tensor]:
         output = objective(
             batch.waveforms,
             batch.lengths,
@@ -203,7 +203,7 @@ def _task(
 
     return Task(
         module=objective,
-        draw=source.draw,
+        draw=lambda step, _part, _n_parts: source.draw(step),
         losses=losses,
         describe=lambda batch: batch.ids,
         size=lambda batch: len(batch.ids),

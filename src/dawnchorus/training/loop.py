@@ -43,20 +43,25 @@ class Task(Generic[BatchT]):
     """What the loop needs to know of what it trains.
 
     Attributes:
-        module: everything that has weights.
-        draw: step to its batch; called from another thread, one step ahead.
-        losses: batch to named losses, ``loss`` among them.
+        module: everything that has weights, a teacher's included; all of it goes into checkpoints.
+        draw: ``(step, part, n_parts)`` to one of the equal parts of the step's batch, a function of
+            nothing else; called from another thread, ahead of time. A part for each process and
+            each accumulated piece: together they are the batch that one process would have drawn.
+        losses: module (as it is wrapped for several devices) and batch to named losses, ``loss``
+            among them; each is a mean over the clips, so that parts can be averaged.
         describe: names of a batch's clips, for error messages.
         size: clips in a batch.
         validate: named scores; the first one, higher is better, chooses the best checkpoint.
+        after_step: called with the number of steps done, after each step of the optimiser.
     """
 
     module: nn.Module
-    draw: Callable[[int], BatchT]
-    losses: Callable[[BatchT], Mapping[str, Tensor]]
+    draw: Callable[[int, int, int], BatchT]
+    losses: Callable[[Any, BatchT], Mapping[str, Tensor]]
     describe: Callable[[BatchT], list[str]]
     size: Callable[[BatchT], int]
     validate: Callable[[], Mapping[str, float]]
+    after_step: Callable[[int], None] = lambda _step: None
 
 
 def train(
@@ -141,13 +146,13 @@ class _Loop(Generic[BatchT]):
     def run_to_end(self, ahead: ThreadPoolExecutor) -> None:
         config, state = self.config, self.state
         since, clips, waited = self.clock(), 0, 0.0
-        coming = ahead.submit(self.task.draw, state["step"])
+        coming = ahead.submit(self.task.draw, state["step"], 0, 1)
         while state["step"] < config.steps:
             asked = self.clock()
             batch = coming.result()
             waited += self.clock() - asked
             if state["step"] + 1 < config.steps:
-                coming = ahead.submit(self.task.draw, state["step"] + 1)
+                coming = ahead.submit(self.task.draw, state["step"] + 1, 0, 1)
             record = self._step(batch)
             state["step"] += 1
             clips += self.task.size(batch)
@@ -180,7 +185,7 @@ class _Loop(Generic[BatchT]):
             group["lr"] = rate
         self.task.module.train()
         with self.fabric.autocast():
-            losses = self.task.losses(batch)
+            losses = self.task.losses(self.module, batch)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(losses["loss"])
         trained = [p for p in self.task.module.parameters() if p.grad is not None]
@@ -188,6 +193,7 @@ class _Loop(Generic[BatchT]):
         values = {name: round(float(value.detach()), 5) for name, value in losses.items()}
         if math.isfinite(values["loss"]) and math.isfinite(norm):
             self.optimizer.step()
+            self.task.after_step(step + 1)
             self.skipped_in_a_row = 0
         else:
             self._skip(batch)

@@ -1,0 +1,35 @@
+"""Every option that a user can set, as frozen configs that refuse nonsense when made.
+
+An unknown key is an error, and so is a value of the wrong type; both name the key. Nothing here
+imports torch. ``base`` is what they share; each of the others belongs to one part of the package.
+"""
+
+from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision, read_yaml
+from dawnchorus.configs.data import (
+    BucketConfig,
+    DataConfig,
+    NoiseConfig,
+    SpecAugmentConfig,
+    TeacherConfig,
+)
+from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
+from dawnchorus.configs.probes import ProbeConfig
+from dawnchorus.configs.training import TrainConfig
+
+__all__ = [
+    "BucketConfig",
+    "Config",
+    "DataConfig",
+    "EmbedConfig",
+    "LayerSelection",
+    "NoiseConfig",
+    "Pooling",
+    "Precision",
+    "PredictConfig",
+    "ProbeConfig",
+    "SpecAugmentConfig",
+    "TeacherConfig",
+    "TrainConfig",
+    "WindowConfig",
+    "read_yaml",
+]

@@ -1,0 +1,65 @@
+"""What all configs share: frozen, no unknown keys, errors that name the key; YAML files."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  pydantic resolves the annotation at run time
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dawnchorus.errors import UsageError
+
+Pooling = Literal["mean", "cls", "patches", "valid", "max"]
+Precision = Literal["float32", "bfloat16"]
+LayerSelection = tuple[int | str, ...]
+
+
+class Config(BaseModel):
+    """Base of all configs: frozen, no unknown keys, one-line errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+
+    def __init__(self, **values: Any) -> None:  # Any: a file's keys, checked right here
+        """Check the values.
+
+        Raises:
+            UsageError: A key is unknown or missing, or a value is not what the field needs.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise UsageError(_explain(type(self), error)) from error
+
+
+def _explain(config: type[BaseModel], error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(sorted(config.model_fields))
+            problems.append(f"unknown key {key!r} (known: {known})")
+        elif not key:
+            problems.append(problem["msg"].removeprefix("Value error, "))
+        else:
+            problems.append(f"{key}: {problem['msg']}, got {problem['input']!r}")
+    return f"{config.__name__}: " + "; ".join(problems)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping.
+
+    Raises:
+        UsageError: The file is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"{path}: need a mapping of keys to values, found {type(content).__name__}"
+        )
+    return content

@@ -1,0 +1,69 @@
+"""Options of training data: where clips come from, how they are drawn and augmented."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from dawnchorus.configs.base import Config
+
+
+class NoiseConfig(Config):
+    """Additive noise from the training noise pool."""
+
+    probability: float = Field(default=0.5, ge=0, le=1)
+    snr_db: tuple[float, float] = (-10.0, 20.0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db: need low <= high, got {self.snr_db}")
+        return self
+
+
+class SpecAugmentConfig(Config):
+    """Masks over time and band of the normalised log-mel, as shares of its size."""
+
+    n_time_masks: int = Field(default=0, ge=0)
+    time_share: float = Field(default=0.1, ge=0, le=1)
+    n_band_masks: int = Field(default=0, ge=0)
+    band_share: float = Field(default=0.1, ge=0, le=1)
+
+
+class BucketConfig(Config):
+    """One length of crops: a clip goes to the shortest bucket that holds it whole."""
+
+    crop_s: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    weight: float = Field(default=1.0, gt=0, description="share of the steps, relative")
+    patch_keep: float = Field(
+        default=1.0, gt=0, le=1, description="share of patches kept in training"
+    )
+
+
+class TeacherConfig(Config):
+    """Outputs of another model on the training windows, used as soft targets."""
+
+    table: str = Field(description="Parquet: id, start_s, stop_s, embedding and/or logits")
+    embedding_weight: float = Field(default=1.0, ge=0)
+    logits_weight: float = Field(default=1.0, ge=0)
+
+
+class DataConfig(Config):
+    """Where the clips come from; paths are relative to ``root``."""
+
+    root: str
+    manifest: str = "manifest.parquet"
+    teacher: TeacherConfig | None = None
+    label_kinds: tuple[str, ...] = Field(
+        default=("species", "sound"), description="kinds of label in the shipped label map"
+    )
+    auxiliary_kinds: tuple[str, ...] = Field(
+        default=(), description="further kinds, trained with heads that are not shipped"
+    )
+    source_weights: dict[str, float] = Field(default={}, description="dataset to sampling weight")
+    noise_sources: tuple[str, ...] = ()
+    strong_sources: tuple[str, ...] = Field(
+        default=(), description="datasets whose file labels do not hold for every part of a file"
+    )

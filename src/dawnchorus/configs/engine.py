@@ -1,0 +1,99 @@
+"""Options of `embed` and `predict`."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision
+
+
+class WindowConfig(Config):
+    """How a recording is cut into windows; a length left out is the model's own."""
+
+    window_s: float | None = Field(
+        default=None, gt=0, description="seconds; None: the model's window"
+    )
+    hop_s: float | None = Field(default=None, gt=0, description="seconds; None: the window")
+
+    @model_validator(mode="after")
+    def _hop_within_window(self) -> Self:
+        if self.window_s and self.hop_s and self.hop_s > self.window_s:
+            raise ValueError(
+                f"hop_s {self.hop_s:g} is longer than window_s {self.window_s:g}, "
+                f"so sound would be skipped; need 0 < hop_s <= window_s"
+            )
+        return self
+
+
+class EmbedConfig(Config):
+    """What `embed` and `predict` do with each window."""
+
+    windows: WindowConfig = WindowConfig()
+    pooling: Pooling | None = Field(default=None, description="None: the model's own")
+    layers: LayerSelection | None = Field(
+        default=None, description="layers to pool and join; None: the model's own"
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, description="windows at once; None: 8 on a CPU, 64 elsewhere"
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="batches encoded at once on a CPU; None: one a core"
+    )
+    device: str = "auto"
+    precision: Precision = "float32"
+    channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")
+    dtype: Literal["float16", "float32"] = Field(default="float16", description="of stored vectors")
+    content_hash: bool = Field(default=True, description="hash each recording's bytes")
+    predict: bool = Field(default=False, description="keep the labels' probabilities as well")
+    shard: tuple[int, int] | None = Field(
+        default=None, description="(i, n): only the i-th of n shares, from 0"
+    )
+
+    @model_validator(mode="after")
+    def _shard_exists(self) -> Self:
+        if self.shard and not 0 <= self.shard[0] < self.shard[1]:
+            raise ValueError(f"shard {self.shard[0]}/{self.shard[1]}: need 0 <= i < n")
+        return self
+
+
+class PredictConfig(Config):
+    """Which of a window's label probabilities become rows."""
+
+    top_k: int | None = Field(default=None, ge=1)
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    labels: tuple[str, ...] | None = Field(default=None, description="only these labels")
+    format: str | None = Field(default=None, description="of the output; None: as its suffix says")
+    segments: int | None = Field(
+        default=None, ge=1, description="cut out so many of each label, for review"
+    )
+    thresholds: dict[str, float] = Field(
+        default={}, description="label to its own lowest probability"
+    )
+    merge: bool = Field(default=False, description="windows that follow each other are one row")
+    low_threshold: float | None = Field(
+        default=None, ge=0, le=1, description="at which a merged detection goes on"
+    )
+    gap_s: float = Field(default=0.0, ge=0, description="between windows of one detection")
+    min_length_s: float = Field(default=0.0, ge=0, description="of a merged detection")
+
+    @model_validator(mode="after")
+    def _merging_has_thresholds(self) -> Self:
+        only_merged = {"low_threshold", "gap_s", "min_length_s"} & self.model_fields_set
+        if not self.merge and only_merged:
+            raise ValueError(f"{sorted(only_merged)[0]} is for merged detections; say merge too")
+        if self.merge and self.threshold is None and not self.thresholds:
+            raise ValueError("merge needs a threshold")
+        if self.merge and self.top_k is not None:
+            raise ValueError("merge goes by thresholds, not by top_k")
+        if any(not 0 <= value <= 1 for value in self.thresholds.values()):
+            raise ValueError(f"thresholds: need 0 to 1, got {self.thresholds}")
+        lowest = min(
+            [*self.thresholds.values(), *([self.threshold] if self.threshold else [])], default=1.0
+        )
+        if self.low_threshold is not None and self.low_threshold > lowest:
+            raise ValueError(
+                f"low_threshold {self.low_threshold:g} is above a threshold {lowest:g}"
+            )
+        return self
