@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import TaskError
@@ -14,6 +15,41 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+MANIFEST_SCHEMA: Final = pa.schema(
+    [
+        ("id", pa.string()),  # unique in a manifest
+        ("path", pa.string()),  # relative to the manifest's folder, absolute, or a URL
+        ("start_s", pa.float64()),
+        ("stop_s", pa.float64()),  # null: to the end of the file
+        ("labels", pa.list_(pa.string())),
+        ("kind", pa.string()),  # of the labels: species, sound, individual, calltype
+        ("split", pa.string()),  # train, val, test; null: not split yet
+        ("level", pa.string()),  # file: the whole file; segment: a part of it
+        ("dataset", pa.string()),
+        ("source", pa.string()),  # where it was published
+        ("licence", pa.string()),  # as in "CC BY-NC-SA 4.0"
+        ("attribution", pa.string()),
+        ("recordist", pa.string()),
+        ("individual", pa.string()),
+        ("group", pa.string()),  # never on two sides of a split
+        ("scientific_name", pa.string()),  # as published; the accepted one is the label
+        ("kingdom", pa.string()),
+        ("phylum", pa.string()),
+        ("class", pa.string()),
+        ("order", pa.string()),
+        ("family", pa.string()),
+        ("genus", pa.string()),
+        ("species_key", pa.int64()),  # of the GBIF backbone
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("place", pa.string()),
+        ("recorded_at", pa.string()),  # ISO 8601, as far as it is known
+        ("duration_s", pa.float64()),  # of the file, as published or measured
+        ("url", pa.string()),  # where the file can be downloaded
+        ("sha256", pa.string()),  # of the file
+        ("note", pa.string()),
+    ]
+)  # a manifest may lack the columns after `split`, and have others, which are kept
 COLUMNS = ("id", "path", "dataset", "level", "start_s", "stop_s", "labels", "kind", "split")
 SPLITS = ("train", "val", "test")
 
