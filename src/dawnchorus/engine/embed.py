@@ -17,7 +17,7 @@ from dawnchorus.engine.encode import (
     ready_model,
 )
 from dawnchorus.engine.header import make_header
-from dawnchorus.engine.interrupt import stop_on_signals
+from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import (

@@ -22,7 +22,7 @@ from dawnchorus.engine.exports import (
     open_export,
     window_rows,
 )
-from dawnchorus.engine.interrupt import stop_on_signals
+from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import common_root, find_recordings, in_shard
