@@ -6,6 +6,7 @@ A place behind a URL is a ``UPath`` of fsspec's universal_pathlib. It has the me
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from dawnchorus.errors import DependencyError, UsageError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 WEB: Final = ("http", "https")
 EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
@@ -65,6 +65,46 @@ def on_web(place: Path) -> bool:
 def written(place: Path) -> str:
     """As it is kept in files, with ``/`` on every system."""
     return str(place) if is_remote(place) else place.as_posix()
+
+
+def absolute(place: Path) -> Path:
+    """The place from the root of its drive or bucket; links stay links.
+
+    Following them would rename recordings when a link's target moves.
+    """
+    return place if is_remote(place) else Path(os.path.abspath(place))  # noqa: PTH100  see above
+
+
+def common_folder(folders: Sequence[Path]) -> Path:
+    """The folder above all of them; the first, if they lie on several drives or in buckets."""
+    if not any(is_remote(folder) for folder in folders):
+        try:
+            return Path(os.path.commonpath(folders))
+        except ValueError:  # several drives
+            return folders[0]
+    first = folders[0]
+    for above in (first, *first.parents):
+        if all(_slashed(folder).startswith(_slashed(above)) for folder in folders):
+            return above
+    return first
+
+
+def relative_name(place: Path, root: Path) -> str:
+    """The path from ``root`` with ``/``, the same on every system.
+
+    The whole path or URL, if it lies on another drive or in another bucket.
+    """
+    if is_remote(place) or is_remote(root):
+        return written(absolute(place)).removeprefix(_slashed(root))
+    try:
+        relative = os.path.relpath(absolute(place), root)
+    except ValueError:
+        return absolute(place).as_posix()
+    return Path(relative).as_posix()
+
+
+def _slashed(folder: Path) -> str:
+    return written(folder).rstrip("/") + "/"
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from dawnchorus.engine.plan import (
     common_root,
     find_recordings,
     in_shard,
-    recording_name,
 )
 from dawnchorus.errors import UsageError
+from dawnchorus.places import relative_name
 from dawnchorus.store.schema import recording_id
 
 
@@ -76,15 +76,15 @@ def test_names_and_ids_do_not_depend_on_how_a_recording_was_reached(
     monkeypatch.chdir(tmp_path)
     assert common_root("site") == common_root([tmp_path / "site"]) == tmp_path / "site"
     assert common_root([path, tmp_path / "other.wav"]) == tmp_path
-    name = recording_name(Path("site/night/1.wav"), tmp_path / "site")
-    assert name == recording_name(path, tmp_path / "site") == "night/1.wav"
+    name = relative_name(Path("site/night/1.wav"), tmp_path / "site")
+    assert name == relative_name(path, tmp_path / "site") == "night/1.wav"
     assert recording_id(name) != recording_id("night/2.wav")
 
 
 def test_two_recordings_of_one_name_in_two_folders_have_two_ids(tmp_path: Path) -> None:
     paths = [touch(tmp_path / disk / "0001.wav") for disk in ("disk1", "disk2")]
     root = common_root([path.parent for path in paths])
-    assert len({recording_id(recording_name(path, root)) for path in paths}) == 2
+    assert len({recording_id(relative_name(path, root)) for path in paths}) == 2
 
 
 def test_a_file_named_beside_its_folder_counts_once(tmp_path: Path) -> None:

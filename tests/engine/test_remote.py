@@ -15,10 +15,14 @@ from s3fs import S3FileSystem
 from conftest import make_sound
 from dawnchorus.engine.doctor import doctor
 from dawnchorus.engine.embed import embed
-from dawnchorus.engine.plan import common_root, find_recordings, recording_name
+from dawnchorus.engine.plan import common_root, find_recordings
 from dawnchorus.engine.predict import predict
-from dawnchorus.errors import UsageError
-from dawnchorus.places import as_place
+from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.places import as_place, relative_name
+from dawnchorus.store import write
+from dawnchorus.store.check import set_aside
+from dawnchorus.store.files import write_first
+from dawnchorus.store.merge import merge_stores
 from dawnchorus.store.read import Store
 
 if TYPE_CHECKING:
@@ -148,7 +152,7 @@ def test_a_list_may_name_urls(bucket: str, tmp_path: Path, tiny_encoder: Encoder
 def test_names_in_a_bucket_are_relative_to_the_folder_above_all(bucket: str) -> None:
     root = common_root([f"{bucket}/north", f"{bucket}/south/c.wav"])
     assert str(root).rstrip("/") == bucket
-    assert recording_name(as_place(f"{bucket}/south/c.wav"), root) == "south/c.wav"
+    assert relative_name(as_place(f"{bucket}/south/c.wav"), root) == "south/c.wav"
     scan = find_recordings([f"{bucket}/north", f"{bucket}/north/b.wav"])
     assert (scan.n_recordings, scan.n_duplicates) == (2, 1)
 
@@ -175,6 +179,101 @@ def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UsageError, match="s3://silent/x: cannot be reached"):
         find_recordings(as_place("s3://silent/x"))
+
+
+def test_a_store_in_a_bucket_is_the_store_on_a_disk(
+    bucket: str, field: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    url = f"{bucket}-out/night.store"
+    as_place(f"{bucket}-out").mkdir()
+    report = embed(field, store=url, model=tiny_encoder, predict=True)
+    assert (report.n_done, report.n_failed) == (3, 1)
+    assert any("--shard" in warning for warning in report.warnings)  # there are no locks
+    embed(field, store=tmp_path / "disk.store", model=tiny_encoder, predict=True)
+    (vectors, table), (wanted, wanted_table) = (
+        Store(place).read() for place in (url, tmp_path / "disk.store")
+    )
+    np.testing.assert_array_equal(vectors, wanted)
+    assert table.to_pydict() == wanted_table.to_pydict()
+    assert Store(url).check().damages == ()
+    again = embed(field, store=url, model=tiny_encoder, predict=True)
+    assert (again.n_done, again.n_skipped, again.n_failed) == (0, 3, 1)
+    assert predict(url, threshold=0.0).n_rows > 0
+    with pytest.raises(StoreError, match=r"window_s: 1\.0 in the store, 0\.5 asked for"):
+        embed(field, store=url, model=tiny_encoder, predict=True, window_s=0.5)
+
+
+def test_shards_fill_one_store_in_a_bucket(
+    bucket: str, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    for number in range(3):
+        report = embed(bucket, store=f"{bucket}/out.store", model=tiny_encoder, shard=(number, 3))
+        assert not any("--shard" in warning for warning in report.warnings)
+    store = Store(f"{bucket}/out.store")
+    assert store.recordings()["status"].to_pylist().count("done") == 3
+    embed(bucket, store=tmp_path / "whole", model=tiny_encoder)
+    np.testing.assert_array_equal(store.read()[0], Store(tmp_path / "whole").read()[0])
+
+
+def test_a_damaged_object_is_found_set_aside_and_done_anew(
+    bucket: str, field: Path, tiny_encoder: Encoder
+) -> None:
+    url = f"{bucket}/a.store"
+    embed(field, store=url, model=tiny_encoder)
+    part = next(iter(as_place(f"{url}/embeddings").glob("part-*")))
+    content = bytearray(part.read_bytes())
+    content[len(content) // 3] ^= 1
+    part.write_bytes(bytes(content))
+    report = Store(url).check()
+    assert [damage.part for damage in report.damages] == [f"embeddings/{part.name}"]
+    assert len(set_aside(as_place(url), report)) == 3
+    assert embed(field, store=url, model=tiny_encoder).n_done == 3
+    assert Store(url).check().damages == ()
+
+
+def test_of_two_that_make_a_store_at_once_one_gives_the_header(bucket: str) -> None:
+    header = as_place(f"{bucket}/b.store/store.json")
+    write_first(header, b"one")
+    write_first(header, b"other")
+    assert header.read_bytes() == b"one"
+
+
+def test_left_overs_in_a_bucket_go_after_a_day(
+    bucket: str, field: Path, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{bucket}/c.store"
+    embed(field, store=url, model=tiny_encoder)
+    folder = as_place(f"{url}/embeddings")
+    orphan = folder / "part-00000000000000000000.parquet"
+    orphan.write_bytes(next(iter(folder.glob("part-*"))).read_bytes())
+    embed(field, store=url, model=tiny_encoder)
+    assert orphan.exists()
+    monkeypatch.setattr(write, "ORPHAN_S", -1.0)
+    embed(field, store=url, model=tiny_encoder)
+    assert not orphan.exists()
+    assert Store(url).check().damages == ()
+
+
+def test_stores_in_a_bucket_are_merged(bucket: str, field: Path, tiny_encoder: Encoder) -> None:
+    for name in ("north", "south"):
+        embed(field / name, store=f"{bucket}/{name}.store", model=tiny_encoder)
+    report = merge_stores([f"{bucket}/north.store", f"{bucket}/south.store"], f"{bucket}/all.store")
+    assert report.n_merged == 3
+    _, table = Store(f"{bucket}/all.store").read()
+    assert set(table["path"].to_pylist()) == {
+        "north/20240501_043000.wav", "north/b.wav", "south/c.wav",
+    }  # fmt: skip
+
+
+def test_a_place_without_a_store_and_a_bucket_that_refuses_are_said(
+    bucket: str, field: Path, tiny_encoder: Encoder
+) -> None:
+    with pytest.raises(StoreError, match="not an embedding store"):
+        Store(f"{bucket}/nothing.store")
+    with pytest.raises(StoreError, match="other things in it"):
+        embed(field, store=f"{bucket}/north", model=tiny_encoder)
+    with pytest.raises(StoreError, match="no-such-bucket"):
+        embed(field, store="s3://no-such-bucket-here/a.store", model=tiny_encoder)
 
 
 @pytest.fixture

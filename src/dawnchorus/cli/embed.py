@@ -20,7 +20,9 @@ def command(
         list[str] | None, typer.Argument(help="Recordings, folders of them, or URLs (s3://).")
     ] = None,
     *,
-    store: Annotated[Path, typer.Option("-o", "--output", help="Store to make or go on with.")],
+    store: Annotated[
+        str, typer.Option("-o", "--output", help="Store to make or go on with; a folder or s3://.")
+    ],
     model: Annotated[
         str | None,
         typer.Option("-m", "--model", help="Name, file or folder; else the shipped one."),
@@ -52,7 +54,7 @@ def command(
         bool, typer.Option("--predict", help="Keep the labels' probabilities as well.")
     ] = False,
     audio_root: Annotated[
-        Path | None, typer.Option(help="Where the store's recordings lie now, if they moved.")
+        str | None, typer.Option(help="Where the store's recordings lie now, if they moved.")
     ] = None,
     engine: Annotated[
         str, typer.Option(help="local, or ray for all machines of a Ray cluster.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dawnchorus.store.check import CheckReport
     from dawnchorus.store.read import Store
 
-StorePath = Annotated[Path, typer.Argument(help="Folder of the store.")]
+StorePath = Annotated[str, typer.Argument(help="Folder of the store, or s3://.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -71,9 +71,10 @@ def check(
     from dawnchorus.store.check import set_aside
     from dawnchorus.store.read import Store
 
-    report = Store(path).check()
+    store = Store(path)
+    report = store.check()
     if repair and report.damages:
-        paths = set_aside(path, report)
+        paths = set_aside(store.path, report)
         say(f"set aside; {len(paths)} recordings are to be embedded again with the same command")
     if as_json:
         print_json(asdict(report))
@@ -93,8 +94,8 @@ def _print_check(report: CheckReport) -> None:
 
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(help="Stores of one model and settings.")],
-    target: Annotated[Path, typer.Option("-o", "--output", help="Store to make or add to.")],
+    sources: Annotated[list[str], typer.Argument(help="Stores of one model and settings.")],
+    target: Annotated[str, typer.Option("-o", "--output", help="Store to make or add to.")],
     as_json: AsJson = False,
 ) -> int:
     """Make one store of several, in few and large parts; the sources stay as they are.

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.clock import when_began, which_recorder
 from dawnchorus.audio.io import open_recording
-from dawnchorus.engine.plan import common_root, find_recordings, recording_name
+from dawnchorus.engine.plan import common_root, find_recordings
 from dawnchorus.errors import AudioError, DependencyError, UsageError
-from dawnchorus.places import local_copy
+from dawnchorus.places import local_copy, relative_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ def doctor(
     shown = progress(scan.n_bytes, "looking") if progress else nullcontext(lambda _n: None)
     with shown as advance:
         for path in scan.paths():
-            finding = _examined(path, recording_name(path, root), deep=deep)
+            finding = _examined(path, relative_name(path, root), deep=deep)
             findings.append(finding)
             advance(finding.n_bytes)
     groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)

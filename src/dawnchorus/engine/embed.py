@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dawnchorus.engine.drive import Work, drive
@@ -24,19 +23,19 @@ from dawnchorus.engine.plan import (
     common_root,
     find_recordings,
     in_shard,
-    recording_name,
 )
 from dawnchorus.engine.read import Broken, Ended, Job, Skipped, Source, stat_job
 from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.select import labels_of, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
-from dawnchorus.places import as_place
+from dawnchorus.places import as_place, relative_name
 from dawnchorus.store.schema import RecordingRow, recording_id
 from dawnchorus.store.write import StoreWriter, WindowRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from dawnchorus.configs import EmbedConfig
     from dawnchorus.engine.plan import Scan
@@ -96,7 +95,7 @@ def embed(
         root = common_root(recordings if audio_root is None else audio_root)
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
-        with StoreWriter(Path(store), header) as writer, stop_on_signals() as stop:
+        with StoreWriter(as_place(store), header) as writer, stop_on_signals() as stop:
             run = _Run(writer, as_place(writer.header.audio_root) if audio_root is None else root)
             jobs = run.plan(scan, config.shard)
             size = batch_size(encoder, config.batch_size)
@@ -110,13 +109,22 @@ def embed(
                 f"finished is in {store}, and the same command goes on from there"
             )
         return EmbedReport(
-            **tally.fields(batches.notes),
+            **tally.fields([*batches.notes, *_advice(writer, config)]),
             model=encoder.name,
             device=model_identity(encoder).device,
             n_workers=count,
             seconds={**seconds, **batches.seconds, "write": run.write_s},
-            store=Path(store),
+            store=as_place(store),
         )
+
+
+def _advice(writer: StoreWriter, config: EmbedConfig) -> list[str]:
+    if writer.excludes_others or config.shard:
+        return []
+    return [
+        "this store lies where there are no locks: several runs at once would do the same "
+        "recordings (the store shows each once); give each run a --shard of its own"
+    ]
 
 
 @dataclass(slots=True)
@@ -131,7 +139,7 @@ class _Run:
         """A job for every recording of this shard; called by the thread that reads."""
         root = self.audio_root
         for path, carried in scan.entries():
-            name = recording_name(path, root)
+            name = relative_name(path, root)
             identity = recording_id(name)
             if in_shard(identity, shard):
                 job = Job(

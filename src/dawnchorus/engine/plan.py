@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dawnchorus.audio.io import AUDIO_SUFFIXES
 from dawnchorus.engine.listing import LIST_SUFFIX, read_listing
 from dawnchorus.errors import UsageError
-from dawnchorus.places import as_place, is_remote, on_web, reaching, written
+from dawnchorus.places import absolute, as_place, common_folder, is_remote, on_web, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -205,50 +205,11 @@ def _nothing_found(named: Sequence[Path], scan: Scan) -> str:
 def common_root(inputs: str | Path | Sequence[str | Path]) -> Path:
     """The folder that holds everything named: what the paths in a new store are relative to."""
     named = _named(inputs)
-    remote = [is_remote(item) for item in named]
-    folders = [_absolute(item) if _is_folder(item) else _absolute(item).parent for item in named]
-    if any(remote):
-        return _common_url(folders) if all(remote) else folders[0]
-    try:
-        return Path(os.path.commonpath(folders))
-    except ValueError:  # several drives
-        return folders[0]
-
-
-def _common_url(folders: Sequence[Path]) -> Path:
-    """The folder above all of them; the first one, if they lie in several buckets."""
-    first = folders[0]
-    for above in (first, *first.parents):
-        if all(_slashed(folder).startswith(_slashed(above)) for folder in folders):
-            return above
-    return first
-
-
-def recording_name(path: Path, root: Path) -> str:
-    """The path from ``root`` with ``/``, the same on every system.
-
-    The whole path or URL, if it lies on another drive or in another bucket.
-    """
-    if is_remote(path) or is_remote(root):
-        return written(_absolute(path)).removeprefix(_slashed(root))
-    try:
-        relative = os.path.relpath(_absolute(path), root)
-    except ValueError:
-        return _absolute(path).as_posix()
-    return Path(relative).as_posix()
+    return common_folder(
+        [absolute(item) if _is_folder(item) else absolute(item).parent for item in named]
+    )
 
 
 def in_shard(identity: str, shard: tuple[int, int] | None) -> bool:
     """Whether this shard, ``(i, n)``, is the one of n that a recording belongs to."""
     return shard is None or int(identity, 16) % shard[1] == shard[0]
-
-
-def _slashed(folder: Path) -> str:
-    return written(folder).rstrip("/") + "/"
-
-
-def _absolute(path: Path) -> Path:
-    if is_remote(path):
-        return path
-    # lexical: a link stays a link, so that moving its target does not rename recordings
-    return Path(os.path.abspath(path))  # noqa: PTH100  Path.resolve would follow links

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dawnchorus.engine.exports import Collect, RecordingDetections, open_export, window_rows
 from dawnchorus.engine.report import PredictReport
 from dawnchorus.engine.segments import cut_segments, open_segments
 from dawnchorus.engine.select import asked, make_rule
-from dawnchorus.places import as_place
+from dawnchorus.errors import UsageError
+from dawnchorus.places import as_place, is_remote, on_web, reaching
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
@@ -22,12 +23,19 @@ if TYPE_CHECKING:
 
 def store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
     """The store, if one is all that was named."""
-    named = [recordings] if isinstance(recordings, str | Path) else list(recordings)
-    if any("://" in str(item) for item in named):
+    if isinstance(recordings, str | Path) or is_remote(recordings):
+        place = as_place(cast("str | Path", recordings))
+    elif len(recordings) == 1:
+        place = as_place(recordings[0])
+    else:
         return None
-    if len(named) == 1 and (Path(named[0]) / HEADER_NAME).is_file():
-        return Store(named[0])
-    return None
+    if on_web(place):
+        return None
+    try:
+        with reaching(place):
+            return Store(place) if (place / HEADER_NAME).is_file() else None
+    except OSError as error:
+        raise UsageError(f"{place}: {error}") from error
 
 
 def predict_from_store(

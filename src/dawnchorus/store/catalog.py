@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dawnchorus.store.files import changed_ns
 from dawnchorus.store.parts import latest_rows, part_names, read_part, rows_of
 from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS
 
@@ -33,6 +34,7 @@ STATUSES: Final = ("done", "partial", "failed")
 HASH_PREFIX: Final = "sha256:"
 UNKNOWN: Final = -1
 STALE_S: Final = 2.0  # a folder changed as recently as this may change again under the same date
+LISTING_S: Final = 30.0  # between listings of object storage, which keeps no date of a folder
 ENTRY: Final = np.dtype(
     [
         ("id", "<u8"),
@@ -71,7 +73,7 @@ class Catalog:
         self._lock = threading.Lock()
         self._seen = part_names(self._folder)
         self._listed_at = time.time()
-        self._changed_ns = self._folder.stat().st_mtime_ns
+        self._changed_ns = changed_ns(self._folder)
         self._on_disk = part_names(store / EMBEDDINGS)
         self.named_parts: set[str] = set()
         self._entries = self._index(sorted(self._seen))
@@ -134,12 +136,11 @@ class Catalog:
         Raises:
             StoreError: A part of ``recordings/`` is damaged.
         """
-        changed_ns = self._folder.stat().st_mtime_ns
-        settled = changed_ns / 1e9 < self._listed_at - STALE_S
-        if changed_ns == self._changed_ns and settled:
+        changed = changed_ns(self._folder)
+        if not self._may_have_news(changed):
             return
         with self._lock:
-            self._changed_ns, self._listed_at = changed_ns, time.time()
+            self._changed_ns, self._listed_at = changed, time.time()
             new = part_names(self._folder) - self._seen
             self._seen |= new
             if not new:
@@ -150,6 +151,12 @@ class Catalog:
                 known, before = _known(entry), self._later.get(identity)
                 if before is None or known.revision >= before.revision:
                     self._later[identity] = known
+
+    def _may_have_news(self, changed: int | None) -> bool:
+        if changed is None:
+            return time.time() - self._listed_at > LISTING_S
+        settled = changed / 1e9 < self._listed_at - STALE_S
+        return changed != self._changed_ns or not settled
 
     def committed(self, part: str) -> None:
         """A part of ``recordings/`` is this writer's own, so that nothing in it is news."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from dawnchorus.errors import StoreError
+from dawnchorus.places import reaching
 from dawnchorus.store.parts import (
     by_part,
     file_sha256,
@@ -89,10 +90,11 @@ def set_aside(store: Path, report: CheckReport) -> list[str]:
         part = store / damage.part
         paths |= set(damage.paths)
         try:
-            if damage.part and part.exists():
-                part.rename(part.with_suffix(ASIDE_SUFFIX))
+            with reaching(part):
+                if damage.part and part.exists():
+                    part.rename(part.with_suffix(ASIDE_SUFFIX))
         except OSError as error:
-            raise StoreError(f"{part}: cannot be set aside: {error.strerror}") from error
+            raise StoreError(f"{part}: cannot be set aside: {error}") from error
     return sorted(paths)
 
 

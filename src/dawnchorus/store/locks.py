@@ -2,7 +2,8 @@
 
 One file holds them all, as ranges of bytes that are never written. Each writer has a slot; each
 recording that is being embedded has a byte of its own, so that two runs on one store share the work
-and no recording is done twice. Local disks and NFS 4 have such locks.
+and no recording is done twice. Local disks and NFS 4 have such locks; object storage has
+none.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from dawnchorus.errors import StoreError
+from dawnchorus.places import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +48,15 @@ class StoreLocks:
             StoreError: The folder cannot be written, or no slot is free.
         """
         self._path = path
+        self._file: IO[bytes] | None = None
+        self.supported = not is_remote(path)
+        self.alone = False
+        if not self.supported:
+            return
         try:
             self._file = path.open("a+b")
         except OSError as error:
             raise StoreError(f"{path.parent}: cannot write in this folder: {error}") from error
-        self.supported = True
         try:
             self.alone = self._take(0, N_SLOTS) and self.supported
             if not self.alone and self.supported:
@@ -103,10 +109,11 @@ class StoreLocks:
 
     def close(self) -> None:
         """Give up everything."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _take(self, first: int, count: int = 1) -> bool:
-        if not self.supported:
+        if not self.supported or self._file is None:
             return True
         try:
             return _lock(self._file.fileno(), first, count)
@@ -117,7 +124,7 @@ class StoreLocks:
             return True
 
     def _give(self, first: int, count: int = 1) -> None:
-        if self.supported:
+        if self.supported and self._file is not None:
             _unlock(self._file.fileno(), first, count)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.places import as_place, common_folder, relative_name, written
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import FLAGS, HEADER_NAME, recording_id
 from dawnchorus.store.write import StoreWriter, WindowRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from dawnchorus.store.read import StoredRecording
     from dawnchorus.store.schema import RecordingRow, StoreHeader
@@ -44,14 +44,15 @@ def merge_stores(sources: Sequence[str | Path], target: str | Path) -> MergeRepo
     if not sources:
         raise UsageError("merge: need one store or more to merge into another")
     stores = [Store(source) for source in sources]
-    header = _joint_header(stores, Path(target))
+    place = as_place(target)
+    header = _joint_header(stores, place)
     n_merged = n_duplicates = n_windows = 0
     seen: set[str] = set()
-    with StoreWriter(Path(target), header, part_seconds=PART_SECONDS) as writer:
-        root = Path(writer.header.audio_root)
+    with StoreWriter(place, header, part_seconds=PART_SECONDS) as writer:
+        root = as_place(writer.header.audio_root)
         for store in stores:
             for recording in store.each_recording(scores=header.labels is not None):
-                row = _moved(recording.row, Path(store.header.audio_root), root)
+                row = _moved(recording.row, as_place(store.header.audio_root), root)
                 known = writer.known(row.recording_id)
                 if row.recording_id in seen or (known and known.status == "done"):
                     n_duplicates += 1
@@ -74,17 +75,14 @@ def _joint_header(stores: Sequence[Store], target: Path) -> StoreHeader:
             )
     if (target / HEADER_NAME).exists():
         return first  # the writer holds it against the target's
-    roots = [store.header.audio_root for store in stores]
-    try:
-        root = os.path.commonpath(roots)
-    except ValueError:  # several drives
-        root = roots[0]
-    return first.model_copy(update={"audio_root": Path(root).as_posix()})
+    root = common_folder([as_place(store.header.audio_root) for store in stores])
+    return first.model_copy(update={"audio_root": written(root)})
 
 
 def _moved(row: RecordingRow, old: Path, new: Path) -> RecordingRow:
     """A row with its path from another root; its parts are left behind."""
-    path = Path(os.path.relpath(old / row.path, new)).as_posix() if old != new else row.path
+    apart = old != new and "://" not in row.path
+    path = relative_name(old / row.path, new) if apart else row.path
     return replace(row, recording_id=recording_id(path), path=path, parts=(), revision=0)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import uuid
 from collections import defaultdict
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError
-from dawnchorus.store.files import write_whole
+from dawnchorus.places import is_remote, reaching
+from dawnchorus.store.files import names_in, write_whole
 from dawnchorus.store.schema import RECORDING_SCHEMA, RECORDINGS, Part, RecordingRow
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PART_NAME: Final = re.compile(r"part-.*\.parquet")
 GROUP_NUMBERS: Final = 1 << 18  # in a row group; the writer takes some 50 bytes for each
 LISTS: Final = {"vector", "scores", "parts", "gaps"}  # their inner columns have other names
 
@@ -65,7 +69,11 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         # ParquetFile, not read_table: the latter takes a folder name such as "year=2026" for a
         # column
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with (
+            reaching(path),
+            path.open("rb") if is_remote(path) else nullcontext(path) as source,
+            pq.ParquetFile(source, page_checksum_verification=True) as file,
+        ):
             return file.read(columns=None if columns is None else list(columns))
     except FileNotFoundError as error:
         raise StoreError(
@@ -83,7 +91,7 @@ def file_sha256(path: Path) -> str:
 
 def part_names(folder: Path) -> set[str]:
     """Names of the complete parts of a folder; a folder that is not there yet has none."""
-    return {path.name for path in folder.glob("part-*.parquet")}
+    return {name for name in names_in(folder) if PART_NAME.fullmatch(name)}
 
 
 def read_rows(store: Path) -> pa.Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.errors import UsageError
+from dawnchorus.places import as_place
 from dawnchorus.store.check import check_store
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.parts import by_part, read_part, read_rows, rows_of
@@ -19,6 +19,7 @@ from dawnchorus.store.schema import EMBEDDINGS, WINDOW_SCHEMA, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -54,7 +55,7 @@ class Store:
         Raises:
             StoreError: There is no store, or its format is not this version's.
         """
-        self.path = Path(path)
+        self.path = as_place(path)
         self.header = read_header(self.path)
 
     def recordings(self) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from dawnchorus.configs import Config, LayerSelection, Pooling
 from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.places import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +95,8 @@ def read_header(store: Path) -> StoreHeader:
     """
     path = store / HEADER_NAME
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        with reaching(path):
+            values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreError(f"{store}: not an embedding store, {HEADER_NAME} is missing") from error
     except (OSError, ValueError) as error:

@@ -17,8 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from dawnchorus.errors import StoreError
+from dawnchorus.places import is_remote, reaching
 from dawnchorus.store.catalog import Catalog
-from dawnchorus.store.files import BESIDE_SUFFIX, remove_if_possible, write_whole
+from dawnchorus.store.files import (
+    BESIDE_SUFFIX,
+    age_s,
+    make_folder,
+    names_in,
+    remove_if_possible,
+    write_first,
+)
 from dawnchorus.store.locks import StoreLocks
 from dawnchorus.store.parts import part_names, write_part
 from dawnchorus.store.schema import (
@@ -46,6 +54,7 @@ if TYPE_CHECKING:
 
 PART_SECONDS: Final = 30.0  # work that a kill may cost; issue: at most a minute
 PART_BYTES: Final = 16 * 2**20  # vectors held in memory at most, before a part is written
+ORPHAN_S: Final = 86_400.0  # age of left-overs that may be removed where there are no locks
 PART_RECORDINGS: Final = 1000  # rows held in memory at most; they take more than short windows
 
 
@@ -110,10 +119,12 @@ class StoreWriter:
             with self._locks.header():
                 self.header = self._agree(header)
             for folder in (EMBEDDINGS, RECORDINGS):
-                (path / folder).mkdir(exist_ok=True)
+                make_folder(path / folder)
             self._catalog = Catalog(path)
             if self._locks.alone:
                 self._sweep()
+            elif is_remote(path):
+                self._sweep_old()
             self._locks.open_to_others()
         except BaseException:
             self._locks.close()
@@ -128,8 +139,7 @@ class StoreWriter:
 
     def _agree(self, header: StoreHeader) -> StoreHeader:
         if not (self._path / HEADER_NAME).exists():
-            write_whole(self._path / HEADER_NAME, header.to_bytes())
-            return header
+            write_first(self._path / HEADER_NAME, header.to_bytes())
         found = read_header(self._path)
         differences = found.differences(header)
         if differences:
@@ -145,6 +155,16 @@ class StoreWriter:
         for folder in (self._path, self._path / EMBEDDINGS, self._path / RECORDINGS):
             for leftover in folder.glob(f".*{BESIDE_SUFFIX}"):
                 remove_if_possible(leftover)
+
+    def _sweep_old(self) -> None:
+        # no lock tells whether another writer is about to name a part, but none takes a day
+        for name in part_names(self._path / EMBEDDINGS) - self._catalog.named_parts:
+            part = self._path / EMBEDDINGS / name
+            try:
+                if age_s(part) > ORPHAN_S:
+                    remove_if_possible(part)
+            except OSError:
+                continue
 
     @property
     def excludes_others(self) -> bool:
@@ -348,10 +368,11 @@ def make_store_folder(path: Path) -> None:
         StoreError: The path is a file, a folder with other things in it, or cannot be made.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        if (path / HEADER_NAME).exists():
-            return
-        others = [item.name for item in path.iterdir() if not _ours(item.name)]
+        with reaching(path):
+            make_folder(path)
+            if (path / HEADER_NAME).exists():
+                return
+            others = [name for name in names_in(path) if not _ours(name)]
     except OSError as error:
         raise StoreError(f"{path}: cannot make a store here: {error}") from error
     if others:
