@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from dawnchorus import metrics
-from dawnchorus.configs import TrainConfig, read_yaml
+from dawnchorus.configs import AugmentConfig, MixConfig, TrainConfig, read_yaml
 from dawnchorus.data.batches import Batch, BatchSource
 from dawnchorus.data.cache import SoundCache
 from dawnchorus.data.manifest import Clip, read_manifest
@@ -110,7 +110,20 @@ def prepare_data(
     sounds = SoundCache(root, 16_000)
     sounds.load([clip.path for clip in [*training, *validation]])
     teacher = Teacher(root / config.data.teacher.table) if config.data.teacher else None
-    source = BatchSource(training, sounds, vocabularies, config, teacher)
+    source = BatchSource(
+        training,
+        sounds,
+        vocabularies,
+        data=config.data,
+        buckets=config.buckets,
+        augment=AugmentConfig(
+            gain_db=config.gain_db,
+            mix=MixConfig(probability=config.mix_probability),
+            noise=config.noise,
+        ),
+        seed=config.seed,
+        teacher=teacher,
+    )
     say(
         {
             "event": "data",
@@ -194,7 +207,7 @@ def _task(
             batch.lengths,
             patch_keep=batch.patch_keep,
             augment=config.spec_augment,
-            rng=batch.rng,
+            rng=np.random.default_rng([config.seed, batch.step, batch.first_row]),
         )
         return objective.losses(output, _targets(batch, output.logits.device))
 
@@ -203,7 +216,7 @@ def _task(
 
     return Task(
         module=objective,
-        draw=lambda step, _part, _n_parts: source.draw(step),
+        draw=source.draw,
         losses=losses,
         describe=lambda batch: batch.ids,
         size=lambda batch: len(batch.ids),
