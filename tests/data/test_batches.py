@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dawnchorus.configs import PosttrainConfig
-from dawnchorus.data.batches import BatchSource
+from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
+from dawnchorus.data.batches import Batch, BatchSource
 from dawnchorus.data.cache import SoundCache
+from dawnchorus.data.draws import CYCLE_STEPS, BucketOrder
 from dawnchorus.data.manifest import Clip, read_manifest
 from dawnchorus.data.teacher import Teacher
 from dawnchorus.data.vocabulary import gather_vocabulary
-from dawnchorus.errors import TaskError
+from dawnchorus.errors import TaskError, UsageError
 
 RATE = 16_000
 
@@ -47,18 +48,9 @@ CLIPS = [
 ]
 
 
-def config(**changes: Any) -> PosttrainConfig:
-    values: dict[str, Any] = {
-        "name": "toy",
-        "steps": 10,
-        "learning_rate": 0.1,
-        "buckets": [{"crop_s": 2.0, "batch_size": 6}, {"crop_s": 4.0, "batch_size": 4}],
-        "data": {"root": ".", "noise_sources": ["noise"], "strong_sources": ["scenes"]},
-    }
-    return PosttrainConfig(**{**values, **changes})
-
-
-PLAIN: dict[str, Any] = {"mix_probability": 0.0, "noise": {"probability": 0.0}}
+BUCKETS = ((2.0, 6), (4.0, 4))
+PLAIN: dict[str, Any] = {"mix": {"probability": 0.0}, "noise": {"probability": 0.0}}
+NOISE: dict[str, Any] = {"noise_sources": ["noise"]}
 
 
 @pytest.fixture
@@ -72,18 +64,105 @@ def sounds() -> SoundCache:
     return cache
 
 
-def source(sounds: SoundCache, **changes: Any) -> BatchSource:
-    vocabularies = [gather_vocabulary(CLIPS, ["species", "sound"])]
-    return BatchSource(CLIPS, sounds, vocabularies, config(**changes))
+def source(
+    sounds: SoundCache,
+    *,
+    buckets: tuple[tuple[float, int], ...] = BUCKETS,
+    seed: int = 0,
+    data: dict[str, Any] = NOISE,
+    **augment: Any,
+) -> BatchSource:
+    return BatchSource(
+        CLIPS,
+        sounds,
+        [gather_vocabulary(CLIPS, ["species", "sound"])],
+        data=DataConfig(root=".", strong_sources=("scenes",), **data),
+        buckets=[BucketConfig(crop_s=crop_s, batch_size=size) for crop_s, size in buckets],
+        augment=AugmentConfig(**augment),
+        seed=seed,
+    )
+
+
+def same(ours: Batch, theirs: Batch) -> bool:
+    return ours.ids == theirs.ids and all(
+        torch.equal(getattr(ours, name), getattr(theirs, name))
+        for name in ("waveforms", "lengths", "targets", "has_teacher")
+    )
+
+
+@pytest.mark.parametrize("per", ["clip", "batch"])
+@pytest.mark.parametrize("n_parts", [2, 3, 6])
+def test_the_parts_of_a_batch_joined_are_the_batch_bit_for_bit(
+    sounds: SoundCache, per: str, n_parts: int
+) -> None:
+    buckets = ((2.0, 6), (4.0, 12))
+    mix = {"per": per, "probability": 0.7, "beta": 0.4}
+    for step in range(5):
+        made = source(sounds, buckets=buckets, mix=mix, gain_db=6.0)
+        whole = made.draw(step)
+        parts = [
+            source(sounds, buckets=buckets, mix=mix, gain_db=6.0).draw(step, part, n_parts)
+            for part in reversed(range(n_parts))
+        ][::-1]
+        assert [name for part in parts for name in part.ids] == whole.ids
+        for field in ("waveforms", "lengths", "targets", "has_teacher"):
+            joined = torch.cat([getattr(part, field) for part in parts])
+            assert torch.equal(joined, getattr(whole, field)), field
+        size = len(whole.ids) // n_parts
+        assert [part.first_row for part in parts] == [size * n for n in range(n_parts)]
+        assert {part.step for part in parts} == {step}
+
+
+def test_a_resumed_run_draws_what_an_uninterrupted_one_does(sounds: SoundCache) -> None:
+    through = source(sounds, gain_db=6.0)
+    batches = [through.draw(step) for step in range(8)]
+    resumed = source(sounds, gain_db=6.0)
+    assert all(same(resumed.draw(step), batches[step]) for step in range(5, 8))
+
+
+def test_a_batch_that_cannot_be_cut_evenly_is_refused(sounds: SoundCache) -> None:
+    with pytest.raises(UsageError, match="batch of 6 clips cannot be cut into 4"):
+        source(sounds, buckets=((2.0, 6), (4.0, 6))).draw(0, 0, 4)
+    with pytest.raises(UsageError, match="part 2 of 2"):
+        source(sounds).draw(0, 2, 2)
+
+
+def test_buckets_come_in_proportion_to_their_weights_in_every_cycle() -> None:
+    order = BucketOrder([0.25, 0.2, 0.55, 1e-9], seed=3)
+    for first in (0, 5 * CYCLE_STEPS):
+        drawn = [order.at(step)[0] for step in range(first, first + CYCLE_STEPS)]
+        assert np.bincount(drawn).tolist() == [250, 200, 549, 1]
+    assert drawn[:100] != sorted(drawn[:100])
+    counts = [0, 0, 0, 0]
+    for step in range(2 * CYCLE_STEPS):
+        number, before = order.at(step)
+        assert before == counts[number]
+        counts[number] += 1
+
+
+def test_mixing_a_batch_mixes_one_clip_and_mixing_clips_mixes_its_share(
+    sounds: SoundCache,
+) -> None:
+    plain, per_batch, per_clip = (
+        source(sounds, noise={"probability": 0.0}, mix={"probability": share, "per": per})
+        for share, per in ((0.0, "clip"), (0.5, "batch"), (0.5, "clip"))
+    )
+
+    def n_changed(step: int, other: BatchSource) -> int:
+        changed = plain.draw(step).waveforms != other.draw(step).waveforms
+        return int(changed.any(dim=1).sum())
+
+    counts = [n_changed(step, per_batch) for step in range(200)]
+    assert set(counts) == {0, 1}
+    assert 0.4 < np.mean(counts) < 0.6
+    drawn = sum(len(plain.draw(step).ids) for step in range(100))
+    assert 0.4 < sum(n_changed(step, per_clip) for step in range(100)) / drawn < 0.6
 
 
 def test_a_step_gives_the_same_batch_again_and_another_step_another(sounds: SoundCache) -> None:
     first, second = source(sounds), source(sounds)
     for step in range(4):
-        ours, theirs = first.draw(step), second.draw(step)
-        assert ours.ids == theirs.ids
-        assert torch.equal(ours.waveforms, theirs.waveforms)
-        assert torch.equal(ours.targets, theirs.targets)
+        assert same(first.draw(step), second.draw(step))
     assert not torch.equal(first.draw(0).waveforms[:1, :9], first.draw(1).waveforms[:1, :9])
     other = source(sounds, seed=1).draw(0)
     assert not torch.equal(first.draw(0).waveforms[:1, :9], other.waveforms[:1, :9])
@@ -118,8 +197,8 @@ def test_whole_files_of_exactly_annotated_sources_are_never_drawn(sounds: SoundC
 
 def test_mixing_joins_labels_and_noise_moves_samples(sounds: SoundCache) -> None:
     plain = source(sounds, **PLAIN).draw(3)
-    mixed = source(sounds, mix_probability=1.0, noise={"probability": 0.0}).draw(3)
-    noisy = source(sounds, mix_probability=0.0, noise={"probability": 1.0}).draw(3)
+    mixed = source(sounds, mix={"probability": 1.0}, noise={"probability": 0.0}).draw(3)
+    noisy = source(sounds, mix={"probability": 0.0}, noise={"probability": 1.0}).draw(3)
     assert mixed.ids == plain.ids == noisy.ids
     assert bool((mixed.targets >= plain.targets).all())
     assert float(mixed.targets.sum()) > float(plain.targets.sum())
@@ -129,7 +208,7 @@ def test_mixing_joins_labels_and_noise_moves_samples(sounds: SoundCache) -> None
 
 def test_a_bucket_without_clips_is_an_error(sounds: SoundCache) -> None:
     with pytest.raises(TaskError, match=r"no clip is between 0 s and 0\.5 s"):
-        source(sounds, buckets=[{"crop_s": 0.5, "batch_size": 2}, {"crop_s": 4, "batch_size": 2}])
+        source(sounds, buckets=((0.5, 2), (4.0, 2)))
 
 
 def write_teacher(path: Path) -> Path:

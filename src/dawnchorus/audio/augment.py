@@ -38,29 +38,6 @@ def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: Tensor | float) -> Tensor:
     return signal + scale[..., None] * noise
 
 
-def mix_pairs(
-    waveforms: Tensor, targets: Tensor, chosen: np.ndarray, partner: np.ndarray, share: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """Mix chosen clips of a batch with partners; labels become the union.
-
-    Args:
-        waveforms: ``(batch, samples)``.
-        targets: ``(batch, classes)`` of 0 and 1.
-        chosen: ``(batch,)`` bool, clips to replace by a mixture.
-        partner: ``(batch,)`` index of the clip mixed in.
-        share: ``(batch,)`` weight of the clip itself, in [0, 1]; its partner has the rest.
-
-    Returns:
-        New waveforms and targets.
-    """
-    weight = torch.from_numpy(share).to(waveforms.dtype)[:, None]
-    other = torch.from_numpy(partner)
-    mask = torch.from_numpy(chosen)[:, None]
-    mixed = weight * waveforms + (1 - weight) * waveforms[other]
-    union = torch.maximum(targets, targets[other])
-    return torch.where(mask, mixed, waveforms), torch.where(mask, union, targets)
-
-
 def draw_stripes(
     n_frames: Sequence[int],
     shape: tuple[int, int],

@@ -6,8 +6,10 @@ imports torch. ``base`` is what they share; each of the others belongs to one pa
 
 from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision, read_yaml
 from dawnchorus.configs.data import (
+    AugmentConfig,
     BucketConfig,
     DataConfig,
+    MixConfig,
     NoiseConfig,
     SpecAugmentConfig,
     TeacherConfig,
@@ -18,11 +20,13 @@ from dawnchorus.configs.probes import ProbeConfig
 from dawnchorus.configs.training import TrainConfig
 
 __all__ = [
+    "AugmentConfig",
     "BucketConfig",
     "Config",
     "DataConfig",
     "EmbedConfig",
     "LayerSelection",
+    "MixConfig",
     "NoiseConfig",
     "Pooling",
     "PosttrainConfig",

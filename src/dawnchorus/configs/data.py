@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,40 @@ class NoiseConfig(Config):
         if self.snr_db[0] > self.snr_db[1]:
             raise ValueError(f"snr_db: need low <= high, got {self.snr_db}")
         return self
+
+
+class MixConfig(Config):
+    """Clips mixed within a batch; a mixture carries the labels of both.
+
+    The paper mixes half of the clips of a batch (``per: clip``). Its code, in half of the batches,
+    replaces one clip by a mixture, with a share drawn from Beta(0.4, 0.4) (``per: batch``,
+    ``beta: 0.4``).
+    """
+
+    probability: float = Field(default=0.5, ge=0, le=1)
+    per: Literal["clip", "batch"] = Field(
+        default="clip", description="batch: the probability that one of its clips is mixed"
+    )
+    share: tuple[float, float] = Field(
+        default=(0.3, 0.7), description="range of a clip's own share; its partner has the rest"
+    )
+    beta: float | None = Field(
+        default=None, gt=0, description="draw the share from Beta(beta, beta) instead"
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if not 0 <= self.share[0] <= self.share[1] <= 1:
+            raise ValueError(f"share: need 0 <= low <= high <= 1, got {self.share}")
+        return self
+
+
+class AugmentConfig(Config):
+    """What is done to the waveform of each clip drawn, in this order."""
+
+    gain_db: float = Field(default=0.0, ge=0, description="random gain, plus or minus")
+    mix: MixConfig = MixConfig()
+    noise: NoiseConfig = NoiseConfig()
 
 
 class SpecAugmentConfig(Config):

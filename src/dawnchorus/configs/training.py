@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, Precision
-from dawnchorus.configs.data import BucketConfig, DataConfig, NoiseConfig
+from dawnchorus.configs.data import (
+    AugmentConfig,
+    BucketConfig,
+    DataConfig,
+    MixConfig,
+    NoiseConfig,
+)
 
 Size = Literal["tiny", "small", "base", "large"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 Mixing = Literal["none", "paper", "released"]
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
+RELEASED_MIX_BETA: Final = 0.4  # of the released post-training code
 
 
 class TrainConfig(Config):
@@ -63,6 +70,15 @@ class TrainConfig(Config):
     validate_every: int = Field(default=500, ge=1)
     log_every: int = Field(default=20, ge=1)
     loggers: tuple[LoggerName, ...] = ()
+
+    @property
+    def augment(self) -> AugmentConfig:
+        """What is done to the waveform of each clip drawn."""
+        probability = 0.0 if self.mixing == "none" else self.mix_probability
+        mix = MixConfig(probability=probability)
+        if self.mixing == "released":
+            mix = MixConfig(probability=probability, per="batch", beta=RELEASED_MIX_BETA)
+        return AugmentConfig(gain_db=self.gain_db, mix=mix, noise=self.noise)
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:

@@ -16,7 +16,6 @@ from dawnchorus.engine.encode import (
     ready_model,
 )
 from dawnchorus.engine.header import make_header
-from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import (
@@ -29,6 +28,7 @@ from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.select import labels_of, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
+from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.places import as_place, relative_name
 from dawnchorus.store.schema import RecordingRow, recording_id
 from dawnchorus.store.write import StoreWriter, WindowRows

@@ -16,6 +16,7 @@ from dawnchorus.audio.augment import draw_stripes
 from dawnchorus.configs import PosttrainConfig, read_yaml
 from dawnchorus.data.batches import Batch, BatchSource
 from dawnchorus.data.cache import SoundCache
+from dawnchorus.data.draws import generator
 from dawnchorus.data.manifest import Clip, read_manifest
 from dawnchorus.data.teacher import Teacher
 from dawnchorus.data.vocabulary import gather_vocabulary
@@ -113,7 +114,16 @@ def prepare_data(
     sounds = SoundCache(root, 16_000)
     sounds.load([clip.path for clip in [*training, *validation]])
     teacher = Teacher(root / config.data.teacher.table) if config.data.teacher else None
-    source = BatchSource(training, sounds, vocabularies, config, teacher)
+    source = BatchSource(
+        training,
+        sounds,
+        vocabularies,
+        data=config.data,
+        buckets=config.buckets,
+        augment=config.augment,
+        seed=config.seed,
+        teacher=teacher,
+    )
     say(
         {
             "event": "data",
@@ -193,7 +203,7 @@ def _task(
 ) -> Task[Batch]:
     return Task(
         module=objective,
-        draw=lambda step, _part, _n_parts: source.draw(step),
+        draw=source.draw,
         losses=lambda module, batch: _losses(module, batch, objective.model, config),
         describe=lambda batch: batch.ids,
         size=lambda batch: len(batch.ids),
@@ -203,7 +213,10 @@ def _task(
 
 def _losses(module: Any, batch: Batch, model: EAT, config: PosttrainConfig) -> dict[str, Tensor]:
     """The losses of a batch, with what is random about them drawn here, row by row."""
-    rngs = batch.rng.spawn(len(batch.ids))
+    rngs = [
+        generator(config.seed, batch.step, batch.first_row + row, 0)
+        for row in range(len(batch.ids))
+    ]
     n_frames = [frontend.n_frames(int(n)) for n in batch.lengths]
     total = model.config.padded_frames or (
         -(-frontend.n_frames(batch.waveforms.shape[1]) // PATCH) * PATCH
