@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dawnchorus.configs import TrainConfig
+from dawnchorus.configs import PosttrainConfig
 from dawnchorus.data.batches import BatchSource
 from dawnchorus.data.cache import SoundCache
 from dawnchorus.data.manifest import Clip, read_manifest
@@ -47,7 +47,7 @@ CLIPS = [
 ]
 
 
-def config(**changes: Any) -> TrainConfig:
+def config(**changes: Any) -> PosttrainConfig:
     values: dict[str, Any] = {
         "name": "toy",
         "steps": 10,
@@ -55,7 +55,7 @@ def config(**changes: Any) -> TrainConfig:
         "buckets": [{"crop_s": 2.0, "batch_size": 6}, {"crop_s": 4.0, "batch_size": 4}],
         "data": {"root": ".", "noise_sources": ["noise"], "strong_sources": ["scenes"]},
     }
-    return TrainConfig(**{**values, **changes})
+    return PosttrainConfig(**{**values, **changes})
 
 
 PLAIN: dict[str, Any] = {"mix_probability": 0.0, "noise": {"probability": 0.0}}

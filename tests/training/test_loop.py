@@ -120,8 +120,8 @@ def test_another_config_in_the_same_folder_is_refused_by_key(tmp_path: Path) -> 
     run_in(tmp_path, Toy())
     with pytest.raises(UsageError, match=r"learning_rate \(0.05 then, 0.1 now\)"):
         run_in(tmp_path, Toy(), learning_rate=0.1)
-    with pytest.raises(UsageError, match=r"noise.probability"):
-        run_in(tmp_path, Toy(), noise={"probability": 0.1})
+    with pytest.raises(UsageError, match=r"gain_db"):
+        run_in(tmp_path, Toy(), gain_db=3.0)
     run_in(tmp_path, Toy(), log_every=3)
 
 

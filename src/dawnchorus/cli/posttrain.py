@@ -30,7 +30,7 @@ def command(
 
     Example: dawnchorus posttrain recipes/eat_tiny_local.yaml --data my_corpus
     """
-    from dawnchorus.configs import TrainConfig, read_yaml
+    from dawnchorus.configs import PosttrainConfig, read_yaml
     from dawnchorus.recipes.posttrain import posttrain
 
     values: dict[str, Any] = read_yaml(config)
@@ -38,7 +38,7 @@ def command(
         values["data"] = {**values.get("data", {}), "root": str(data)}
     if device is not None:
         values["device"] = device
-    report = posttrain(TrainConfig(**values), runs=runs, say=_silent if quiet else _say)
+    report = posttrain(PosttrainConfig(**values), runs=runs, say=_silent if quiet else _say)
     if as_json:
         print(json.dumps({name: _plain(getattr(report, name)) for name in report.__slots__}))
         return

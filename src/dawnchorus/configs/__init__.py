@@ -13,6 +13,7 @@ from dawnchorus.configs.data import (
     TeacherConfig,
 )
 from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
+from dawnchorus.configs.posttraining import PosttrainConfig
 from dawnchorus.configs.probes import ProbeConfig
 from dawnchorus.configs.training import TrainConfig
 
@@ -24,6 +25,7 @@ __all__ = [
     "LayerSelection",
     "NoiseConfig",
     "Pooling",
+    "PosttrainConfig",
     "Precision",
     "PredictConfig",
     "ProbeConfig",

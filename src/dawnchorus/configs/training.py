@@ -1,4 +1,4 @@
-"""Options of a run of training."""
+"""Options that every run of training has, whatever it trains."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, Precision
-from dawnchorus.configs.data import BucketConfig, DataConfig, NoiseConfig, SpecAugmentConfig
+from dawnchorus.configs.data import BucketConfig, DataConfig, NoiseConfig
+
+Size = Literal["tiny", "small", "base", "large"]
+Strategy = Literal["auto", "ddp", "fsdp"]
+Mixing = Literal["none", "paper", "released"]
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
 
 class TrainConfig(Config):
-    """A whole run of `posttrain`, as read from its YAML file."""
+    """A run of training, as read from its YAML file; each kind of run adds its own options."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
-    size: Literal["tiny", "small", "base", "large"] = "tiny"
+    size: Size = "tiny"
     init_from: str | None = Field(default=None, description="model name, file or run to start from")
     seed: int = Field(default=0, ge=0)
+
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     final_learning_rate: float = Field(default=1e-6, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
+    warmup_from: float = Field(
+        default=0.0, ge=0, le=1, description="share of the rate that the warm-up starts from"
+    )
     weight_decay: float = Field(default=0.01, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float | None = Field(default=1.0, gt=0)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
-    pooling: Literal["cls", "mean", "valid"] = "valid"
+
     window_s: float = Field(default=10.0, gt=0, description="the exported model's window")
     normalization: tuple[float, float] = (-5.553, 4.606)
     pad_to_window: bool = Field(
@@ -33,21 +42,27 @@ class TrainConfig(Config):
     )
     buckets: tuple[BucketConfig, ...] = (BucketConfig(crop_s=10.0, batch_size=32),)
     data: DataConfig
-    label_weight: float = Field(default=1.0, ge=0)
-    band_statistics_weight: float = Field(
-        default=0.0, ge=0, description="regress each band's mean and deviation from the embedding"
-    )
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    noise: NoiseConfig = NoiseConfig()
-    mix_probability: float = Field(default=0.5, ge=0, le=1)
+    noise: NoiseConfig = NoiseConfig(probability=0.0)
     gain_db: float = Field(default=0.0, ge=0, description="random gain, plus or minus")
-    spec_augment: SpecAugmentConfig = SpecAugmentConfig()
+    mixing: Mixing = Field(
+        default="none",
+        description="paper: each clip by itself; released: one clip of an affected batch",
+    )
+    mix_probability: float = Field(default=0.5, ge=0, le=1)
+
     precision: Precision = "float32"
     device: str = "auto"
+    devices: int = Field(default=1, ge=1, description="processes on each machine")
+    nodes: int = Field(default=1, ge=1, description="machines")
+    strategy: Strategy = "auto"
+    accumulate: int = Field(default=1, ge=1, description="pieces that a process cuts its share in")
+    compile: bool = False
+
     checkpoint_every: int = Field(default=500, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     validate_every: int = Field(default=500, ge=1)
     log_every: int = Field(default=20, ge=1)
+    loggers: tuple[LoggerName, ...] = ()
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:
@@ -56,4 +71,15 @@ class TrainConfig(Config):
         lengths = [bucket.crop_s for bucket in self.buckets]
         if sorted(set(lengths)) != lengths:
             raise ValueError(f"buckets must rise in crop_s, without repeats; got {lengths}")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> Self:
+        parts = self.devices * self.nodes * self.accumulate
+        for bucket in self.buckets:
+            if bucket.batch_size % parts:
+                raise ValueError(
+                    f"batch_size {bucket.batch_size} of the bucket of {bucket.crop_s:g} s does not "
+                    f"divide into devices x nodes x accumulate = {parts} equal parts"
+                )
         return self

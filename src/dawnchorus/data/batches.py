@@ -172,7 +172,7 @@ class BatchSource:
         config = self.config
         gain_db = rng.uniform(-config.gain_db, config.gain_db, size).astype(np.float32)
         waveforms = batch.waveforms * torch.from_numpy(10 ** (gain_db / 20))[:, None]
-        mixed = rng.random(size) < config.mix_probability
+        mixed = rng.random(size) < (config.mix_probability if config.mixing == "paper" else 0.0)
         partner = rng.permutation(size)
         share = rng.uniform(0.3, 0.7, size)
         waveforms, targets = mix_pairs(waveforms, batch.targets, mixed, partner, share)

@@ -6,39 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dawnchorus.audio import frontend
-from dawnchorus.audio.augment import spec_augment
+from dawnchorus.audio.augment import blank_stripes
+from dawnchorus.models.eat import N_BAND_STEPS
 from dawnchorus.nn.patches import PATCH
 
 PRIOR = 0.01  # share of labels that hold for a clip, in order of magnitude
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping, Sequence
 
-    from dawnchorus.configs import SpecAugmentConfig
     from dawnchorus.models.eat import EAT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifyTargets:
-    """What each clip of a batch should give.
-
-    Attributes:
-        labels: ``(batch, classes + further classes)`` of 0 and 1: the model's own labels, then the
-            rest.
-        teacher_embedding: ``(batch, dim)`` standardised, None without a teacher.
-        teacher_logits: ``(batch, classes)`` of the teacher, None without one.
-        has_teacher: ``(batch,)`` bool, where the teacher has something to say.
-    """
-
-    labels: Tensor
-    teacher_embedding: Tensor | None = None
-    teacher_logits: Tensor | None = None
-    has_teacher: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +33,6 @@ class ClassifyWeights:
     teacher_embedding: float = 0.0
     teacher_logits: float = 0.0
     band_statistics: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifyOutput:
-    """What a batch gave: pooled ``(batch, dim)``, logits ``(batch, classes)``, band statistics."""
-
-    pooled: Tensor
-    logits: Tensor
-    statistics: Tensor
 
 
 class ClassifyObjective(nn.Module):
@@ -90,61 +64,58 @@ class ClassifyObjective(nn.Module):
         self,
         waveforms: Tensor,
         lengths: Tensor,
+        labels: Tensor,
         *,
-        patch_keep: float = 1.0,
-        augment: SpecAugmentConfig | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> ClassifyOutput:
-        """Run the model as the heads see it.
+        teacher: Mapping[str, Tensor] | None = None,
+        patches: Tensor | None = None,
+        blanks: tuple[Tensor, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Each part of the loss, unweighted, their weighted sum as ``loss``, and the ``logits``.
+
+        ``labels`` is binary cross-entropy, the mean over the batch and classes (AVES2 recipe).
+        Every part is a mean over the clips, those without a teacher counting as zero, so that the
+        mean over equal parts of a batch is that of the batch.
 
         Args:
             waveforms: ``(batch, samples)`` at the model's rate.
             lengths: ``(batch,)`` samples that hold sound.
-            patch_keep: share of the patches that the encoder sees; needs ``rng`` below 1.
-            augment: stripes to blank in the log-mel; needs ``rng``.
-            rng: source of the random choices; None: none are made.
+            labels: ``(batch, classes + further classes)`` of 0 and 1: the model's own, then the
+                rest.
+            teacher: ``embedding (batch, dim)``, ``logits (batch, classes)`` and ``there (batch,)``
+                bool, where the teacher has something to say; None without a teacher.
+            patches: ``(batch, kept)`` indices of the patches that the encoder sees, None: all.
+            blanks: ``(batch, frames)`` and ``(batch, bands)`` bool, what to blank in the log-mel.
         """
         with torch.no_grad():  # nothing before the patch embedding has weights
             features, n_frames = self.model.features(waveforms, lengths)
             statistics = band_statistics(features, n_frames)
-            if augment is not None and rng is not None:
-                features = spec_augment(features, n_frames, augment, rng)
-        patches = None
-        if patch_keep < 1 and rng is not None:
-            patches = draw_patches(n_frames, features.shape[1] // PATCH, patch_keep, rng)
-            patches = patches.to(features.device)
+            if blanks is not None:
+                features = blank_stripes(features, *blanks)
         tokens, has_signal = self.model.tokens(features, n_frames, patches=patches)
         pooled = self.model.pool_for_head(tokens, has_signal)
         heads = [head(pooled) for head in (self.model.head, self.further) if head is not None]
-        return ClassifyOutput(pooled=pooled, logits=torch.cat(heads, dim=1), statistics=statistics)
-
-    def losses(self, output: ClassifyOutput, targets: ClassifyTargets) -> dict[str, Tensor]:
-        """Each part of the loss, unweighted, and their weighted sum as ``loss``.
-
-        ``labels`` is binary cross-entropy, the mean over the batch and classes (AVES2 recipe).
-        """
+        logits = torch.cat(heads, dim=1)
         smooth = self.weights.label_smoothing
-        wanted = targets.labels * (1 - smooth) + 0.5 * smooth
-        parts = {"labels": functional.binary_cross_entropy_with_logits(output.logits, wanted)}
-        parts |= self._teacher_losses(output.pooled, targets)
+        wanted = labels * (1 - smooth) + 0.5 * smooth
+        parts = {"labels": functional.binary_cross_entropy_with_logits(logits, wanted)}
+        if teacher is not None:
+            parts |= self._teacher_losses(pooled, teacher)
         if self.to_bands is not None:
-            guess = self.to_bands(output.pooled)
-            parts["band_statistics"] = functional.mse_loss(guess, output.statistics)
+            parts["band_statistics"] = functional.mse_loss(self.to_bands(pooled), statistics)
         weighted = [getattr(self.weights, name) * value for name, value in parts.items()]
-        return {"loss": torch.stack(weighted).sum(), **parts}
+        return {"loss": torch.stack(weighted).sum(), **parts, "logits": logits}
 
-    def _teacher_losses(self, pooled: Tensor, targets: ClassifyTargets) -> dict[str, Tensor]:
-        here = targets.has_teacher
-        if here is None or not bool(here.any()):
-            return {}
+    def _teacher_losses(self, pooled: Tensor, teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        there = teacher["there"].to(pooled.dtype)
         parts: dict[str, Tensor] = {}
-        if self.to_embedding is not None and targets.teacher_embedding is not None:
-            guess = self.to_embedding(pooled[here])
-            parts["teacher_embedding"] = functional.mse_loss(guess, targets.teacher_embedding[here])
-        if self.to_logits is not None and targets.teacher_logits is not None:
-            soft = targets.teacher_logits[here].sigmoid()
-            guess = self.to_logits(pooled[here])
-            parts["teacher_logits"] = functional.binary_cross_entropy_with_logits(guess, soft)
+        if self.to_embedding is not None:
+            guess = self.to_embedding(pooled)
+            off = functional.mse_loss(guess, teacher["embedding"], reduction="none")
+            parts["teacher_embedding"] = (off.mean(1) * there).mean()
+        if self.to_logits is not None:
+            guess, soft = self.to_logits(pooled), teacher["logits"].sigmoid()
+            off = functional.binary_cross_entropy_with_logits(guess, soft, reduction="none")
+            parts["teacher_logits"] = (off.mean(1) * there).mean()
         return parts
 
 
@@ -167,21 +138,23 @@ def band_statistics(features: Tensor, n_frames: Tensor) -> Tensor:
     return torch.cat([mean, variance.sqrt()], dim=1)
 
 
-def draw_patches(n_frames: Tensor, n_steps: int, keep: float, rng: np.random.Generator) -> Tensor:
+def draw_patches(
+    n_frames: Sequence[int], n_steps: int, keep: float, rngs: Sequence[np.random.Generator]
+) -> Tensor:
     """Random patches for each clip, those that hold sound first.
 
     Args:
-        n_frames: ``(batch,)`` frames that hold sound.
+        n_frames: frames that hold sound, of each clip.
         n_steps: time steps of the grid.
         keep: share of all patches to keep.
-        rng: source of the choice.
+        rngs: one generator a clip.
 
     Returns:
         ``(batch, kept)`` indices, ascending.
     """
-    n_bands = 8
-    order = torch.from_numpy(rng.random((len(n_frames), n_steps * n_bands)))
-    step = torch.arange(n_steps * n_bands) // n_bands
-    empty = step[None] * PATCH >= n_frames.cpu()[:, None]
-    kept = max(1, round(keep * n_steps * n_bands))
+    n_patches = n_steps * N_BAND_STEPS
+    order = torch.from_numpy(np.stack([rng.random(n_patches) for rng in rngs]))
+    step = torch.arange(n_patches) // N_BAND_STEPS
+    empty = step[None] * PATCH >= torch.tensor(n_frames)[:, None]
+    kept = max(1, round(keep * n_patches))
     return (order + empty).argsort(dim=1)[:, :kept].sort(dim=1).values

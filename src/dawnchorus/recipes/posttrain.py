@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from dawnchorus import metrics
-from dawnchorus.configs import TrainConfig, read_yaml
+from dawnchorus.audio import frontend
+from dawnchorus.audio.augment import draw_stripes
+from dawnchorus.configs import PosttrainConfig, read_yaml
 from dawnchorus.data.batches import Batch, BatchSource
 from dawnchorus.data.cache import SoundCache
 from dawnchorus.data.manifest import Clip, read_manifest
@@ -23,10 +25,11 @@ from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.models.fingerprint import fingerprint
 from dawnchorus.models.load import load_model
+from dawnchorus.nn.patches import PATCH
 from dawnchorus.objectives.classify import (
     ClassifyObjective,
-    ClassifyTargets,
     ClassifyWeights,
+    draw_patches,
     expect_few,
 )
 from dawnchorus.training.loop import Task, train
@@ -55,7 +58,7 @@ class PosttrainReport:
 
 
 def posttrain(
-    config: TrainConfig | str | Path,
+    config: PosttrainConfig | str | Path,
     *,
     runs: str | Path = "runs",
     say: Callable[[Mapping[str, Any]], None] = lambda _record: None,
@@ -76,8 +79,8 @@ def posttrain(
         TrainingError: Training diverged or a checkpoint is damaged.
         RunInterruptedError: Ctrl-C; the same call resumes.
     """
-    if not isinstance(config, TrainConfig):
-        config = TrainConfig(**read_yaml(Path(config)))
+    if not isinstance(config, PosttrainConfig):
+        config = PosttrainConfig(**read_yaml(Path(config)))
     run = RunFolder(Path(runs) / config.name)
     run.open(config)
     source, validation = prepare_data(config, say)
@@ -96,7 +99,7 @@ def posttrain(
 
 
 def prepare_data(
-    config: TrainConfig, say: Callable[[Mapping[str, Any]], None]
+    config: PosttrainConfig, say: Callable[[Mapping[str, Any]], None]
 ) -> tuple[BatchSource, list[Clip]]:
     """Training batches, and the clips to validate on; test clips are never touched."""
     root = Path(config.data.root)
@@ -124,7 +127,7 @@ def prepare_data(
     return source, validation
 
 
-def build_objective(config: TrainConfig, source: BatchSource) -> ClassifyObjective:
+def build_objective(config: PosttrainConfig, source: BatchSource) -> ClassifyObjective:
     """The model, fresh or from given weights, with the heads that training needs."""
     torch.manual_seed(config.seed)
     labels = source.vocabularies[0].labels
@@ -149,7 +152,7 @@ def build_objective(config: TrainConfig, source: BatchSource) -> ClassifyObjecti
     )
 
 
-def model_config(config: TrainConfig, n_labels: int) -> EATConfig:
+def model_config(config: PosttrainConfig, n_labels: int) -> EATConfig:
     """Architecture of the model that a run trains."""
     return EATConfig.of_size(
         config.size,
@@ -186,66 +189,78 @@ def _task(
     objective: ClassifyObjective,
     source: BatchSource,
     validation: Sequence[Clip],
-    config: TrainConfig,
+    config: PosttrainConfig,
 ) -> Task[Batch]:
-    def losses(_module: object, batch: Batch) -> dict[str, Tensor]:
-        output = objective(
-            batch.waveforms,
-            batch.lengths,
-            patch_keep=batch.patch_keep,
-            augment=config.spec_augment,
-            rng=batch.rng,
-        )
-        return objective.losses(output, _targets(batch, output.logits.device))
-
-    def validate() -> dict[str, float]:
-        return _validate(objective, source, validation, config)
-
     return Task(
         module=objective,
         draw=lambda step, _part, _n_parts: source.draw(step),
-        losses=losses,
+        losses=lambda module, batch: _losses(module, batch, objective.model, config),
         describe=lambda batch: batch.ids,
         size=lambda batch: len(batch.ids),
-        validate=validate,
+        validate=lambda: _validate(objective, source, validation, config),
     )
 
 
-def _targets(batch: Batch, device: torch.device) -> ClassifyTargets:
-    def there(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.to(device)
-
-    return ClassifyTargets(
-        labels=batch.targets.to(device),
-        teacher_embedding=there(batch.teacher_embedding),
-        teacher_logits=there(batch.teacher_logits),
-        has_teacher=there(batch.has_teacher),
+def _losses(module: Any, batch: Batch, model: EAT, config: PosttrainConfig) -> dict[str, Tensor]:
+    """The losses of a batch, with what is random about them drawn here, row by row."""
+    rngs = batch.rng.spawn(len(batch.ids))
+    n_frames = [frontend.n_frames(int(n)) for n in batch.lengths]
+    total = model.config.padded_frames or (
+        -(-frontend.n_frames(batch.waveforms.shape[1]) // PATCH) * PATCH
     )
+    patches = blanks = None
+    if batch.patch_keep < 1:
+        patches = draw_patches(n_frames, total // PATCH, batch.patch_keep, rngs).to(
+            model.cls_token.device
+        )
+    augment = config.spec_augment
+    if augment.n_time_masks or augment.n_band_masks:
+        frames, bands = draw_stripes(n_frames, (total, frontend.N_BANDS), augment, rngs)
+        blanks = frames.to(model.cls_token.device), bands.to(model.cls_token.device)
+    found = _forward(module, batch, model.cls_token.device, patches=patches, blanks=blanks)
+    return {name: value for name, value in found.items() if name != "logits"}
+
+
+def _forward(module: Any, batch: Batch, device: torch.device, **drawn: Any) -> dict[str, Tensor]:
+    teacher = None
+    if batch.teacher_embedding is not None and batch.teacher_logits is not None:
+        teacher = {
+            "embedding": batch.teacher_embedding.to(device),
+            "logits": batch.teacher_logits.to(device),
+            "there": batch.has_teacher.to(device),
+        }
+    found: dict[str, Tensor] = module(
+        batch.waveforms.to(device),
+        batch.lengths.to(device),
+        batch.targets.to(device),
+        teacher=teacher,
+        **drawn,
+    )
+    return found
 
 
 def _validate(
     objective: ClassifyObjective,
     source: BatchSource,
     clips: Sequence[Clip],
-    config: TrainConfig,
+    config: PosttrainConfig,
 ) -> dict[str, float]:
     scores, targets, embedding_errors = [], [], []
     for first in range(0, len(clips), VALIDATION_BATCH):
         batch = source.fixed(clips[first : first + VALIDATION_BATCH], config.buckets[-1].crop_s)
-        output = objective(batch.waveforms, batch.lengths)
-        parts = objective.losses(output, _targets(batch, output.logits.device))
-        if "teacher_embedding" in parts:
-            embedding_errors.append(float(parts["teacher_embedding"]))
-        scores.append(output.logits.cpu().numpy())
+        found = _forward(objective, batch, objective.model.cls_token.device)
+        if "teacher_embedding" in found:
+            embedding_errors.append(float(found["teacher_embedding"]))
+        scores.append(found["logits"].cpu().numpy())
         targets.append(batch.targets.numpy())
     truth, guess = np.concatenate(targets), np.concatenate(scores)
-    found = {"map": metrics.mean_average_precision(truth, guess)}
+    found_scores = {"map": metrics.mean_average_precision(truth, guess)}
     if embedding_errors:
-        found["teacher_embedding"] = float(np.mean(embedding_errors))
-    return found
+        found_scores["teacher_embedding"] = float(np.mean(embedding_errors))
+    return found_scores
 
 
-def export_model(model: EAT, config: TrainConfig, folder: Path) -> None:
+def export_model(model: EAT, config: PosttrainConfig, folder: Path) -> None:
     """Write weights as float16, label map and card; `load_model(folder)` takes them."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 PACKAGES = ("dawnchorus", "torch", "numpy", "lightning-fabric", "safetensors", "soundfile", "soxr")
 # Keys that a resumed run may change without becoming another run.
 FREE_KEYS = frozenset(
-    {"device", "checkpoint_every", "keep_checkpoints", "validate_every", "log_every"}
-)
+    {
+        "device", "devices", "nodes", "strategy", "accumulate", "compile",
+        "checkpoint_every", "keep_checkpoints", "validate_every", "log_every", "loggers",
+    }
+)  # fmt: skip
 
 
 class RunFolder:
@@ -39,12 +42,17 @@ class RunFolder:
         """Start a run, or go on with the one that is there.
 
         Raises:
-            UsageError: The folder holds a run of another config; the message says which keys
-            differ.
+            UsageError: The folder holds a run of another kind or config; the message says which
+                keys differ.
         """
         kept = self.path / "config.yaml"
         if kept.exists():
-            before = TrainConfig(**read_yaml(kept))
+            values = read_yaml(kept)
+            if values.get("kind") != config.model_dump().get("kind"):
+                raise UsageError(
+                    f"{self.path}: holds a {values.get('kind')} run; choose another name"
+                )
+            before = type(config)(**values)
             differing = _differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
             if differing:
                 raise UsageError(
