@@ -256,20 +256,33 @@ class EAT(nn.Module):
     def _embed(
         self, features: Tensor, n_frames: Tensor | None, patches: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        grid = self.patch_tokens(features)
+        held = _steps_with_signal(features, n_frames, features.shape[1] // PATCH)
+        if patches is not None:
+            grid = grid.gather(1, patches[..., None].expand(-1, -1, self.dim))
+            held = held.gather(1, patches)
+        return self.with_cls(grid), torch.cat([held.new_ones(len(held), 1), held], dim=1)
+
+    def patch_tokens(self, features: Tensor) -> Tensor:
+        """Patches of normalised features with their positions, ``(batch, patches, dim)``.
+
+        Raises:
+            UsageError: There are too few frames for a patch, or more than the table holds.
+        """
         n_steps = features.shape[1] // PATCH
         if not 0 < n_steps <= self.config.max_time_steps:
             raise UsageError(
                 f"{self.name}: {features.shape[1]} frames make {n_steps} time steps of {PATCH}; "
                 f"need 1 to {self.config.max_time_steps}"
             )
-        grid = self.patch_embed(features.to(self.patch_embed.proj.weight.dtype))
-        grid = grid + self.positions[:, : grid.shape[1]].to(grid.dtype)
-        held = _steps_with_signal(features, n_frames, n_steps)
-        if patches is not None:
-            grid = grid.gather(1, patches[..., None].expand(-1, -1, self.dim))
-            held = held.gather(1, patches)
-        sequence = torch.cat([self.cls_token.expand(len(grid), -1, -1), grid], dim=1)
-        return self.pre_norm(sequence), torch.cat([held.new_ones(len(held), 1), held], dim=1)
+        grid: Tensor = self.patch_embed(features.to(self.patch_embed.proj.weight.dtype))
+        return grid + self.positions[:, : grid.shape[1]].to(grid.dtype)
+
+    def with_cls(self, patches: Tensor) -> Tensor:
+        """Input of the first block, ``(batch, 1 + patches, dim)``: CLS in front, all normalised."""
+        sequence = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
+        out: Tensor = self.pre_norm(sequence)
+        return out
 
     def encode_features(
         self,

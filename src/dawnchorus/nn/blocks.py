@@ -54,6 +54,10 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         """``(batch, tokens, dim)`` to the same; ``keep`` as in :class:`Attention`."""
+        return self.with_mlp(tokens, keep)[0]
+
+    def with_mlp(self, tokens: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As calling the block, and the MLP's output before its residual."""
         tokens = self.norm1(tokens + self.drop_path(self.attn(tokens, keep)))
-        out: Tensor = self.norm2(tokens + self.drop_path(self.mlp(tokens)))
-        return out
+        added = self.mlp(tokens)
+        return self.norm2(tokens + self.drop_path(added)), added
