@@ -34,10 +34,14 @@ class TrainConfig(Config):
     learning_rate: float = Field(gt=0)
     final_learning_rate: float = Field(default=1e-6, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
-    warmup_from: float = Field(
-        default=0.0, ge=0, le=1, description="share of the rate that the warm-up starts from"
+    warmup_from: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="share of the rate that the first step has; null: 1 / warmup_steps",
     )
     weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay_on: Literal["matrices", "all"] = "matrices"
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float | None = Field(default=1.0, gt=0)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
@@ -68,6 +72,9 @@ class TrainConfig(Config):
     checkpoint_every: int = Field(default=500, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     validate_every: int = Field(default=500, ge=1)
+    patience: int | None = Field(
+        default=None, ge=1, description="validations without a better score before the run ends"
+    )
     log_every: int = Field(default=20, ge=1)
     loggers: tuple[LoggerName, ...] = ()
 
