@@ -15,9 +15,10 @@ from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
 from dawnchorus.data.batches import Batch, BatchSource
 from dawnchorus.data.cache import SoundCache
 from dawnchorus.data.draws import CYCLE_STEPS, BucketOrder
-from dawnchorus.data.manifest import Clip, read_manifest
+from dawnchorus.data.manifest import Clip, Manifest
 from dawnchorus.data.teacher import Teacher
-from dawnchorus.data.vocabulary import gather_vocabulary
+from dawnchorus.data.truth import CropLabels
+from dawnchorus.data.vocabulary import gather_vocabulary, unknown_labels
 from dawnchorus.errors import TaskError, UsageError
 
 RATE = 16_000
@@ -25,7 +26,7 @@ RATE = 16_000
 
 def clip(name: str, start_s: float, stop_s: float, labels: list[str], **changes: Any) -> Clip:
     values = {
-        "id": f"{name}:{start_s}",
+        "id": f"{name}:{start_s}-{stop_s}",
         "path": name,
         "dataset": "birds",
         "level": "segment",
@@ -168,20 +169,31 @@ def test_a_step_gives_the_same_batch_again_and_another_step_another(sounds: Soun
     assert not torch.equal(first.draw(0).waveforms[:1, :9], other.waveforms[:1, :9])
 
 
-def test_a_crop_carries_its_own_labels_and_the_weak_ones_around_it(sounds: SoundCache) -> None:
-    labels = gather_vocabulary(CLIPS, ["species", "sound"]).labels
-    wanted = {
-        "a:0": {"wren", "Troglodytidae"},  # the file's beginning lies in the labelled window
-        "b:0": {"robin"},
-        "scene:0": {"robin"},  # exact annotation: the file's labels say nothing of a part
+def test_a_crop_carries_its_own_labels_and_the_weak_ones_around_it() -> None:
+    vocabulary = gather_vocabulary(CLIPS, ["species", "sound"])
+    truth = CropLabels(Manifest.of(CLIPS, Path()), [vocabulary], ["scenes"])
+
+    def found(row: int, start_s: float, stop_s: float) -> set[str]:
+        target = truth.target(row, start_s, stop_s)
+        return {label for label, value in zip(vocabulary.labels, target, strict=True) if value}
+
+    assert found(0, 0.0, 2.0) == {"wren", "Troglodytidae"}  # in the labelled window
+    assert found(0, 2.5, 4.5) == {"wren"}  # a quarter of the crop is in the window
+    assert found(1, 0.0, 3.0) == {"wren", "Troglodytidae"}
+    assert found(2, 0.0, 2.0) == {"robin"}
+    assert found(4, 0.0, 2.0) == {"robin"}  # exact annotation: the file's labels say nothing
+
+
+def test_a_label_counts_only_in_vocabularies_of_its_clips_kind() -> None:
+    clips = [clip("x", 0, 1, ["a"]), clip("y", 0, 1, ["a"], kind="calltype")]
+    species = gather_vocabulary(clips, ["species"])
+    calls = gather_vocabulary(clips, ["calltype"])
+    truth = CropLabels(Manifest.of(clips, Path()), [species, calls])
+    assert truth.target(0, 0, 1).tolist() == [1, 0]
+    assert truth.target(1, 0, 1).tolist() == [0, 1]
+    assert unknown_labels([species], [clip("z", 0, 1, ["b", "a"]), clip("w", 0, 1, ["b"])]) == {
+        "b": 2
     }
-    chosen = [
-        c for c in CLIPS if c.id in wanted and not (c.dataset == "scenes" and c.level == "file")
-    ]
-    batch = source(sounds, **PLAIN).fixed(chosen, 2.0)
-    for name, target in zip(batch.ids, batch.targets, strict=True):
-        found = {label for label, value in zip(labels, target, strict=True) if value}
-        assert found == wanted[name], name
 
 
 def test_whole_files_of_exactly_annotated_sources_are_never_drawn(sounds: SoundCache) -> None:
@@ -191,8 +203,8 @@ def test_whole_files_of_exactly_annotated_sources_are_never_drawn(sounds: SoundC
         for batch in [source(sounds, **PLAIN).draw(step)]
         for name in batch.ids
     ]
-    assert {name for name, _ in drawn} == {"a:0", "b:0", "scene:0", "noise:0"}
-    assert all(n == 2 * RATE for name, n in drawn if name == "scene:0")
+    assert {name for name, _ in drawn} == {"a:0-8", "a:0-3", "b:0-4", "scene:0-2", "noise:0-5"}
+    assert all(n == 2 * RATE for name, n in drawn if name == "scene:0-2")
 
 
 def test_mixing_joins_labels_and_noise_moves_samples(sounds: SoundCache) -> None:
@@ -239,30 +251,3 @@ def test_the_teacher_is_interpolated_between_its_windows(tmp_path: Path) -> None
     assert logit(0, 1) is None  # too short for what the window says
     assert logit(0, 1, "g") == 1.0
     assert logit(0, 4, "unknown") is None
-
-
-def test_a_manifest_without_a_column_or_with_a_bad_row_is_refused(tmp_path: Path) -> None:
-    rows = {
-        "id": ["x"],
-        "path": ["x.wav"],
-        "dataset": ["d"],
-        "level": ["file"],
-        "start_s": [2.0],
-        "stop_s": [1.0],
-        "labels": [["wren"]],
-        "kind": ["species"],
-        "split": ["train"],
-    }
-    path = tmp_path / "m.parquet"
-    pq.write_table(pa.table(rows), path)
-    with pytest.raises(TaskError, match=r"row 0 \(x\).*0 <= start_s < stop_s"):
-        read_manifest(path)
-    pq.write_table(pa.table({**rows, "stop_s": [3.0], "split": ["dev"]}), path)
-    with pytest.raises(TaskError, match="'dev'"):
-        read_manifest(path)
-    del rows["kind"]
-    pq.write_table(pa.table(rows), path)
-    with pytest.raises(TaskError, match="kind"):
-        read_manifest(path)
-    with pytest.raises(TaskError, match="no such manifest"):
-        read_manifest(tmp_path / "none.parquet")

@@ -85,10 +85,27 @@ class TeacherConfig(Config):
 
 
 class DataConfig(Config):
-    """Where the clips come from; paths are relative to ``root``."""
+    """Where the clips come from, and how they are drawn; paths are relative to ``root``."""
 
-    root: str
-    manifest: str = "manifest.parquet"
+    root: str = Field(description="folder, or a URL such as s3://bucket/folder")
+    manifest: str = Field(
+        default="manifest.parquet", description="a manifest, or the index of packed shards"
+    )
+    sounds: Literal["memory", "files"] = Field(
+        default="memory",
+        description="memory: decode all before training; files: read each crop when it is drawn",
+    )
+    workers: int = Field(
+        default=0, ge=0, description="threads that draw batches ahead; 0: one a core, 16 at most"
+    )
+    sampling: Literal["shuffled", "source_weighted", "class_balanced"] | None = Field(
+        default=None,
+        description=(
+            "shuffled: every clip once an epoch; source_weighted: by source_weights; "
+            "class_balanced: each label as often; None: source_weighted where source_weights are "
+            "given, else shuffled"
+        ),
+    )
     teacher: TeacherConfig | None = None
     label_kinds: tuple[str, ...] = Field(
         default=("species", "sound"), description="kinds of label in the shipped label map"
@@ -96,8 +113,24 @@ class DataConfig(Config):
     auxiliary_kinds: tuple[str, ...] = Field(
         default=(), description="further kinds, trained with heads that are not shipped"
     )
-    source_weights: dict[str, float] = Field(default={}, description="dataset to sampling weight")
-    noise_sources: tuple[str, ...] = ()
+    source_weights: dict[str, float] = Field(
+        default={}, description="dataset to sampling weight of each of its clips; 1 if not named"
+    )
+    noise_sources: tuple[str, ...] = Field(
+        default=(), description="datasets whose training clips are the noise pool"
+    )
+    noise_pool: str | None = Field(
+        default=None, description="a folder of sounds or a manifest as noise pool, beside them"
+    )
     strong_sources: tuple[str, ...] = Field(
         default=(), description="datasets whose file labels do not hold for every part of a file"
     )
+
+    @model_validator(mode="after")
+    def _weights_are_used(self) -> Self:
+        if self.source_weights and self.sampling not in {None, "source_weighted"}:
+            raise ValueError(f"source_weights are not used with sampling {self.sampling!r}")
+        negative = sorted(name for name, weight in self.source_weights.items() if weight < 0)
+        if negative:
+            raise ValueError(f"source_weights: {negative[0]!r} is below 0")
+        return self

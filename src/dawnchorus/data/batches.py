@@ -7,7 +7,7 @@ random. Waveform augmentation happens here, in a clip's order: gain, mixing, noi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,11 @@ import torch
 from dawnchorus.audio.augment import mix_at_snr
 from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.data.draws import BATCH, CLIP, MIX, NOISE, BucketOrder, generator, rows_of_part
-from dawnchorus.errors import TaskError
+from dawnchorus.data.manifest import FILE
+from dawnchorus.data.noise import NoisePool
+from dawnchorus.data.sampling import fill_buckets
+from dawnchorus.data.truth import CropLabels, targets_of
+from dawnchorus.data.vocabulary import as_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,13 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
-    from dawnchorus.data.cache import SoundCache
     from dawnchorus.data.manifest import Clip
+    from dawnchorus.data.sounds import Sounds
     from dawnchorus.data.teacher import Teacher
     from dawnchorus.data.vocabulary import Vocabulary
-
-# A weak label reaches a crop that shares at least this part of the shorter of the two.
-LABEL_OVERLAP = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +74,12 @@ class _Row:
 
 
 class BatchSource:
-    """Draws the batch of any step."""
+    """Draws the batch of any step; safe to share between threads."""
 
     def __init__(
         self,
         clips: Sequence[Clip],
-        sounds: SoundCache,
+        sounds: Sounds,
         vocabularies: Sequence[Vocabulary],
         *,
         data: DataConfig,
@@ -89,29 +90,32 @@ class BatchSource:
     ) -> None:
         """Sort the clips into buckets.
 
+        Args:
+            clips: what to train on; a manifest of millions is as good as a list.
+            sounds: where they are read.
+            vocabularies: labels of the targets; none: targets are ``(batch, 0)``.
+            data: how clips are drawn.
+            buckets: lengths of crops, rising.
+            augment: what is done to waveforms.
+            seed: of every choice.
+            teacher: soft targets.
+
         Raises:
-            TaskError: A bucket holds no clip.
+            TaskError: A bucket holds no clip, or a clip's length is not known.
         """
         self.sounds = sounds
-        self.data = data
         self.buckets = tuple(buckets)
         self.augment = augment
         self.seed = seed
         self.teacher = teacher
         self.vocabularies = vocabularies
-        self.noise = _noise_clips(clips, data.noise_sources)
-        self._file_ids = {clip.path: clip.id for clip in clips if clip.level == "file"}
-        self._weak = _weak_labels(clips, data.strong_sources)
-        clips = [
-            clip
-            for clip in clips
-            if not (clip.level == "file" and clip.dataset in data.strong_sources)
-        ]
-        lengths = [0.0, *(bucket.crop_s for bucket in self.buckets)]
-        self._clips = [
-            _fill(clips, lower, bucket, data, last=bucket is self.buckets[-1])
-            for bucket, lower in zip(self.buckets, lengths, strict=False)
-        ]
+        self.manifest = as_manifest(clips)
+        self.noise = NoisePool.of(data, self.manifest, sounds)
+        self._labels = CropLabels(self.manifest, vocabularies, data.strong_sources)
+        self._file_ids = (
+            {clip.path: clip.id for clip in self.manifest.where(level=FILE)} if teacher else {}
+        )
+        self._rows = fill_buckets(self.manifest, self.buckets, data, seed)
         self._order = BucketOrder([bucket.weight for bucket in self.buckets], seed)
 
     def draw(self, step: int, part: int = 0, n_parts: int = 1) -> Batch:
@@ -126,58 +130,57 @@ class BatchSource:
             UsageError: The batch cannot be cut so.
             AudioError: A clip cannot be read.
         """
-        number, _ = self._order.at(step)
+        number, before = self._order.at(step)
         bucket = self.buckets[number]
         rows = rows_of_part(bucket.batch_size, part, n_parts)
         plain: dict[int, _Row] = {}  # a row may be asked for again, as another's partner
 
         def read(row: int) -> _Row:
             if row not in plain:
-                plain[row] = self._row(step, number, row)
+                plain[row] = self._row(step, row, number, before * bucket.batch_size + row)
             return plain[row]
 
-        drawn = [self._noisy(self._mixed(read, step, number, row), step, row) for row in rows]
+        size = bucket.batch_size
+        drawn = [self._noisy(self._mixed(read, step, row, size), step, row) for row in rows]
         return self._collate(drawn, bucket, step=step, first_row=rows.start)
 
     def fixed(self, clips: Sequence[Clip], crop_s: float) -> Batch:
-        """The beginnings of given clips, without augmentation: for validation."""
-        rows = [self._crop(clip, crop_s, 0.0) for clip in clips]
+        """The beginnings of given clips with their own labels, unaugmented: for validation."""
+        rows = [
+            self._crop(clip, crop_s, 0.0, targets_of(clip, self.vocabularies)) for clip in clips
+        ]
         longest_s = max(len(row.samples) for row in rows) / self.sounds.sample_rate
         bucket = self.buckets[0].model_copy(update={"crop_s": longest_s, "patch_keep": 1.0})
         return self._collate(rows, bucket, step=0, first_row=0)
 
-    def _row(self, step: int, number: int, row: int) -> _Row:
-        """A row before it is mixed: clip, crop and gain."""
+    def _row(self, step: int, row: int, bucket: int, number: int) -> _Row:
+        """A row before it is mixed: clip, crop and gain; ``number``: of the bucket's draws."""
         rng = generator(self.seed, step, row, CLIP)
-        clips, shares = self._clips[number]
-        place = int(np.searchsorted(shares, rng.random(), side="right"))
-        crop = self._crop(clips[place], self.buckets[number].crop_s, float(rng.random()))
+        chance, along = rng.random(2).tolist()
         gain_db = rng.uniform(-self.augment.gain_db, self.augment.gain_db)
-        return _Row(
-            crop.id, crop.samples * np.float32(10 ** (gain_db / 20)), crop.target, crop.soft
-        )
+        held = self._rows[bucket]
+        place = int(held.rows[held.order.at(number, chance)])
+        crop = self._crop(self.manifest[place], self.buckets[bucket].crop_s, along, place)
+        return replace(crop, samples=crop.samples * np.float32(10 ** (gain_db / 20)))
 
-    def _crop(self, clip: Clip, crop_s: float, along: float) -> _Row:
-        """A crop ``along`` (0: beginning, 1: end) the clip, with the labels that hold for it."""
+    def _crop(
+        self, clip: Clip, crop_s: float, along: float, truth: int | NDArray[np.float32]
+    ) -> _Row:
+        """A crop ``along`` (0: beginning, 1: end) the clip; ``truth``: its row, or its target."""
         rate = self.sounds.sample_rate
         start_s = clip.start_s + along * max(clip.duration_s - crop_s, 0.0)
         stop_s = min(start_s + crop_s, clip.stop_s)
         start = round(start_s * rate)
-        samples = self.sounds.read(clip.path, start, round(stop_s * rate) - start)
-        labels = set(clip.labels)
-        for from_s, to_s, names in self._weak.get(clip.path, ()):
-            shared = min(stop_s, to_s) - max(start_s, from_s)
-            if shared >= LABEL_OVERLAP * min(stop_s - start_s, to_s - from_s):
-                labels |= set(names)
-        targets = [vocabulary.encode(labels) for vocabulary in self.vocabularies]
-        target = np.concatenate([np.zeros(0, np.float32), *targets])
+        samples = self.sounds.read(clip.path, start, max(round(stop_s * rate) - start, 1))
+        if isinstance(truth, int):
+            truth = self._labels.target(truth, start_s, stop_s)
         file_id = self._file_ids.get(clip.path)
         soft = self.teacher.at(file_id, start_s, stop_s) if self.teacher and file_id else None
-        return _Row(clip.id, samples, target, soft)
+        return _Row(clip.id, samples, truth, soft)
 
-    def _mixed(self, read: Callable[[int], _Row], step: int, number: int, row: int) -> _Row:
-        """The row, mixed with another of the same batch where the dice say so."""
-        mix, size = self.augment.mix, self.buckets[number].batch_size
+    def _mixed(self, read: Callable[[int], _Row], step: int, row: int, size: int) -> _Row:
+        """The row, mixed with another of the ``size`` of its batch where the dice say so."""
+        mix = self.augment.mix
         own = read(row)
         if size < 2 or not mix.probability:
             return own
@@ -198,23 +201,15 @@ class BatchSource:
 
     def _noisy(self, row: _Row, step: int, number: int) -> _Row:
         noise = self.augment.noise
-        if not self.noise or not noise.probability:
+        if not self.noise.clips or not noise.probability:
             return row
         rng = generator(self.seed, step, number, NOISE)
         if rng.random() >= noise.probability or not len(row.samples):
             return row
         snr_db = float(rng.uniform(*noise.snr_db))
-        added = torch.from_numpy(self._noise(len(row.samples), rng))
+        added = torch.from_numpy(self.noise.piece(len(row.samples), rng))
         samples = mix_at_snr(torch.from_numpy(row.samples), added, snr_db).numpy()
         return _Row(row.id, samples, row.target, row.soft)
-
-    def _noise(self, n_samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        clip = self.noise[int(rng.integers(len(self.noise)))]
-        rate = self.sounds.sample_rate
-        first, length = round(clip.start_s * rate), round(clip.duration_s * rate)
-        start = first + int(rng.integers(0, max(length - n_samples, 0) + 1))
-        piece = self.sounds.read(clip.path, start, min(n_samples, length))
-        return np.resize(piece, n_samples)  # tiled when the noise is shorter than the clip
 
     def _collate(
         self, rows: Sequence[_Row], bucket: BucketConfig, *, step: int, first_row: int
@@ -245,42 +240,3 @@ class BatchSource:
             step=step,
             first_row=first_row,
         )
-
-
-def _noise_clips(clips: Sequence[Clip], sources: Sequence[str]) -> list[Clip]:
-    """The longest clip of each file of the noise sources, in the order of their paths."""
-    longest: dict[str, Clip] = {}
-    for clip in clips:
-        held = longest.get(clip.path)
-        if clip.dataset in sources and (held is None or clip.duration_s > held.duration_s):
-            longest[clip.path] = clip
-    return [longest[path] for path in sorted(longest)]
-
-
-def _weak_labels(
-    clips: Sequence[Clip], strong_sources: Sequence[str]
-) -> dict[str, list[tuple[float, float, tuple[str, ...]]]]:
-    """Labels of whole files and of single-label windows, which hold for any crop within them.
-
-    Sources with exact annotation are left out: there a file's label says nothing of a part of it.
-    """
-    weak: dict[str, list[tuple[float, float, tuple[str, ...]]]] = {}
-    for clip in clips:
-        if clip.dataset in strong_sources or clip.kind == "calltype" or not clip.labels:
-            continue
-        weak.setdefault(clip.path, []).append((clip.start_s, clip.stop_s, clip.labels))
-    return weak
-
-
-def _fill(
-    clips: Sequence[Clip], lower_s: float, bucket: BucketConfig, data: DataConfig, *, last: bool
-) -> tuple[list[Clip], NDArray[np.float64]]:
-    """Clips of a bucket, and the sums of their shares up to and with each."""
-    held = [c for c in clips if c.duration_s > lower_s and (last or c.duration_s <= bucket.crop_s)]
-    if not held:
-        raise TaskError(f"buckets: no clip is between {lower_s:g} s and {bucket.crop_s:g} s long")
-    weights = np.array([data.source_weights.get(clip.dataset, 1.0) for clip in held])
-    if weights.sum() <= 0:
-        raise TaskError(f"source_weights leave no clip for the bucket of {bucket.crop_s:g} s")
-    sums = np.cumsum(weights)
-    return held, sums / sums[-1]
