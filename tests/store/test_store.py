@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store import files, locks
+from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.check import set_aside
 from dawnchorus.store.export import export_store
 from dawnchorus.store.merge import merge_stores
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import RecordingRow, StoreHeader
-from dawnchorus.store.write import StoreWriter, WindowRows
+from dawnchorus.store.write import StoreWriter
 
 DIM = 6
 HEADER = StoreHeader(
