@@ -24,7 +24,7 @@ from dawnchorus.objectives.eat import (
     EATOptions,
     normalise_over_patches,
 )
-from dawnchorus.training.loop import make_optimizer
+from dawnchorus.training.optimizer import make_optimizer
 from originals import near
 
 pytestmark = pytest.mark.golden

@@ -16,6 +16,7 @@ from dawnchorus.configs.data import (
 )
 from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
 from dawnchorus.configs.posttraining import PosttrainConfig
+from dawnchorus.configs.pretraining import PretrainConfig
 from dawnchorus.configs.probes import ProbeConfig
 from dawnchorus.configs.training import TrainConfig
 
@@ -32,6 +33,7 @@ __all__ = [
     "PosttrainConfig",
     "Precision",
     "PredictConfig",
+    "PretrainConfig",
     "ProbeConfig",
     "SpecAugmentConfig",
     "TeacherConfig",

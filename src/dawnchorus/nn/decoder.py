@@ -6,6 +6,8 @@ channels-last layout, and to the norm over channels it is the last dimension, so
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,8 +35,7 @@ class Decoder(nn.Module):
         super().__init__()
         sizes = [dim] + [width] * n_layers
         self.blocks = nn.ModuleList(
-            DecoderBlock(before, after, kernel, n_groups)
-            for before, after in zip(sizes, sizes[1:], strict=False)
+            DecoderBlock(before, after, kernel, n_groups) for before, after in pairwise(sizes)
         )
         self.proj = nn.Linear(sizes[-1], dim)
 
@@ -49,7 +50,7 @@ class Decoder(nn.Module):
         Returns:
             ``(rows, patches, dim)``.
         """
-        grid = patches.unflatten(1, (n_time, n_bands))
+        grid = patches.view(len(patches), n_time, n_bands, -1)
         for block in self.blocks:
             grid = block(grid)
         out: Tensor = self.proj(grid.flatten(1, 2))

@@ -1,4 +1,4 @@
-"""Random draws that depend only on where they stand: on seed, step and row, not on what came before.
+"""Random draws that depend only on seed, step and row, not on what was drawn before.
 
 A generator's numbers depend on the device, on the order of calls and on how a batch was divided
 among processes. Here every number is a hash of its address, in integer arithmetic that wraps the

@@ -36,7 +36,7 @@ def follow(teacher: nn.Module, student: nn.Module, decay: float) -> None:
     """
     averages = list(teacher.parameters())
     current = [p.detach().to(a.dtype) for a, p in zip(averages, student.parameters(), strict=True)]
-    get_ema_multi_avg_fn(decay)(averages, current, 0)
+    get_ema_multi_avg_fn(decay)(averages, current, 0)  # type: ignore[no-untyped-call]  # torch's
     for kept, new in zip(teacher.buffers(), student.buffers(), strict=True):
         kept.copy_(new)
 

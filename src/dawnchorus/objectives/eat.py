@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dawnchorus.models.eat import EAT
+    from dawnchorus.nn.blocks import Block
 
 TARGET_EPS: Final = 1e-5  # of both norms of the targets
 VARIANCE_EPS: Final = 1e-6
@@ -90,7 +91,7 @@ class EATObjective(nn.Module):
         self.teacher = ema.make_teacher(model)
         self._run_student: Callable[[Tensor], Tensor] = self._student_blocks
         self._run_teacher: Callable[[Tensor], Tensor] = self._teacher_targets
-        self._run_decoder: Callable[[Tensor, int, int], Tensor] = self.decoder
+        self._run_decoder: Callable[[Tensor, int, int], Tensor] = self.decoder.forward
 
     def compile(self) -> None:
         """Compile the three parts that take the time; weights and results stay the same."""
@@ -98,7 +99,7 @@ class EATObjective(nn.Module):
         self._run_teacher = torch.compile(self._teacher_targets, dynamic=False)
         self._run_decoder = torch.compile(self.decoder.forward, dynamic=False)
 
-    def train(self, mode: bool = True) -> EATObjective:
+    def train(self, mode: bool = True) -> EATObjective:  # noqa: FBT001, FBT002  torch's signature
         """As for any module, but the teacher stays in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
@@ -120,8 +121,8 @@ class EATObjective(nn.Module):
             ``loss``, ``frame``, ``utterance``, and ``target_deviation`` and
             ``prediction_deviation``, the mean over channels of their deviation over patches.
         """
-        with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
-            device = self.model.cls_token.device
+        device = self.model.cls_token.device
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
             filled = repeat_to_end(waveforms.to(device), lengths.to(device))
             features, _ = self.model.features(filled)
         n_time = features.shape[1] // 16
@@ -142,7 +143,7 @@ class EATObjective(nn.Module):
     def _noise(self, n_clips: int, step: int, first_row: int, n_patches: int) -> Tensor:
         keys = self._keys(n_clips, step, first_row, NOISE_STREAM, self.model.cls_token.device)
         drawn = draws.normal(keys, n_patches * self.model.dim)
-        return self.options.noise_std * drawn.unflatten(1, (n_patches, self.model.dim))
+        return self.options.noise_std * drawn.view(-1, n_patches, self.model.dim)
 
     @torch.no_grad()
     def targets(self, features: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class EATObjective(nn.Module):
     def _teacher_targets(self, tokens: Tensor) -> Tensor:
         total = torch.zeros((), device=tokens.device)
         for block in self.teacher.blocks:
-            tokens, added = block.with_mlp(tokens)
+            tokens, added = cast("Block", block).with_mlp(tokens)
             total = total + normalise_over_patches(added[:, 1:].float())
         mean = total / len(self.teacher.blocks)
         return functional.layer_norm(mean, mean.shape[-1:], eps=TARGET_EPS)
@@ -202,11 +203,11 @@ class EATObjective(nn.Module):
         n_clones = len(kept) // n_clips
         masked = as_mask(kept, n_patches)
         with torch.autocast(targets.device.type, enabled=False):
-            predictions = clones.decoder_out.float().unflatten(0, (n_clips, n_clones))
+            predictions = clones.decoder_out.float().view(n_clips, n_clones, n_patches, dim)
             squared = (predictions - targets[:, None]).square().sum(-1)  # clips, clones, patches
             weight = masked.view_as(squared).float()
             frame = (squared * weight).sum() / (weight.sum() * math.sqrt(dim))
-            cls = clones.tokens[:, 0].float().unflatten(0, (n_clips, n_clones))
+            cls = clones.tokens[:, 0].float().view(n_clips, n_clones, dim)
             apart = (cls - targets.mean(dim=1)[:, None]).square().sum(-1) / math.sqrt(dim)
             by_sum = self.options.utterance_reduction == "sum"
             utterance = apart.sum() if by_sum else apart.mean()
