@@ -89,8 +89,9 @@ def open_data(config: PosttrainConfig) -> LabelledData:
         "labels": len(vocabularies[0]),
         "label_hash": vocabularies[0].hash,
         "further_labels": sum(map(len, vocabularies[1:])),
-        "skipped_labels": unknown | unknown_in_validation,
+        "skipped_labels": unknown,
         "clips_left_out": n_left_out,
+        "skipped_validation_labels": unknown_in_validation,
         "validation_clips_left_out": n_unheard,
     }
     return LabelledData(source=source, validation=few, facts=facts)

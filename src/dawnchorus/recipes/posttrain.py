@@ -82,8 +82,7 @@ def posttrain(
     run.open(config)
     fabric = devices.launch(config)
     data = open_data(config)
-    if devices.is_first():
-        say({"event": "data", **data.facts})
+    _tell_data(run, data, say)
     objective = build_objective(config, data)
     card = make_card(config, objective.model)
     task = Posttraining(objective, data, config, run).task(card)
@@ -101,6 +100,17 @@ def posttrain(
         n_parameters=sum(p.numel() for p in objective.model.parameters()),
         n_labels=len(data.vocabularies[0]),
     )
+
+
+def _tell_data(
+    run: RunFolder, data: LabelledData, say: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """Say what there is to train on, and log it once."""
+    record = {"event": "data", **data.facts}
+    if devices.is_first():
+        say(record)
+        if record not in run.records():
+            run.log(record)
 
 
 def posttrain_dry_run(config: PosttrainConfig | str | Path) -> dict[str, Any]:
