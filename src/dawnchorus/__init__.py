@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dawnchorus.models.encoder import Encoder, EncoderOutput
     from dawnchorus.models.load import load_model
     from dawnchorus.recipes.posttrain import posttrain
+    from dawnchorus.recipes.pretrain import pretrain
     from dawnchorus.store.read import Store
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "load_model",
     "posttrain",
     "predict",
+    "pretrain",
 ]
 
 _HOME = {
@@ -37,6 +39,7 @@ _HOME = {
     "load_model": "dawnchorus.models.load",
     "posttrain": "dawnchorus.recipes.posttrain",
     "predict": "dawnchorus.engine.predict",
+    "pretrain": "dawnchorus.recipes.pretrain",
 }
 
 

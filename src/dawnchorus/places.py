@@ -11,13 +11,14 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from dawnchorus.errors import DependencyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+T = TypeVar("T")
 WEB: Final = ("http", "https")
 EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 FETCH_TRIES: Final = 3
@@ -131,15 +132,44 @@ def fetch(place: Path, target: Path) -> None:
         OSError: It cannot be had, also not when tried again, or there is no room for it.
     """
     remote = cast("Any", place)
+
+    def copy() -> None:
+        n_bytes = remote.stat().st_size
+        remote.fs.get_file(remote.path, str(target))
+        _check_size(target.stat().st_size, n_bytes)
+
+    _try_again(place, copy)
+
+
+def fetch_bytes(place: Path, first: int, n_bytes: int) -> bytes:
+    """Some bytes of a file behind a URL.
+
+    Raises:
+        OSError: They cannot be had, also not when tried again.
+    """
+    remote = cast("Any", place)
+
+    def get() -> bytes:
+        content: bytes = remote.fs.cat_file(remote.path, start=first, end=first + n_bytes)
+        if len(content) > n_bytes:
+            raise PermissionError(f"{place}: the server gives no parts of files (HTTP ranges)")
+        _check_size(len(content), n_bytes)
+        return content
+
+    return _try_again(place, get)
+
+
+def _check_size(n_there: int, n_bytes: int | None) -> None:
+    if n_bytes and n_there != n_bytes:
+        raise OSError(f"{n_there} bytes came of {n_bytes}")
+
+
+def _try_again(place: Path, get: Callable[[], T]) -> T:
     wait_s = FIRST_WAIT_S
     for left in reversed(range(FETCH_TRIES)):
         try:
             with reaching(place):
-                n_bytes = remote.stat().st_size
-                remote.fs.get_file(remote.path, str(target))
-            n_there = target.stat().st_size
-            if n_bytes and n_there != n_bytes:
-                raise OSError(f"{n_there} bytes came of {n_bytes}")
+                return get()
         except (FileNotFoundError, PermissionError):
             raise
         except OSError:
@@ -147,8 +177,7 @@ def fetch(place: Path, target: Path) -> None:
                 raise
             time.sleep(wait_s)
             wait_s *= 2
-        else:
-            return
+    raise AssertionError("the last try returns or raises")
 
 
 @contextmanager

@@ -11,20 +11,22 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dawnchorus.configs import TrainConfig
-from dawnchorus.data.batches import BatchSource
+from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
+from dawnchorus.data.batches import Batch, BatchSource
 from dawnchorus.data.cache import SoundCache
-from dawnchorus.data.manifest import Clip, read_manifest
+from dawnchorus.data.draws import CYCLE_STEPS, BucketOrder
+from dawnchorus.data.manifest import Clip, Manifest
 from dawnchorus.data.teacher import Teacher
-from dawnchorus.data.vocabulary import gather_vocabulary
-from dawnchorus.errors import TaskError
+from dawnchorus.data.truth import CropLabels
+from dawnchorus.data.vocabulary import gather_vocabulary, unknown_labels
+from dawnchorus.errors import TaskError, UsageError
 
 RATE = 16_000
 
 
 def clip(name: str, start_s: float, stop_s: float, labels: list[str], **changes: Any) -> Clip:
     values = {
-        "id": f"{name}:{start_s}",
+        "id": f"{name}:{start_s}-{stop_s}",
         "path": name,
         "dataset": "birds",
         "level": "segment",
@@ -47,18 +49,9 @@ CLIPS = [
 ]
 
 
-def config(**changes: Any) -> TrainConfig:
-    values: dict[str, Any] = {
-        "name": "toy",
-        "steps": 10,
-        "learning_rate": 0.1,
-        "buckets": [{"crop_s": 2.0, "batch_size": 6}, {"crop_s": 4.0, "batch_size": 4}],
-        "data": {"root": ".", "noise_sources": ["noise"], "strong_sources": ["scenes"]},
-    }
-    return TrainConfig(**{**values, **changes})
-
-
-PLAIN: dict[str, Any] = {"mix_probability": 0.0, "noise": {"probability": 0.0}}
+BUCKETS = ((2.0, 6), (4.0, 4))
+PLAIN: dict[str, Any] = {"mix": {"probability": 0.0}, "noise": {"probability": 0.0}}
+NOISE: dict[str, Any] = {"noise_sources": ["noise"]}
 
 
 @pytest.fixture
@@ -72,37 +65,135 @@ def sounds() -> SoundCache:
     return cache
 
 
-def source(sounds: SoundCache, **changes: Any) -> BatchSource:
-    vocabularies = [gather_vocabulary(CLIPS, ["species", "sound"])]
-    return BatchSource(CLIPS, sounds, vocabularies, config(**changes))
+def source(
+    sounds: SoundCache,
+    *,
+    buckets: tuple[tuple[float, int], ...] = BUCKETS,
+    seed: int = 0,
+    data: dict[str, Any] = NOISE,
+    **augment: Any,
+) -> BatchSource:
+    return BatchSource(
+        CLIPS,
+        sounds,
+        [gather_vocabulary(CLIPS, ["species", "sound"])],
+        data=DataConfig(root=".", strong_sources=("scenes",), **data),
+        buckets=[BucketConfig(crop_s=crop_s, batch_size=size) for crop_s, size in buckets],
+        augment=AugmentConfig(**augment),
+        seed=seed,
+    )
+
+
+def same(ours: Batch, theirs: Batch) -> bool:
+    return ours.ids == theirs.ids and all(
+        torch.equal(getattr(ours, name), getattr(theirs, name))
+        for name in ("waveforms", "lengths", "targets", "has_teacher")
+    )
+
+
+@pytest.mark.parametrize("per", ["clip", "batch"])
+@pytest.mark.parametrize("n_parts", [2, 3, 6])
+def test_the_parts_of_a_batch_joined_are_the_batch_bit_for_bit(
+    sounds: SoundCache, per: str, n_parts: int
+) -> None:
+    buckets = ((2.0, 6), (4.0, 12))
+    mix = {"per": per, "probability": 0.7, "beta": 0.4}
+    for step in range(5):
+        made = source(sounds, buckets=buckets, mix=mix, gain_db=6.0)
+        whole = made.draw(step)
+        parts = [
+            source(sounds, buckets=buckets, mix=mix, gain_db=6.0).draw(step, part, n_parts)
+            for part in reversed(range(n_parts))
+        ][::-1]
+        assert [name for part in parts for name in part.ids] == whole.ids
+        for field in ("waveforms", "lengths", "targets", "has_teacher"):
+            joined = torch.cat([getattr(part, field) for part in parts])
+            assert torch.equal(joined, getattr(whole, field)), field
+        size = len(whole.ids) // n_parts
+        assert [part.first_row for part in parts] == [size * n for n in range(n_parts)]
+        assert {part.step for part in parts} == {step}
+
+
+def test_a_resumed_run_draws_what_an_uninterrupted_one_does(sounds: SoundCache) -> None:
+    through = source(sounds, gain_db=6.0)
+    batches = [through.draw(step) for step in range(8)]
+    resumed = source(sounds, gain_db=6.0)
+    assert all(same(resumed.draw(step), batches[step]) for step in range(5, 8))
+
+
+def test_a_batch_that_cannot_be_cut_evenly_is_refused(sounds: SoundCache) -> None:
+    with pytest.raises(UsageError, match="batch of 6 clips cannot be cut into 4"):
+        source(sounds, buckets=((2.0, 6), (4.0, 6))).draw(0, 0, 4)
+    with pytest.raises(UsageError, match="part 2 of 2"):
+        source(sounds).draw(0, 2, 2)
+
+
+def test_buckets_come_in_proportion_to_their_weights_in_every_cycle() -> None:
+    order = BucketOrder([0.25, 0.2, 0.55, 1e-9], seed=3)
+    for first in (0, 5 * CYCLE_STEPS):
+        drawn = [order.at(step)[0] for step in range(first, first + CYCLE_STEPS)]
+        assert np.bincount(drawn).tolist() == [250, 200, 549, 1]
+    assert drawn[:100] != sorted(drawn[:100])
+    counts = [0, 0, 0, 0]
+    for step in range(2 * CYCLE_STEPS):
+        number, before = order.at(step)
+        assert before == counts[number]
+        counts[number] += 1
+
+
+def test_mixing_a_batch_mixes_one_clip_and_mixing_clips_mixes_its_share(
+    sounds: SoundCache,
+) -> None:
+    plain, per_batch, per_clip = (
+        source(sounds, noise={"probability": 0.0}, mix={"probability": share, "per": per})
+        for share, per in ((0.0, "clip"), (0.5, "batch"), (0.5, "clip"))
+    )
+
+    def n_changed(step: int, other: BatchSource) -> int:
+        changed = plain.draw(step).waveforms != other.draw(step).waveforms
+        return int(changed.any(dim=1).sum())
+
+    counts = [n_changed(step, per_batch) for step in range(200)]
+    assert set(counts) == {0, 1}
+    assert 0.4 < np.mean(counts) < 0.6
+    drawn = sum(len(plain.draw(step).ids) for step in range(100))
+    assert 0.4 < sum(n_changed(step, per_clip) for step in range(100)) / drawn < 0.6
 
 
 def test_a_step_gives_the_same_batch_again_and_another_step_another(sounds: SoundCache) -> None:
     first, second = source(sounds), source(sounds)
     for step in range(4):
-        ours, theirs = first.draw(step), second.draw(step)
-        assert ours.ids == theirs.ids
-        assert torch.equal(ours.waveforms, theirs.waveforms)
-        assert torch.equal(ours.targets, theirs.targets)
+        assert same(first.draw(step), second.draw(step))
     assert not torch.equal(first.draw(0).waveforms[:1, :9], first.draw(1).waveforms[:1, :9])
     other = source(sounds, seed=1).draw(0)
     assert not torch.equal(first.draw(0).waveforms[:1, :9], other.waveforms[:1, :9])
 
 
-def test_a_crop_carries_its_own_labels_and_the_weak_ones_around_it(sounds: SoundCache) -> None:
-    labels = gather_vocabulary(CLIPS, ["species", "sound"]).labels
-    wanted = {
-        "a:0": {"wren", "Troglodytidae"},  # the file's beginning lies in the labelled window
-        "b:0": {"robin"},
-        "scene:0": {"robin"},  # exact annotation: the file's labels say nothing of a part
+def test_a_crop_carries_its_own_labels_and_the_weak_ones_around_it() -> None:
+    vocabulary = gather_vocabulary(CLIPS, ["species", "sound"])
+    truth = CropLabels(Manifest.of(CLIPS, Path()), [vocabulary], ["scenes"])
+
+    def found(row: int, start_s: float, stop_s: float) -> set[str]:
+        target = truth.target(row, start_s, stop_s)
+        return {label for label, value in zip(vocabulary.labels, target, strict=True) if value}
+
+    assert found(0, 0.0, 2.0) == {"wren", "Troglodytidae"}  # in the labelled window
+    assert found(0, 2.5, 4.5) == {"wren"}  # a quarter of the crop is in the window
+    assert found(1, 0.0, 3.0) == {"wren", "Troglodytidae"}
+    assert found(2, 0.0, 2.0) == {"robin"}
+    assert found(4, 0.0, 2.0) == {"robin"}  # exact annotation: the file's labels say nothing
+
+
+def test_a_label_counts_only_in_vocabularies_of_its_clips_kind() -> None:
+    clips = [clip("x", 0, 1, ["a"]), clip("y", 0, 1, ["a"], kind="calltype")]
+    species = gather_vocabulary(clips, ["species"])
+    calls = gather_vocabulary(clips, ["calltype"])
+    truth = CropLabels(Manifest.of(clips, Path()), [species, calls])
+    assert truth.target(0, 0, 1).tolist() == [1, 0]
+    assert truth.target(1, 0, 1).tolist() == [0, 1]
+    assert unknown_labels([species], [clip("z", 0, 1, ["b", "a"]), clip("w", 0, 1, ["b"])]) == {
+        "b": 2
     }
-    chosen = [
-        c for c in CLIPS if c.id in wanted and not (c.dataset == "scenes" and c.level == "file")
-    ]
-    batch = source(sounds, **PLAIN).fixed(chosen, 2.0)
-    for name, target in zip(batch.ids, batch.targets, strict=True):
-        found = {label for label, value in zip(labels, target, strict=True) if value}
-        assert found == wanted[name], name
 
 
 def test_whole_files_of_exactly_annotated_sources_are_never_drawn(sounds: SoundCache) -> None:
@@ -112,14 +203,14 @@ def test_whole_files_of_exactly_annotated_sources_are_never_drawn(sounds: SoundC
         for batch in [source(sounds, **PLAIN).draw(step)]
         for name in batch.ids
     ]
-    assert {name for name, _ in drawn} == {"a:0", "b:0", "scene:0", "noise:0"}
-    assert all(n == 2 * RATE for name, n in drawn if name == "scene:0")
+    assert {name for name, _ in drawn} == {"a:0-8", "a:0-3", "b:0-4", "scene:0-2", "noise:0-5"}
+    assert all(n == 2 * RATE for name, n in drawn if name == "scene:0-2")
 
 
 def test_mixing_joins_labels_and_noise_moves_samples(sounds: SoundCache) -> None:
     plain = source(sounds, **PLAIN).draw(3)
-    mixed = source(sounds, mix_probability=1.0, noise={"probability": 0.0}).draw(3)
-    noisy = source(sounds, mix_probability=0.0, noise={"probability": 1.0}).draw(3)
+    mixed = source(sounds, mix={"probability": 1.0}, noise={"probability": 0.0}).draw(3)
+    noisy = source(sounds, mix={"probability": 0.0}, noise={"probability": 1.0}).draw(3)
     assert mixed.ids == plain.ids == noisy.ids
     assert bool((mixed.targets >= plain.targets).all())
     assert float(mixed.targets.sum()) > float(plain.targets.sum())
@@ -129,7 +220,7 @@ def test_mixing_joins_labels_and_noise_moves_samples(sounds: SoundCache) -> None
 
 def test_a_bucket_without_clips_is_an_error(sounds: SoundCache) -> None:
     with pytest.raises(TaskError, match=r"no clip is between 0 s and 0\.5 s"):
-        source(sounds, buckets=[{"crop_s": 0.5, "batch_size": 2}, {"crop_s": 4, "batch_size": 2}])
+        source(sounds, buckets=((0.5, 2), (4.0, 2)))
 
 
 def write_teacher(path: Path) -> Path:
@@ -160,30 +251,3 @@ def test_the_teacher_is_interpolated_between_its_windows(tmp_path: Path) -> None
     assert logit(0, 1) is None  # too short for what the window says
     assert logit(0, 1, "g") == 1.0
     assert logit(0, 4, "unknown") is None
-
-
-def test_a_manifest_without_a_column_or_with_a_bad_row_is_refused(tmp_path: Path) -> None:
-    rows = {
-        "id": ["x"],
-        "path": ["x.wav"],
-        "dataset": ["d"],
-        "level": ["file"],
-        "start_s": [2.0],
-        "stop_s": [1.0],
-        "labels": [["wren"]],
-        "kind": ["species"],
-        "split": ["train"],
-    }
-    path = tmp_path / "m.parquet"
-    pq.write_table(pa.table(rows), path)
-    with pytest.raises(TaskError, match=r"row 0 \(x\).*0 <= start_s < stop_s"):
-        read_manifest(path)
-    pq.write_table(pa.table({**rows, "stop_s": [3.0], "split": ["dev"]}), path)
-    with pytest.raises(TaskError, match="'dev'"):
-        read_manifest(path)
-    del rows["kind"]
-    pq.write_table(pa.table(rows), path)
-    with pytest.raises(TaskError, match="kind"):
-        read_manifest(path)
-    with pytest.raises(TaskError, match="no such manifest"):
-        read_manifest(tmp_path / "none.parquet")

@@ -16,7 +16,7 @@ import yaml
 
 from dawnchorus import load_model
 from dawnchorus.cli.app import main
-from dawnchorus.configs import TrainConfig, read_yaml
+from dawnchorus.configs import PosttrainConfig, PretrainConfig, read_yaml
 
 RATE = 16_000
 TONES = {"low": 500.0, "middle": 1500.0, "high": 4000.0}
@@ -124,4 +124,6 @@ def test_the_recipes_that_we_ship_are_valid() -> None:
     found = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
     assert found
     for path in found:
-        assert TrainConfig(**read_yaml(path)).name == path.stem
+        values = read_yaml(path)
+        config = {"posttrain": PosttrainConfig, "pretrain": PretrainConfig}[values["kind"]]
+        assert config(**values).name == path.stem

@@ -1,105 +1,63 @@
-"""A run stops, resumes and refuses as promised; the model is a toy, the loop is the real one."""
+"""A run stops, resumes, skips and refuses as promised: the real loop on a toy."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from safetensors.torch import load_file
 
-from dawnchorus.configs import DataConfig, TrainConfig
 from dawnchorus.errors import RunInterruptedError, TrainingError, UsageError
-from dawnchorus.training.loop import Task, train
-from dawnchorus.training.run import RunFolder
-
-N_STEPS = 12
+from toy_training import N_HEAD_STEPS, N_STEPS, Toy, run_in, steps_of
 
 
-def config(**changes: Any) -> TrainConfig:
-    values: dict[str, Any] = {
-        "name": "toy",
-        "steps": N_STEPS,
-        "learning_rate": 0.05,
-        "warmup_steps": 3,
-        "device": "cpu",
-        "data": DataConfig(root="nowhere"),
-        "checkpoint_every": 5,
-        "validate_every": 6,
-        "log_every": 1,
-    }
-    return TrainConfig(**{**values, **changes})
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dawnchorus.training.loop.draw_curves", lambda *_: None)  # takes a second
 
 
-class Toy:
-    """Least squares with dropout, so that random numbers matter to the losses."""
-
-    def __init__(self, *, stop_at: int | None = None, broken_from: int | None = None) -> None:
-        torch.manual_seed(0)
-        self.module = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
-        self.stop_at = stop_at
-        self.broken_from = broken_from
-
-    def draw(self, step: int, _part: int, _n_parts: int) -> tuple[int, Tensor]:
-        return step, torch.randn(6, 4, generator=torch.Generator().manual_seed(step))
-
-    def losses(self, module: nn.Module, batch: tuple[int, Tensor]) -> dict[str, Tensor]:
-        step, x = batch
-        if step == self.stop_at:
-            raise KeyboardInterrupt
-        loss = (module(x).squeeze(1) - x.sum(1)).square().mean()
-        if self.broken_from is not None and step >= self.broken_from:
-            loss = loss * float("nan")
-        return {"loss": loss}
-
-    def task(self) -> Task[tuple[int, Tensor]]:
-        return Task(
-            module=self.module,
-            draw=self.draw,
-            losses=self.losses,
-            describe=lambda batch: [f"clip-{batch[0]}"],
-            size=lambda batch: len(batch[1]),
-            validate=lambda: {"score": float(-self.module[0].weight.square().sum())},
-        )
-
-
-def run_in(folder: Path, toy: Toy, **changes: Any) -> tuple[RunFolder, dict[str, Any]]:
-    run = RunFolder(folder)
-    run.open(config(**changes))
-    return run, train(toy.task(), config(**changes), run)
-
-
-def losses_of(run: RunFolder) -> list[float]:
-    records = [json.loads(line) for line in run.log_path.read_text().splitlines()]
-    return [record["loss"] for record in records if "loss" in record]
-
-
-@pytest.mark.parametrize("stop_at", [1, 5, 7, 11])
+@pytest.mark.parametrize("stop_at", [0, 4, 5, 9])
 def test_a_resumed_run_ends_as_one_that_was_never_stopped(tmp_path: Path, stop_at: int) -> None:
-    whole = Toy()
+    whole = Toy(stages=True, dropout=0.3)
     run, _ = run_in(tmp_path / "whole", whole)
-    with pytest.raises(RunInterruptedError, match=f"step {stop_at}"):
-        run_in(tmp_path / "parts", Toy(stop_at=stop_at))
-    resumed = Toy()
+    with pytest.raises(RunInterruptedError, match=f"stopped after step {stop_at + 1};"):
+        run_in(tmp_path / "parts", Toy(stages=True, dropout=0.3, stop_at=stop_at))
+    resumed = Toy(stages=True, dropout=0.3)
     parts, state = run_in(tmp_path / "parts", resumed)
     assert state["step"] == N_STEPS
-    assert losses_of(parts) == losses_of(run)
+    assert steps_of(parts, "loss", "lr") == steps_of(run, "loss", "lr")
     for ours, theirs in zip(resumed.module.parameters(), whole.module.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 def test_losses_fall(tmp_path: Path) -> None:
-    run, _ = run_in(tmp_path, Toy(), steps=200)
-    losses = losses_of(run)
+    run, _ = run_in(tmp_path, Toy(), steps=150, validate_every=1000)
+    losses = [loss for _, loss in steps_of(run, "loss")]
     assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
 
 
-def test_the_best_checkpoint_is_kept_apart(tmp_path: Path) -> None:
-    run, state = run_in(tmp_path, Toy())
-    assert json.loads((run.best / "state.json").read_text())["best"] == state["best"]
-    assert len(list(run.checkpoints.glob("step-*"))) == 2
+def test_accumulated_pieces_give_the_losses_of_the_whole_batch(tmp_path: Path) -> None:
+    whole, _ = run_in(tmp_path / "whole", Toy())
+    pieces, _ = run_in(tmp_path / "pieces", Toy(), accumulate=4)
+    for ours, theirs in zip(steps_of(pieces, "loss"), steps_of(whole, "loss"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_the_best_model_is_kept_apart(tmp_path: Path) -> None:
+    run, state = run_in(tmp_path, Toy(scores={1: 0.7, 2: 0.3}))
+    kept = json.loads((run.best / "state.json").read_text())
+    assert (kept["best"], kept["best_step"]) == (state["best"], 6) == (0.7, 6)
+    assert sorted(path.name for path in run.best.iterdir()) == [
+        "card.yaml", "model.safetensors", "state.json",
+    ]  # fmt: skip
+
+
+def test_the_last_checkpoints_are_kept_and_nothing_hidden(tmp_path: Path) -> None:
+    run, _ = run_in(tmp_path, Toy(), checkpoint_every=3)
+    assert sorted(p.name for p in run.checkpoints.iterdir()) == ["step-0000009", "step-0000012"]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
@@ -109,26 +67,75 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert run.log_path.read_text() == before
 
 
-def test_a_few_broken_steps_are_skipped_and_counted_then_the_run_ends_by_name(
-    tmp_path: Path,
-) -> None:
-    with pytest.raises(TrainingError, match=r"not finite 6 steps in a row.*clip-8"):
-        run_in(tmp_path, Toy(broken_from=3))
+def test_a_run_ends_when_validation_gets_no_better(tmp_path: Path) -> None:
+    scores = {1: 0.1, 2: 0.5, 3: 0.4, 4: 0.5, 5: 0.6}
+    run, state = run_in(tmp_path, Toy(scores=scores), validate_every=2, patience=2)
+    assert state["step"] == 8
+    assert (state["best"], state["best_step"]) == (0.5, 4)
+    _, again = run_in(tmp_path, Toy(scores=scores), validate_every=2, patience=2)
+    assert again["step"] == 8
+    assert max(step for step, _ in steps_of(run, "loss")) == 8
+
+
+def test_stages_have_their_own_rates_and_train_their_own_parameters(tmp_path: Path) -> None:
+    toy = Toy(stages=True)
+    before = {name: p.clone() for name, p in toy.module.named_parameters()}
+    run, _ = run_in(tmp_path, toy, checkpoint_every=N_HEAD_STEPS, keep_checkpoints=9)
+    rates = dict(steps_of(run, "lr"))
+    assert rates[1] == 0.1
+    assert rates[N_HEAD_STEPS] == pytest.approx(0.05 * (1 + math.cos(math.pi * 4 / N_STEPS)))
+    assert rates[N_HEAD_STEPS + 1] == pytest.approx(0.01)  # a fresh warm-up
+    assert not torch.equal(toy.module.blocks[0].weight, before["blocks.0.weight"])
+    kept = load_file(run.checkpoints / f"step-{N_HEAD_STEPS:07d}" / "model.safetensors")
+    assert torch.equal(kept["blocks.0.weight"], before["blocks.0.weight"])
+    assert not torch.equal(kept["head.weight"], before["head.weight"])
+    moments = load_file(run.checkpoints / f"step-{N_HEAD_STEPS:07d}" / "optimizer.safetensors")
+    assert {name.split(".")[0] for name in moments} == {"head"}
+
+
+def test_a_broken_step_is_skipped_counted_and_named(tmp_path: Path) -> None:
+    toy = Toy(broken=range(3, 6), broken_row=2)
+    run, state = run_in(tmp_path, toy)
+    assert state["skipped"] == 3
+    assert toy.followed == [1, 2, 3, *range(7, N_STEPS + 1)]
+    skipped = [record for record in run.records() if record.get("event") == "skipped"]
+    assert [record["step"] for record in skipped] == [4, 5, 6]
+    assert "clip-3-2" in skipped[0]["clips"]
+    assert all(torch.isfinite(p).all() for p in toy.module.parameters())
+
+
+def test_many_broken_steps_in_a_row_end_the_run_by_name(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"not finite in 6 steps in a row.*step 9.*clip-8-0"):
+        run_in(tmp_path, Toy(broken=range(3, 20)))
 
 
 def test_another_config_in_the_same_folder_is_refused_by_key(tmp_path: Path) -> None:
     run_in(tmp_path, Toy())
     with pytest.raises(UsageError, match=r"learning_rate \(0.05 then, 0.1 now\)"):
         run_in(tmp_path, Toy(), learning_rate=0.1)
-    with pytest.raises(UsageError, match=r"noise.probability"):
+    with pytest.raises(UsageError, match=r"noise.probability \(0.0 then, 0.1 now\)"):
         run_in(tmp_path, Toy(), noise={"probability": 0.1})
     run_in(tmp_path, Toy(), log_every=3)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    run, _ = run_in(tmp_path, Toy())
-    newest = max(run.checkpoints.glob("step-*"))
-    weights = newest / "objective.safetensors"
+def damage_last(folder: Path) -> Path:
+    newest = max(folder.glob("step-*"))
+    weights = newest / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:40])
+    return newest
+
+
+def test_a_checkpoint_that_is_cut_short_is_passed_over(tmp_path: Path) -> None:
+    whole, _ = run_in(tmp_path / "whole", Toy())
+    run, _ = run_in(tmp_path / "cut", Toy())
+    damage_last(run.checkpoints)
+    _, state = run_in(tmp_path / "cut", Toy())
+    assert state["step"] == N_STEPS
+    assert steps_of(run, "loss") == steps_of(whole, "loss")
+
+
+def test_a_run_does_not_begin_again_when_no_checkpoint_is_whole(tmp_path: Path) -> None:
+    run, _ = run_in(tmp_path, Toy(), keep_checkpoints=1)
+    newest = damage_last(run.checkpoints)
     with pytest.raises(TrainingError, match=newest.name):
-        run_in(tmp_path, Toy(), log_every=3)
+        run_in(tmp_path, Toy(), keep_checkpoints=1)

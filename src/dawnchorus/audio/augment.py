@@ -9,6 +9,8 @@ import torch
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from torch import Tensor
 
@@ -36,58 +38,47 @@ def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: Tensor | float) -> Tensor:
     return signal + scale[..., None] * noise
 
 
-def mix_pairs(
-    waveforms: Tensor, targets: Tensor, chosen: np.ndarray, partner: np.ndarray, share: np.ndarray
+def draw_stripes(
+    n_frames: Sequence[int],
+    shape: tuple[int, int],
+    config: SpecAugmentConfig,
+    rngs: Sequence[np.random.Generator],
 ) -> tuple[Tensor, Tensor]:
-    """Mix chosen clips of a batch with partners; labels become the union.
+    """Stripes of time and band to blank in each clip's log-mel, no two clips alike.
 
     Args:
-        waveforms: ``(batch, samples)``.
-        targets: ``(batch, classes)`` of 0 and 1.
-        chosen: ``(batch,)`` bool, clips to replace by a mixture.
-        partner: ``(batch,)`` index of the clip mixed in.
-        share: ``(batch,)`` weight of the clip itself, in [0, 1]; its partner has the rest.
+        n_frames: frames that hold sound, of each clip; time stripes lie among them.
+        shape: frames and bands of the log-mel.
+        config: how many stripes, and how wide at most.
+        rngs: one generator a clip.
 
     Returns:
-        New waveforms and targets.
+        ``(batch, frames)`` and ``(batch, bands)`` bool, True where to blank.
+        Source: Park et al., SpecAugment, Interspeech 2019.
     """
-    weight = torch.from_numpy(share).to(waveforms.dtype)[:, None]
-    other = torch.from_numpy(partner)
-    mask = torch.from_numpy(chosen)[:, None]
-    mixed = weight * waveforms + (1 - weight) * waveforms[other]
-    union = torch.maximum(targets, targets[other])
-    return torch.where(mask, mixed, waveforms), torch.where(mask, union, targets)
+    total, n_bands = shape
+    frames = torch.zeros(len(rngs), total, dtype=torch.bool)
+    bands = torch.zeros(len(rngs), n_bands, dtype=torch.bool)
+    for row, (held, rng) in enumerate(zip(n_frames, rngs, strict=True)):
+        for _ in range(config.n_time_masks):
+            frames[row, _stripe(held, config.time_share, rng)] = True
+        for _ in range(config.n_band_masks):
+            bands[row, _stripe(n_bands, config.band_share, rng)] = True
+    return frames, bands
 
 
-def spec_augment(
-    features: Tensor, n_frames: Tensor, config: SpecAugmentConfig, rng: np.random.Generator
-) -> Tensor:
-    """Blank stripes of time and band with the features' mean, which is about 0 after normalisation.
+def blank_stripes(features: Tensor, frames: Tensor, bands: Tensor) -> Tensor:
+    """Set stripes to the features' mean, which is about 0 after normalisation.
 
     Args:
         features: ``(batch, frames, bands)``, normalised.
-        n_frames: ``(batch,)`` frames that hold sound; time stripes lie among them.
-        config: how many stripes, and how wide at most.
-        rng: source of every choice.
-
-    Returns:
-        A new tensor. Source: Park et al., SpecAugment, Interspeech 2019.
+        frames: ``(batch, frames)`` bool.
+        bands: ``(batch, bands)`` bool.
     """
-    if config.n_time_masks == 0 and config.n_band_masks == 0:
-        return features
-    features = features.clone()
-    n_bands = features.shape[2]
-    for clip, held in zip(features, n_frames.tolist(), strict=True):
-        for _ in range(config.n_time_masks):
-            start, stop = _stripe(held, config.time_share, rng)
-            clip[start:stop] = 0.0
-        for _ in range(config.n_band_masks):
-            start, stop = _stripe(n_bands, config.band_share, rng)
-            clip[:, start:stop] = 0.0
-    return features
+    return features.masked_fill(frames[:, :, None] | bands[:, None], 0.0)
 
 
-def _stripe(size: int, largest_share: float, rng: np.random.Generator) -> tuple[int, int]:
+def _stripe(size: int, largest_share: float, rng: np.random.Generator) -> slice:
     width = int(rng.integers(0, int(size * largest_share) + 1))
     start = int(rng.integers(0, size - width + 1))
-    return start, start + width
+    return slice(start, start + width)

@@ -38,7 +38,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import numpy as np
 import soundfile
@@ -267,6 +267,46 @@ def write_flac(path: Path, samples: NDArray[np.float32], sample_rate: int) -> No
         soundfile.write(path, np.clip(samples, -1.0, 1.0), sample_rate, "PCM_16", format="FLAC")
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"{path}: cannot be written: {error}", reason="denied") from error
+
+
+def encode_flac(samples: NDArray[np.float32], sample_rate: int) -> bytes:
+    """A clip ``(n,)`` as a 16-bit FLAC in memory; what is beyond full scale is clipped."""
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(samples, -1.0, 1.0), sample_rate, "PCM_16", format="FLAC")
+    return file.getvalue()
+
+
+def read_flac(
+    file: BinaryIO, named: str, *, start_sample: int = 0, n_samples: int | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """Read some samples of a mono FLAC that need not be a file of its own.
+
+    Args:
+        file: a seekable stream that holds the FLAC and no more.
+        named: what errors call it.
+        start_sample: where to start; what lies before is not decoded.
+        n_samples: how many to read, None for all; fewer come at the end.
+
+    Returns:
+        ``(n,)`` samples and their rate.
+
+    Raises:
+        AudioError: It is no such FLAC, is damaged there, or ends before ``start_sample``.
+    """
+    try:
+        with soundfile.SoundFile(file) as sound:
+            if sound.format != "FLAC" or sound.channels != 1:
+                raise _not_sound(Path(named), "need a FLAC of one channel")
+            if start_sample >= sound.frames:
+                end_s = sound.frames / sound.samplerate
+                raise AudioError(f"{named}: nothing after its end at {end_s:g} s", reason="empty")
+            sound.seek(start_sample)
+            samples: NDArray[np.float32] = sound.read(
+                -1 if n_samples is None else n_samples, dtype="float32"
+            )
+            return samples, sound.samplerate
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{named}: {error.error_string}", reason="damaged") from error
 
 
 def _take(blocks: Iterator[NDArray[np.float32]], wanted: int | None) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "models": "List the models that are known.",
     "describe": "Say everything about a model.",
     "verify": "Check a model's weights, for a bug report.",
+    "pretrain": "Train an encoder on clips without labels.",
     "posttrain": "Train a classifier and its encoder on labelled clips.",
 }
 USAGE: Final = """\

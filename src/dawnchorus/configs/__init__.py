@@ -6,26 +6,34 @@ imports torch. ``base`` is what they share; each of the others belongs to one pa
 
 from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision, read_yaml
 from dawnchorus.configs.data import (
+    AugmentConfig,
     BucketConfig,
     DataConfig,
+    MixConfig,
     NoiseConfig,
     SpecAugmentConfig,
     TeacherConfig,
 )
 from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
+from dawnchorus.configs.posttraining import PosttrainConfig
+from dawnchorus.configs.pretraining import PretrainConfig
 from dawnchorus.configs.probes import ProbeConfig
 from dawnchorus.configs.training import TrainConfig
 
 __all__ = [
+    "AugmentConfig",
     "BucketConfig",
     "Config",
     "DataConfig",
     "EmbedConfig",
     "LayerSelection",
+    "MixConfig",
     "NoiseConfig",
     "Pooling",
+    "PosttrainConfig",
     "Precision",
     "PredictConfig",
+    "PretrainConfig",
     "ProbeConfig",
     "SpecAugmentConfig",
     "TeacherConfig",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,40 @@ class NoiseConfig(Config):
         if self.snr_db[0] > self.snr_db[1]:
             raise ValueError(f"snr_db: need low <= high, got {self.snr_db}")
         return self
+
+
+class MixConfig(Config):
+    """Clips mixed within a batch; a mixture carries the labels of both.
+
+    The paper mixes half of the clips of a batch (``per: clip``). Its code, in half of the batches,
+    replaces one clip by a mixture, with a share drawn from Beta(0.4, 0.4) (``per: batch``,
+    ``beta: 0.4``).
+    """
+
+    probability: float = Field(default=0.5, ge=0, le=1)
+    per: Literal["clip", "batch"] = Field(
+        default="clip", description="batch: the probability that one of its clips is mixed"
+    )
+    share: tuple[float, float] = Field(
+        default=(0.3, 0.7), description="range of a clip's own share; its partner has the rest"
+    )
+    beta: float | None = Field(
+        default=None, gt=0, description="draw the share from Beta(beta, beta) instead"
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if not 0 <= self.share[0] <= self.share[1] <= 1:
+            raise ValueError(f"share: need 0 <= low <= high <= 1, got {self.share}")
+        return self
+
+
+class AugmentConfig(Config):
+    """What is done to the waveform of each clip drawn, in this order."""
+
+    gain_db: float = Field(default=0.0, ge=0, description="random gain, plus or minus")
+    mix: MixConfig = MixConfig()
+    noise: NoiseConfig = NoiseConfig()
 
 
 class SpecAugmentConfig(Config):
@@ -51,10 +85,27 @@ class TeacherConfig(Config):
 
 
 class DataConfig(Config):
-    """Where the clips come from; paths are relative to ``root``."""
+    """Where the clips come from, and how they are drawn; paths are relative to ``root``."""
 
-    root: str
-    manifest: str = "manifest.parquet"
+    root: str = Field(description="folder, or a URL such as s3://bucket/folder")
+    manifest: str = Field(
+        default="manifest.parquet", description="a manifest, or the index of packed shards"
+    )
+    sounds: Literal["memory", "files"] = Field(
+        default="memory",
+        description="memory: decode all before training; files: read each crop when it is drawn",
+    )
+    workers: int = Field(
+        default=0, ge=0, description="threads that draw batches ahead; 0: one a core, 16 at most"
+    )
+    sampling: Literal["shuffled", "source_weighted", "class_balanced"] | None = Field(
+        default=None,
+        description=(
+            "shuffled: every clip once an epoch; source_weighted: by source_weights; "
+            "class_balanced: each label as often; None: source_weighted where source_weights are "
+            "given, else shuffled"
+        ),
+    )
     teacher: TeacherConfig | None = None
     label_kinds: tuple[str, ...] = Field(
         default=("species", "sound"), description="kinds of label in the shipped label map"
@@ -62,8 +113,24 @@ class DataConfig(Config):
     auxiliary_kinds: tuple[str, ...] = Field(
         default=(), description="further kinds, trained with heads that are not shipped"
     )
-    source_weights: dict[str, float] = Field(default={}, description="dataset to sampling weight")
-    noise_sources: tuple[str, ...] = ()
+    source_weights: dict[str, float] = Field(
+        default={}, description="dataset to sampling weight of each of its clips; 1 if not named"
+    )
+    noise_sources: tuple[str, ...] = Field(
+        default=(), description="datasets whose training clips are the noise pool"
+    )
+    noise_pool: str | None = Field(
+        default=None, description="a folder of sounds or a manifest as noise pool, beside them"
+    )
     strong_sources: tuple[str, ...] = Field(
         default=(), description="datasets whose file labels do not hold for every part of a file"
     )
+
+    @model_validator(mode="after")
+    def _weights_are_used(self) -> Self:
+        if self.source_weights and self.sampling not in {None, "source_weighted"}:
+            raise ValueError(f"source_weights are not used with sampling {self.sampling!r}")
+        negative = sorted(name for name, weight in self.source_weights.items() if weight < 0)
+        if negative:
+            raise ValueError(f"source_weights: {negative[0]!r} is below 0")
+        return self

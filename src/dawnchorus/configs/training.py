@@ -1,31 +1,51 @@
-"""Options of a run of training."""
+"""Options that every run of training has, whatever it trains."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, Precision
-from dawnchorus.configs.data import BucketConfig, DataConfig, NoiseConfig, SpecAugmentConfig
+from dawnchorus.configs.data import (
+    AugmentConfig,
+    BucketConfig,
+    DataConfig,
+    MixConfig,
+    NoiseConfig,
+)
+
+Size = Literal["tiny", "small", "base", "large"]
+Strategy = Literal["auto", "ddp", "fsdp"]
+Mixing = Literal["none", "paper", "released"]
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
+RELEASED_MIX_BETA: Final = 0.4  # of the released post-training code
 
 
 class TrainConfig(Config):
-    """A whole run of `posttrain`, as read from its YAML file."""
+    """A run of training, as read from its YAML file; each kind of run adds its own options."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
-    size: Literal["tiny", "small", "base", "large"] = "tiny"
+    size: Size = "tiny"
     init_from: str | None = Field(default=None, description="model name, file or run to start from")
     seed: int = Field(default=0, ge=0)
+
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     final_learning_rate: float = Field(default=1e-6, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
+    warmup_from: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="share of the rate that the first step has; null: 1 / warmup_steps",
+    )
     weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay_on: Literal["matrices", "all"] = "matrices"
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float | None = Field(default=1.0, gt=0)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
-    pooling: Literal["cls", "mean", "valid"] = "valid"
+
     window_s: float = Field(default=10.0, gt=0, description="the exported model's window")
     normalization: tuple[float, float] = (-5.553, 4.606)
     pad_to_window: bool = Field(
@@ -33,21 +53,39 @@ class TrainConfig(Config):
     )
     buckets: tuple[BucketConfig, ...] = (BucketConfig(crop_s=10.0, batch_size=32),)
     data: DataConfig
-    label_weight: float = Field(default=1.0, ge=0)
-    band_statistics_weight: float = Field(
-        default=0.0, ge=0, description="regress each band's mean and deviation from the embedding"
-    )
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    noise: NoiseConfig = NoiseConfig()
-    mix_probability: float = Field(default=0.5, ge=0, le=1)
+    noise: NoiseConfig = NoiseConfig(probability=0.0)
     gain_db: float = Field(default=0.0, ge=0, description="random gain, plus or minus")
-    spec_augment: SpecAugmentConfig = SpecAugmentConfig()
+    mixing: Mixing = Field(
+        default="none",
+        description="paper: each clip by itself; released: one clip of an affected batch",
+    )
+    mix_probability: float = Field(default=0.5, ge=0, le=1)
+
     precision: Precision = "float32"
     device: str = "auto"
+    devices: int = Field(default=1, ge=1, description="processes on each machine")
+    nodes: int = Field(default=1, ge=1, description="machines")
+    strategy: Strategy = "auto"
+    accumulate: int = Field(default=1, ge=1, description="pieces that a process cuts its share in")
+    compile: bool = False
+
     checkpoint_every: int = Field(default=500, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     validate_every: int = Field(default=500, ge=1)
+    patience: int | None = Field(
+        default=None, ge=1, description="validations without a better score before the run ends"
+    )
     log_every: int = Field(default=20, ge=1)
+    loggers: tuple[LoggerName, ...] = ()
+
+    @property
+    def augment(self) -> AugmentConfig:
+        """What is done to the waveform of each clip drawn."""
+        probability = 0.0 if self.mixing == "none" else self.mix_probability
+        mix = MixConfig(probability=probability)
+        if self.mixing == "released":
+            mix = MixConfig(probability=probability, per="batch", beta=RELEASED_MIX_BETA)
+        return AugmentConfig(gain_db=self.gain_db, mix=mix, noise=self.noise)
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:
@@ -56,4 +94,15 @@ class TrainConfig(Config):
         lengths = [bucket.crop_s for bucket in self.buckets]
         if sorted(set(lengths)) != lengths:
             raise ValueError(f"buckets must rise in crop_s, without repeats; got {lengths}")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> Self:
+        parts = self.devices * self.nodes * self.accumulate
+        for bucket in self.buckets:
+            if bucket.batch_size % parts:
+                raise ValueError(
+                    f"batch_size {bucket.batch_size} of the bucket of {bucket.crop_s:g} s does not "
+                    f"divide into devices x nodes x accumulate = {parts} equal parts"
+                )
         return self

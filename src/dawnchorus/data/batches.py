@@ -1,51 +1,56 @@
-"""Batches for training: a pure function of seed and step, so that a resumed run sees the same.
+"""Batches for training: each row a pure function of seed, step and its number in the batch.
 
-A clip goes to the shortest bucket that holds it; longer clips are cropped at random. Waveform
-augmentation happens here, in the clip's order: gain, mixing, noise.
+So a resumed run sees what an uninterrupted one saw, and any number of processes together see what
+one would have. A clip goes to the shortest bucket that holds it; longer clips are cropped at
+random. Waveform augmentation happens here, in a clip's order: gain, mixing, noise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from dawnchorus.audio.augment import mix_at_snr, mix_pairs
+from dawnchorus.audio.augment import mix_at_snr
 from dawnchorus.audio.frontend import FRAME_SAMPLES
-from dawnchorus.errors import TaskError
+from dawnchorus.data.draws import BATCH, CLIP, MIX, NOISE, BucketOrder, generator, rows_of_part
+from dawnchorus.data.manifest import FILE
+from dawnchorus.data.noise import NoisePool
+from dawnchorus.data.sampling import fill_buckets
+from dawnchorus.data.truth import CropLabels, targets_of
+from dawnchorus.data.vocabulary import as_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from dawnchorus.configs import BucketConfig, TrainConfig
-    from dawnchorus.data.cache import SoundCache
+    from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
     from dawnchorus.data.manifest import Clip
+    from dawnchorus.data.sounds import Sounds
     from dawnchorus.data.teacher import Teacher
     from dawnchorus.data.vocabulary import Vocabulary
-
-# A weak label reaches a crop that shares at least this part of the shorter of the two.
-LABEL_OVERLAP = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One training batch, on the CPU.
+    """One training batch or an equal part of it, on the CPU.
 
     Attributes:
         ids: clip of each row.
-        waveforms: ``(batch, samples)`` float32, zero-padded at the end.
+        waveforms: ``(batch, samples)`` float32, zero-padded at the end to the bucket's length.
         lengths: ``(batch,)`` samples that hold sound.
         targets: ``(batch, labels)`` of 0 and 1, all vocabularies side by side.
         teacher_embedding: ``(batch, dim)``, teacher_logits: ``(batch, classes)``; None without a
             teacher.
         has_teacher: ``(batch,)`` bool; False also for mixed clips.
         patch_keep: share of patches that the encoder sees.
-        rng: generator for what follows (masks on features).
+        step: which step it is for; whatever else is drawn at random follows from the seed, this
+            and the row's number in the whole batch.
+        first_row: number of row 0 in the whole batch.
     """
 
     ids: list[str]
@@ -56,179 +61,182 @@ class Batch:
     teacher_logits: Tensor | None
     has_teacher: Tensor
     patch_keep: float
-    rng: np.random.Generator
+    step: int
+    first_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    id: str
+    samples: NDArray[np.float32]
+    target: NDArray[np.float32]
+    soft: tuple[NDArray[np.float32], NDArray[np.float32]] | None
 
 
 class BatchSource:
-    """Draws the batch of any step from clips in memory."""
+    """Draws the batch of any step; safe to share between threads."""
 
     def __init__(
         self,
         clips: Sequence[Clip],
-        sounds: SoundCache,
+        sounds: Sounds,
         vocabularies: Sequence[Vocabulary],
-        config: TrainConfig,
+        *,
+        data: DataConfig,
+        buckets: Sequence[BucketConfig],
+        augment: AugmentConfig,
+        seed: int,
         teacher: Teacher | None = None,
     ) -> None:
         """Sort the clips into buckets.
 
+        Args:
+            clips: what to train on; a manifest of millions is as good as a list.
+            sounds: where they are read.
+            vocabularies: labels of the targets; none: targets are ``(batch, 0)``.
+            data: how clips are drawn.
+            buckets: lengths of crops, rising.
+            augment: what is done to waveforms.
+            seed: of every choice.
+            teacher: soft targets.
+
         Raises:
-            TaskError: A bucket holds no clip.
+            TaskError: A bucket holds no clip, or a clip's length is not known.
         """
         self.sounds = sounds
-        self.config = config
+        self.buckets = tuple(buckets)
+        self.augment = augment
+        self.seed = seed
         self.teacher = teacher
         self.vocabularies = vocabularies
-        self.noise = sorted({c.path for c in clips if c.dataset in config.data.noise_sources})
-        self._file_ids = {clip.path: clip.id for clip in clips if clip.level == "file"}
-        self._weak = _weak_labels(clips, config.data.strong_sources)
-        clips = [
-            clip
-            for clip in clips
-            if not (clip.level == "file" and clip.dataset in config.data.strong_sources)
-        ]
-        self._buckets = [
-            _fill(bucket, lower, clips, config)
-            for bucket, lower in zip(
-                config.buckets, [0.0, *(b.crop_s for b in config.buckets)], strict=False
-            )
-        ]
-        weights = np.array([bucket.weight for bucket in config.buckets])
-        self._shares = weights / weights.sum()
+        self.manifest = as_manifest(clips)
+        self.noise = NoisePool.of(data, self.manifest, sounds)
+        self._labels = CropLabels(self.manifest, vocabularies, data.strong_sources)
+        self._file_ids = (
+            {clip.path: clip.id for clip in self.manifest.where(level=FILE)} if teacher else {}
+        )
+        self._rows = fill_buckets(self.manifest, self.buckets, data, seed)
+        self._order = BucketOrder([bucket.weight for bucket in self.buckets], seed)
 
-    def draw(self, step: int) -> Batch:
-        """The augmented batch of a step."""
-        rng = np.random.default_rng([self.config.seed, step])
-        number = int(rng.choice(len(self._buckets), p=self._shares))
-        bucket, (clips, shares) = self.config.buckets[number], self._buckets[number]
-        chosen = rng.choice(len(clips), size=bucket.batch_size, p=shares)
-        rows = [self._row(clips[i], bucket.crop_s, rng) for i in chosen]
-        batch = self._collate([clips[i].id for i in chosen], rows, bucket, rng)
-        return self._augment(batch, rng)
+    def draw(self, step: int, part: int = 0, n_parts: int = 1) -> Batch:
+        """The augmented batch of a step, or one of its equal parts.
+
+        Args:
+            step: counted from 0.
+            part: which part, from 0.
+            n_parts: how many parts make up the whole batch; joined in order, they are it.
+
+        Raises:
+            UsageError: The batch cannot be cut so.
+            AudioError: A clip cannot be read.
+        """
+        number, before = self._order.at(step)
+        bucket = self.buckets[number]
+        rows = rows_of_part(bucket.batch_size, part, n_parts)
+        plain: dict[int, _Row] = {}  # a row may be asked for again, as another's partner
+
+        def read(row: int) -> _Row:
+            if row not in plain:
+                plain[row] = self._row(step, row, number, before * bucket.batch_size + row)
+            return plain[row]
+
+        size = bucket.batch_size
+        drawn = [self._noisy(self._mixed(read, step, row, size), step, row) for row in rows]
+        return self._collate(drawn, bucket, step=step, first_row=rows.start)
 
     def fixed(self, clips: Sequence[Clip], crop_s: float) -> Batch:
-        """The beginnings of given clips, without augmentation: for validation."""
-        bucket = self.config.buckets[0].model_copy(update={"crop_s": crop_s, "patch_keep": 1.0})
-        rows = [self._row(clip, crop_s, None) for clip in clips]
-        return self._collate(
-            [clip.id for clip in clips], rows, bucket, np.random.default_rng(self.config.seed)
-        )
+        """The beginnings of given clips with their own labels, unaugmented: for validation."""
+        rows = [
+            self._crop(clip, crop_s, 0.0, targets_of(clip, self.vocabularies)) for clip in clips
+        ]
+        longest_s = max(len(row.samples) for row in rows) / self.sounds.sample_rate
+        bucket = self.buckets[0].model_copy(update={"crop_s": longest_s, "patch_keep": 1.0})
+        return self._collate(rows, bucket, step=0, first_row=0)
 
-    def _row(
-        self, clip: Clip, crop_s: float, rng: np.random.Generator | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[NDArray[np.float32], ...] | None]:
+    def _row(self, step: int, row: int, bucket: int, number: int) -> _Row:
+        """A row before it is mixed: clip, crop and gain; ``number``: of the bucket's draws."""
+        rng = generator(self.seed, step, row, CLIP)
+        chance, along = rng.random(2).tolist()
+        gain_db = rng.uniform(-self.augment.gain_db, self.augment.gain_db)
+        held = self._rows[bucket]
+        place = int(held.rows[held.order.at(number, chance)])
+        crop = self._crop(self.manifest[place], self.buckets[bucket].crop_s, along, place)
+        return replace(crop, samples=crop.samples * np.float32(10 ** (gain_db / 20)))
+
+    def _crop(
+        self, clip: Clip, crop_s: float, along: float, truth: int | NDArray[np.float32]
+    ) -> _Row:
+        """A crop ``along`` (0: beginning, 1: end) the clip; ``truth``: its row, or its target."""
         rate = self.sounds.sample_rate
-        room = max(clip.duration_s - crop_s, 0.0)
-        start_s = clip.start_s + (0.0 if rng is None else float(rng.uniform(0, 1)) * room)
+        start_s = clip.start_s + along * max(clip.duration_s - crop_s, 0.0)
         stop_s = min(start_s + crop_s, clip.stop_s)
         start = round(start_s * rate)
-        samples = self.sounds.read(clip.path, start, round(stop_s * rate) - start)
-        labels = set(clip.labels)
-        for from_s, to_s, names in self._weak.get(clip.path, ()):
-            shared = min(stop_s, to_s) - max(start_s, from_s)
-            if shared >= LABEL_OVERLAP * min(stop_s - start_s, to_s - from_s):
-                labels |= set(names)
-        target = np.concatenate([vocabulary.encode(labels) for vocabulary in self.vocabularies])
+        samples = self.sounds.read(clip.path, start, max(round(stop_s * rate) - start, 1))
+        if isinstance(truth, int):
+            truth = self._labels.target(truth, start_s, stop_s)
         file_id = self._file_ids.get(clip.path)
         soft = self.teacher.at(file_id, start_s, stop_s) if self.teacher and file_id else None
-        return samples, target, soft
+        return _Row(clip.id, samples, truth, soft)
+
+    def _mixed(self, read: Callable[[int], _Row], step: int, row: int, size: int) -> _Row:
+        """The row, mixed with another of the ``size`` of its batch where the dice say so."""
+        mix = self.augment.mix
+        own = read(row)
+        if size < 2 or not mix.probability:
+            return own
+        rng = generator(self.seed, step, row, MIX)
+        if mix.per == "clip":
+            chosen = rng.random() < mix.probability
+        else:
+            whole = generator(self.seed, step, 0, BATCH)  # the same for each row of the batch
+            chosen = whole.random() < mix.probability and whole.integers(size) == row
+        if not chosen:
+            return own
+        other = read(int(row + 1 + rng.integers(size - 1)) % size)
+        share = rng.uniform(*mix.share) if mix.beta is None else rng.beta(mix.beta, mix.beta)
+        samples = np.zeros(max(len(own.samples), len(other.samples)), np.float32)
+        samples[: len(own.samples)] += np.float32(share) * own.samples
+        samples[: len(other.samples)] += np.float32(1 - share) * other.samples
+        return _Row(own.id, samples, np.maximum(own.target, other.target), None)
+
+    def _noisy(self, row: _Row, step: int, number: int) -> _Row:
+        noise = self.augment.noise
+        if not self.noise.clips or not noise.probability:
+            return row
+        rng = generator(self.seed, step, number, NOISE)
+        if rng.random() >= noise.probability or not len(row.samples):
+            return row
+        snr_db = float(rng.uniform(*noise.snr_db))
+        added = torch.from_numpy(self.noise.piece(len(row.samples), rng))
+        samples = mix_at_snr(torch.from_numpy(row.samples), added, snr_db).numpy()
+        return _Row(row.id, samples, row.target, row.soft)
 
     def _collate(
-        self,
-        ids: list[str],
-        rows: Sequence[
-            tuple[NDArray[np.float32], NDArray[np.float32], tuple[NDArray[np.float32], ...] | None]
-        ],
-        bucket: BucketConfig,
-        rng: np.random.Generator,
+        self, rows: Sequence[_Row], bucket: BucketConfig, *, step: int, first_row: int
     ) -> Batch:
-        lengths = np.array([max(len(samples), FRAME_SAMPLES) for samples, _, _ in rows])
-        waveforms = np.zeros((len(rows), int(lengths.max())), np.float32)
-        for line, (samples, _, _) in zip(waveforms, rows, strict=True):
-            line[: len(samples)] = samples
+        # as wide as the bucket whatever the rows hold: a part must not depend on the others
+        width = max(round(bucket.crop_s * self.sounds.sample_rate), FRAME_SAMPLES)
+        waveforms = np.zeros((len(rows), width), np.float32)
+        for line, row in zip(waveforms, rows, strict=True):
+            line[: len(row.samples)] = row.samples
         embedding = logits = None
         if self.teacher is not None:
             nothing = (
                 np.zeros(self.teacher.dim, np.float32),
                 np.zeros(self.teacher.n_logits, np.float32),
             )
-            soft = [nothing if found is None else found for _, _, found in rows]
+            soft = [nothing if row.soft is None else row.soft for row in rows]
             embedding = torch.from_numpy(np.stack([pair[0] for pair in soft]))
             logits = torch.from_numpy(np.stack([pair[1] for pair in soft]))
         return Batch(
-            ids=ids,
+            ids=[row.id for row in rows],
             waveforms=torch.from_numpy(waveforms),
-            lengths=torch.from_numpy(lengths),
-            targets=torch.from_numpy(np.stack([target for _, target, _ in rows])),
+            lengths=torch.tensor([max(len(row.samples), FRAME_SAMPLES) for row in rows]),
+            targets=torch.from_numpy(np.stack([row.target for row in rows])),
             teacher_embedding=embedding,
             teacher_logits=logits,
-            has_teacher=torch.tensor([found is not None for _, _, found in rows]),
+            has_teacher=torch.tensor([row.soft is not None for row in rows]),
             patch_keep=bucket.patch_keep,
-            rng=rng,
+            step=step,
+            first_row=first_row,
         )
-
-    def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
-        size = len(batch.ids)
-        config = self.config
-        gain_db = rng.uniform(-config.gain_db, config.gain_db, size).astype(np.float32)
-        waveforms = batch.waveforms * torch.from_numpy(10 ** (gain_db / 20))[:, None]
-        mixed = rng.random(size) < config.mix_probability
-        partner = rng.permutation(size)
-        share = rng.uniform(0.3, 0.7, size)
-        waveforms, targets = mix_pairs(waveforms, batch.targets, mixed, partner, share)
-        other = torch.from_numpy(partner)
-        longer = torch.maximum(batch.lengths, batch.lengths[other])
-        lengths = torch.where(torch.from_numpy(mixed), longer, batch.lengths)
-        if self.noise and config.noise.probability:
-            noisy = np.flatnonzero(rng.random(size) < config.noise.probability)
-            for row in noisy:
-                held = int(lengths[row])
-                noise = torch.from_numpy(self._noise(held, rng))
-                snr_db = float(rng.uniform(*config.noise.snr_db))
-                waveforms[row, :held] = mix_at_snr(waveforms[row, :held], noise, snr_db)
-        return Batch(
-            ids=batch.ids,
-            waveforms=waveforms,
-            lengths=lengths,
-            targets=targets,
-            teacher_embedding=batch.teacher_embedding,
-            teacher_logits=batch.teacher_logits,
-            has_teacher=batch.has_teacher & ~torch.from_numpy(mixed),
-            patch_keep=batch.patch_keep,
-            rng=rng,
-        )
-
-    def _noise(self, n_samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        path = self.noise[int(rng.integers(len(self.noise)))]
-        length = round(self.sounds.duration_s(path) * self.sounds.sample_rate)
-        start = int(rng.integers(0, max(length - n_samples, 0) + 1))
-        piece = self.sounds.read(path, start, n_samples)
-        return np.resize(piece, n_samples)  # tiled when the noise is shorter than the clip
-
-
-def _weak_labels(
-    clips: Sequence[Clip], strong_sources: Sequence[str]
-) -> dict[str, list[tuple[float, float, tuple[str, ...]]]]:
-    """Labels of whole files and of single-label windows, which hold for any crop within them.
-
-    Sources with exact annotation are left out: there a file's label says nothing of a part of it.
-    """
-    weak: dict[str, list[tuple[float, float, tuple[str, ...]]]] = {}
-    for clip in clips:
-        if clip.dataset in strong_sources or clip.kind == "calltype" or not clip.labels:
-            continue
-        weak.setdefault(clip.path, []).append((clip.start_s, clip.stop_s, clip.labels))
-    return weak
-
-
-def _fill(
-    bucket: BucketConfig, lower_s: float, clips: Sequence[Clip], config: TrainConfig
-) -> tuple[list[Clip], NDArray[np.float64]]:
-    last = bucket is config.buckets[-1]
-    held = [c for c in clips if c.duration_s > lower_s and (last or c.duration_s <= bucket.crop_s)]
-    if not held:
-        raise TaskError(f"buckets: no clip is between {lower_s:g} s and {bucket.crop_s:g} s long")
-    weights = np.array([config.data.source_weights.get(clip.dataset, 1.0) for clip in held])
-    if weights.sum() <= 0:
-        raise TaskError(f"source_weights leave no clip for the bucket of {bucket.crop_s:g} s")
-    return held, weights / weights.sum()

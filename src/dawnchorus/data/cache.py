@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dawnchorus.audio.io import read_audio
+from dawnchorus.data.sounds import FileSounds
+from dawnchorus.errors import AudioError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,7 @@ class SoundCache:
             self._sounds.update(zip(missing, pool.map(self._decode, missing), strict=True))
 
     def _decode(self, path: str) -> NDArray[np.int16]:
-        samples = read_audio(self.root / path, sample_rate=self.sample_rate)
+        samples = FileSounds(self.root, self.sample_rate).read_whole(path)
         whole: NDArray[np.int16] = np.rint(np.clip(samples, -1, 1) * INT16_SCALE).astype(np.int16)
         return whole
 
@@ -43,6 +44,16 @@ class SoundCache:
         return len(self._sounds[path]) / self.sample_rate
 
     def read(self, path: str, start_sample: int, n_samples: int) -> NDArray[np.float32]:
-        """Samples of a file that is held, float32; fewer at its end."""
+        """Samples of a file that is held, float32; fewer at its end.
+
+        Raises:
+            AudioError: The file is not held, or ends before ``start_sample``.
+        """
+        if path not in self._sounds:
+            raise AudioError(f"{self.root / path}: was not loaded", reason="missing")
         piece = self._sounds[path][start_sample : start_sample + n_samples]
+        if not len(piece):
+            raise AudioError(
+                f"{path}: nothing after its end at {self.duration_s(path):g} s", reason="empty"
+            )
         return piece.astype(np.float32) / np.float32(INT16_SCALE)

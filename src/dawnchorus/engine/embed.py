@@ -15,7 +15,6 @@ from dawnchorus.engine.encode import (
     ready_model,
 )
 from dawnchorus.engine.header import make_header
-from dawnchorus.engine.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import (
@@ -29,6 +28,7 @@ from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.engine.select import labels_of
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
+from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.places import as_place, relative_name
 from dawnchorus.store.schema import recording_id
 from dawnchorus.store.write import StoreWriter

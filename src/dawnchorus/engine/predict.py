@@ -22,7 +22,6 @@ from dawnchorus.engine.exports import (
     open_export,
     window_rows,
 )
-from dawnchorus.engine.interrupt import stop_on_signals
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import common_root, find_recordings, in_shard
@@ -33,6 +32,7 @@ from dawnchorus.engine.segments import Segments, cut_segments, open_segments
 from dawnchorus.engine.select import Rule, asked, labels_of, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
+from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.store.schema import recording_id
 
 if TYPE_CHECKING:

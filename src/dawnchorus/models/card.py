@@ -72,10 +72,14 @@ class Card(Config):
         """
         return cls(**read_yaml(path))
 
-    def write(self, path: Path) -> None:
-        """Write the card, without the keys that were left at their defaults."""
+    def text(self) -> str:
+        """The card as YAML, without the keys that were left at their defaults."""
         content = self.model_dump(mode="json", exclude_defaults=True)
-        path.write_text(yaml.safe_dump(content, sort_keys=False, width=100), encoding="utf-8")
+        return str(yaml.safe_dump(content, sort_keys=False, width=100))
+
+    def write(self, path: Path) -> None:
+        """Write the card."""
+        path.write_text(self.text(), encoding="utf-8")
 
 
 @cache

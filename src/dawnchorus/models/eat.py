@@ -68,6 +68,11 @@ class EATConfig(Config):
         return cls(dim=dim, n_layers=n_layers, n_heads=n_heads, **changes)
 
 
+def drop_path_rates(last: float, n_layers: int) -> list[float]:
+    """Drop path of each block, rising evenly from 0 to ``last``."""
+    return [float(rate) for rate in torch.linspace(0, last, n_layers)]
+
+
 class Head(nn.Module):
     """Classifier on the pooled tokens: an optional norm, then one linear layer."""
 
@@ -127,9 +132,9 @@ class EAT(nn.Module):
         )
         self.positions: Tensor
         self.pre_norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
-        rates = torch.linspace(0, config.drop_path, config.n_layers).tolist()
         self.blocks = nn.ModuleList(
-            Block(config.dim, config.n_heads, config.mlp_ratio, rate) for rate in rates
+            Block(config.dim, config.n_heads, config.mlp_ratio, rate)
+            for rate in drop_path_rates(config.drop_path, config.n_layers)
         )
         self.head = None
         if initialise:
@@ -241,7 +246,12 @@ class EAT(nn.Module):
         )
 
     def tokens(
-        self, features: Tensor, n_frames: Tensor | None = None, *, patches: Tensor | None = None
+        self,
+        features: Tensor,
+        n_frames: Tensor | None = None,
+        *,
+        patches: Tensor | None = None,
+        branches: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Run the encoder on normalised features.
 
@@ -249,6 +259,8 @@ class EAT(nn.Module):
             features: ``(batch, frames, 128)``, any number of frames that the position table holds.
             n_frames: ``(batch,)`` frames that hold sound, None: all.
             patches: ``(batch, kept)`` indices of the patches to see, for training; None: all.
+            branches: ``(blocks, 2, batch)`` bool, which clips keep the attention and the MLP of
+                each block (drop path), for training; None: all.
 
         Returns:
             Tokens ``(batch, 1 + patches, dim)`` float32, and ``(batch, 1 + patches)`` bool: holds
@@ -258,27 +270,41 @@ class EAT(nn.Module):
         # an all-True mask would only keep torch from its fastest kernel
         masked = self.config.padded_frames is None and not bool(has_signal.all())
         keep = has_signal if masked else None
-        for block in self.blocks:
-            sequence = block(sequence, keep)
+        for number, block in enumerate(self.blocks):
+            kept = None if branches is None else branches[number]
+            sequence = block(sequence, keep, kept)
         return sequence.float(), has_signal
 
     def _embed(
         self, features: Tensor, n_frames: Tensor | None, patches: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        grid = self.patch_tokens(features)
+        held = _steps_with_signal(features, n_frames, features.shape[1] // PATCH)
+        if patches is not None:
+            grid = grid.gather(1, patches[..., None].expand(-1, -1, self.dim))
+            held = held.gather(1, patches)
+        return self.with_cls(grid), torch.cat([held.new_ones(len(held), 1), held], dim=1)
+
+    def patch_tokens(self, features: Tensor) -> Tensor:
+        """Patches of normalised features with their positions, ``(batch, patches, dim)``.
+
+        Raises:
+            UsageError: There are too few frames for a patch, or more than the table holds.
+        """
         n_steps = features.shape[1] // PATCH
         if not 0 < n_steps <= self.config.max_time_steps:
             raise UsageError(
                 f"{self.name}: {features.shape[1]} frames make {n_steps} time steps of {PATCH}; "
                 f"need 1 to {self.config.max_time_steps}"
             )
-        grid = self.patch_embed(features.to(self.patch_embed.proj.weight.dtype))
-        grid = grid + self.positions[:, : grid.shape[1]].to(grid.dtype)
-        held = _steps_with_signal(features, n_frames, n_steps)
-        if patches is not None:
-            grid = grid.gather(1, patches[..., None].expand(-1, -1, self.dim))
-            held = held.gather(1, patches)
-        sequence = torch.cat([self.cls_token.expand(len(grid), -1, -1), grid], dim=1)
-        return self.pre_norm(sequence), torch.cat([held.new_ones(len(held), 1), held], dim=1)
+        grid: Tensor = self.patch_embed(features.to(self.patch_embed.proj.weight.dtype))
+        return grid + self.positions[:, : grid.shape[1]].to(grid.dtype)
+
+    def with_cls(self, patches: Tensor) -> Tensor:
+        """Input of the first block, ``(batch, 1 + patches, dim)``: CLS in front, all normalised."""
+        sequence = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
+        out: Tensor = self.pre_norm(sequence)
+        return out
 
     def encode_features(
         self,

@@ -125,8 +125,8 @@ def open_model(name: str | Path, *, normalization: Normalization = None) -> Load
 def _read(path: Path) -> tuple[checkpoints.Tensors, tuple[str, ...], str]:
     tensors = checkpoints.read_checkpoint(path)
     if any(name.startswith("model.cls_token") for name in tensors):  # a checkpoint of a run
-        heads = ("further.", "to_embedding.", "to_logits.", "to_bands.")
-        tensors = {name: value for name, value in tensors.items() if not name.startswith(heads)}
+        others = ("further.", "to_embedding.", "to_logits.", "to_bands.", "teacher.", "decoder.")
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(others)}
     mapped, ignored = checkpoints.map_names(tensors, str(path))
     return mapped, ignored, checkpoints.detect_layout(tensors)
 

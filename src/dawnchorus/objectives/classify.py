@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dawnchorus.audio import frontend
-from dawnchorus.audio.augment import spec_augment
+from dawnchorus.audio.augment import blank_stripes, draw_stripes
+from dawnchorus.models.eat import N_BAND_STEPS, drop_path_rates
 from dawnchorus.nn.patches import PATCH
 
-PRIOR = 0.01  # share of labels that hold for a clip, in order of magnitude
+PRIOR: Final = 0.01  # share of labels that hold for a clip, in order of magnitude
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping, Sequence
 
     from dawnchorus.configs import SpecAugmentConfig
     from dawnchorus.models.eat import EAT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifyTargets:
-    """What each clip of a batch should give.
-
-    Attributes:
-        labels: ``(batch, classes + further classes)`` of 0 and 1: the model's own labels, then the
-            rest.
-        teacher_embedding: ``(batch, dim)`` standardised, None without a teacher.
-        teacher_logits: ``(batch, classes)`` of the teacher, None without one.
-        has_teacher: ``(batch,)`` bool, where the teacher has something to say.
-    """
-
-    labels: Tensor
-    teacher_embedding: Tensor | None = None
-    teacher_logits: Tensor | None = None
-    has_teacher: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +35,6 @@ class ClassifyWeights:
     teacher_embedding: float = 0.0
     teacher_logits: float = 0.0
     band_statistics: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifyOutput:
-    """What a batch gave: pooled ``(batch, dim)``, logits ``(batch, classes)``, band statistics."""
-
-    pooled: Tensor
-    logits: Tensor
-    statistics: Tensor
 
 
 class ClassifyObjective(nn.Module):
@@ -90,61 +66,91 @@ class ClassifyObjective(nn.Module):
         self,
         waveforms: Tensor,
         lengths: Tensor,
+        labels: Tensor,
         *,
-        patch_keep: float = 1.0,
-        augment: SpecAugmentConfig | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> ClassifyOutput:
-        """Run the model as the heads see it.
+        teacher: Mapping[str, Tensor] | None = None,
+        patches: Tensor | None = None,
+        blanks: tuple[Tensor, Tensor] | None = None,
+        branches: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Each part of the loss, unweighted, their weighted sum as ``loss``, and the ``logits``.
+
+        ``labels`` is binary cross-entropy, the mean over the batch and classes (AVES2 recipe).
+        Every part is a mean over the clips, those without a teacher counting as zero, so that the
+        mean over equal parts of a batch is that of the batch.
 
         Args:
             waveforms: ``(batch, samples)`` at the model's rate.
             lengths: ``(batch,)`` samples that hold sound.
-            patch_keep: share of the patches that the encoder sees; needs ``rng`` below 1.
-            augment: stripes to blank in the log-mel; needs ``rng``.
-            rng: source of the random choices; None: none are made.
+            labels: ``(batch, classes + further classes)`` of 0 and 1: the model's own, then the
+                rest.
+            teacher: ``embedding (batch, dim)``, ``logits (batch, classes)`` and ``there (batch,)``
+                bool, where the teacher has something to say; None without a teacher.
+            patches: ``(batch, kept)`` indices of the patches that the encoder sees, None: all.
+            blanks: ``(batch, frames)`` and ``(batch, bands)`` bool, what to blank in the log-mel.
+            branches: ``(blocks, 2, batch)`` bool, which residual branches are kept (drop path).
         """
-        with torch.no_grad():  # nothing before the patch embedding has weights
+        # nothing before the patch embedding has weights; a bfloat16 log-mel would be off by 0.03
+        with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
             features, n_frames = self.model.features(waveforms, lengths)
             statistics = band_statistics(features, n_frames)
-            if augment is not None and rng is not None:
-                features = spec_augment(features, n_frames, augment, rng)
-        patches = None
-        if patch_keep < 1 and rng is not None:
-            patches = draw_patches(n_frames, features.shape[1] // PATCH, patch_keep, rng)
-            patches = patches.to(features.device)
-        tokens, has_signal = self.model.tokens(features, n_frames, patches=patches)
+            if blanks is not None:
+                features = blank_stripes(features, *blanks)
+        tokens, has_signal = self.model.tokens(
+            features, n_frames, patches=patches, branches=branches
+        )
         pooled = self.model.pool_for_head(tokens, has_signal)
         heads = [head(pooled) for head in (self.model.head, self.further) if head is not None]
-        return ClassifyOutput(pooled=pooled, logits=torch.cat(heads, dim=1), statistics=statistics)
-
-    def losses(self, output: ClassifyOutput, targets: ClassifyTargets) -> dict[str, Tensor]:
-        """Each part of the loss, unweighted, and their weighted sum as ``loss``.
-
-        ``labels`` is binary cross-entropy, the mean over the batch and classes (AVES2 recipe).
-        """
+        logits = torch.cat(heads, dim=1)
         smooth = self.weights.label_smoothing
-        wanted = targets.labels * (1 - smooth) + 0.5 * smooth
-        parts = {"labels": functional.binary_cross_entropy_with_logits(output.logits, wanted)}
-        parts |= self._teacher_losses(output.pooled, targets)
+        wanted = labels * (1 - smooth) + 0.5 * smooth
+        parts = {"labels": functional.binary_cross_entropy_with_logits(logits, wanted)}
+        if teacher is not None:
+            parts |= self._teacher_losses(pooled, teacher)
         if self.to_bands is not None:
-            guess = self.to_bands(output.pooled)
-            parts["band_statistics"] = functional.mse_loss(guess, output.statistics)
+            parts["band_statistics"] = functional.mse_loss(self.to_bands(pooled), statistics)
         weighted = [getattr(self.weights, name) * value for name, value in parts.items()]
-        return {"loss": torch.stack(weighted).sum(), **parts}
+        return {"loss": torch.stack(weighted).sum(), **parts, "logits": logits}
 
-    def _teacher_losses(self, pooled: Tensor, targets: ClassifyTargets) -> dict[str, Tensor]:
-        here = targets.has_teacher
-        if here is None or not bool(here.any()):
-            return {}
+    def compile(self) -> None:
+        """Compile the blocks, which take the time and are all alike."""
+        for block in self.model.blocks:
+            block.compile()
+
+    def train_heads(self) -> None:
+        """Freeze the encoder; only heads are trained."""
+        self.requires_grad_(requires_grad=True)
+        self.model.requires_grad_(requires_grad=False)
+        if self.model.head is not None:
+            self.model.head.requires_grad_(requires_grad=True)
+
+    def train_everything(self) -> None:
+        """Train the encoder too; its position table only if it was made a parameter."""
+        self.requires_grad_(requires_grad=True)
+
+    def layer_scale(self, name: str, decay: float) -> float:
+        """Share of the learning rate that a parameter has under layer-wise decay.
+
+        Each block has ``decay`` times the share of the one after it, what lies before the first
+        block one power more; heads have the whole rate. Source: BEiT, as EAT's fine-tuning uses it.
+        """
+        if not name.startswith("model.") or name.startswith("model.head."):
+            return 1.0
+        block = re.match(r"model\.blocks\.(\d+)\.", name)
+        depth = int(block[1]) + 1 if block else 0
+        return decay ** (self.model.n_layers + 1 - depth)
+
+    def _teacher_losses(self, pooled: Tensor, teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        there = teacher["there"].to(pooled.dtype)
         parts: dict[str, Tensor] = {}
-        if self.to_embedding is not None and targets.teacher_embedding is not None:
-            guess = self.to_embedding(pooled[here])
-            parts["teacher_embedding"] = functional.mse_loss(guess, targets.teacher_embedding[here])
-        if self.to_logits is not None and targets.teacher_logits is not None:
-            soft = targets.teacher_logits[here].sigmoid()
-            guess = self.to_logits(pooled[here])
-            parts["teacher_logits"] = functional.binary_cross_entropy_with_logits(guess, soft)
+        if self.to_embedding is not None:
+            guess = self.to_embedding(pooled)
+            off = functional.mse_loss(guess, teacher["embedding"], reduction="none")
+            parts["teacher_embedding"] = (off.mean(1) * there).mean()
+        if self.to_logits is not None:
+            guess, soft = self.to_logits(pooled), teacher["logits"].sigmoid()
+            off = functional.binary_cross_entropy_with_logits(guess, soft, reduction="none")
+            parts["teacher_logits"] = (off.mean(1) * there).mean()
         return parts
 
 
@@ -167,21 +173,66 @@ def band_statistics(features: Tensor, n_frames: Tensor) -> Tensor:
     return torch.cat([mean, variance.sqrt()], dim=1)
 
 
-def draw_patches(n_frames: Tensor, n_steps: int, keep: float, rng: np.random.Generator) -> Tensor:
+def draw_choices(
+    model: EAT,
+    lengths: Tensor,
+    n_samples: int,
+    rngs: Sequence[np.random.Generator],
+    *,
+    patch_keep: float,
+    augment: SpecAugmentConfig,
+) -> dict[str, Tensor | tuple[Tensor, Tensor]]:
+    """Whatever the objective's forward leaves to chance, drawn for each clip by itself.
+
+    Args:
+        model: that is trained; it says how many frames and which drop path there are.
+        lengths: ``(batch,)`` samples that hold sound.
+        n_samples: width of the batch.
+        rngs: one generator a clip.
+        patch_keep: share of the patches that the encoder sees.
+        augment: stripes to blank.
+
+    Returns:
+        Arguments of `ClassifyObjective.forward`, on the model's device.
+    """
+    device = model.cls_token.device
+    n_frames = [frontend.n_frames(n) for n in lengths.tolist()]
+    total = model.config.padded_frames or -(-frontend.n_frames(n_samples) // PATCH) * PATCH
+    found: dict[str, Tensor | tuple[Tensor, Tensor]] = {}
+    if patch_keep < 1:
+        found["patches"] = draw_patches(n_frames, total // PATCH, patch_keep, rngs).to(device)
+    if augment.n_time_masks or augment.n_band_masks:
+        frames, bands = draw_stripes(n_frames, (total, frontend.N_BANDS), augment, rngs)
+        found["blanks"] = frames.to(device), bands.to(device)
+    if model.config.drop_path:
+        found["branches"] = draw_branches(model, rngs).to(device)
+    return found
+
+
+def draw_branches(model: EAT, rngs: Sequence[np.random.Generator]) -> Tensor:
+    """Which residual branches each clip keeps, ``(blocks, 2, batch)`` bool."""
+    rates = torch.tensor(drop_path_rates(model.config.drop_path, model.n_layers))
+    drawn = np.stack([rng.random((len(rates), 2)) for rng in rngs], axis=-1)
+    return torch.from_numpy(drawn) >= rates[:, None, None]
+
+
+def draw_patches(
+    n_frames: Sequence[int], n_steps: int, keep: float, rngs: Sequence[np.random.Generator]
+) -> Tensor:
     """Random patches for each clip, those that hold sound first.
 
     Args:
-        n_frames: ``(batch,)`` frames that hold sound.
+        n_frames: frames that hold sound, of each clip.
         n_steps: time steps of the grid.
         keep: share of all patches to keep.
-        rng: source of the choice.
+        rngs: one generator a clip.
 
     Returns:
         ``(batch, kept)`` indices, ascending.
     """
-    n_bands = 8
-    order = torch.from_numpy(rng.random((len(n_frames), n_steps * n_bands)))
-    step = torch.arange(n_steps * n_bands) // n_bands
-    empty = step[None] * PATCH >= n_frames.cpu()[:, None]
-    kept = max(1, round(keep * n_steps * n_bands))
+    n_patches = n_steps * N_BAND_STEPS
+    order = torch.from_numpy(np.stack([rng.random(n_patches) for rng in rngs]))
+    step = torch.arange(n_patches) // N_BAND_STEPS
+    empty = step[None] * PATCH >= torch.tensor(n_frames)[:, None]
+    kept = max(1, round(keep * n_patches))
     return (order + empty).argsort(dim=1)[:, :kept].sort(dim=1).values

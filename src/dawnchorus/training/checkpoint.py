@@ -1,89 +1,168 @@
-"""Checkpoints: safetensors for tensors, JSON for the rest, complete or not there at all."""
+"""Checkpoints: safetensors for tensors, JSON for the rest, complete or not there at all.
+
+Batches, masks and augmentation are functions of the seed and the step, so the step is all of their
+state that a checkpoint needs.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dawnchorus.errors import TrainingError
+from dawnchorus.store.files import sync_folder, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import torch
-    from torch import nn
+    from torch import Tensor
 
-MODEL, OPTIMIZER, STATE = "objective.safetensors", "optimizer.safetensors", "state.json"
+MODEL: Final = "model.safetensors"  # so that a checkpoint's folder is accepted as a model's
+OPTIMIZER: Final = "optimizer.safetensors"
+STATE: Final = "state.json"
 
 
-def save_checkpoint(
-    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]
-) -> None:
-    """Write a checkpoint beside its place and rename it there; ``state`` is plain JSON.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a run needs to go on.
 
-    Batches and random numbers are functions of the seed and the step, so the step is all the state
-    they need.
+    Attributes:
+        model: tensors of the module, a teacher's included.
+        optimizer: as `optimizer_tensors` gives them.
+        state: step, best score and counts; plain JSON.
+        beside: small files that make the folder a model's: card, label map.
     """
-    beside = folder.with_name(f".{folder.name}")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in module.state_dict().items()}, beside / MODEL)
-    tensors, rest = _flatten(optimizer.state_dict())
-    save_file(tensors, beside / OPTIMIZER)
-    (beside / STATE).write_text(json.dumps({**state, "optimizer": rest}), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.replace(folder)
+
+    model: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def load_checkpoint(
-    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
-    """Put a checkpoint's tensors in place and return its state.
+def step_folder(checkpoints: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return checkpoints / f"step-{step:07d}"
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint beside its place, flush it to disk and rename it there.
 
     Raises:
-        TrainingError: A file is missing or damaged, or the tensors are of another model.
+        TrainingError: The disk is full, read-only or gone.
+    """
+    unfinished = folder.with_name(f".{folder.name}")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        save_file(dict(checkpoint.model), unfinished / MODEL)
+        save_file(dict(checkpoint.optimizer), unfinished / OPTIMIZER)
+        for name, content in checkpoint.beside.items():
+            (unfinished / name).write_bytes(content)
+        sizes = {path.name: path.stat().st_size for path in sorted(unfinished.iterdir())}
+        text = json.dumps({**checkpoint.state, "files": sizes}, indent=1)
+        (unfinished / STATE).write_text(text, encoding="utf-8")
+        for path in unfinished.iterdir():
+            _flush(path)
+        sync_folder(unfinished)
+        if folder.exists():  # damaged: a whole one is never written again
+            shutil.rmtree(folder)
+        unfinished.replace(folder)
+        sync_folder(folder.parent)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{folder}: the checkpoint cannot be written: {error}") from error
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        TrainingError: It is damaged.
     """
     try:
-        state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        module.load_state_dict(load_file(folder / MODEL))
-        optimizer.load_state_dict(_unflatten(load_file(folder / OPTIMIZER), state.pop("optimizer")))
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder / STATE, error) from error
+    return Checkpoint(
+        model=load_tensors(folder / MODEL), optimizer=load_tensors(folder / OPTIMIZER), state=state
+    )
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of one file of a checkpoint.
+
+    Raises:
+        TrainingError: It is damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"{path}: this checkpoint cannot be read ({error}); remove {path.parent} to go on from "
+        f"the one before"
+    )
+
+
+def latest_checkpoint(checkpoints: Path) -> tuple[Path | None, list[Path]]:
+    """The whole checkpoint of the highest step, and later ones that are not whole.
+
+    Raises:
+        TrainingError: There are checkpoints, and none of them is whole.
+    """
+    passed_over: list[Path] = []
+    for folder in sorted(checkpoints.glob("step-*"), reverse=True):
+        if _is_whole(folder):
+            return folder, passed_over
+        passed_over.append(folder)
+    if passed_over:
         raise TrainingError(
-            f"{folder}: this checkpoint cannot be resumed ({error}); "
-            f"remove it to go on from the one before"
-        ) from error
-    return state
+            f"{passed_over[0]}: files are missing or cut short, and no earlier checkpoint is whole;"
+            f" remove {checkpoints} to start again"
+        )
+    return None, []
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the highest step in ``checkpoints/``; half-written ones do not count."""
-    found = sorted(folder.glob("step-*"))
-    return found[-1] if found else None
+def _is_whole(folder: Path) -> bool:
+    try:
+        sizes = json.loads((folder / STATE).read_text(encoding="utf-8"))["files"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
 
 
-def prune_checkpoints(folder: Path, keep: int) -> None:
-    """Remove all but the last ``keep`` checkpoints."""
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old)
+def prune_checkpoints(checkpoints: Path, keep: int) -> None:
+    """Remove all but the last ``keep`` checkpoints, and what a killed run left half-written."""
+    for leftover in checkpoints.glob(".step-*"):
+        shutil.rmtree(leftover)
+    for old in sorted(checkpoints.glob("step-*"))[:-keep]:
+        # first out of sight, so that a kill in between leaves no half of it
+        hidden = old.with_name(f".{old.name}")
+        old.replace(hidden)
+        shutil.rmtree(hidden)
 
 
-def _flatten(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    tensors = {
-        f"{index}.{name}": value.contiguous()
-        for index, values in state["state"].items()
-        for name, value in values.items()
-    }
-    return tensors, {"param_groups": state["param_groups"]}
-
-
-def _unflatten(tensors: Mapping[str, torch.Tensor], rest: Mapping[str, Any]) -> dict[str, Any]:
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    return {"state": state, "param_groups": rest["param_groups"]}
+def save_best(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replace the best model, file by file: the weights are the old ones or the new ones, whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{MODEL}"
+    save_file(dict(checkpoint.model), unfinished)
+    _flush(unfinished)
+    unfinished.replace(folder / MODEL)
+    for name, content in checkpoint.beside.items():
+        write_whole(folder / name, content)
+    write_whole(folder / STATE, json.dumps(dict(checkpoint.state), indent=1).encode())

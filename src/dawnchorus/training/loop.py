@@ -1,33 +1,49 @@
-"""The training loop on Lightning Fabric: steps, schedule, checkpoints, validation, log.
+"""The training loop on Lightning Fabric: stages, steps, validation, checkpoints, log.
 
-A step's batch, augmentation and dropout are functions of the seed and the step, so a run that was
-killed and resumed has the losses of one that was not, bit for bit on a CPU.
+A step's batch and whatever else is random about it are functions of the seed and the step, and each
+row's of its number. So a run that was killed and resumed has the losses of one that was not, bit
+for bit on a CPU, and any number of processes and accumulated pieces train on the same batches.
 """
 
 from __future__ import annotations
 
 import math
-import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import torch
 
-from dawnchorus.errors import DependencyError, RunInterruptedError, TrainingError
+from dawnchorus.errors import RunInterruptedError, TrainingError
+from dawnchorus.interrupt import stop_on_signals
+from dawnchorus.training import devices
+from dawnchorus.training.ahead import Ahead, n_threads
 from dawnchorus.training.checkpoint import (
+    Checkpoint,
     latest_checkpoint,
     load_checkpoint,
     prune_checkpoints,
+    save_best,
     save_checkpoint,
+    step_folder,
 )
-from dawnchorus.training.schedule import warmup_cosine
+from dawnchorus.training.curves import draw_curves
+from dawnchorus.training.loggers import open_loggers
+from dawnchorus.training.meter import Meter
+from dawnchorus.training.optimizer import (
+    gradient_norm,
+    load_optimizer,
+    make_optimizer,
+    module_tensors,
+    optimizer_tensors,
+    set_rate,
+)
+from dawnchorus.training.schedule import Stage, only_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from torch import Tensor, nn
 
@@ -35,7 +51,12 @@ if TYPE_CHECKING:
     from dawnchorus.training.run import RunFolder
 
 BatchT = TypeVar("BatchT")
-MAX_SKIPPED_IN_A_ROW = 5
+MAX_SKIPPED_IN_A_ROW: Final = 5
+MAX_NAMED: Final = 20  # clips in a message
+DRAW_EVERY_S: Final = 30.0  # the curves, which take a second
+SEED_STRIDE: Final = (
+    1_000_003  # between steps; parts of one step have seeds of their own in between
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +66,18 @@ class Task(Generic[BatchT]):
     Attributes:
         module: everything that has weights, a teacher's included; all of it goes into checkpoints.
         draw: ``(step, part, n_parts)`` to one of the equal parts of the step's batch, a function of
-            nothing else; called from another thread, ahead of time. A part for each process and
+            nothing else; called from other threads, ahead of time. A part for each process and
             each accumulated piece: together they are the batch that one process would have drawn.
         losses: module (as it is wrapped for several devices) and batch to named losses, ``loss``
             among them; each is a mean over the clips, so that parts can be averaged.
         describe: names of a batch's clips, for error messages.
         size: clips in a batch.
-        validate: named scores; the first one, higher is better, chooses the best checkpoint.
+        validate: named scores; the first one, higher is better, chooses the best checkpoint. Called
+            in every process, which may share the work; all must come to the same scores.
         after_step: called with the number of steps done, after each step of the optimiser.
+        stages: parts of the run with an optimiser and schedule of their own; none: the config's
+            schedule from beginning to end.
+        beside: small files that make a folder with ``module``'s weights a model's.
     """
 
     module: nn.Module
@@ -62,6 +87,8 @@ class Task(Generic[BatchT]):
     size: Callable[[BatchT], int]
     validate: Callable[[], Mapping[str, float]]
     after_step: Callable[[int], None] = lambda _step: None
+    stages: Sequence[Stage] = ()
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def train(
@@ -69,6 +96,7 @@ def train(
     config: TrainConfig,
     run: RunFolder,
     *,
+    fabric: Any = None,  # Any: Fabric, imported late
     say: Callable[[Mapping[str, Any]], None] = lambda _record: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
@@ -78,56 +106,31 @@ def train(
         task: what to train.
         config: the run's options.
         run: an opened run folder.
-        say: called with each record that goes to the log.
+        fabric: as `launch` gives it; None: launched here.
+        say: called with each record that goes to the log, in the first process.
         clock: seconds, for rates.
 
     Returns:
         The last state: step, best score, skipped steps.
 
     Raises:
-        TrainingError: Several losses in a row were not finite, or the checkpoint is damaged.
-        RunInterruptedError: Ctrl-C; a checkpoint was written first.
+        TrainingError: Several losses in a row were not finite, or no checkpoint can be read.
+        RunInterruptedError: Ctrl-C or SIGTERM; a checkpoint was written first.
     """
-    fabric = _fabric(config)
-    optimizer = make_optimizer(task.module, config)
-    state: dict[str, Any] = {"step": 0, "best": None, "skipped": 0}
-    found = latest_checkpoint(run.checkpoints)
-    if found is not None:
-        state = load_checkpoint(found, task.module, optimizer)
-        say({"event": "resume", "step": state["step"], "checkpoint": found.name})
-    module, optimizer = fabric.setup(task.module, optimizer)
-    loop = _Loop(task, config, run, fabric, module, optimizer, state, say, clock)
-    with ThreadPoolExecutor(1) as ahead:
-        try:
-            loop.run_to_end(ahead)
-        except KeyboardInterrupt as stop:
-            loop.save()
-            raise RunInterruptedError(
-                f"{run.path}: stopped at step {state['step']}; the same command resumes"
-            ) from stop
-    return state
-
-
-def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices and kernels only."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    decayed = [p for p in trained if p.ndim >= 2]
-    plain = [p for p in trained if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}]
-    if plain:
-        groups.append({"params": plain, "weight_decay": 0.0})
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
-
-
-def _fabric(config: TrainConfig) -> Any:  # Any: Fabric, imported late
-    try:
-        from lightning_fabric import Fabric  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise DependencyError("lightning-fabric", "train", "training") from error
-    mixed = config.precision == "bfloat16"
-    return Fabric(
-        accelerator=config.device, devices=1, precision="bf16-mixed" if mixed else "32-true"
-    )
+    fabric = fabric or devices.launch(config)
+    stages = tuple(task.stages) or (only_stage(config),)
+    task = replace(task, stages=stages)
+    talk = say if devices.is_first() else (lambda _record: None)
+    loop = _Loop(task, config, run, fabric, talk, Meter(clock))
+    loop.resume()
+    if not loop.state["finished"]:
+        with (
+            open_loggers(config, run.path, step=loop.state["step"]) as loop.to_loggers,
+            stop_on_signals() as loop.stop,
+            loop.draw_ahead() as batches,
+        ):
+            loop.run_to_end(batches)
+    return loop.state
 
 
 @dataclass
@@ -136,109 +139,230 @@ class _Loop(Generic[BatchT]):
     config: TrainConfig
     run: RunFolder
     fabric: Any
-    module: Any
-    optimizer: Any
-    state: dict[str, Any]
     say: Callable[[Mapping[str, Any]], None]
-    clock: Callable[[], float]
-    skipped_in_a_row: int = 0
+    meter: Meter
+    state: dict[str, Any] = field(default_factory=dict)
+    stop: threading.Event | None = None
+    stopped: bool = False
+    to_loggers: Callable[[int, Mapping[str, Any]], None] = lambda _step, _values: None
+    wrapped: Any = None
+    optimizer: Any = None
+    saved_step: int | None = None
+    drawn_s: float | None = None  # when the curves were
+    moments: Mapping[str, Tensor] | None = None  # of the optimiser, from a checkpoint
 
-    def run_to_end(self, ahead: ThreadPoolExecutor) -> None:
-        config, state = self.config, self.state
-        since, clips, waited = self.clock(), 0, 0.0
-        coming = ahead.submit(self.task.draw, state["step"], 0, 1)
-        while state["step"] < config.steps:
-            asked = self.clock()
-            batch = coming.result()
-            waited += self.clock() - asked
-            if state["step"] + 1 < config.steps:
-                coming = ahead.submit(self.task.draw, state["step"] + 1, 0, 1)
-            record = self._step(batch)
-            state["step"] += 1
-            clips += self.task.size(batch)
-            if state["step"] % config.log_every == 0 or state["step"] == config.steps:
-                spent = max(self.clock() - since, 1e-9)
-                left = (config.steps - state["step"]) * spent / config.log_every
-                self._log(
-                    {
-                        **record,
-                        "clips_per_s": round(clips / spent, 1),
-                        "data_wait": round(waited / spent, 3),
-                        "left_s": round(left),
-                    }
-                )
-                since, clips, waited = self.clock(), 0, 0.0
-            self._keep()
+    def resume(self) -> None:
+        """Take the state of the latest whole checkpoint, or that of a run not yet begun."""
+        self.state = {
+            "step": 0, "best": None, "best_step": None, "validations_since_best": 0,
+            "skipped": 0, "skipped_in_a_row": 0, "finished": False,
+        }  # fmt: skip
+        found, passed_over = latest_checkpoint(self.run.checkpoints)
+        for folder in passed_over:
+            self.say({"event": "checkpoint is not whole, passed over", "checkpoint": folder.name})
+        if found is not None:
+            checkpoint = load_checkpoint(found)
+            self._put_back(found, checkpoint)
+            self.state |= {key: checkpoint.state[key] for key in self.state}
+            self.saved_step = self.state["step"]
+            if not self.state["finished"]:
+                self.say({"event": "resume", "step": self.state["step"]})
+        self.run.rewind_log(self.state["step"])
+        devices.wait_for_all()
 
-    def _step(self, batch: BatchT) -> dict[str, Any]:
-        step = self.state["step"]
-        # dropout of a step must not depend on the steps before it
-        torch.manual_seed(self.config.seed * 1_000_003 + step)
-        rate = warmup_cosine(
-            step,
-            peak=self.config.learning_rate,
-            final=self.config.final_learning_rate,
-            warmup=self.config.warmup_steps,
-            total=self.config.steps,
+    def _put_back(self, folder: Path, checkpoint: Checkpoint) -> None:
+        try:
+            self.task.module.load_state_dict(dict(checkpoint.model))
+        except RuntimeError as error:
+            raise TrainingError(f"{folder}: holds another model: {error}") from error
+        self.moments = checkpoint.optimizer
+
+    def draw_ahead(self) -> Ahead[BatchT]:
+        """The batches of the steps that are left."""
+        return Ahead(
+            self.task.draw,
+            range(self.state["step"], self.n_steps),
+            n_pieces=self.config.accumulate,
+            threads=n_threads(self.config.data.workers),
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+
+    def run_to_end(self, batches: Ahead[BatchT]) -> None:
+        """Go through the stages that are left."""
+        if self.config.compile:
+            self.task.module.compile()
+        first = 0
+        for stage in self.task.stages:
+            last = first + stage.n_steps
+            if first <= self.state["step"] < last and not self.state["finished"]:
+                self._begin(stage, is_resumed=self.state["step"] > first)
+                self._run_stage(stage, first, batches)
+            first = last
+
+    def _begin(self, stage: Stage, *, is_resumed: bool) -> None:
+        """Wrap the module anew, so that the wrapper sees what the stage trains."""
+        stage.prepare()
+        if self.wrapped is None or self.config.strategy != "fsdp":  # which is told by each step
+            self.wrapped = self.fabric.setup_module(self.task.module)
+        optimizer = make_optimizer(self.task.module, self.config, stage.scale)
+        if is_resumed and self.moments is not None:
+            load_optimizer(self.task.module, optimizer, self.moments)
+        self.moments = None
+        self.optimizer = self.fabric.setup_optimizers(optimizer)
+        if len(self.task.stages) > 1:
+            self._log({"event": f"stage {stage.name}", "step": self.state["step"]})
+
+    def _run_stage(self, stage: Stage, first: int, batches: Ahead[BatchT]) -> None:
+        while self.state["step"] < first + stage.n_steps and not self.state["finished"]:
+            with self.meter.waiting():
+                pieces = next(batches)
+            record = self._step(pieces, stage.rate(self.state["step"] - first))
+            self.state["step"] += 1
+            self.meter.count(devices.n_processes() * sum(map(self.task.size, pieces)))
+            self._keep(record)
+
+    @property
+    def n_steps(self) -> int:
+        """Length of the whole run."""
+        return sum(stage.n_steps for stage in self.task.stages)
+
+    def _step(self, batches: Sequence[BatchT], rate: float) -> dict[str, Any]:
+        set_rate(self.optimizer, rate)
         self.task.module.train()
-        with self.fabric.autocast():
-            losses = self.task.losses(self.module, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(losses["loss"])
-        trained = [p for p in self.task.module.parameters() if p.grad is not None]
-        norm = float(torch.nn.utils.clip_grad_norm_(trained, self.config.clip_norm or math.inf))
-        values = {name: round(float(value.detach()), 5) for name, value in losses.items()}
+        losses = [self._backward(batches, number) for number in range(len(batches))]
+        norm = gradient_norm(self.task.module, self.config.clip_norm)
+        values = self._means(losses)
         if math.isfinite(values["loss"]) and math.isfinite(norm):
             self.optimizer.step()
-            self.task.after_step(step + 1)
-            self.skipped_in_a_row = 0
+            self.task.after_step(self.state["step"] + 1)
+            self.state["skipped_in_a_row"] = 0
         else:
-            self._skip(batch)
-        return {"step": step + 1, **values, "grad_norm": round(norm, 3), "lr": rate}
+            self._skip(batches, losses)
+        return {"step": self.state["step"] + 1, **values, "grad_norm": _short(norm), "lr": rate}
 
-    def _skip(self, batch: BatchT) -> None:
+    def _backward(self, batches: Sequence[BatchT], number: int) -> dict[str, Tensor]:
+        # whatever takes torch's own random numbers must not depend on the steps before it
+        part = devices.rank() * len(batches) + number
+        step = self.config.seed * SEED_STRIDE + self.state["step"]
+        torch.manual_seed(step * SEED_STRIDE + part)
+        with self.fabric.no_backward_sync(self.wrapped, enabled=number + 1 < len(batches)):
+            losses = self.task.losses(self.wrapped, batches[number])
+            self.fabric.backward(losses["loss"] / len(batches))
+        return {name: value.detach().float() for name, value in losses.items()}
+
+    def _means(self, losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+        """Each loss, averaged over pieces and processes, as all of them see it."""
+        names = list(losses[0])
+        stacked = torch.stack([torch.stack([piece[name] for name in names]) for piece in losses])
+        asked = stacked.new_tensor([float(self.stop is not None and self.stop.is_set())])
+        *means, stop = devices.mean_over_processes(torch.cat([stacked.mean(dim=0), asked])).tolist()
+        self.stopped = stop > 0  # somebody has asked one of the processes
+        return {name: _short(value) for name, value in zip(names, means, strict=True)}
+
+    def _skip(self, batches: Sequence[BatchT], losses: Sequence[Mapping[str, Tensor]]) -> None:
         self.state["skipped"] += 1
-        self.skipped_in_a_row += 1
-        if self.skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
-            names = ", ".join(self.task.describe(batch)[:5])
+        self.state["skipped_in_a_row"] += 1
+        broken = [
+            name
+            for batch, piece in zip(batches, losses, strict=True)
+            if not math.isfinite(float(piece["loss"]))
+            for name in self.task.describe(batch)
+        ]
+        everywhere = [name for names in devices.gather(broken) for name in names]
+        clips = everywhere or [name for batch in batches for name in self.task.describe(batch)]
+        step = self.state["step"] + 1
+        self._log({"event": "skipped", "step": step, "clips": clips[:MAX_NAMED]})
+        if self.state["skipped_in_a_row"] > MAX_SKIPPED_IN_A_ROW:
+            more = f" and {len(clips) - MAX_NAMED} more" if len(clips) > MAX_NAMED else ""
             raise TrainingError(
-                f"{self.run.path}: the loss was not finite {self.skipped_in_a_row} steps in a row, "
-                f"at step {self.state['step']}; clips of the last batch: {names} ...; lower "
-                "learning_rate"
+                f"{self.run.path}: the loss or its gradient was not finite in "
+                f"{self.state['skipped_in_a_row']} steps in a row, last in step {step} with the "
+                f"clips {', '.join(clips[:MAX_NAMED])}{more}; lower learning_rate, or look at them"
             )
 
-    def _keep(self) -> None:
+    def _keep(self, record: Mapping[str, Any]) -> None:
+        """After a step: log, validate and save what is due, and stop if somebody asked for it."""
         config, step = self.config, self.state["step"]
-        last = step == config.steps
+        last = step == self.n_steps
+        if step % config.log_every == 0 or last:
+            self._log({**record, **self.meter.report(self.n_steps - step)})
         if step % config.validate_every == 0 or last:
-            self._validate()
-        if step % config.checkpoint_every == 0 or last:
-            self.save()
+            with self.meter.aside():
+                self._validate()
+                self.state["finished"] |= last
+                self._draw_curves()
+        if step % config.checkpoint_every == 0 or self.state["finished"] or self.stopped:
+            with self.meter.aside():
+                self.save()
+        if self.stopped and not self.state["finished"]:
+            raise RunInterruptedError(
+                f"{self.run.path}: stopped after step {step}; the same command resumes"
+            )
 
     def _validate(self) -> None:
         self.task.module.eval()
-        with torch.inference_mode():
+        with torch.no_grad():
             scores = dict(self.task.validate())
-        self._log(
-            {"step": self.state["step"], **{f"val_{k}": round(v, 5) for k, v in scores.items()}}
-        )
-        score = next(iter(scores.values()), -math.inf)
-        if self.state["best"] is None or score > self.state["best"]:
-            self.state["best"] = score
-            self.save()
-            shutil.rmtree(self.run.best, ignore_errors=True)
-            shutil.copytree(self._folder(), self.run.best)
+        step = self.state["step"]
+        self._log({"step": step, **{f"val_{name}": _short(s) for name, s in scores.items()}})
+        if scores:
+            self._judge(next(iter(scores.values())))
 
-    def _folder(self) -> Path:
-        return self.run.checkpoints / f"step-{self.state['step']:07d}"
+    def _draw_curves(self) -> None:
+        """Draw the log, unless that was done a moment ago and more is to come."""
+        now = self.meter.clock()
+        early = self.drawn_s is not None and now - self.drawn_s < DRAW_EVERY_S
+        if not devices.is_first() or (early and not self.state["finished"]):
+            return
+        note = draw_curves(self.run.records(), self.run.path / "curves.png")
+        if note is not None and self.drawn_s is None:
+            self.say({"event": note})
+        self.drawn_s = now
+
+    def _judge(self, score: float) -> None:
+        state = self.state
+        if state["best"] is None or score > state["best"]:
+            state |= {"best": score, "best_step": state["step"], "validations_since_best": 0}
+            # before the checkpoint that knows of it: after a kill in between it is found again
+            self._write(lambda checkpoint: save_best(self.run.best, checkpoint))
+            return
+        state["validations_since_best"] += 1
+        patience = self.config.patience
+        if patience is not None and state["validations_since_best"] >= patience:
+            state["finished"] = True
+            self._log({"event": "stopped early", "step": state["step"], "best": state["best"]})
 
     def save(self) -> None:
-        save_checkpoint(self._folder(), self.task.module, self.optimizer.optimizer, self.state)
+        """Write a checkpoint of this step, unless there is one."""
+        if self.saved_step == self.state["step"]:
+            return
+        self._write(self._save)
+        self.saved_step = self.state["step"]
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        self.run.sync_log()
+        save_checkpoint(step_folder(self.run.checkpoints, self.state["step"]), checkpoint)
         prune_checkpoints(self.run.checkpoints, self.config.keep_checkpoints)
+
+    def _write(self, write: Callable[[Checkpoint], None]) -> None:
+        """Gather the whole state, which takes every process, and write it from the first one."""
+        checkpoint = Checkpoint(
+            model=module_tensors(self.task.module),
+            optimizer=optimizer_tensors(self.task.module, self.optimizer.optimizer),
+            state=dict(self.state),
+            beside=self.task.beside,
+        )
+        if devices.is_first():
+            write(checkpoint)
+        devices.wait_for_all()
 
     def _log(self, record: Mapping[str, Any]) -> None:
         self.run.log(record)
         self.say(record)
+        if devices.is_first() and "event" not in record:
+            self.to_loggers(record["step"], record)
+
+
+def _short(value: float) -> float:
+    """All digits that a float32 has."""
+    return float(f"{value:.9g}")

@@ -6,26 +6,33 @@ import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from dawnchorus.configs import TrainConfig, read_yaml
 from dawnchorus.errors import UsageError
+from dawnchorus.store.files import write_whole
+from dawnchorus.training.devices import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PACKAGES = ("dawnchorus", "torch", "numpy", "lightning-fabric", "safetensors", "soundfile", "soxr")
+PACKAGES: Final = (
+    "dawnchorus", "torch", "numpy", "lightning-fabric", "safetensors", "soundfile", "soxr",
+)  # fmt: skip
 # Keys that a resumed run may change without becoming another run.
-FREE_KEYS = frozenset(
-    {"device", "checkpoint_every", "keep_checkpoints", "validate_every", "log_every"}
-)
+FREE_KEYS: Final = frozenset(
+    {
+        "device", "devices", "nodes", "strategy", "accumulate", "compile",
+        "checkpoint_every", "keep_checkpoints", "validate_every", "log_every", "loggers",
+    }
+)  # fmt: skip
 
 
 class RunFolder:
-    """Where one run of training keeps everything it leaves."""
+    """Where one run of training keeps everything it leaves; only the first process writes."""
 
     def __init__(self, path: Path) -> None:
         """``path``: ``runs/NAME``; made by `open`."""
@@ -39,29 +46,65 @@ class RunFolder:
         """Start a run, or go on with the one that is there.
 
         Raises:
-            UsageError: The folder holds a run of another config; the message says which keys
-            differ.
+            UsageError: The folder holds a run of another kind or config; the message says which
+                keys differ.
         """
         kept = self.path / "config.yaml"
         if kept.exists():
-            before = TrainConfig(**read_yaml(kept))
-            differing = _differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
-            if differing:
-                raise UsageError(
-                    f"{self.path}: holds a run of another config, which differs in "
-                    f"{'; '.join(differing)}; choose another name, or put the old values back "
-                    f"to resume"
-                )
+            _check_same(self.path, read_yaml(kept), config)
+        if not is_first():
+            return
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        write_beside(kept, text.encode())
+        write_whole(kept, text.encode())
         environment = json.dumps(describe_environment(), indent=1)
-        write_beside(self.path / "environment.json", environment.encode())
+        write_whole(self.path / "environment.json", environment.encode())
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""
-        with self.log_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        if is_first():
+            with self.log_path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """What the log holds; a line that a kill cut short is left out."""
+        if not self.log_path.exists():
+            return []
+        records = []
+        for line in self.log_path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                continue
+        return records
+
+    def rewind_log(self, step: int) -> None:
+        """Take back what was logged after a step, since those steps are going to be done again."""
+        if not is_first() or not self.log_path.exists():
+            return
+        kept = [record for record in self.records() if record.get("step", 0) <= step]
+        write_whole(self.log_path, "".join(json.dumps(r) + "\n" for r in kept).encode())
+
+    def sync_log(self) -> None:
+        """Flush the log to disk: a checkpoint must not know of steps that the log has lost."""
+        if self.log_path.exists():
+            with self.log_path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
+def _check_same(path: Path, before: Mapping[str, Any], config: TrainConfig) -> None:
+    now = config.model_dump(mode="json")
+    if before.get("kind") != now.get("kind"):
+        raise UsageError(
+            f"{path}: holds a {before.get('kind')} run, this is a {now.get('kind')} run; "
+            f"choose another name"
+        )
+    differing = _differences(type(config)(**before).model_dump(mode="json"), now)
+    if differing:
+        raise UsageError(
+            f"{path}: holds a run of another config, which differs in {'; '.join(differing)}; "
+            f"choose another name, or put the old values back to resume"
+        )
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -92,14 +135,3 @@ def describe_environment() -> dict[str, Any]:
         except PackageNotFoundError:
             found[package] = None
     return found | {"cpus": os.cpu_count()}
-
-
-def write_beside(path: Path, content: bytes) -> None:
-    """Write a file beside its place, flush it to disk, and rename it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

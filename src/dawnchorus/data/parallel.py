@@ -1,0 +1,46 @@
+"""The same thing done to many items in threads: decoding and resampling run beside each other."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+AHEAD: Final = 4  # items in work or waiting, for each thread
+MOST_THREADS: Final = 16  # beyond them Python itself is the bottleneck (benchmarks/loader.py)
+
+
+def n_threads(wanted: int = 0) -> int:
+    """As many threads as wanted; 0: one for each core that this process may use, 16 at most."""
+    if wanted:
+        return wanted
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
+
+
+def in_threads(
+    function: Callable[[ItemT], ResultT], items: Iterable[ItemT], threads: int = 0
+) -> Iterator[ResultT]:
+    """Results in the order of the items, computed a little ahead; memory holds only those.
+
+    The first error is raised in its item's turn; what was not begun is not begun any more.
+    """
+    count = n_threads(threads)
+    with ThreadPoolExecutor(count, thread_name_prefix="dawnchorus-data") as pool:
+        waiting = deque[Future[ResultT]]()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= AHEAD * count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

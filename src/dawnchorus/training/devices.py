@@ -1,0 +1,144 @@
+"""Devices and processes: Lightning Fabric for the config, and what processes tell each other.
+
+Processes are started by Fabric itself (``devices: 2``), by torchrun or by SLURM; a process's rank
+is torch.distributed's, 0 where there is only one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import torch
+from torch import distributed, nn
+
+from dawnchorus.errors import DependencyError, UsageError
+from dawnchorus.models.load import resolve_device
+
+if TYPE_CHECKING:
+    from dawnchorus.configs import TrainConfig
+
+T = TypeVar("T")
+RANK_NAMES: Final = ("RANK", "LOCAL_RANK")  # of torchrun, of Fabric
+
+
+def launch(config: TrainConfig) -> Any:  # Any: Fabric, imported late
+    """Fabric for a run; with several devices, the other processes run from here on too.
+
+    Raises:
+        DependencyError: Fabric is not installed.
+        DeviceError: The device is not there.
+        UsageError: As many processes as were started elsewhere do not fit the config.
+    """
+    try:
+        from lightning_fabric import Fabric  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise DependencyError("lightning-fabric", "train", "training") from error
+    device = resolve_device(config.device)
+    _check_started(config)
+    several = config.devices * config.nodes > 1
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=config.devices if device.index is None else [device.index],
+        num_nodes=config.nodes,
+        strategy=_strategy(config) if several else "auto",
+        precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def _check_started(config: TrainConfig) -> None:
+    """Torchrun sets both; a mismatch would make every process train everything by itself."""
+    started = os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
+    wanted = config.devices * config.nodes
+    if started is not None and int(started) != wanted:
+        raise UsageError(
+            f"torchrun started {started} processes, the config has devices x nodes = {wanted}; "
+            f"set devices to those on one machine, and nodes"
+        )
+    if config.devices > 1 and ":" in config.device:
+        raise UsageError(f"device {config.device} is one; for {config.devices} devices leave it")
+
+
+def _strategy(config: TrainConfig) -> Any:
+    from lightning_fabric.strategies.model_parallel import (  # noqa: PLC0415  an extra
+        ModelParallelStrategy,
+    )
+
+    if config.strategy != "fsdp":
+        return "ddp"
+    return ModelParallelStrategy(
+        parallelize_fn=_shard,
+        data_parallel_size=config.devices * config.nodes,
+        tensor_parallel_size=1,
+    )
+
+
+def _shard(module: nn.Module, mesh: Any) -> nn.Module:
+    """Spread weights, gradients and moments over the processes, block by block (FSDP 2)."""
+    from torch.distributed.fsdp import fully_shard  # noqa: PLC0415  only torch >= 2.6 for several
+
+    for part in list(module.modules()):
+        if isinstance(part, nn.ModuleList):
+            for block in part:
+                fully_shard(block, mesh=mesh["data_parallel"])
+    fully_shard(module, mesh=mesh["data_parallel"])
+    return module
+
+
+def rank() -> int:
+    """Number of this process; before `launch`, as whoever started it has told it."""
+    if _several():
+        return distributed.get_rank()
+    return int(next((os.environ[name] for name in RANK_NAMES if name in os.environ), 0))
+
+
+def n_processes() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if _several() else 1
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes files and talks."""
+    return rank() == 0
+
+
+def gather(value: T) -> list[T]:
+    """Every process's value, in all of them, in the order of their ranks."""
+    if not _several():
+        return [value]
+    found: list[Any] = [None] * n_processes()
+    distributed.all_gather_object(found, value)
+    return found
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if _several():
+        gather(None)
+
+
+def mean_over_processes(values: torch.Tensor) -> torch.Tensor:
+    """The mean of a tensor over the processes, the same in all of them."""
+    if _several():
+        distributed.all_reduce(values)
+        values /= n_processes()
+    return values
+
+
+def _several() -> bool:
+    return distributed.is_available() and bool(distributed.is_initialized())
+
+
+def peak_memory_mb() -> int | None:
+    """Most memory held so far: of the CUDA device if there is one, else of the process."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    try:
+        import resource  # noqa: PLC0415  not on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
