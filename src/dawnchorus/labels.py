@@ -42,7 +42,11 @@ def read_label_map(path: Path) -> list[str]:
     return sorted(content, key=lambda label: int(content[label]))
 
 
+def label_map_text(labels: Sequence[str]) -> str:
+    """Labels in the order of the logits, in the form that `read_label_map` reads."""
+    return json.dumps({label: index for index, label in enumerate(labels)}, indent=0) + "\n"
+
+
 def write_label_map(path: Path, labels: Sequence[str]) -> None:
-    """Write labels in the order of the logits, in the form that `read_label_map` reads."""
-    text = json.dumps({label: index for index, label in enumerate(labels)}, indent=0)
-    path.write_text(text + "\n", encoding="utf-8")
+    """Write `label_map_text`."""
+    path.write_text(label_map_text(labels), encoding="utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dawnchorus.engine import spans
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.ray import embed_on_ray
 from dawnchorus.errors import StoreError, UsageError
@@ -85,15 +86,66 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
     assert_same(tmp_path / "s", tmp_path / "whole")
 
 
-def embedding() -> list[int]:
-    """Processes of Ray that are at work on a share."""
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("killing", [False, True])
+def test_a_long_recording_is_shared_by_the_workers_and_is_the_same(
+    folder: Path,
+    tmp_path: Path,
+    tiny_folder: Path,
+    write_sound: WriteSound,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    killing: bool,
+) -> None:
+    write_sound(folder / "night.wav", 200.0, 22_050, seed=3)
+    embed(folder, model=tiny_folder, store=tmp_path / "whole", device="cpu", window_s=0.5)
+    monkeypatch.setattr(spans, "LONG_BYTES", 5_000_000)
+    monkeypatch.setattr(spans, "SPAN_S", 20.0)
+    joined: list[int] = []
+    take = spans.SpanJoiner.take
+    monkeypatch.setattr(
+        spans.SpanJoiner,
+        "take",
+        lambda self, span: (joined.append(span.n_windows), take(self, span)),
+    )
+    killed: list[int] = []
+
+    def kill() -> None:
+        deadline = time.monotonic() + 60
+        while not killed and time.monotonic() < deadline:
+            for number in embedding(b"ray::_embed_span")[:1]:
+                os.kill(number, signal.SIGKILL)
+                killed.append(number)
+            time.sleep(0.005)
+
+    if killing:
+        killer = threading.Thread(target=kill)
+        killer.start()
+    report = embed_on_ray(
+        folder, model=tiny_folder, store=tmp_path / "s", device="cpu", window_s=0.5
+    )
+    if killing:
+        killer.join()
+        assert len(killed) == 1
+    assert joined == [100, 100, 100, 100]
+    assert (report.n_found, report.n_done, report.n_failed) == (14, 13, 1)
+    assert report.n_windows == 720 + 400
+    assert_same(tmp_path / "s", tmp_path / "whole")
+    again = embed_on_ray(
+        folder, model=tiny_folder, store=tmp_path / "s", device="cpu", window_s=0.5
+    )
+    assert (again.n_found, again.n_skipped, again.n_failed) == (14, 13, 1)
+
+
+def embedding(name: bytes = b"ray::_embed_share") -> list[int]:
+    """Processes of Ray that are at work."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
             command = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
         except OSError:
             continue
-        if command.startswith(b"ray::_embed_share"):
+        if command.startswith(name):
             found.append(int(entry.name))
     return found
 

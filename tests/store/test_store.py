@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from hypothesis import strategies as st
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store import files, locks
+from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.check import set_aside
 from dawnchorus.store.export import export_store
 from dawnchorus.store.merge import merge_stores
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import RecordingRow, StoreHeader
-from dawnchorus.store.write import StoreWriter, WindowRows
+from dawnchorus.store.write import StoreWriter
 
 DIM = 6
 HEADER = StoreHeader(
@@ -669,3 +671,44 @@ def test_an_export_holds_every_window_and_its_vector(tmp_path: Path, suffix: str
     np.testing.assert_allclose(numbers, vectors, rtol=1e-6)
     with pytest.raises(StoreError, match="exists already"):
         export_store(store, path)
+
+
+def test_sqlite_has_every_window_under_its_recording(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        for name, site in (("b.wav", "North"), ("a.wav", "South")):
+            carried = (("site", site),)
+            at = "2024-05-01T04:30:00+02:00"
+            writer.add(row(name, carried=carried), windows(0, 3, seed=len(name)))
+            writer.finish(row(name, 3, "done", carried=carried, recorded_at=at))
+    store = Store(tmp_path / "a.store")
+    assert export_store(store, tmp_path / "a.sqlite") == 6
+    vectors, table = store.read()
+    connection = sqlite3.connect(tmp_path / "a.sqlite")
+    found = connection.execute(
+        "select filename, name, datetime, start_s, embedding from windows "
+        "join recordings on recordings.id = recording_id "
+        "join deployments on deployments.id = deployment_id order by filename, start_s"
+    ).fetchall()
+    connection.close()
+    assert [item[:2] for item in found] == [("a.wav", "South")] * 3 + [("b.wav", "North")] * 3
+    assert {item[2] for item in found} == {"2024-05-01T04:30:00+02:00"}
+    assert [item[3] for item in found] == table["start_s"].to_pylist()
+    stored = np.stack([np.frombuffer(item[4], "<f2") for item in found])
+    np.testing.assert_array_equal(stored.astype(np.float32), vectors)
+    with pytest.raises(UsageError, match="no columns or filters"):
+        export_store(store, tmp_path / "b.sqlite", where={"site": "North"})
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.sqlite", "a.store"]
+
+
+def test_vectors_can_be_mapped_instead_of_held(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
+        put(writer, "a.wav", [3, 4])
+        writer.finish(row("a.wav", 7, "done"))
+    store = Store(tmp_path / "a.store")
+    held, _ = store.read()
+    mapped, _ = store.read(memory_map=tmp_path / "v.npy")
+    assert isinstance(mapped, np.memmap)
+    np.testing.assert_array_equal(mapped, held)
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy", mmap_mode="r"), held)
+    with pytest.raises(UsageError, match="exists already"):
+        store.read(memory_map=tmp_path / "v.npy")

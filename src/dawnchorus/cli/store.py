@@ -120,7 +120,9 @@ def merge(
 
 def export(
     path: StorePath,
-    output: Annotated[Path, typer.Option("-o", "--output", help=".npz, .csv or .parquet.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help=".npz, .csv, .parquet or .sqlite.")
+    ],
     columns: Annotated[
         str | None, typer.Option(help="Such as path,start_s,site; else all of a window.")
     ] = None,
@@ -144,10 +146,11 @@ def export(
         "time_of_day": _pair(time_of_day, "-") if time_of_day else None,
         "dates": _pair(dates, "..") if dates else None,
         "label": label,
-        "min_score": min_score,
+        "min_score": min_score if label else None,
     }
     names = None if columns is None else [name.strip() for name in columns.split(",")]
-    n_windows = export_store(Store(path), output, names, **filters)
+    given = {name: value for name, value in filters.items() if value}
+    n_windows = export_store(Store(path), output, names, **given)
     print(f"{output}: {n_windows} windows")
     return 0
 

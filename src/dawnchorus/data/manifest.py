@@ -7,6 +7,7 @@ made of a row when it is asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast, overload
@@ -153,11 +154,11 @@ class Manifest(Sequence[Clip]):
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Manifest:
         """The manifest of some rows, in the order given."""
-        return self._with(self.table.take(pa.array(rows)))
+        return self.with_table(self.table.take(pa.array(rows)))
 
     def filter(self, mask: pa.ChunkedArray | NDArray[np.bool_]) -> Manifest:
         """The manifest of the rows where a mask is true."""
-        return self._with(
+        return self.with_table(
             self.table.filter(pa.array(mask) if isinstance(mask, np.ndarray) else mask)
         )
 
@@ -168,8 +169,9 @@ class Manifest(Sequence[Clip]):
             mask &= pc.fill_null(pc.equal(texts(self.table[name]), value), False).to_numpy()
         return self.filter(mask)
 
-    def _with(self, table: pa.Table) -> Manifest:
-        made = object.__new__(Manifest)  # its rows were checked before
+    def with_table(self, table: pa.Table) -> Manifest:
+        """The same folder with other rows or columns, which must be as good as the old ones."""
+        made = object.__new__(Manifest)  # not checked again
         made.table, made.folder, made.named = table.combine_chunks(), self.folder, self.named
         return made
 
@@ -186,6 +188,13 @@ class Manifest(Sequence[Clip]):
 def resolve(folder: Path, path: str) -> Path:
     """A manifest's path as a file or a place behind a URL."""
     return as_place(path) if "://" in path else folder / path
+
+
+def decoded(table: pa.Table) -> pa.Table:
+    """The same with every text column decoded, as it is stored and joined."""
+    for at, name in enumerate(table.column_names):
+        table = table.set_column(at, name, texts(table[name]))
+    return table
 
 
 def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -236,11 +245,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     """
     table = moved(manifest, path.parent).table
     known = [name for name in MANIFEST_SCHEMA.names if name in table.column_names]
-    table = table.select([*known, *(n for n in table.column_names if n not in known)])
-    for name in _SHARED:
-        if name in known:
-            at = table.column_names.index(name)
-            table = table.set_column(at, name, texts(table[name]))
+    table = decoded(table.select([*known, *(n for n in table.column_names if n not in known)]))
     unfinished = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -263,15 +268,17 @@ def moved(manifest: Manifest, folder: Path) -> Manifest:
     def rewritten(path: str) -> str:
         if "://" in path:
             return path
-        place = old / path
-        inside = not is_remote(place) and place.is_relative_to(new)
+        if is_remote(old):
+            return written(old / path)
+        place = old.__class__(os.path.normpath(old / path))  # `..` is no part of a folder's name
+        inside = not is_remote(new) and place.is_relative_to(new)
         return written(place.relative_to(new) if inside else place)
 
     unique = pc.unique(manifest.table["path"])
     other = pa.array([rewritten(path) for path in unique.to_pylist()], pa.string())
     paths = other.take(pc.index_in(manifest.table["path"], unique).combine_chunks())
     at = manifest.table.column_names.index("path")
-    made = manifest._with(manifest.table.set_column(at, "path", paths))
+    made = manifest.with_table(manifest.table.set_column(at, "path", paths))
     made.folder = folder
     return made
 
@@ -293,6 +300,10 @@ def _with_types(table: pa.Table, named: str) -> pa.Table:
             raise TaskError(
                 f"{named}: column {field.name!r} is of {field.type}, need {wanted}: {error}"
             ) from error
+    for name in _SHARED:
+        if name in table.column_names and not pa.types.is_dictionary(table[name].type):
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, table[name].dictionary_encode())
     return table.unify_dictionaries().combine_chunks()
 
 

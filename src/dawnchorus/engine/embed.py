@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dawnchorus.engine.drive import Work, drive
@@ -23,24 +22,27 @@ from dawnchorus.engine.plan import (
     find_recordings,
     in_shard,
 )
-from dawnchorus.engine.read import Broken, Ended, Job, Skipped, Source, stat_job
+from dawnchorus.engine.read import Broken, Ended, Job, Skipped, stat_job
 from dawnchorus.engine.report import RunReport, Tally
-from dawnchorus.engine.select import labels_of, sigmoid
+from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
+from dawnchorus.engine.select import labels_of
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.places import as_place, relative_name
-from dawnchorus.store.schema import RecordingRow, recording_id
-from dawnchorus.store.write import StoreWriter, WindowRows
+from dawnchorus.store.schema import recording_id
+from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.listing import Carried
     from dawnchorus.engine.plan import Scan
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
+    from dawnchorus.store.schema import StoreHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +85,41 @@ def embed(
         StoreError: The store is of other settings or damaged, or the disk refuses.
         RunInterruptedError: Ctrl-C or SIGTERM; what was finished is in the store.
     """
-    config = embed_config(config, options)
+    return embed_others(
+        frozenset(),
+        recordings,
+        store=store,
+        model=model,
+        config=embed_config(config, options),
+        audio_root=audio_root,
+        progress=progress,
+    )
+
+
+def embed_others(
+    left: frozenset[str],
+    recordings: str | Path | Sequence[str | Path],
+    *,
+    store: str | Path,
+    model: str | Path | Encoder,
+    config: EmbedConfig,
+    audio_root: str | Path | None = None,
+    progress: Progress | None = None,
+) -> EmbedReport:
+    """`embed`, but for the recordings whose ids are in ``left``: they are somebody else's work."""
     scan = find_recordings(recordings)
     with ready_model(model, config) as encoder:
         settings = read_settings(encoder, config)
-        if config.predict:
-            labels_of(encoder)
-        pooling, layers = own_choices(encoder, config)
         count = n_workers(encoder, config.workers)
-        batches = BatchEncoder(encoder, pooling=pooling, layers=layers, n_workers=count)
+        batches = _batch_encoder(encoder, config, count)
         root = common_root(recordings if audio_root is None else audio_root)
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(as_place(store), header) as writer, stop_on_signals() as stop:
-            run = _Run(writer, as_place(writer.header.audio_root) if audio_root is None else root)
-            jobs = run.plan(scan, config.shard)
+            if audio_root is None:
+                root = as_place(writer.header.audio_root)
+            jobs = Planner(writer, root, left).jobs(scan, config.shard)
+            run = _Run(writer)
             size = batch_size(encoder, config.batch_size)
             encode = batches.vectors_and_logits if config.predict else batches.vectors
             work = Work(jobs, settings, encode, size, count, "embedding")
@@ -118,6 +140,35 @@ def embed(
         )
 
 
+def make_store(
+    recordings: str | Path | Sequence[str | Path],
+    *,
+    store: str | Path,
+    model: str | Path | Encoder,
+    config: EmbedConfig,
+    audio_root: str | Path | None = None,
+) -> StoreHeader:
+    """Make the store that `embed` would write to, or look at the one that is there.
+
+    Raises:
+        StoreError: It has other settings, or cannot be written.
+    """
+    with ready_model(model, config) as encoder:
+        batches = _batch_encoder(encoder, config, 1)
+        dim = batches.check(read_settings(encoder, config).window)
+        root = common_root(recordings if audio_root is None else audio_root)
+        header = make_header(encoder, config, dim=dim, audio_root=root)
+    with StoreWriter(as_place(store), header) as writer:
+        return writer.header
+
+
+def _batch_encoder(encoder: Encoder, config: EmbedConfig, count: int) -> BatchEncoder:
+    if config.predict:
+        labels_of(encoder)
+    pooling, layers = own_choices(encoder, config)
+    return BatchEncoder(encoder, pooling=pooling, layers=layers, n_workers=count)
+
+
 def _advice(writer: StoreWriter, config: EmbedConfig) -> list[str]:
     if writer.excludes_others or config.shard:
         return []
@@ -127,38 +178,46 @@ def _advice(writer: StoreWriter, config: EmbedConfig) -> list[str]:
     ]
 
 
-@dataclass(slots=True)
-class _Run:
-    """Takes the events of the pipeline to the store."""
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """What is still to do for each recording; it claims what it gives out.
+
+    Attributes:
+        writer: the open store.
+        audio_root: what the recordings' lasting names are relative to.
+        left: ids that are not this run's.
+    """
 
     writer: StoreWriter
     audio_root: Path
-    write_s: float = 0.0
+    left: frozenset[str] = frozenset()
 
-    def plan(self, scan: Scan, shard: tuple[int, int] | None) -> Iterator[Job]:
+    def jobs(self, scan: Scan, shard: tuple[int, int] | None) -> Iterator[Job]:
         """A job for every recording of this shard; called by the thread that reads."""
-        root = self.audio_root
         for path, carried in scan.entries():
-            name = relative_name(path, root)
-            identity = recording_id(name)
-            if in_shard(identity, shard):
-                job = Job(
-                    recording_id=identity,
-                    path=path,
-                    name=name,
-                    size=None,
-                    modified_ns=None,
-                    carried=carried,
-                )
-                yield self._claimed(stat_job(job))
+            job = self.job(path, carried)
+            if in_shard(job.recording_id, shard) and job.recording_id not in self.left:
+                yield self.claimed(stat_job(job))
 
-    def _claimed(self, job: Job) -> Job:
+    def job(self, path: Path, carried: Carried) -> Job:
+        """A recording by its lasting name, not looked at yet."""
+        name = relative_name(path, self.audio_root)
+        return Job(
+            recording_id=recording_id(name),
+            path=path,
+            name=name,
+            size=None,
+            modified_ns=None,
+            carried=carried,
+        )
+
+    def claimed(self, job: Job) -> Job:
+        """The job as far as it is still to do, or one that says why it is none."""
         if not self.writer.claim(job.recording_id):
             return replace(job, skip="another run is doing them")
-        return self._left(job) or replace(job, skip="")
+        return self._rest(job) or replace(job, skip="")
 
-    def _left(self, job: Job) -> Job | None:
-        """The job as far as it is still to do, None if there is nothing left of it."""
+    def _rest(self, job: Job) -> Job | None:
         known = self.writer.known(job.recording_id)
         if known is None or known.status == "failed" or known.file_size != job.size:
             return job
@@ -171,6 +230,14 @@ class _Run:
             return replace(job, first_window=first)
         return None if same_date else replace(job, known_hash=known.content_hash)
 
+
+@dataclass(slots=True)
+class _Run:
+    """Takes the events of the pipeline to the store."""
+
+    writer: StoreWriter
+    write_s: float = 0.0
+
     def take(self, event: Event) -> None:
         """Store what an event brings."""
         before = time.perf_counter()
@@ -179,20 +246,12 @@ class _Run:
 
     def _write(self, event: Event) -> None:
         if isinstance(event, Encoded):
-            dim, has_scores = self.writer.header.dim, self.writer.header.labels is not None
-            rows = WindowRows(
-                window=event.window,
-                start_sample=event.start_sample,
-                valid_samples=event.valid_samples,
-                flags=event.flags,
-                vectors=event.values[:, :dim],
-                scores=sigmoid(event.values[:, dim:]) if has_scores else None,
-            )
-            self.writer.add(_opened_row(event.source), rows)
+            rows = window_rows(event, self.writer.header)
+            self.writer.add(opened_row(event.source), rows)
         elif isinstance(event, Ended):
-            self.writer.finish(_done_row(event))
+            self.writer.finish(done_row(event))
         elif isinstance(event, Broken):
-            self.writer.fail(_failed_row(event))
+            self.writer.fail(failed_row(event))
         elif isinstance(event, Skipped):
             if not event.why:  # else another run holds it
                 self.writer.give_up(event.job.recording_id)
@@ -204,50 +263,3 @@ class _Run:
         before = time.perf_counter()
         self.writer.flush()
         self.write_s += time.perf_counter() - before
-
-
-def _opened_row(source: Source) -> RecordingRow:
-    job = source.job
-    return RecordingRow(
-        recording_id=job.recording_id,
-        path=job.name,
-        status="partial",
-        content_hash=source.content_hash,
-        file_size=job.size,
-        modified_ns=job.modified_ns,
-        rate=source.rate,
-        channels=source.channels,
-        started=source.started,
-        recorded_at=None if source.began is None else source.began.time,
-        recorded_from=None if source.began is None else source.began.source,
-        carried=job.carried,
-    )
-
-
-def _done_row(event: Ended) -> RecordingRow:
-    return replace(
-        _opened_row(event.source),
-        status="done",
-        n_samples=event.n_samples,
-        duration_s=event.n_samples / event.source.rate,
-        n_nonfinite=event.n_nonfinite,
-        reason=None if event.damage is None else event.damage.partition(":")[0],
-        message=event.damage,
-        gaps=event.gaps,
-        n_windows=event.n_windows,
-        ended=datetime.now(UTC),
-    )
-
-
-def _failed_row(event: Broken) -> RecordingRow:
-    return RecordingRow(
-        recording_id=event.job.recording_id,
-        path=event.job.name,
-        status="failed",
-        file_size=event.job.size,
-        modified_ns=event.job.modified_ns,
-        reason=event.reason,
-        message=event.message,
-        carried=event.job.carried,
-        ended=datetime.now(UTC),
-    )

@@ -1,4 +1,4 @@
-"""`embed` on a Ray cluster: many runs on one store, each of a share of the recordings.
+"""`embed` on a Ray cluster: many runs on one store, each of a share of the recordings or a span.
 
 Every worker runs the same pipeline as a single machine and commits by the same rule, so a worker
 that is killed loses half a minute: Ray starts its share again, which goes on. Recordings and store
@@ -8,21 +8,29 @@ have to lie where all machines see them under the same path.
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from dawnchorus.engine.embed import EmbedReport, embed
+from dawnchorus.engine.embed import EmbedReport, Planner, embed_others, make_store
 from dawnchorus.engine.encode import DEFAULT_MODEL
 from dawnchorus.engine.options import embed_config
-from dawnchorus.engine.plan import common_root, find_recordings
+from dawnchorus.engine.plan import find_recordings
+from dawnchorus.engine.read import stat_job
+from dawnchorus.engine.spans import SpanJoiner, embed_span, may_be_long, spans_of
 from dawnchorus.errors import DawnchorusError, DependencyError, RunInterruptedError, UsageError
+from dawnchorus.places import absolute, as_place, is_remote, written
+from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.plan import Scan
+    from dawnchorus.engine.read import Job
     from dawnchorus.engine.report import Progress
+    from dawnchorus.engine.spans import SpanDone
+    from dawnchorus.store.schema import StoreHeader
 
 SHARES_PER_WORKER: Final = 4  # so that no worker is left alone with the last long recordings
 RETRIES: Final = 10  # of a share whose worker was killed
@@ -69,13 +77,14 @@ def embed_on_ray(
     if config.shard:
         raise UsageError("--engine ray makes shares itself; --shard is for job arrays")
     started = time.perf_counter()
-    named = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+    named = _list_of(recordings)
     scan = find_recordings(named)
-    arguments = {
-        "recordings": [Path(item).absolute() for item in named],
-        "store": Path(store).absolute(),
-        "model": Path(model).absolute() if Path(model).exists() else model,
-        "audio_root": common_root(named if audio_root is None else audio_root),
+    work = {
+        "recordings": [written(absolute(as_place(item))) for item in named],
+        "store": written(absolute(as_place(store))),
+        "model": str(Path(model).absolute()) if Path(model).exists() else str(model),
+        "audio_root": None if audio_root is None else written(absolute(as_place(audio_root))),
+        "config": config,
     }
     own_cluster = not ray.is_initialized()
     if own_cluster:
@@ -84,20 +93,24 @@ def embed_on_ray(
         except (ConnectionError, ValueError) as error:
             raise UsageError(f"no Ray cluster at {address}: {error}") from error
     try:
-        n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus_per_worker)
-        n_shares = max(1, min(scan.n_recordings, SHARES_PER_WORKER * n_workers))
-        share = ray.remote(
-            num_cpus=cpus_per_worker,
-            num_gpus=1 if config.device.startswith("cuda") else 0,
-            max_retries=RETRIES,
-        )(_embed_share)
-        tasks = [
-            share.remote(arguments, config.model_copy(update={"shard": (index, n_shares)}))
-            for index in range(n_shares)
-        ]
+        cluster = _Cluster(ray, config, cpus_per_worker)
         shown = progress(scan.n_bytes, "embedding") if progress else nullcontext(lambda _n: None)
-        with shown as advance:
-            reports = _gather(ray, tasks, lambda: advance(scan.n_bytes // n_shares))
+        with shown as advance, ExitStack() as opened:
+            joiners = _long_recordings(cluster, scan, work, opened)
+            spans = [(joiner, span) for joiner in joiners for span in joiner.spans]
+            left = frozenset(joiner.spans[0].recording_id for joiner in joiners)
+            n_shares = max(1, min(scan.n_recordings, SHARES_PER_WORKER * cluster.n_workers))
+            # spans first: they are the longest
+            tasks = {cluster.start(_embed_span, work, span): joiner for joiner, span in spans}
+            shares = [cluster.start(_embed_share, work, left, i, n_shares) for i in range(n_shares)]
+            each = scan.n_bytes // (len(tasks) + n_shares)
+            reports = []
+            for task, result in cluster.results([*tasks, *shares]):
+                if task in tasks:
+                    tasks[task].take(result)
+                else:
+                    reports.append(result)
+                advance(each)
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(
             f"stopped: what was finished is in {store}, and the same command goes on from there"
@@ -105,54 +118,120 @@ def embed_on_ray(
     finally:
         if own_cluster:
             ray.shutdown()
-    return _joined(reports, Path(store), n_workers, time.perf_counter() - started)
+    elapsed_s = time.perf_counter() - started
+    return _joined(reports, joiners, as_place(store), cluster.n_workers, elapsed_s)
 
 
-def _embed_share(arguments: dict[str, Any], config: EmbedConfig) -> EmbedReport:
-    return embed(**arguments, config=config)
+def _list_of(recordings: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    if isinstance(recordings, str | Path) or is_remote(recordings):
+        return [cast("str | Path", recordings)]
+    return list(recordings)
 
 
-def _gather(ray: Any, tasks: list[Any], each: Any) -> list[EmbedReport]:
-    reports: list[EmbedReport] = []
-    while tasks:
-        ended, tasks = ray.wait(tasks)
-        try:
-            reports += ray.get(ended)
-        except ray.exceptions.RayTaskError as error:
-            for task in tasks:
-                ray.cancel(task)
-            if isinstance(error.cause, DawnchorusError):
-                raise error.cause from error
-            raise
-        except ray.exceptions.RayError as error:
-            raise DawnchorusError(
-                f"a worker was killed {RETRIES + 1} times ({error}); what was finished is in the "
-                "store. Is there too little memory? Try a smaller --batch-size"
-            ) from error
-        each()
-    return reports
+def _long_recordings(
+    cluster: _Cluster, scan: Scan, work: dict[str, Any], opened: ExitStack
+) -> list[SpanJoiner]:
+    """Recordings that are worth several workers, claimed; the store is open while they are done."""
+    long = [entry for entry in scan.entries() if may_be_long(entry[0])]
+    if not long or cluster.n_workers < 2:
+        return []
+    [(_, header)] = cluster.results([cluster.start(_make_store, work)])
+    writer = opened.enter_context(StoreWriter(as_place(work["store"]), header))
+    planner = Planner(writer, as_place(work["audio_root"] or header.audio_root))
+    joiners = []
+    for path, carried in long:
+        job = stat_job(planner.job(path, carried))
+        if not spans_of(job, header, cluster.n_workers):
+            continue
+        spans = spans_of(planner.claimed(job), header, cluster.n_workers)
+        if spans:
+            joiners.append(SpanJoiner(writer, spans))
+        else:  # another run's, or nearly or wholly there: a share sees to it
+            writer.give_up(job.recording_id)
+    return joiners
+
+
+class _Cluster:
+    """Workers of a size, and the results of what they were given to do."""
+
+    def __init__(self, ray: Any, config: EmbedConfig, cpus_per_worker: int) -> None:
+        self._ray = ray
+        self.n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus_per_worker)
+        self._needs = {
+            "num_cpus": cpus_per_worker,
+            "num_gpus": 1 if config.device.startswith("cuda") else 0,
+            "max_retries": RETRIES,
+        }
+
+    def start(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call it on a worker."""
+        return self._ray.remote(**self._needs)(function).remote(*arguments)
+
+    def results(self, tasks: list[Any]) -> Iterator[tuple[Any, Any]]:
+        """Each task with its result, as they end.
+
+        Raises:
+            DawnchorusError: A task failed, or its worker was killed again and again.
+        """
+        ray = self._ray
+        while tasks:
+            ended, tasks = ray.wait(tasks)
+            try:
+                yield ended[0], ray.get(ended[0])
+            except ray.exceptions.RayTaskError as error:
+                for task in tasks:
+                    ray.cancel(task)
+                if isinstance(error.cause, DawnchorusError):
+                    raise error.cause from error
+                raise
+            except ray.exceptions.RayError as error:
+                raise DawnchorusError(
+                    f"a worker was killed {RETRIES + 1} times ({error}); what was finished is in "
+                    "the store. Is there too little memory? Try a smaller --batch-size"
+                ) from error
+
+
+def _make_store(work: dict[str, Any]) -> StoreHeader:
+    return make_store(**work)
+
+
+def _embed_span(work: dict[str, Any], span: Job) -> SpanDone:
+    return embed_span(work["store"], work["model"], work["config"], span)
+
+
+def _embed_share(
+    work: dict[str, Any], left: frozenset[str], index: int, n_shares: int
+) -> EmbedReport:
+    config = work["config"].model_copy(update={"shard": (index, n_shares)})
+    return embed_others(left, **{**work, "config": config})
 
 
 def _joined(
-    reports: Sequence[EmbedReport], store: Path, n_workers: int, elapsed_s: float
+    reports: Sequence[EmbedReport],
+    joiners: Sequence[SpanJoiner],
+    store: Path,
+    n_workers: int,
+    elapsed_s: float,
 ) -> EmbedReport:
     def total(name: str) -> Any:
         return sum(getattr(report, name) for report in reports)
 
+    failed = [joiner.failure for joiner in joiners if joiner.failure]
+    done = [joiner.done for joiner in joiners if joiner.done]
     stages = reports[0].seconds
     return EmbedReport(
         model=reports[0].model,
         device=reports[0].device,
-        n_found=total("n_found"),
-        n_done=total("n_done"),
+        n_found=total("n_found") + len(joiners),
+        n_done=total("n_done") + len(done),
         n_skipped=total("n_skipped"),
-        n_failed=total("n_failed"),
-        n_windows=total("n_windows"),
-        duration_s=total("duration_s"),
+        n_failed=total("n_failed") + len(failed),
+        n_windows=total("n_windows") + sum(joiner.n_windows for joiner in joiners),
+        duration_s=total("duration_s") + sum(row.duration_s or 0.0 for row in done),
         elapsed_s=elapsed_s,
         seconds={stage: sum(report.seconds[stage] for report in reports) for stage in stages},
         n_workers=n_workers,
-        failures=tuple(failure for report in reports for failure in report.failures),
+        failures=(*(failure for report in reports for failure in report.failures), *failed),
         warnings=tuple(dict.fromkeys(text for report in reports for text in report.warnings)),
         store=store,
     )

@@ -40,7 +40,9 @@ class Job:
         path: where the file is.
         name: its lasting name, a path relative to the store's audio root.
         size, modified_ns: of the file when the run was planned; None when it was not there any
-        more. first_window: windows before it are in the store already.
+            more.
+        first_window: windows before it are in the store already, or somebody else's work.
+        stop_window: windows from it on are somebody else's work; None: to the end.
         known_hash: a file with this content needs no reading.
         carried: what the user's list says of it.
         skip: do not read it, and why, in a few words; empty: its results are there already.
@@ -53,6 +55,7 @@ class Job:
     size: int | None
     modified_ns: int | None
     first_window: int = 0
+    stop_window: int | None = None
     known_hash: str | None = None
     carried: tuple[tuple[str, str], ...] = ()
     skip: str | None = None
@@ -240,6 +243,8 @@ def _read_windows(
         )
         index = -1
         for window in cut_blocks(at_model_rate, settings.window, settings.hop):
+            if window.index == job.stop_window:
+                break
             index = window.index
             if index >= job.first_window:
                 flags = window_flags(

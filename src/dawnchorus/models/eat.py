@@ -67,6 +67,11 @@ class EATConfig(Config):
         return cls(dim=dim, n_layers=n_layers, n_heads=n_heads, **changes)
 
 
+def drop_path_rates(last: float, n_layers: int) -> list[float]:
+    """Drop path of each block, rising evenly from 0 to ``last``."""
+    return [float(rate) for rate in torch.linspace(0, last, n_layers)]
+
+
 class Head(nn.Module):
     """Classifier on the pooled tokens: an optional norm, then one linear layer."""
 
@@ -126,9 +131,9 @@ class EAT(nn.Module):
         )
         self.positions: Tensor
         self.pre_norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
-        rates = torch.linspace(0, config.drop_path, config.n_layers).tolist()
         self.blocks = nn.ModuleList(
-            Block(config.dim, config.n_heads, config.mlp_ratio, rate) for rate in rates
+            Block(config.dim, config.n_heads, config.mlp_ratio, rate)
+            for rate in drop_path_rates(config.drop_path, config.n_layers)
         )
         self.head = None
         if initialise:
@@ -232,7 +237,12 @@ class EAT(nn.Module):
         )
 
     def tokens(
-        self, features: Tensor, n_frames: Tensor | None = None, *, patches: Tensor | None = None
+        self,
+        features: Tensor,
+        n_frames: Tensor | None = None,
+        *,
+        patches: Tensor | None = None,
+        branches: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Run the encoder on normalised features.
 
@@ -240,6 +250,8 @@ class EAT(nn.Module):
             features: ``(batch, frames, 128)``, any number of frames that the position table holds.
             n_frames: ``(batch,)`` frames that hold sound, None: all.
             patches: ``(batch, kept)`` indices of the patches to see, for training; None: all.
+            branches: ``(blocks, 2, batch)`` bool, which clips keep the attention and the MLP of
+                each block (drop path), for training; None: all.
 
         Returns:
             Tokens ``(batch, 1 + patches, dim)`` float32, and ``(batch, 1 + patches)`` bool: holds
@@ -249,8 +261,9 @@ class EAT(nn.Module):
         # an all-True mask would only keep torch from its fastest kernel
         masked = self.config.padded_frames is None and not bool(has_signal.all())
         keep = has_signal if masked else None
-        for block in self.blocks:
-            sequence = block(sequence, keep)
+        for number, block in enumerate(self.blocks):
+            kept = None if branches is None else branches[number]
+            sequence = block(sequence, keep, kept)
         return sequence.float(), has_signal
 
     def _embed(

@@ -24,20 +24,24 @@ class MLP(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Drop a whole residual branch for a random share of the clips, in training only."""
+    """Drop a whole residual branch for some of the clips, in training only."""
 
     def __init__(self, rate: float) -> None:
         """``rate``: share of clips whose branch is dropped, in [0, 1)."""
         super().__init__()
         self.rate = rate
 
-    def forward(self, branch: Tensor) -> Tensor:
-        """Scale what is kept, so that the expectation stays."""
-        if not self.training or self.rate == 0:
+    def forward(self, branch: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Scale what is kept, so that the expectation stays.
+
+        Args:
+            branch: ``(batch, ...)``.
+            kept: ``(batch,)`` bool, drawn by whoever trains, clip by clip; None: all are kept.
+        """
+        if kept is None or self.rate == 0:
             return branch
         shape = (branch.shape[0],) + (1,) * (branch.ndim - 1)
-        kept = branch.new_empty(shape).bernoulli_(1 - self.rate)
-        return branch * kept / (1 - self.rate)
+        return branch * (kept.view(shape).to(branch.dtype) / (1 - self.rate))
 
 
 class Block(nn.Module):
@@ -52,12 +56,24 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
-        """``(batch, tokens, dim)`` to the same; ``keep`` as in :class:`Attention`."""
-        return self.with_mlp(tokens, keep)[0]
+    def forward(
+        self, tokens: Tensor, keep: Tensor | None = None, branches: Tensor | None = None
+    ) -> Tensor:
+        """``(batch, tokens, dim)`` to the same.
 
-    def with_mlp(self, tokens: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        Args:
+            tokens: of each clip.
+            keep: as in :class:`Attention`.
+            branches: ``(2, batch)`` bool, which clips keep the attention and which the MLP; None:
+                all, as always outside of training.
+        """
+        return self.with_mlp(tokens, keep, branches)[0]
+
+    def with_mlp(
+        self, tokens: Tensor, keep: Tensor | None = None, branches: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As calling the block, and the MLP's output before its residual."""
-        tokens = self.norm1(tokens + self.drop_path(self.attn(tokens, keep)))
+        attended, mixed = (None, None) if branches is None else branches.unbind(0)
+        tokens = self.norm1(tokens + self.drop_path(self.attn(tokens, keep), attended))
         added = self.mlp(tokens)
-        return self.norm2(tokens + self.drop_path(added)), added
+        return self.norm2(tokens + self.drop_path(added, mixed)), added

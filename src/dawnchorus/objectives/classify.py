@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -12,15 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dawnchorus.audio import frontend
-from dawnchorus.audio.augment import blank_stripes
-from dawnchorus.models.eat import N_BAND_STEPS
+from dawnchorus.audio.augment import blank_stripes, draw_stripes
+from dawnchorus.models.eat import N_BAND_STEPS, drop_path_rates
 from dawnchorus.nn.patches import PATCH
 
-PRIOR = 0.01  # share of labels that hold for a clip, in order of magnitude
+PRIOR: Final = 0.01  # share of labels that hold for a clip, in order of magnitude
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dawnchorus.configs import SpecAugmentConfig
     from dawnchorus.models.eat import EAT
 
 
@@ -69,6 +71,7 @@ class ClassifyObjective(nn.Module):
         teacher: Mapping[str, Tensor] | None = None,
         patches: Tensor | None = None,
         blanks: tuple[Tensor, Tensor] | None = None,
+        branches: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Each part of the loss, unweighted, their weighted sum as ``loss``, and the ``logits``.
 
@@ -85,13 +88,17 @@ class ClassifyObjective(nn.Module):
                 bool, where the teacher has something to say; None without a teacher.
             patches: ``(batch, kept)`` indices of the patches that the encoder sees, None: all.
             blanks: ``(batch, frames)`` and ``(batch, bands)`` bool, what to blank in the log-mel.
+            branches: ``(blocks, 2, batch)`` bool, which residual branches are kept (drop path).
         """
-        with torch.no_grad():  # nothing before the patch embedding has weights
+        # nothing before the patch embedding has weights; a bfloat16 log-mel would be off by 0.03
+        with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
             features, n_frames = self.model.features(waveforms, lengths)
             statistics = band_statistics(features, n_frames)
             if blanks is not None:
                 features = blank_stripes(features, *blanks)
-        tokens, has_signal = self.model.tokens(features, n_frames, patches=patches)
+        tokens, has_signal = self.model.tokens(
+            features, n_frames, patches=patches, branches=branches
+        )
         pooled = self.model.pool_for_head(tokens, has_signal)
         heads = [head(pooled) for head in (self.model.head, self.further) if head is not None]
         logits = torch.cat(heads, dim=1)
@@ -104,6 +111,34 @@ class ClassifyObjective(nn.Module):
             parts["band_statistics"] = functional.mse_loss(self.to_bands(pooled), statistics)
         weighted = [getattr(self.weights, name) * value for name, value in parts.items()]
         return {"loss": torch.stack(weighted).sum(), **parts, "logits": logits}
+
+    def compile(self) -> None:
+        """Compile the blocks, which take the time and are all alike."""
+        for block in self.model.blocks:
+            block.compile()
+
+    def train_heads(self) -> None:
+        """Freeze the encoder; only heads are trained."""
+        self.requires_grad_(requires_grad=True)
+        self.model.requires_grad_(requires_grad=False)
+        if self.model.head is not None:
+            self.model.head.requires_grad_(requires_grad=True)
+
+    def train_everything(self) -> None:
+        """Train the encoder too; its position table only if it was made a parameter."""
+        self.requires_grad_(requires_grad=True)
+
+    def layer_scale(self, name: str, decay: float) -> float:
+        """Share of the learning rate that a parameter has under layer-wise decay.
+
+        Each block has ``decay`` times the share of the one after it, what lies before the first
+        block one power more; heads have the whole rate. Source: BEiT, as EAT's fine-tuning uses it.
+        """
+        if not name.startswith("model.") or name.startswith("model.head."):
+            return 1.0
+        block = re.match(r"model\.blocks\.(\d+)\.", name)
+        depth = int(block[1]) + 1 if block else 0
+        return decay ** (self.model.n_layers + 1 - depth)
 
     def _teacher_losses(self, pooled: Tensor, teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
         there = teacher["there"].to(pooled.dtype)
@@ -136,6 +171,49 @@ def band_statistics(features: Tensor, n_frames: Tensor) -> Tensor:
     mean = (features * held).sum(1) / count
     variance = ((features - mean[:, None]).square() * held).sum(1) / count
     return torch.cat([mean, variance.sqrt()], dim=1)
+
+
+def draw_choices(
+    model: EAT,
+    lengths: Tensor,
+    n_samples: int,
+    rngs: Sequence[np.random.Generator],
+    *,
+    patch_keep: float,
+    augment: SpecAugmentConfig,
+) -> dict[str, Tensor | tuple[Tensor, Tensor]]:
+    """Whatever the objective's forward leaves to chance, drawn for each clip by itself.
+
+    Args:
+        model: that is trained; it says how many frames and which drop path there are.
+        lengths: ``(batch,)`` samples that hold sound.
+        n_samples: width of the batch.
+        rngs: one generator a clip.
+        patch_keep: share of the patches that the encoder sees.
+        augment: stripes to blank.
+
+    Returns:
+        Arguments of `ClassifyObjective.forward`, on the model's device.
+    """
+    device = model.cls_token.device
+    n_frames = [frontend.n_frames(n) for n in lengths.tolist()]
+    total = model.config.padded_frames or -(-frontend.n_frames(n_samples) // PATCH) * PATCH
+    found: dict[str, Tensor | tuple[Tensor, Tensor]] = {}
+    if patch_keep < 1:
+        found["patches"] = draw_patches(n_frames, total // PATCH, patch_keep, rngs).to(device)
+    if augment.n_time_masks or augment.n_band_masks:
+        frames, bands = draw_stripes(n_frames, (total, frontend.N_BANDS), augment, rngs)
+        found["blanks"] = frames.to(device), bands.to(device)
+    if model.config.drop_path:
+        found["branches"] = draw_branches(model, rngs).to(device)
+    return found
+
+
+def draw_branches(model: EAT, rngs: Sequence[np.random.Generator]) -> Tensor:
+    """Which residual branches each clip keeps, ``(blocks, 2, batch)`` bool."""
+    rates = torch.tensor(drop_path_rates(model.config.drop_path, model.n_layers))
+    drawn = np.stack([rng.random((len(rates), 2)) for rng in rngs], axis=-1)
+    return torch.from_numpy(drawn) >= rates[:, None, None]
 
 
 def draw_patches(

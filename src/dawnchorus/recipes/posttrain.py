@@ -4,45 +4,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from dawnchorus import metrics
-from dawnchorus.audio import frontend
-from dawnchorus.audio.augment import draw_stripes
 from dawnchorus.configs import PosttrainConfig, read_yaml
-from dawnchorus.data.batches import Batch, BatchSource
-from dawnchorus.data.cache import SoundCache
 from dawnchorus.data.draws import generator
-from dawnchorus.data.manifest import Clip, read_manifest
-from dawnchorus.data.teacher import Teacher
-from dawnchorus.data.vocabulary import gather_vocabulary
-from dawnchorus.errors import UsageError
-from dawnchorus.labels import write_label_map
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
-from dawnchorus.models.fingerprint import fingerprint
-from dawnchorus.models.load import load_model
-from dawnchorus.nn.patches import PATCH
 from dawnchorus.objectives.classify import (
     ClassifyObjective,
     ClassifyWeights,
-    draw_patches,
+    draw_choices,
     expect_few,
 )
+from dawnchorus.recipes.export import chosen_weights, export_model, model_files
+from dawnchorus.recipes.labelled import LabelledData, open_data
+from dawnchorus.recipes.start import take_weights
+from dawnchorus.recipes.validation import as_csv, in_shares, macro, per_class
+from dawnchorus.store.files import write_whole
+from dawnchorus.training import devices
+from dawnchorus.training.dryrun import dry_run
 from dawnchorus.training.loop import Task, train
 from dawnchorus.training.run import RunFolder
+from dawnchorus.training.schedule import Stage, config_rate, warmup_cosine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
-N_VALIDATION_CLIPS = 600  # enough for a mAP to two digits, few enough to take seconds
-VALIDATION_BATCH = 50
+    from dawnchorus.data.batches import Batch
+
+VALIDATION_BATCH: Final = 50
+CHOICES: Final = 0  # what row generators are for that batches leave to us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ def posttrain(
     Args:
         config: a config, or its YAML file.
         runs: folder that holds run folders; this run is ``runs/NAME``.
-        say: called with each log record.
+        say: called with each log record, in the first process.
 
     Returns:
         Where the run and its export lie, and how it ended.
@@ -78,16 +75,23 @@ def posttrain(
         UsageError: A config key is wrong, or the run folder holds another run.
         TaskError: The data do not fit the config.
         TrainingError: Training diverged or a checkpoint is damaged.
-        RunInterruptedError: Ctrl-C; the same call resumes.
+        RunInterruptedError: Ctrl-C or SIGTERM; the same call resumes.
     """
-    if not isinstance(config, PosttrainConfig):
-        config = PosttrainConfig(**read_yaml(Path(config)))
+    config = as_config(config)
     run = RunFolder(Path(runs) / config.name)
     run.open(config)
-    source, validation = prepare_data(config, say)
-    objective = build_objective(config, source)
-    state = train(_task(objective, source, validation, config), config, run, say=say)
-    export_model(objective.model, config, run.export)
+    fabric = devices.launch(config)
+    data = open_data(config)
+    if devices.is_first():
+        say({"event": "data", **data.facts})
+    objective = build_objective(config, data)
+    card = make_card(config, objective.model)
+    task = Posttraining(objective, data, config, run).task(card)
+    state = train(task, config, run, fabric=fabric, say=say)
+    if devices.is_first():
+        weights = chosen_weights(run, config.export)
+        export_model(_told(card, state), objective.model.labels, weights, run.export)
+    devices.wait_for_all()
     return PosttrainReport(
         run=run.path,
         export=run.export,
@@ -95,58 +99,39 @@ def posttrain(
         skipped_steps=state["skipped"],
         best_score=state["best"],
         n_parameters=sum(p.numel() for p in objective.model.parameters()),
-        n_labels=len(source.vocabularies[0]),
+        n_labels=len(data.vocabularies[0]),
     )
 
 
-def prepare_data(
-    config: PosttrainConfig, say: Callable[[Mapping[str, Any]], None]
-) -> tuple[BatchSource, list[Clip]]:
-    """Training batches, and the clips to validate on; test clips are never touched."""
-    root = Path(config.data.root)
-    clips = read_manifest(root / config.data.manifest)
-    training = [clip for clip in clips if clip.split == "train"]
-    validation = [clip for clip in clips if clip.split == "val" and clip.labels]
-    vocabularies = [gather_vocabulary(training, config.data.label_kinds)]
-    vocabularies += [gather_vocabulary(training, [kind]) for kind in config.data.auxiliary_kinds]
-    chosen = np.random.default_rng(config.seed).permutation(len(validation))[:N_VALIDATION_CLIPS]
-    validation = sorted((validation[i] for i in chosen), key=lambda clip: clip.duration_s)
-    sounds = SoundCache(root, 16_000)
-    sounds.load([clip.path for clip in [*training, *validation]])
-    teacher = Teacher(root / config.data.teacher.table) if config.data.teacher else None
-    source = BatchSource(
-        training,
-        sounds,
-        vocabularies,
-        data=config.data,
-        buckets=config.buckets,
-        augment=config.augment,
-        seed=config.seed,
-        teacher=teacher,
-    )
-    say(
-        {
-            "event": "data",
-            "clips": len(training),
-            "validation_clips": len(validation),
-            "labels": len(vocabularies[0]),
-            "label_hash": vocabularies[0].hash,
-            "further_labels": sum(map(len, vocabularies[1:])),
-        }
-    )
-    return source, validation
+def posttrain_dry_run(config: PosttrainConfig | str | Path) -> dict[str, Any]:
+    """What `posttrain` would do, with two steps of each stage tried; nothing is left behind."""
+    config = as_config(config)
+    fabric = devices.launch(config)
+    data = open_data(config)
+    objective = build_objective(config, data)
+    task = Posttraining(objective, data, config).task(make_card(config, objective.model))
+    return dry_run(task, config, fabric=fabric, data=data.facts)
 
 
-def build_objective(config: PosttrainConfig, source: BatchSource) -> ClassifyObjective:
+def as_config(config: PosttrainConfig | str | Path) -> PosttrainConfig:
+    """The config itself, or read from its YAML file."""
+    if isinstance(config, PosttrainConfig):
+        return config
+    return PosttrainConfig(**read_yaml(Path(config)))
+
+
+def build_objective(config: PosttrainConfig, data: LabelledData) -> ClassifyObjective:
     """The model, fresh or from given weights, with the heads that training needs."""
     torch.manual_seed(config.seed)
-    labels = source.vocabularies[0].labels
+    labels = data.vocabularies[0].labels
     model = EAT(model_config(config, len(labels)), name=config.name, labels=labels)
     if model.head is not None:
         expect_few(model.head.linear)
     if config.init_from is not None:
-        _start_from(model, config.init_from)
-    soft = config.data.teacher
+        take_weights(model, config.init_from)
+    if config.train_positions:
+        model.train_positions()
+    soft, teacher = config.data.teacher, data.source.teacher
     return ClassifyObjective(
         model,
         weights=ClassifyWeights(
@@ -156,9 +141,9 @@ def build_objective(config: PosttrainConfig, source: BatchSource) -> ClassifyObj
             teacher_logits=soft.logits_weight if soft else 0.0,
             band_statistics=config.band_statistics_weight,
         ),
-        n_further=sum(map(len, source.vocabularies[1:])),
-        teacher_dim=source.teacher.dim if source.teacher else 0,
-        teacher_classes=source.teacher.n_logits if source.teacher else 0,
+        n_further=sum(map(len, data.vocabularies[1:])),
+        teacher_dim=teacher.dim if teacher else 0,
+        teacher_classes=teacher.n_logits if teacher else 0,
     )
 
 
@@ -170,116 +155,155 @@ def model_config(config: PosttrainConfig, n_labels: int) -> EATConfig:
         window_s=config.window_s,
         normalization=config.normalization,
         padded_frames=1024 if config.pad_to_window else None,
-        stored_positions=config.pad_to_window,
+        stored_positions=config.pad_to_window or config.train_positions,
         head_pooling=config.pooling,
         pooling=config.pooling,
         drop_path=config.drop_path,
     )
 
 
-def _start_from(model: EAT, name: str) -> None:
-    """Take the encoder's weights, and the head's where the labels are the same."""
-    start = load_model(name, device="cpu")
-    if not isinstance(start, EAT):
-        raise UsageError(f"init_from: {name} is not an EAT; only an EAT can be trained further")
-    shape = (start.config.dim, start.config.n_layers, start.config.n_heads)
-    if shape != (model.config.dim, model.config.n_layers, model.config.n_heads):
-        raise UsageError(
-            f"init_from: {name} has dim, layers, heads {shape}; the run's size differs"
+def stages_of(config: PosttrainConfig, objective: ClassifyObjective) -> list[Stage]:
+    """Heads alone on a frozen encoder, then everything with a fresh optimiser and schedule.
+
+    The first stage's schedule is laid out over the whole run and left when the stage ends, as the
+    released code does it. Source: AVES2 training code.
+    """
+    whole = Stage(
+        name="all",
+        n_steps=config.steps - config.head_steps,
+        rate=lambda step: config_rate(config, step, total=config.steps - config.head_steps),
+        prepare=objective.train_everything,
+        scale=lambda name: objective.layer_scale(name, config.layer_decay),
+    )
+    if not config.head_steps:
+        return [whole]
+    heads = Stage(
+        name="heads",
+        n_steps=config.head_steps,
+        rate=lambda step: warmup_cosine(
+            step,
+            peak=config.head_learning_rate or config.learning_rate,
+            final=config.final_learning_rate,
+            warmup=config.head_warmup_steps,
+            total=config.steps,
+            start=config.warmup_from,
+        ),
+        prepare=objective.train_heads,
+    )
+    return [heads, whole] if whole.n_steps else [heads]
+
+
+class Posttraining:
+    """Losses and validation of a run, which the loop calls; it holds the step that it is at."""
+
+    def __init__(
+        self,
+        objective: ClassifyObjective,
+        data: LabelledData,
+        config: PosttrainConfig,
+        run: RunFolder | None = None,
+    ) -> None:
+        """``run``: where tables of per-class scores go; None: nowhere."""
+        self.objective = objective
+        self.data = data
+        self.config = config
+        self.run = run
+        self.n_steps_done = 0
+
+    def task(self, card: Card) -> Task[Batch]:
+        """What the loop needs to know."""
+        return Task(
+            module=self.objective,
+            draw=self.data.source.draw,
+            losses=self.losses,
+            describe=_ids,
+            size=_size,
+            validate=self.validate,
+            stages=stages_of(self.config, self.objective),
+            beside=model_files(card, self.objective.model.labels),
         )
-    kept = {
-        key: value
-        for key, value in start.state_dict().items()
-        if not key.startswith("head.") or start.labels == model.labels
-    }
-    model.load_state_dict({**model.state_dict(), **kept})
 
-
-def _task(
-    objective: ClassifyObjective,
-    source: BatchSource,
-    validation: Sequence[Clip],
-    config: PosttrainConfig,
-) -> Task[Batch]:
-    return Task(
-        module=objective,
-        draw=source.draw,
-        losses=lambda module, batch: _losses(module, batch, objective.model, config),
-        describe=lambda batch: batch.ids,
-        size=lambda batch: len(batch.ids),
-        validate=lambda: _validate(objective, source, validation, config),
-    )
-
-
-def _losses(module: Any, batch: Batch, model: EAT, config: PosttrainConfig) -> dict[str, Tensor]:
-    """The losses of a batch, with what is random about them drawn here, row by row."""
-    rngs = [
-        generator(config.seed, batch.step, batch.first_row + row, 0)
-        for row in range(len(batch.ids))
-    ]
-    n_frames = [frontend.n_frames(int(n)) for n in batch.lengths]
-    total = model.config.padded_frames or (
-        -(-frontend.n_frames(batch.waveforms.shape[1]) // PATCH) * PATCH
-    )
-    patches = blanks = None
-    if batch.patch_keep < 1:
-        patches = draw_patches(n_frames, total // PATCH, batch.patch_keep, rngs).to(
-            model.cls_token.device
+    def losses(self, module: Any, batch: Batch) -> dict[str, Tensor]:
+        """Losses of a part of a batch; what is random in them follows from seed, step and row."""
+        self.n_steps_done = batch.step + 1
+        rows = range(batch.first_row, batch.first_row + len(batch.ids))
+        choices = draw_choices(
+            self.objective.model,
+            batch.lengths,
+            batch.waveforms.shape[1],
+            [generator(self.config.seed, batch.step, row, CHOICES) for row in rows],
+            patch_keep=batch.patch_keep,
+            augment=self.config.spec_augment,
         )
-    augment = config.spec_augment
-    if augment.n_time_masks or augment.n_band_masks:
-        frames, bands = draw_stripes(n_frames, (total, frontend.N_BANDS), augment, rngs)
-        blanks = frames.to(model.cls_token.device), bands.to(model.cls_token.device)
-    found = _forward(module, batch, model.cls_token.device, patches=patches, blanks=blanks)
-    return {name: value for name, value in found.items() if name != "logits"}
+        found = self._forward(module, batch, **choices)
+        return {name: value for name, value in found.items() if name != "logits"}
+
+    def validate(self) -> dict[str, float]:
+        """Macro scores on the validation clips; none without clips. The table goes to the run."""
+        clips = self.data.validation
+        if not clips:
+            return {}
+        n_pieces = -(-len(clips) // VALIDATION_BATCH)
+        truth, logits, losses = (
+            np.concatenate(parts)
+            for parts in zip(*in_shares(n_pieces, self._validate_piece), strict=True)
+        )
+        rows = per_class(truth, logits, self.data.vocabularies)
+        if self.run is not None and devices.is_first():
+            folder = self.run.path / "validation"
+            folder.mkdir(exist_ok=True)
+            write_whole(folder / f"step-{self.n_steps_done:07d}.csv", as_csv(rows))
+        return {**macro(rows), "loss": float(losses.mean())}
+
+    def _validate_piece(self, number: int) -> tuple[NDArray[np.float32], ...]:
+        """Targets, logits and the loss of the labels, of each clip."""
+        first = number * VALIDATION_BATCH
+        clips = self.data.validation[first : first + VALIDATION_BATCH]
+        batch = self.data.source.fixed(clips, self.config.buckets[-1].crop_s)
+        found = self._forward(self.objective, batch)
+        logits = found["logits"].float().cpu().numpy()
+        return batch.targets.numpy(), logits, np.full(len(clips), float(found["labels"]))
+
+    def _forward(self, module: Any, batch: Batch, **choices: Any) -> dict[str, Tensor]:
+        device = self.objective.model.cls_token.device
+        teacher = None
+        if batch.teacher_embedding is not None and batch.teacher_logits is not None:
+            teacher = {
+                "embedding": batch.teacher_embedding.to(device),
+                "logits": batch.teacher_logits.to(device),
+                "there": batch.has_teacher.to(device),
+            }
+        found: dict[str, Tensor] = module(
+            batch.waveforms.to(device),
+            batch.lengths.to(device),
+            batch.targets.to(device),
+            teacher=teacher,
+            **choices,
+        )
+        return found
 
 
-def _forward(module: Any, batch: Batch, device: torch.device, **drawn: Any) -> dict[str, Tensor]:
-    teacher = None
-    if batch.teacher_embedding is not None and batch.teacher_logits is not None:
-        teacher = {
-            "embedding": batch.teacher_embedding.to(device),
-            "logits": batch.teacher_logits.to(device),
-            "there": batch.has_teacher.to(device),
-        }
-    found: dict[str, Tensor] = module(
-        batch.waveforms.to(device),
-        batch.lengths.to(device),
-        batch.targets.to(device),
-        teacher=teacher,
-        **drawn,
+def _ids(batch: Batch) -> list[str]:
+    return batch.ids
+
+
+def _size(batch: Batch) -> int:
+    return len(batch.ids)
+
+
+def make_card(config: PosttrainConfig, model: EAT) -> Card:
+    """What is known of the model before it is trained."""
+    start = f", from {config.init_from}" if config.init_from else ""
+    return Card(
+        name=config.name,
+        title=f"EAT {config.size}, post-trained on {config.data.root}",
+        config=model.config,
+        training=f"dawnchorus posttrain, {config.steps} steps, seed {config.seed}{start}",
     )
-    return found
 
 
-def _validate(
-    objective: ClassifyObjective,
-    source: BatchSource,
-    clips: Sequence[Clip],
-    config: PosttrainConfig,
-) -> dict[str, float]:
-    scores, targets, embedding_errors = [], [], []
-    for first in range(0, len(clips), VALIDATION_BATCH):
-        batch = source.fixed(clips[first : first + VALIDATION_BATCH], config.buckets[-1].crop_s)
-        found = _forward(objective, batch, objective.model.cls_token.device)
-        if "teacher_embedding" in found:
-            embedding_errors.append(float(found["teacher_embedding"]))
-        scores.append(found["logits"].cpu().numpy())
-        targets.append(batch.targets.numpy())
-    truth, guess = np.concatenate(targets), np.concatenate(scores)
-    found_scores = {"map": metrics.mean_average_precision(truth, guess)}
-    if embedding_errors:
-        found_scores["teacher_embedding"] = float(np.mean(embedding_errors))
-    return found_scores
-
-
-def export_model(model: EAT, config: PosttrainConfig, folder: Path) -> None:
-    """Write weights as float16, label map and card; `load_model(folder)` takes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
-    write_label_map(folder / "label_map.json", model.labels or [])
-    model.load_state_dict({name: value.float() for name, value in weights.items()})
-    model.eval()
-    card = Card(name=config.name, config=model.config, fingerprint=fingerprint(model))
-    card.write(folder / "card.yaml")
+def _told(card: Card, state: Mapping[str, Any]) -> Card:
+    if state["best"] is None:
+        return card
+    scores = f"validation mAP {state['best']:.4f} at step {state['best_step']}"
+    return card.model_copy(update={"scores": scores})

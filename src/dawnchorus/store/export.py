@@ -1,4 +1,4 @@
-"""A store as one file for other programs: NumPy, CSV or Parquet."""
+"""A store as one file for other programs: NumPy, CSV, Parquet or SQLite."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store.files import beside, remove_if_possible
+from dawnchorus.store.sqlite import write_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dawnchorus.store.read import Store
 
-SUFFIXES: Final = (".npz", ".csv", ".parquet")
+SUFFIXES: Final = (".npz", ".csv", ".parquet", ".sqlite")
 
 
 def export_store(
@@ -28,7 +29,8 @@ def export_store(
 
     ``.npz`` has an array a column and ``vector (windows, dim)``; ``.csv`` and ``.parquet`` have a
     row a window and the vector as columns ``v0``, ``v1``, ... All of it is in memory at once: the
-    store itself is the form for archives.
+    store itself is the form for archives. ``.sqlite`` is written recording by recording, always
+    whole; see `write_sqlite`.
 
     Args:
         store: what to write.
@@ -45,10 +47,16 @@ def export_store(
         raise UsageError(f"{path}: need a name that ends in {', '.join(SUFFIXES)}")
     if path.exists():
         raise StoreError(f"{path}: exists already; choose another name")
-    vectors, table = store.read(columns, **filters)
     unfinished = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".sqlite":
+            if columns or any(filters.values()):
+                raise UsageError(f"{path}: .sqlite takes a whole store, no columns or filters")
+            n_windows = write_sqlite(store, unfinished)
+            unfinished.replace(path)
+            return n_windows
+        vectors, table = store.read(columns, **filters)
         if path.suffix.lower() == ".npz":
             arrays: dict[str, Any] = {name: _plain(table[name]) for name in table.column_names}
             with unfinished.open("xb") as file:

@@ -9,9 +9,10 @@ import numpy as np
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.places import as_place, common_folder, relative_name, written
+from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import FLAGS, HEADER_NAME, recording_id
-from dawnchorus.store.write import StoreWriter, WindowRows
+from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

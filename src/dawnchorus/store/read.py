@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from dawnchorus.store.schema import EMBEDDINGS, WINDOW_SCHEMA, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -67,13 +67,19 @@ class Store:
         return read_rows(self.path)
 
     def read(
-        self, columns: Sequence[str] | None = None, **filters: Any
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        memory_map: str | Path | None = None,
+        **filters: Any,
     ) -> tuple[NDArray[np.float32], pa.Table]:
         """Vectors and windows of all finished recordings, in the order of path and window.
 
         Args:
             columns: columns of the table: those of a window, and those of its recording, such as
                 ``recorded_at`` or ``site``. None: ``path`` and all that a window has.
+            memory_map: a new ``.npy`` file for the vectors, for more of them than fit in memory;
+                they come as an array that lies in it, and `numpy.load` opens it again.
             filters: fields of `WindowFilter`, such as ``where={"site": "North"}`` or
                 ``time_of_day=("04:00", "07:00")``; only windows that pass are read.
 
@@ -85,7 +91,8 @@ class Store:
             UsageError: A column or filter does not exist.
             StoreError: A part is missing or damaged.
         """
-        return self._read("vector", self.header.dim, columns, WindowFilter(**filters))
+        rule = WindowFilter(**filters)
+        return self._read("vector", self.header.dim, columns, rule, memory_map)
 
     def read_scores(
         self, columns: Sequence[str] | None = None, **filters: Any
@@ -133,7 +140,12 @@ class Store:
             yield StoredRecording(row, table.drop_columns(lists), values[0], values[1])
 
     def _read(
-        self, values: str, width: int, columns: Sequence[str] | None, rule: WindowFilter
+        self,
+        values: str,
+        width: int,
+        columns: Sequence[str] | None,
+        rule: WindowFilter,
+        memory_map: str | Path | None = None,
     ) -> tuple[NDArray[np.float32], pa.Table]:
         wanted = ["path", *WINDOW_SCHEMA.names] if columns is None else list(columns)
         recordings = self.recordings()
@@ -148,7 +160,7 @@ class Store:
         if not rule.is_open:
             windows = windows.filter(pa.array(self._passes(windows, recordings, rule)))
         order = pc.sort_indices(windows, _ORDER).to_numpy()
-        vectors = self._values(windows, order, values, width)
+        vectors = self._values(windows, order, values, width, memory_map)
         windows = windows.take(order)
         extra = [name for name in wanted if name not in of_windows]
         if extra:
@@ -185,9 +197,14 @@ class Store:
         return table.add_column(0, "path", paths)
 
     def _values(
-        self, windows: pa.Table, order: NDArray[np.int64], column: str, width: int
+        self,
+        windows: pa.Table,
+        order: NDArray[np.int64],
+        column: str,
+        width: int,
+        memory_map: str | Path | None = None,
     ) -> NDArray[np.float32]:
-        values = np.empty((len(order), width), np.float32)
+        values = _new_array((len(order), width), memory_map)
         target = np.empty(len(order), np.int64)
         target[order] = np.arange(len(order))
         first = 0
@@ -199,6 +216,14 @@ class Store:
             values[target[rows]] = stored.reshape(-1, width)[place]
             first = rows.stop
         return values
+
+
+def _new_array(shape: tuple[int, int], memory_map: str | Path | None) -> NDArray[np.float32]:
+    if memory_map is None or 0 in shape:  # nothing cannot be mapped
+        return np.empty(shape, np.float32)
+    if Path(memory_map).exists():
+        raise UsageError(f"{memory_map}: exists already; name a new file")
+    return np.lib.format.open_memmap(memory_map, mode="w+", dtype=np.float32, shape=shape)
 
 
 def _empty_windows() -> pa.Table:

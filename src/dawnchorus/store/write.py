@@ -11,13 +11,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Self
-
-import numpy as np
-import pyarrow as pa
+from typing import TYPE_CHECKING, Final, Self
 
 from dawnchorus.errors import StoreError
 from dawnchorus.places import is_remote, reaching
+from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.catalog import Catalog
 from dawnchorus.store.files import (
     BESIDE_SUFFIX,
@@ -31,14 +29,12 @@ from dawnchorus.store.locks import StoreLocks
 from dawnchorus.store.parts import part_names, write_part
 from dawnchorus.store.schema import (
     EMBEDDINGS,
-    FLAGS,
     HEADER_NAME,
     LOCK_NAME,
     RECORDINGS,
     Part,
     RecordingRow,
     StoreHeader,
-    embedding_schema,
     read_header,
     recording_table,
 )
@@ -48,33 +44,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from numpy.typing import NDArray
-
+    from dawnchorus.store.buffer import WindowRows
     from dawnchorus.store.catalog import Known
 
 PART_SECONDS: Final = 30.0  # work that a kill may cost; issue: at most a minute
 PART_BYTES: Final = 16 * 2**20  # vectors held in memory at most, before a part is written
 ORPHAN_S: Final = 86_400.0  # age of left-overs that may be removed where there are no locks
 PART_RECORDINGS: Final = 1000  # rows held in memory at most; they take more than short windows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowRows:
-    """Consecutive windows of one recording.
-
-    Attributes:
-        window, start_sample, valid_samples: ``(n,)`` int64; samples at the model's rate.
-        flags: ``(n,)`` int64, a bit for each of `FLAGS`.
-        vectors: ``(n, dim)`` float32.
-        scores: ``(n, labels)`` probabilities, None for a store without them.
-    """
-
-    window: NDArray[np.int64]
-    start_sample: NDArray[np.int64]
-    valid_samples: NDArray[np.int64]
-    flags: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    scores: NDArray[np.float32] | None = None
 
 
 @dataclass(slots=True)
@@ -129,12 +105,9 @@ class StoreWriter:
         except BaseException:
             self._locks.close()
             raise
-        self._schema = embedding_schema(self.header)
-        self._numbers = np.dtype(self.header.dtype)
         self._open: dict[str, _Open] = {}
         self._guard = threading.Lock()  # `resume` is called by the thread that plans
-        self._buffer: list[tuple[str, WindowRows]] = []
-        self._buffered_bytes = 0
+        self._buffer = WindowBuffer(self.header)
         self._last_flush = clock()
 
     def _agree(self, header: StoreHeader) -> StoreHeader:
@@ -183,7 +156,9 @@ class StoreWriter:
         return True
 
     def give_up(self, recording_id: str) -> None:
-        """There is nothing to do for a recording that was claimed."""
+        """A recording that was claimed is not this run's to do, or there is nothing to do."""
+        with self._guard:
+            self._open.pop(recording_id, None)
         self._locks.release(recording_id)
 
     def known(self, recording_id: str) -> Known | None:
@@ -201,52 +176,29 @@ class StoreWriter:
         """Take the next windows of a recording; they may be on disk at once or half a minute later.
 
         Raises:
-            StoreError: A value does not fit the store's number format or is not finite, the
-            vectors have
-                another size, windows are not consecutive, or the disk refuses.
+            StoreError: The windows do not fit the store, see `WindowBuffer`, or the disk refuses.
         """
         state = self._open.setdefault(recording.recording_id, _Open(recording))
         state.row = recording
-        self._buffer.append(
-            (recording.recording_id, self._fitted(recording, rows, state.n_windows))
-        )
+        self._buffer.add(recording, rows, state.n_windows)
         state.n_windows += len(rows.window)
-        self._buffered_bytes += rows.vectors.size * self._numbers.itemsize
         self.flush_if_due()
 
-    def _fitted(self, recording: RecordingRow, rows: WindowRows, first: int) -> WindowRows:
-        expected = np.arange(first, first + len(rows.window))
-        if not np.array_equal(rows.window, expected):
-            raise StoreError(
-                f"{recording.path}: windows {rows.window.tolist()[:3]}... came where window "
-                f"{first} is next"
-            )
-        if rows.vectors.shape != (len(expected), self.header.dim):
-            raise StoreError(
-                f"{recording.path}: vectors of shape {rows.vectors.shape}, this store holds "
-                f"{len(expected)} x {self.header.dim}"
-            )
-        self._check_scores(recording, rows)
-        with np.errstate(over="ignore"):  # checked in the next line
-            vectors = rows.vectors.astype(self._numbers)
-        if not np.isfinite(vectors).all():
-            largest = float(np.abs(rows.vectors).max())
-            raise StoreError(
-                f"{recording.path}: a value of {largest:g} does not fit {self.header.dtype} "
-                f"(up to {np.finfo(self._numbers).max:g}); use a new store with --dtype float32"
-            )
-        return replace(rows, vectors=vectors)
+    def adopt(self, recording: RecordingRow, parts: Sequence[Part], n_windows: int) -> None:
+        """Take windows that another process wrote as parts of this store; commit them at once.
 
-    def _check_scores(self, recording: RecordingRow, rows: WindowRows) -> None:
-        labels, scores = self.header.labels, rows.scores
-        wanted = None if labels is None else (len(rows.window), len(labels))
-        found = None if scores is None else scores.shape
-        if found != wanted:
-            raise StoreError(
-                f"{recording.path}: scores of shape {found}, this store holds {wanted}"
-            )
-        if scores is not None and not ((scores >= 0) & (scores <= 1)).all():
-            raise StoreError(f"{recording.path}: a score is no probability")
+        ``recording`` is ``partial`` until its last windows are there, then ``done``.
+
+        Raises:
+            StoreError: The row promises another number of windows, or the disk refuses.
+        """
+        state = self._open.setdefault(recording.recording_id, _Open(recording))
+        state.row = recording
+        state.parts += parts
+        state.n_windows += n_windows
+        if recording.status == "done":
+            self.finish(recording)
+        self.flush()
 
     def finish(self, recording: RecordingRow) -> None:
         """All windows of the recording have been added; commit it with the next flush."""
@@ -262,7 +214,7 @@ class StoreWriter:
     def fail(self, recording: RecordingRow) -> None:
         """The recording could not be read to its end: its row says why, its windows are dropped."""
         identity = recording.recording_id
-        self._buffer = [(other, rows) for other, rows in self._buffer if other != identity]
+        self._buffer.drop(identity)
         before = self._open.get(identity)
         revision = None if before is None else before.revision
         self._open[identity] = _Open(recording, complete=True, revision=revision)
@@ -272,7 +224,7 @@ class StoreWriter:
         """Commit when the buffer is large or old."""
         old = self._clock() - self._last_flush >= self._part_seconds
         many = len(self._open) >= PART_RECORDINGS
-        if old or many or self._buffered_bytes >= self._part_bytes:
+        if old or many or self._buffer.n_bytes >= self._part_bytes:
             self.flush()
 
     def flush(self) -> None:
@@ -281,11 +233,11 @@ class StoreWriter:
         Raises:
             StoreError: The disk refuses; the store stays as it was at the last commit.
         """
-        if self._buffer:
-            part = write_part(self._path / EMBEDDINGS, self._table())
-            for identity in dict.fromkeys(identity for identity, _ in self._buffer):
+        if len(self._buffer):
+            part = write_part(self._path / EMBEDDINGS, self._buffer.table())
+            for identity in self._buffer.recordings():
                 self._open[identity].parts.append(part)
-            self._buffer, self._buffered_bytes = [], 0
+            self._buffer.clear()
         with self._guard:
             states = dict(self._open)
         rows = [self._next_row(state) for state in states.values()]
@@ -316,27 +268,6 @@ class StoreWriter:
         before = self._catalog.get(state.row.recording_id)
         return 0 if before is None else before.revision + 1
 
-    def _table(self) -> pa.Table:
-        sizes = [len(rows.window) for _, rows in self._buffer]
-        identities = np.repeat([identity for identity, _ in self._buffer], sizes)
-        start, valid, window, flags = (
-            np.concatenate([getattr(rows, name) for _, rows in self._buffer])
-            for name in ("start_sample", "valid_samples", "window", "flags")
-        )
-        vectors = _lists([rows.vectors for _, rows in self._buffer])
-        scores = [
-            rows.scores.astype(np.float16) for _, rows in self._buffer if rows.scores is not None
-        ]
-        stop = start + valid
-        rate = self.header.sample_rate
-        bits = [(flags >> bit) & 1 == 1 for bit in range(len(FLAGS))]
-        times = [start, stop, valid, start / rate, stop / rate]
-        columns = [identities, window, *times, *bits, vectors]
-        if scores:
-            columns.append(_lists(scores))
-        fields = zip(columns, self._schema, strict=True)
-        return pa.table([pa.array(c, field.type) for c, field in fields], schema=self._schema)
-
     def __enter__(self) -> Self:
         """Use it."""
         return self
@@ -354,11 +285,6 @@ class StoreWriter:
                 self.flush()
         finally:
             self._locks.close()
-
-
-def _lists(pieces: Sequence[NDArray[Any]]) -> pa.FixedSizeListArray:
-    whole = np.concatenate(pieces)
-    return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), whole.shape[1])
 
 
 def make_store_folder(path: Path) -> None:

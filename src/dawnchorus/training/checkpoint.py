@@ -92,14 +92,30 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        return Checkpoint(
-            model=load_file(folder / MODEL), optimizer=load_file(folder / OPTIMIZER), state=state
-        )
-    except (OSError, SafetensorError, ValueError) as error:
-        raise TrainingError(
-            f"{folder}: this checkpoint cannot be read ({error}); "
-            f"remove it to go on from the one before"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder / STATE, error) from error
+    return Checkpoint(
+        model=load_tensors(folder / MODEL), optimizer=load_tensors(folder / OPTIMIZER), state=state
+    )
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of one file of a checkpoint.
+
+    Raises:
+        TrainingError: It is damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"{path}: this checkpoint cannot be read ({error}); remove {path.parent} to go on from "
+        f"the one before"
+    )
 
 
 def latest_checkpoint(checkpoints: Path) -> tuple[Path | None, list[Path]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 from torch import distributed, nn
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs import TrainConfig
 
 T = TypeVar("T")
+RANK_NAMES: Final = ("RANK", "LOCAL_RANK")  # of torchrun, of Fabric
 
 
 def launch(config: TrainConfig) -> Any:  # Any: Fabric, imported late
@@ -88,8 +89,10 @@ def _shard(module: nn.Module, mesh: Any) -> nn.Module:
 
 
 def rank() -> int:
-    """Number of this process."""
-    return distributed.get_rank() if _several() else 0
+    """Number of this process; before `launch`, as whoever started it has told it."""
+    if _several():
+        return distributed.get_rank()
+    return int(next((os.environ[name] for name in RANK_NAMES if name in os.environ), 0))
 
 
 def n_processes() -> int:

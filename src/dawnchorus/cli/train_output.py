@@ -1,0 +1,100 @@
+"""How ``pretrain`` and ``posttrain`` talk: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+CLEAR_LINE: Final = "\r\x1b[K"
+SHOWN_APART: Final = frozenset(
+    {"step", "loss", "lr", "grad_norm", "clips_per_s", "data_wait", "left_s", "memory_mb"}
+)
+
+
+def training_values(
+    recipe: Mapping[str, Any], *, data: Path | None, device: str | None, devices: int | None
+) -> dict[str, Any]:
+    """A recipe's keys, with what was given on the command line in their place."""
+    values = dict(recipe)
+    if data is not None:
+        values["data"] = {**values.get("data", {}), "root": str(data)}
+    for name, given in (("device", device), ("devices", devices)):
+        if given is not None:
+            values[name] = given
+    return values
+
+
+def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:
+    """What to call with each record of a run's log."""
+    if quiet:
+        return lambda _record: None
+    live = sys.stderr.isatty()
+
+    def say(record: Mapping[str, Any]) -> None:
+        if live and "loss" in record:
+            print(CLEAR_LINE + line_of(record, n_steps), end="", file=sys.stderr, flush=True)
+            if record["step"] == n_steps:
+                print(file=sys.stderr)
+            return
+        print((CLEAR_LINE if live else "") + line_of(record, n_steps), file=sys.stderr, flush=True)
+
+    return say
+
+
+def line_of(record: Mapping[str, Any], n_steps: int) -> str:
+    """A record as one line for a reader."""
+    if "event" in record:
+        rest = {name: value for name, value in record.items() if name != "event"}
+        return f"{record['event']}: {_pairs(rest)}" if rest else str(record["event"])
+    if "loss" not in record:
+        scores = {name.removeprefix("val_"): v for name, v in record.items() if name != "step"}
+        return f"step {record['step']}  validation: {_pairs(scores)}"
+    parts = {name: value for name, value in record.items() if name not in SHOWN_APART}
+    shown = [f"step {record['step']}/{n_steps}", f"loss {record['loss']:.4g}"]
+    if parts:
+        shown.append(f"({_pairs(parts)})")
+    shown += [
+        f"lr {record['lr']:.2g}",
+        f"{record['clips_per_s']:g} clips/s",
+        f"{record['data_wait']:.0%} data wait",
+    ]
+    if record.get("memory_mb") is not None:
+        shown.append(f"{record['memory_mb']} MB")
+    return "  ".join([*shown, f"{duration(record['left_s'])} left"])
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def dry_run_text(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a dry run found, for a reader."""
+    lines = []
+    for section, values in found.items():
+        lines.append(section)
+        width = max((len(name) for name in values), default=0)
+        lines += [f"  {name.ljust(width)}  {_short(value)}" for name, value in values.items()]
+    return "\n".join(lines)
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_short(value)}" for name, value in values.items())
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_short, value)) or "none"
+    if isinstance(value, dict):
+        return _pairs(value) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,122 @@
+"""A run on one's own folder of sounds, from a model that is there: what a recipe would say."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dawnchorus.data.folders import manifest_of_folder
+from dawnchorus.data.manifest import read_manifest, write_manifest
+from dawnchorus.data.split import split_manifest
+from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.models.eat import SIZES, EATConfig
+from dawnchorus.models.load import open_model
+
+if TYPE_CHECKING:
+    from dawnchorus.data.manifest import Manifest
+
+MANIFEST: Final = "manifest.parquet"
+DEFAULT_MODEL: Final = "dawnchorus_eat_tiny"
+VALIDATION_SHARE: Final = 0.2
+BATCH: Final = 32
+EPOCHS: Final = 30
+STEPS: Final = (200, 3000)  # at least and at most, whatever the epochs
+HEAD_SHARE: Final = 0.3  # of the steps, with the encoder frozen
+
+
+def finetune_values(
+    folder: Path,
+    *,
+    init_from: str | None = None,
+    runs: Path = Path("runs"),
+    name: str | None = None,
+    steps: int | None = None,
+) -> dict[str, Any]:
+    """Config of a run that fine-tunes a model on a folder in which each folder is a label.
+
+    The manifest, and with it which files are for validation, is made once and kept in the run's
+    folder. Folders ``train``, ``val`` and ``test`` at the top are taken as the split; without
+    them a fifth of each label's files is kept for validation.
+
+    Args:
+        folder: of the sounds.
+        init_from: model to start from; None: the bundled one.
+        runs: folder that holds run folders.
+        name: of the run; None: the folder's.
+        steps: None: `EPOCHS` times through the clips, within `STEPS`.
+
+    Raises:
+        TaskError: There is no labelled sound.
+        UsageError: The model cannot be fine-tuned.
+    """
+    name = name or re.sub(r"[^A-Za-z0-9._-]+", "_", folder.resolve().name) or "folder"
+    place = runs / name / MANIFEST
+    manifest = read_manifest(place) if place.is_file() else _new_manifest(folder, place)
+    n_train = len(manifest.where(split="train"))
+    shape = open_model(init_from or DEFAULT_MODEL).model.config
+    n_steps = steps or min(max(math.ceil(EPOCHS * n_train / BATCH), STEPS[0]), STEPS[1])
+    head_steps = round(HEAD_SHARE * n_steps)
+    return {
+        "kind": "posttrain",
+        "name": name,
+        "init_from": init_from or DEFAULT_MODEL,
+        **_shape_values(shape, init_from or DEFAULT_MODEL),
+        "steps": n_steps,
+        "head_steps": head_steps,
+        "head_learning_rate": 1e-3,
+        "head_warmup_steps": head_steps // 10,
+        "learning_rate": 1e-4,
+        "warmup_steps": (n_steps - head_steps) // 10,
+        "layer_decay": 0.75,
+        "buckets": [{"crop_s": shape.window_s, "batch_size": BATCH}],
+        "data": {
+            "root": str(place.parent),
+            "manifest": MANIFEST,
+            "label_kinds": ["species"],
+            "sampling": "class_balanced",
+        },
+        "noise": {"probability": 0.0},
+        "checkpoint_every": max(n_steps // 10, 1),
+        "validate_every": max(n_steps // 10, 1),
+        "log_every": max(n_steps // 100, 1),
+    }
+
+
+def _new_manifest(folder: Path, place: Path) -> Manifest:
+    made = manifest_of_folder(folder)
+    if made.bad:
+        path, verdict, _ = made.bad[0]
+        raise TaskError(
+            f"{folder}: {len(made.bad)} files cannot be read, the first is {path} ({verdict}); "
+            f"remove or repair them; dawnchorus doctor {folder} lists them"
+        )
+    manifest = made.manifest
+    if not any(clip.labels for clip in manifest):
+        raise TaskError(
+            f"{folder}: no file lies in a folder of its own label; need {folder}/LABEL/FILE"
+        )
+    if all(not clip.split for clip in manifest):
+        shares = {"train": 1 - VALIDATION_SHARE, "val": VALIDATION_SHARE}
+        manifest, _ = split_manifest(manifest, shares)
+    write_manifest(manifest, place)
+    return read_manifest(place)
+
+
+def _shape_values(shape: EATConfig, named: str) -> dict[str, Any]:
+    """What the config must say so that a model's weights fit."""
+    sizes = {dims: size for size, dims in SIZES.items()}
+    size = sizes.get((shape.dim, shape.n_layers, shape.n_heads))
+    if size is None or shape.normalization == "per_clip" or shape.head_norm_eps is not None:
+        raise UsageError(
+            f"{named}: fine-tuning takes models of the sizes {', '.join(SIZES)} with fixed input "
+            f"statistics and a plain linear head; this one is of another make"
+        )
+    return {
+        "size": size,
+        "window_s": shape.window_s,
+        "normalization": list(shape.normalization),
+        "pad_to_window": shape.padded_frames is not None,
+        "pooling": shape.head_pooling,
+    }

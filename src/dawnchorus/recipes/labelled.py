@@ -1,0 +1,150 @@
+"""Labelled clips for training and validation, and one frozen label map for both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dawnchorus.audio.frontend import SAMPLE_RATE
+from dawnchorus.data.batches import BatchSource
+from dawnchorus.data.cache import SoundCache
+from dawnchorus.data.manifest import read_manifest, resolve, texts
+from dawnchorus.data.sounds import FileSounds
+from dawnchorus.data.teacher import Teacher
+from dawnchorus.data.vocabulary import Vocabulary, gather_vocabulary, unknown_labels
+from dawnchorus.errors import TaskError
+from dawnchorus.labels import read_label_map
+from dawnchorus.places import as_place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dawnchorus.configs import PosttrainConfig
+    from dawnchorus.data.manifest import Clip, Manifest
+    from dawnchorus.data.sounds import Sounds
+
+MAX_NAMED: Final = 10  # labels in a message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledData:
+    """What a run trains and validates on.
+
+    Attributes:
+        source: training batches.
+        validation: clips to validate on, from short to long.
+        facts: for the log: numbers of clips and labels, hash of the label map, labels skipped.
+    """
+
+    source: BatchSource
+    validation: list[Clip]
+    facts: dict[str, Any]
+
+    @property
+    def vocabularies(self) -> Sequence[Vocabulary]:
+        """The shipped label map first, then those that only training needs."""
+        return self.source.vocabularies
+
+
+def open_data(config: PosttrainConfig) -> LabelledData:
+    """Read the manifest and make ready what training and validation need; test is not touched.
+
+    Raises:
+        TaskError: There is nothing to train on, or a label is not in the label map.
+    """
+    root = as_place(config.data.root)
+    clips = read_manifest(resolve(root, config.data.manifest))
+    training, validation = clips.where(split="train"), clips.where(split="val")
+    if not len(training):
+        raise TaskError(
+            f"{clips.named}: no clip of split train among {len(clips)}; "
+            f"dawnchorus data split makes one"
+        )
+    vocabularies = _vocabularies(config, root, training)
+    unknown = unknown_labels(vocabularies, training)
+    unknown_in_validation = unknown_labels(vocabularies, validation)
+    if config.unknown_labels == "error" and (unknown or unknown_in_validation):
+        raise TaskError(_strange(clips.named, unknown, unknown_in_validation))
+    training, n_left_out = _with_known(training, vocabularies)
+    validation, n_unheard = _with_known(validation, vocabularies)
+    few = _choose(validation, config)
+    source = BatchSource(
+        training,
+        _open_sounds(config, root, [*training, *few]),
+        vocabularies,
+        data=config.data,
+        buckets=config.buckets,
+        augment=config.augment,
+        seed=config.seed,
+        teacher=Teacher(resolve(root, config.data.teacher.table)) if config.data.teacher else None,
+    )
+    facts = {
+        "clips": len(training),
+        "validation_clips": len(few),
+        "labels": len(vocabularies[0]),
+        "label_hash": vocabularies[0].hash,
+        "further_labels": sum(map(len, vocabularies[1:])),
+        "skipped_labels": unknown | unknown_in_validation,
+        "clips_left_out": n_left_out,
+        "validation_clips_left_out": n_unheard,
+    }
+    return LabelledData(source=source, validation=few, facts=facts)
+
+
+def _vocabularies(config: PosttrainConfig, root: Path, training: Manifest) -> list[Vocabulary]:
+    if config.label_map is None:
+        first = gather_vocabulary(training, config.data.label_kinds)
+    else:
+        labels = read_label_map(resolve(root, config.label_map))
+        first = Vocabulary(tuple(config.data.label_kinds), tuple(labels))
+    return [first, *(gather_vocabulary(training, [kind]) for kind in config.data.auxiliary_kinds)]
+
+
+def _strange(named: str, training: dict[str, int], validation: dict[str, int]) -> str:
+    sides = [
+        f"{len(found)} labels of {side} clips ("
+        + ", ".join(f"{label!r} on {n}" for label, n in list(found.items())[:MAX_NAMED])
+        + (", ..." if len(found) > MAX_NAMED else "")
+        + ")"
+        for side, found in (("training", training), ("validation", validation))
+        if found
+    ]
+    return (
+        f"{named}: {' and '.join(sides)} are not in the label map; add them to it, or set "
+        f"unknown_labels: skip to leave them out"
+    )
+
+
+def _with_known(clips: Manifest, vocabularies: Sequence[Vocabulary]) -> tuple[Manifest, int]:
+    """Without the clips of which every label is unknown: they would pass for clips of nothing."""
+    known = pa.array([label for v in vocabularies for label in v.labels], pa.string())
+    kinds = pa.array([kind for v in vocabularies for kind in v.kinds], pa.string())
+    lists = clips.table["labels"]
+    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    is_known = pc.is_in(pc.list_flatten(lists), known).to_numpy(zero_copy_only=False)
+    row = np.repeat(np.arange(len(clips)), counts)
+    n_known = np.bincount(row, weights=is_known, minlength=len(clips))
+    ours = pc.is_in(texts(clips.table["kind"]), kinds).to_numpy(zero_copy_only=False)
+    strange = ours & (counts > 0) & (n_known == 0)
+    return clips.filter(~strange), int(strange.sum())
+
+
+def _choose(validation: Manifest, config: PosttrainConfig) -> list[Clip]:
+    """A fixed random few of the labelled clips, from short to long so that batches pad little."""
+    counts = pc.fill_null(pc.list_value_length(validation.table["labels"]), 0).to_numpy()
+    rows = np.flatnonzero(counts > 0)
+    chosen = np.random.default_rng(config.seed).permutation(rows)[: config.validation_clips]
+    return sorted(validation.take(chosen), key=lambda clip: clip.duration_s)
+
+
+def _open_sounds(config: PosttrainConfig, root: Path, clips: Sequence[Clip]) -> Sounds:
+    if config.data.sounds == "files":
+        return FileSounds(root, SAMPLE_RATE)
+    sounds = SoundCache(root, SAMPLE_RATE)
+    sounds.load(clip.path for clip in clips)
+    return sounds

@@ -1,0 +1,96 @@
+"""How well a classifier does on clips that it was not trained on: macro figures and a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dawnchorus import metrics
+from dawnchorus.training import devices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from dawnchorus.data.vocabulary import Vocabulary
+
+    Floats = NDArray[np.floating]
+
+COLUMNS: Final = ("kind", "label", "n_positive", "average_precision", "roc_auc", "accuracy")
+
+
+def per_class(
+    truth: Floats, logits: Floats, vocabularies: Sequence[Vocabulary]
+) -> list[dict[str, Any]]:
+    """One row for each label that some clip has.
+
+    ``accuracy``: of the clips that have this label and no other of its kind, the share whose
+    highest logit of the kind it is. A figure that is not defined is None.
+
+    Args:
+        truth: ``(clips, labels)`` of 0 and 1, all vocabularies side by side.
+        logits: the same shape.
+        vocabularies: what the columns are.
+    """
+    rows, first = [], 0
+    for vocabulary in vocabularies:
+        columns = slice(first, first + len(vocabulary))
+        first += len(vocabulary)
+        hot, scores = truth[:, columns] > 0, logits[:, columns]
+        single = hot.sum(axis=1) == 1
+        guess = scores.argmax(axis=1)
+        for k in np.flatnonzero(hot.any(axis=0)):
+            mine = hot[:, k]
+            alone = mine & single
+            rows.append(
+                {
+                    "kind": "+".join(vocabulary.kinds),
+                    "label": vocabulary.labels[k],
+                    "n_positive": int(mine.sum()),
+                    "average_precision": metrics.average_precision(mine, scores[:, k]),
+                    "roc_auc": None if mine.all() else metrics.roc_auc(mine, scores[:, k]),
+                    "accuracy": float((guess[alone] == k).mean()) if alone.any() else None,
+                }
+            )
+    return rows
+
+
+def macro(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Mean over the classes of each figure, where it is defined; ``map`` comes first."""
+    names = {"map": "average_precision", "roc_auc": "roc_auc", "accuracy": "accuracy"}
+    found = {}
+    for name, column in names.items():
+        values = [row[column] for row in rows if row[column] is not None]
+        if values:
+            found[name] = float(np.mean(values))
+    return found
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The table as a CSV file, the empty cell for what is not defined."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
+        writer.writerow(rounded)
+    return text.getvalue().encode()
+
+
+def in_shares(
+    n_pieces: int, piece: Callable[[int], tuple[NDArray[Any], ...]]
+) -> list[tuple[NDArray[Any], ...]]:
+    """Compute pieces in all processes; every one gets all of them, in order.
+
+    Each process computes equally many, the last ones again if need be: weights that are spread
+    over processes are gathered by all of them together.
+    """
+    n, rank = devices.n_processes(), devices.rank()
+    mine = [piece(min(first + rank, n_pieces - 1)) for first in range(0, n_pieces, n)]
+    everyones = devices.gather(mine)
+    in_order = [share[turn] for turn in range(len(mine)) for share in everyones]
+    return in_order[:n_pieces]
