@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES, SAMPLE_RATE
+from dawnchorus.data.manifest import with_column
 from dawnchorus.data.measure import OK, Measured, measure
 from dawnchorus.data.parallel import in_threads
 from dawnchorus.store.files import write_whole
@@ -134,9 +135,6 @@ def _kept(manifest: Manifest, findings: Sequence[ClipFinding]) -> Manifest:
     }
     table = manifest.table
     for name, column in columns.items():
-        if name in table.column_names:
-            table = table.set_column(table.column_names.index(name), name, column)
-        else:
-            table = table.append_column(name, column)
+        table = with_column(table, name, column)
     good = np.array([finding.verdict in HARMLESS for finding in findings], bool)
     return manifest.with_table(table).filter(good)
