@@ -197,6 +197,10 @@ class Backbone:
         how = "synonym" if all(row[0] != end[0] for row in usable) else STATUSES[end[4]]
         return Match(_taxon(end), how)
 
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
     def _rows(self, where: str, *values: str | int) -> list[Row]:
         return self._database.execute(SELECT.format(where), values).fetchall()
 

@@ -132,6 +132,9 @@ class Resolver(Protocol):
     def find(self, name: str, published: Published) -> Match:
         """The accepted taxon of a name without authors; never a fuzzy match."""
 
+    def close(self) -> None:
+        """Let go of files and connections."""
+
 
 def ranks_of(row: Mapping[str, str]) -> tuple[str, ...]:
     """Kingdom to genus from a row of a table that has such columns."""
