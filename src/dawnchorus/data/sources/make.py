@@ -33,7 +33,7 @@ SOURCES: Final = {
     "audioset": "dawnchorus.data.sources.audioset",
 }
 SOURCE_SCHEMA: Final = MANIFEST_SCHEMA.append(pa.field("background", pa.list_(pa.string())))
-ROWS_AT_ONCE: Final = 20_000
+ROWS_AT_ONCE: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

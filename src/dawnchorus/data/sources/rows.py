@@ -66,7 +66,7 @@ def when(date: str, time: str = "", *, year: str = "", month: str = "", day: str
     if not date and year.isdigit():
         date = "-".join([year, *(part.zfill(2) for part in (month, day) if part.isdigit())])
     found = DATE.fullmatch(date.partition("/")[0].strip().replace(" ", "T"))
-    if found is None:
+    if found is None or int(found[1]) == 0:
         return ""
     known = found[1]
     for part, at_most in ((found[2], N_MONTHS), (found[3], N_DAYS)):

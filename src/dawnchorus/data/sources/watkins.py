@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.io import read_info
+from dawnchorus.audio.io import HIGHEST_HZ, LOWEST_HZ, read_info
 from dawnchorus.data.names import Published, parse_name
 from dawnchorus.data.sources.rows import SourceRow
 from dawnchorus.data.tables import Table, TextFile
@@ -31,6 +31,7 @@ CREDIT: Final = (
 )
 RECORD_NUMBER: Final = re.compile(r"(\d{5})[0-9A-Za-z]{3}")
 FIRST_YEAR: Final = "40"  # of the collection; smaller ones would be of this century
+UNREADABLE: Final = {"rate": f"sampled at under {LOWEST_HZ} or over {HIGHEST_HZ} Hz"}
 SOUND_SUFFIXES: Final = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
 PATH_COLUMNS: Final = ("audiopath", "path", "file", "filename", "id", "recordnumber")
 NAME_COLUMNS: Final = ("canonicalname", "scientificname", "species", "speciesscientific")
@@ -130,7 +131,7 @@ def _row(folder: str, path: Path, names: dict[str, str], report: Report) -> Iter
     try:
         info = read_info(path)
     except AudioError as error:
-        report.drop(f"sound is {error.reason}", id)
+        report.drop(UNREADABLE.get(error.reason, f"sound is {error.reason}"), id)
         return
     number = RECORD_NUMBER.fullmatch(path.stem)
     n_samples = info.n_samples
