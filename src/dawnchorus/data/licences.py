@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from dawnchorus.errors import UsageError
@@ -29,6 +30,7 @@ BARE_TERMS: Final = re.compile(r"(?P<terms>by(?:[ -]+(?:nc|sa|nd))*)(?P<version>
 RESERVED: Final = re.compile(r"all rights reserved|^\s*(?:©|\(c\)|c$|copyright)")
 
 
+@lru_cache(maxsize=4096)  # few spellings, millions of rows
 def normalise_licence(text: str | None) -> str | None:
     """A licence as in ``CC BY-NC-SA 4.0``, whatever its spelling; None where none is stated.
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 PASSING: Final = {408, 425, 429, 500, 502, 503, 504}  # answers that may be others later
 LONGEST_WAIT_S: Final = 3600.0
+BODY_BYTES: Final = 1000  # of an error's explanation
 OK, PARTIAL = 200, 206
 
 
@@ -39,12 +40,15 @@ class FailedRequestError(Exception):
         reason: in two or three words, for tables.
         passing: whether trying again may help.
         wait_s: how long the server asked to be left alone.
+        body: the beginning of what it said.
     """
 
-    def __init__(self, reason: str, *, passing: bool, wait_s: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, passing: bool, wait_s: float | None = None, body: str = ""
+    ) -> None:
         """Keep the verdict."""
         super().__init__(reason)
-        self.reason, self.passing, self.wait_s = reason, passing, wait_s
+        self.reason, self.passing, self.wait_s, self.body = reason, passing, wait_s, body
 
 
 class Turnstile:
@@ -180,7 +184,10 @@ class PoliteClient:
         status = answer.status_code
         if status in PASSING and wait_s is not None:
             self.turnstile.hold(host, wait_s)
-        return FailedRequestError(f"HTTP {status}", passing=status in PASSING, wait_s=wait_s)
+        body = next(answer.iter_bytes(BODY_BYTES), b"").decode(errors="replace")
+        return FailedRequestError(
+            f"HTTP {status}", passing=status in PASSING, wait_s=wait_s, body=body
+        )
 
     def persist(self, attempt: Callable[[], Result]) -> Result:
         """Call until it succeeds, waiting longer each time, or until that is in vain.

@@ -105,7 +105,7 @@ def test_nothing_kept_is_an_error_and_leaves_no_file(archive: Path, tmp_path: Pa
 
 def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     peaks = []
-    for n in (6_000, 18_000):
+    for n in (4_500, 9_000):
         folder = tmp_path / str(n)
         folder.mkdir()
         media = (sound for i in range(n) for sound in three_media(str(i), str(i)))
