@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import torch
@@ -93,11 +94,12 @@ class EATObjective(nn.Module):
         self._run_teacher: Callable[[Tensor], Tensor] = self._teacher_targets
         self._run_decoder: Callable[[Tensor, int, int], Tensor] = self.decoder.forward
 
-    def compile(self) -> None:
+    def compile(self, backend: str = "inductor") -> None:
         """Compile the three parts that take the time; weights and results stay the same."""
-        self._run_student = torch.compile(self._student_blocks, dynamic=False)
-        self._run_teacher = torch.compile(self._teacher_targets, dynamic=False)
-        self._run_decoder = torch.compile(self.decoder.forward, dynamic=False)
+        together = partial(torch.compile, dynamic=False, backend=backend)
+        self._run_student = together(self._student_blocks)
+        self._run_teacher = together(self._teacher_targets)
+        self._run_decoder = together(self.decoder.forward)
 
     def train(self, mode: bool = True) -> EATObjective:  # noqa: FBT001, FBT002  torch's signature
         """As for any module, but the teacher stays in evaluation mode."""
