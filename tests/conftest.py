@@ -29,6 +29,10 @@ TINY = EATConfig(
 )
 WriteSound = Callable[..., Path]
 
+# Threads that wait for each other cost small tensors more than they bring, above all where several
+# tests run side by side.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def tiny_encoder() -> EAT:
