@@ -195,35 +195,6 @@ def test_all_tokens_of_a_layer_are_those_of_the_released_library(models: dict[st
          atol=1e-4)  # fmt: skip
 
 
-def test_a_training_step_is_the_originals(tmp_path: Path) -> None:
-    want, facts = originals.arrays("posttrain_step"), originals.facts("posttrain_step")["post"]
-    model = load_original("base", tmp_path)
-    model.train_positions()
-    targets = torch.zeros(2, 10)
-    targets[0, [1, 4]] = 1
-    targets[1, [0, 4, 9]] = 1
-    near(targets, want["post/targets"], atol=0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=8e-5, weight_decay=0.01)
-    logits = model(waves("batch2_noise_chirp"))
-    near(logits, want["post/logits"], atol=5e-5)
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
-    assert loss.item() == pytest.approx(facts["loss"], rel=1e-5)
-    loss.backward()
-    rows = [0, 100, 511, 512]
-    gradients = {name: p.grad for name, p in model.named_parameters()}
-    for released in ("classifier.weight", "classifier.bias", "backbone.model.pre_norm.weight"):
-        value = want[f"post/grad/{released}"]
-        near(gradients[own_name(released)], value, atol=2e-5 * abs(value).max(), rtol=1e-4)
-    for name in ("grad", "after_step"):
-        value = want[f"post/{name}/positions"]
-        if name == "after_step":
-            optimizer.step()
-        table = gradients["positions"] if name == "grad" else model.positions
-        assert table is not None
-        near(table[0, rows], value, atol=1e-5)
-    near(model.head.linear.bias, want["post/after_step/classifier.bias"], atol=1e-5)
-
-
 @pytest.mark.parametrize("snr_db", [-10.0, 3.7, 20.0])
 def test_noise_is_mixed_as_the_original_mixes_it(snr_db: float) -> None:
     noise = 0.3 * originals.rng("aug:noise").standard_normal(48_000)
