@@ -33,6 +33,7 @@ from dawnchorus import load_model, metrics
 from dawnchorus.audio.frontend import FRAME_SAMPLES, log_mel
 from dawnchorus.audio.io import read_audio
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.readout import Readout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,14 +119,12 @@ def make_encoders(options: argparse.Namespace) -> dict[str, Any]:
 
 def of_model(model: Any, pooling: str | None, layers: Sequence[int | str] | None) -> Any:
     """A function from waveforms and lengths to pooled vectors."""
-    how = pooling or model.config.pooling
     chosen = layers or model.config.embedding_layers
+    readout = Readout.of(chosen, pooling or model.config.pooling)
 
     def embed(waveforms: torch.Tensor, lengths: torch.Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
-            out = model.encode(waveforms, lengths, chosen)
-            parts = [out.pool(how, layer) for layer in chosen or [None]]
-        return torch.cat(parts, dim=1).numpy()
+            return readout.take(model.encode(waveforms, lengths, readout.layers)).numpy()
 
     return embed
 

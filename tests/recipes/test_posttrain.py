@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +19,13 @@ import pytest
 import soundfile
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from dawnchorus import load_model
 from dawnchorus.cli.app import main
 from dawnchorus.configs import PosttrainConfig, PretrainConfig, read_yaml
+from dawnchorus.recipes.export import chosen_weights
+from dawnchorus.training.run import RunFolder
 
 RATE = 16_000
 TONES = {"low": 500.0, "middle": 1500.0, "high": 4000.0}
@@ -47,21 +56,24 @@ def corpus(tmp_path: Path) -> Path:
 
 def recipe(folder: Path, **changes: Any) -> Path:
     values = {
+        "kind": "posttrain",
         "name": "tones",
-        "steps": 80,
-        "warmup_steps": 5,
+        "steps": 6,
+        "head_steps": 3,
+        "warmup_steps": 1,
         "learning_rate": 0.0005,
+        "head_learning_rate": 0.003,
         "window_s": 1.0,
         "pooling": "valid",
         "device": "cpu",
-        "buckets": [{"crop_s": 1.0, "batch_size": 12}],
+        "drop_path": 0.1,
+        "buckets": [{"crop_s": 1.0, "batch_size": 4, "patch_keep": 0.7}],
         "data": {"root": str(folder), "label_kinds": ["sound"]},
-        "noise": {"probability": 0.0},
-        "mix_probability": 0.0,
+        "spec_augment": {"n_time_masks": 1, "n_band_masks": 1},
         "label_weight": 30.0,
-        "checkpoint_every": 20,
-        "validate_every": 20,
-        "log_every": 5,
+        "checkpoint_every": 2,
+        "validate_every": 4,
+        "log_every": 1,
         **changes,
     }
     path = folder / "recipe.yaml"
@@ -69,48 +81,244 @@ def recipe(folder: Path, **changes: Any) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dawnchorus.training.loop.draw_curves", lambda *_: None)  # takes a second
+
+
+PLAIN: dict[str, Any] = {
+    "spec_augment": {}, "mixing": "none", "drop_path": 0.0,
+    "buckets": [{"crop_s": 1.0, "batch_size": 8}],
+}  # fmt: skip
+
+
 def test_it_learns_and_its_export_names_what_it_heard(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["posttrain", str(recipe(corpus)), "--runs", str(corpus / "runs"), "--json"]
+    path = recipe(corpus, steps=50, head_steps=0, validate_every=25, checkpoint_every=25, **PLAIN)
+    command = ["posttrain", str(path), "--runs", str(corpus / "runs"), "--json"]
     assert main(command) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["steps"] == 80
+    assert report["steps"] == 50
     assert report["n_labels"] == 3
     assert report["best_score"] > 0.9
+    run = Path(report["run"])
     model = load_model(report["export"], device="cpu")
     for label in TONES:
         samples, _ = soundfile.read(corpus / f"val_{label}_0.wav", dtype="float32")
         with torch.no_grad():
             logits = model(torch.from_numpy(samples)[None])
         assert model.labels[int(logits.argmax())] == label
-    before = (Path(report["run"]) / "log.jsonl").read_text()
+    table = (run / "validation" / "step-0000050.csv").read_text().splitlines()
+    assert table[0] == "kind,label,n_positive,average_precision,roc_auc,accuracy"
+    assert [line.split(",")[:3] for line in table[1:]] == [
+        ["sound", label, "3"] for label in sorted(TONES)
+    ]
+    for folder in (run, run / "best", max((run / "checkpoints").iterdir())):
+        assert load_model(folder, device="cpu").labels == sorted(TONES)
+    before = (run / "log.jsonl").read_text()
     assert main(command) == 0  # finished: nothing left to do
-    steps = [line for line in before.splitlines() if '"loss"' in line]
-    after = (Path(report["run"]) / "log.jsonl").read_text()
-    assert [line for line in after.splitlines() if '"loss"' in line] == steps
+    assert (run / "log.jsonl").read_text() == before
+
+
+def log_of(folder: Path) -> list[tuple[Any, ...]]:
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    names = ("step", "loss", "labels", "grad_norm", "lr", "val_map", "val_loss")
+    return [tuple(r.get(name, 0.0) for name in names) for r in records if "event" not in r]
+
+
+# Kills itself with SIGKILL at the n-th call of one function of a run.
+KILLED = """
+import os, signal, sys
+from importlib import import_module
+module, owner, name, at = sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1))
+holder = getattr(import_module(module), owner) if owner else import_module(module)
+original, calls = getattr(holder, name), 0
+def counted(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+setattr(holder, name, counted)
+from dawnchorus.cli.app import main
+raise SystemExit(main())
+"""
+STEP = ("torch.optim", "AdamW", "step")
+FLUSH = ("dawnchorus.training.checkpoint", "", "_flush")
+RENAMED = ("dawnchorus.training.checkpoint", "", "sync_folder")
+PRUNE = ("dawnchorus.training.loop", "", "prune_checkpoints")
+
+
+def command(path: Path, runs: Path) -> list[str]:
+    return ["posttrain", str(path), "--runs", str(runs), "--quiet"]
+
+
+def check_kill(corpus: Path, place: tuple[str, str, str], at: int) -> None:
+    path = recipe(corpus)
+    whole, killed = corpus / "whole", corpus / "killed"
+    if not whole.exists():
+        assert main(command(path, whole)) == 0
+    env = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
+    program = [sys.executable, "-c", KILLED, *place, str(at), *command(path, killed)]
+    assert subprocess.run(program, env=env, check=False).returncode == -signal.SIGKILL
+    assert main(command(path, killed)) == 0
+    wanted = log_of(whole / "tones")
+    assert [record[0] for record in wanted] == [1, 2, 3, 4, 4, 5, 6, 6]
+    assert log_of(killed / "tones") == wanted
+    for name in ("export/model.safetensors", "best/model.safetensors", "export/card.yaml"):
+        assert (killed / "tones" / name).read_bytes() == (whole / "tones" / name).read_bytes()
+    assert not list((killed / "tones" / "checkpoints").glob(".*"))
+
+
+@pytest.mark.cli
+@pytest.mark.parametrize(("place", "at"), [(STEP, 5), (FLUSH, 8)])
+def test_a_killed_run_goes_on_bit_for_bit(
+    corpus: Path, place: tuple[str, str, str], at: int
+) -> None:
+    check_kill(corpus, place, at)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("place", "ats"),
+    [
+        (STEP, range(1, 7)),
+        (FLUSH, (1, 3, 5, 6, 7, 9, 12, 15)),
+        (RENAMED, range(1, 7)),
+        (PRUNE, (1, 2, 3)),
+    ],
+)
+def test_a_run_killed_anywhere_goes_on_bit_for_bit(
+    corpus: Path, place: tuple[str, str, str], ats: Sequence[int]
+) -> None:
+    for at in ats:
+        check_kill(corpus, place, at)
+        shutil.rmtree(corpus / "killed")
+
+
+@pytest.mark.cli
+def test_a_run_that_is_told_to_stop_leaves_a_checkpoint_and_130(corpus: Path) -> None:
+    path = recipe(corpus, steps=2000, log_every=1, validate_every=2000, checkpoint_every=2000)
+    program = [sys.executable, "-m", "dawnchorus", *command(path, corpus / "runs")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    running = subprocess.Popen([*program[:-1]], env=env, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    said = next(line for line in running.stderr if line.startswith("step 2/2000"))
+    running.send_signal(signal.SIGTERM)
+    _, rest = running.communicate(timeout=120)
+    assert said
+    assert running.returncode == 130
+    assert "the same command resumes" in rest
+    kept = list((corpus / "runs" / "tones" / "checkpoints").glob("step-*"))
+    assert len(kept) == 1
+    assert int(kept[0].name.removeprefix("step-")) >= 2
+
+
+@pytest.mark.cli
+def test_two_processes_post_train_as_one(corpus: Path) -> None:
+    path = recipe(corpus)
+    assert main(command(path, corpus / "one")) == 0
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    program = [sys.executable, "-m", "dawnchorus", *command(path, corpus / "two")]
+    done = subprocess.run(
+        [*program, "--devices", "2", "--json"],
+        env=env,
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["steps"] == 6  # printed once
+    one, two = log_of(corpus / "one" / "tones"), log_of(corpus / "two" / "tones")
+    assert len(one) == len(two) == 8
+    for ours, theirs in zip(two, one, strict=True):
+        assert ours == pytest.approx(theirs, rel=2e-4)
+    assert len({record[1] for record in one}) == 7  # six losses; records of validation have none
+
+
+def test_a_dry_run_says_what_would_be_and_leaves_nothing(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(corpus.iterdir())
+    path = recipe(corpus, accumulate=2)
+    assert (
+        main(["posttrain", str(path), "--runs", str(corpus / "runs"), "--dry-run", "--json"]) == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(corpus.iterdir()) == sorted({*before, path})
+    assert found["parameters"]["trained in stage heads"] == 192 * 3 + 3
+    assert found["parameters"]["trained in stage all"] == found["parameters"]["all"]
+    assert found["memory_mb"]["moments"] == 41  # two moments of 5.4 M
+    assert found["batch"]["clips a piece"] == [2]
+    assert found["schedule"]["step 1"] == 0.003
+    assert found["data"]["clips"] == 24
+    assert found["tried"]["steps"] == 4
+    assert all(loss > 0 for loss in found["tried"]["losses"])
+
+
+def test_labels_that_are_not_in_the_label_map_are_an_error_or_counted(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (corpus / "map.json").write_text(json.dumps({"owl": 2, "low": 1, "high": 0}))
+    path = recipe(corpus, label_map="map.json")
+    assert main(command(path, corpus / "runs")) == 1
+    message = capsys.readouterr().err
+    assert "'middle' on 8" in message
+    assert "unknown_labels: skip" in message
+    path = recipe(corpus, label_map="map.json", unknown_labels="skip")
+    assert main(command(path, corpus / "runs")[:-1]) == 0
+    assert "clips 16, validation_clips 6, labels 3" in capsys.readouterr().err
+    assert load_model(corpus / "runs" / "tones", device="cpu").labels == ["high", "low", "owl"]
+    data = json.loads((corpus / "runs" / "tones" / "log.jsonl").read_text().splitlines()[0])
+    assert data["skipped_labels"] == {"middle": 8}
+    assert data["clips_left_out"] == 8
+
+
+def test_the_export_is_the_best_the_last_or_the_mean_of_what_is_kept(corpus: Path) -> None:
+    run = RunFolder(corpus / "run")
+    values = {"step-0000002": 1.0, "step-0000004": 5.0}
+    for name, value in values.items():
+        (run.checkpoints / name).mkdir(parents=True)
+        tensors = {"model.w": torch.tensor([value]), "further.w": torch.zeros(1)}
+        save_file(tensors, run.checkpoints / name / "model.safetensors")
+    assert chosen_weights(run, "best") == {"w": torch.tensor([5.0])}  # none was validated
+    run.best.mkdir()
+    save_file({"model.w": torch.tensor([2.0])}, run.best / "model.safetensors")
+    assert chosen_weights(run, "best") == {"w": torch.tensor([2.0])}
+    assert chosen_weights(run, "last") == {"w": torch.tensor([5.0])}
+    assert chosen_weights(run, "average") == {"w": torch.tensor([3.0])}
+
+
+def test_a_folder_of_sounds_is_fine_tuned_from_a_model(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = corpus / "my tones"
+    for label in TONES:
+        (mine / label).mkdir(parents=True)
+        for number in range(5):
+            shutil.copy(corpus / f"train_{label}_{number}.wav", mine / label / f"{number}.wav")
+    line = ["posttrain", "--folder", str(mine), "--steps", "4", "--runs", str(corpus / "runs")]
+    line += ["--device", "cpu"]
+    assert main([*line, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert Path(report["run"]).name == "my_tones"
+    assert report["n_labels"] == 3
+    log = (corpus / "runs" / "my_tones" / "log.jsonl").read_text()
+    assert json.loads(log.splitlines()[0])["validation_clips"] == 3
+    model = load_model(report["export"], device="cpu")
+    assert model.labels == sorted(TONES)
+    assert model.window_s == load_model("dawnchorus_eat_tiny", device="cpu").window_s
 
 
 def test_another_config_under_the_same_name_is_refused_by_key(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = str(corpus / "runs")
-    assert (
-        main(["posttrain", str(recipe(corpus, steps=2, warmup_steps=1)), "--runs", runs, "-q"]) == 0
-    )
-    assert (
-        main(
-            [
-                "posttrain",
-                str(recipe(corpus, steps=2, warmup_steps=1, seed=9)),
-                "--runs",
-                runs,
-                "-q",
-            ]
-        )
-        == 2
-    )
-    assert "seed" in capsys.readouterr().err
+    short: dict[str, Any] = {"steps": 1, "warmup_steps": 0, "head_steps": 0}
+    assert main(command(recipe(corpus, **short), corpus / "runs")) == 0
+    assert main(command(recipe(corpus, **short, seed=9), corpus / "runs")) == 2
+    assert "seed (0 then, 9 now)" in capsys.readouterr().err
 
 
 def test_an_unknown_key_is_refused_by_name(

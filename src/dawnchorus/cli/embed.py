@@ -34,10 +34,11 @@ def command(
     window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
     pooling: Annotated[
-        str | None, typer.Option(help="mean, cls, patches, valid or max; else the model's.")
+        str | None, typer.Option(help="mean, cls, patches, valid, max or bands; else the model's.")
     ] = None,
     layers: Annotated[
-        str | None, typer.Option(help="Layers to pool and join, such as 5,11; else the model's.")
+        str | None,
+        typer.Option(help="Layers to join, such as 5,11:bands; else the model's."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Windows at once; 8 on a CPU.")] = None,
     workers: Annotated[

@@ -22,10 +22,8 @@ def training_values(
     values = dict(recipe)
     if data is not None:
         values["data"] = {**values.get("data", {}), "root": str(data)}
-    for name, given in (("device", device), ("devices", devices)):
-        if given is not None:
-            values[name] = given
-    return values
+    given = {"device": device, "devices": devices}
+    return values | {name: value for name, value in given.items() if value is not None}
 
 
 def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:

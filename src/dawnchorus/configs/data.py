@@ -134,3 +134,27 @@ class DataConfig(Config):
         if negative:
             raise ValueError(f"source_weights: {negative[0]!r} is below 0")
         return self
+
+
+class MannersConfig(Config):
+    """How gently a server is asked."""
+
+    per_second: float = Field(default=4.0, gt=0, description="requests a second to one host")
+    n_tries: int = Field(default=5, ge=1)
+    first_wait_s: float = Field(default=1.0, ge=0, description="doubled before each further try")
+    timeout_s: float = Field(default=30.0, gt=0, description="of silence, then it has stalled")
+    user_agent: str = "dawnchorus (https://github.com/dawnchorus/dawnchorus)"
+
+
+class DownloadConfig(MannersConfig):
+    """How the sound of a manifest is fetched."""
+
+    n_at_once: int = Field(default=8, ge=1, description="files at once, over all hosts")
+    n_per_host: int = Field(default=4, ge=1, description="files at once from one host")
+    least_bytes_s: float = Field(
+        default=500.0, ge=0, description="a slower file has stalled, after one timeout"
+    )
+    give_up_after: int = Field(
+        default=25, ge=1, description="failures in a row, after which a host is asked no more"
+    )
+    licences: tuple[str, ...] = Field(default=(), description="taken; empty: all in the manifest")

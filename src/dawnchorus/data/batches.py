@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from dawnchorus.audio.augment import mix_at_snr
 from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.data.draws import BATCH, CLIP, MIX, NOISE, BucketOrder, generator, rows_of_part
 from dawnchorus.data.manifest import FILE
-from dawnchorus.data.noise import NoisePool
+from dawnchorus.data.noise import NoisePool, add_noise
 from dawnchorus.data.sampling import fill_buckets
 from dawnchorus.data.truth import CropLabels, targets_of
 from dawnchorus.data.vocabulary import as_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -118,13 +117,21 @@ class BatchSource:
         self._rows = fill_buckets(self.manifest, self.buckets, data, seed)
         self._order = BucketOrder([bucket.weight for bucket in self.buckets], seed)
 
-    def draw(self, step: int, part: int = 0, n_parts: int = 1) -> Batch:
+    def draw(
+        self,
+        step: int,
+        part: int = 0,
+        n_parts: int = 1,
+        *,
+        each: Callable[[Callable[[int], _Row], Iterable[int]], Iterable[_Row]] = map,
+    ) -> Batch:
         """The augmented batch of a step, or one of its equal parts.
 
         Args:
             step: counted from 0.
             part: which part, from 0.
             n_parts: how many parts make up the whole batch; joined in order, they are it.
+            each: calls a function for each row, such as a pool's ``map``.
 
         Raises:
             UsageError: The batch cannot be cut so.
@@ -141,7 +148,11 @@ class BatchSource:
             return plain[row]
 
         size = bucket.batch_size
-        drawn = [self._noisy(self._mixed(read, step, row, size), step, row) for row in rows]
+
+        def augmented(row: int) -> _Row:
+            return self._noisy(self._mixed(read, step, row, size), step, row)
+
+        drawn = list(each(augmented, rows))
         return self._collate(drawn, bucket, step=step, first_row=rows.start)
 
     def fixed(self, clips: Sequence[Clip], crop_s: float) -> Batch:
@@ -161,6 +172,8 @@ class BatchSource:
         held = self._rows[bucket]
         place = int(held.rows[held.order.at(number, chance)])
         crop = self._crop(self.manifest[place], self.buckets[bucket].crop_s, along, place)
+        if not gain_db:
+            return crop
         return replace(crop, samples=crop.samples * np.float32(10 ** (gain_db / 20)))
 
     def _crop(
@@ -207,9 +220,8 @@ class BatchSource:
         if rng.random() >= noise.probability or not len(row.samples):
             return row
         snr_db = float(rng.uniform(*noise.snr_db))
-        added = torch.from_numpy(self.noise.piece(len(row.samples), rng))
-        samples = mix_at_snr(torch.from_numpy(row.samples), added, snr_db).numpy()
-        return _Row(row.id, samples, row.target, row.soft)
+        piece = self.noise.piece(len(row.samples), rng)
+        return replace(row, samples=add_noise(row.samples, piece, snr_db))
 
     def _collate(
         self, rows: Sequence[_Row], bucket: BucketConfig, *, step: int, first_row: int

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
 from dawnchorus.data.sounds import FileSounds
 from dawnchorus.errors import AudioError
@@ -13,8 +14,12 @@ from dawnchorus.errors import AudioError
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import Literal
 
     from numpy.typing import NDArray
+
+    from dawnchorus.data.manifest import Manifest
+    from dawnchorus.data.sounds import Sounds
 
 INT16_SCALE = 32767.0
 
@@ -57,3 +62,18 @@ class SoundCache:
                 f"{path}: nothing after its end at {self.duration_s(path):g} s", reason="empty"
             )
         return piece.astype(np.float32) / np.float32(INT16_SCALE)
+
+
+def open_sounds(
+    manifest: Manifest, how: Literal["memory", "files"], sample_rate: int, n_threads: int = 2
+) -> Sounds:
+    """Where the clips of a manifest are read: decoded into memory now, or file by file later.
+
+    Raises:
+        AudioError: Into memory, and a file cannot be read.
+    """
+    if how == "files":
+        return FileSounds(manifest.folder, sample_rate)
+    sounds = SoundCache(manifest.folder, sample_rate)
+    sounds.load(pc.unique(manifest.table["path"]).to_pylist(), n_threads)
+    return sounds

@@ -190,6 +190,13 @@ def resolve(folder: Path, path: str) -> Path:
     return as_place(path) if "://" in path else folder / path
 
 
+def with_column(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    """The table with a column in place of the one of that name, or at the end."""
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)
+
+
 def decoded(table: pa.Table) -> pa.Table:
     """The same with every text column decoded, as it is stored and joined."""
     for at, name in enumerate(table.column_names):
@@ -333,11 +340,7 @@ def _fill_columns(table: pa.Table) -> pa.Table:
         "split": texts(held("split")),
     }
     for name, column in filled.items():
-        shared = column.dictionary_encode() if name in _SHARED else column
-        if name in table.column_names:
-            table = table.set_column(table.column_names.index(name), name, shared)
-        else:
-            table = table.append_column(name, shared)
+        table = with_column(table, name, column.dictionary_encode() if name in _SHARED else column)
     return table.combine_chunks()
 
 

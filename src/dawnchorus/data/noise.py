@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dawnchorus.audio.augment import TINY_POWER
 from dawnchorus.data.folders import manifest_of_folder
 from dawnchorus.data.manifest import read_manifest, resolve
 from dawnchorus.data.sounds import FileSounds
@@ -59,6 +60,19 @@ class NoisePool:
         first, length = round(clip.start_s * rate), round(clip.duration_s * rate)
         start = first + int(rng.integers(0, max(length - n_samples, 0) + 1))
         return np.resize(sounds.read(clip.path, start, min(n_samples, length)), n_samples)
+
+
+def add_noise(
+    signal: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float
+) -> NDArray[np.float32]:
+    """`dawnchorus.audio.augment.mix_at_snr` of one clip ``(n,)``, in numpy.
+
+    Many threads add noise at once, and each of torch's operations would take several more.
+    """
+    ratio = 10 ** (snr_db / 10)
+    signal_power, noise_power = (float(np.square(part).mean()) for part in (signal, noise))
+    scale = np.sqrt(signal_power / (noise_power * ratio + TINY_POWER))
+    return signal + np.float32(scale) * noise
 
 
 def _own_pool(place: Path, sample_rate: int) -> list[tuple[Clip, Sounds]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.data.manifest import SPLITS, texts
+from dawnchorus.data.manifest import SPLITS, texts, with_column
 from dawnchorus.errors import TaskError, UsageError
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def split_manifest(
     sides = _dealt(manifest, group, wanted, fixed, np.random.default_rng(seed), cover=cover)
     names = pa.array(list(wanted), pa.string())
     column = pa.DictionaryArray.from_arrays(pa.array(sides[group], pa.int32()), names)
-    at = manifest.table.column_names.index("split")
-    made = manifest.with_table(manifest.table.set_column(at, "split", column))
+    made = manifest.with_table(with_column(manifest.table, "split", column))
     report = SplitReport(
         columns=("path", *columns),
         n_groups=n_groups,

@@ -20,6 +20,7 @@ from dawnchorus.engine.workers import replicas
 from dawnchorus.errors import DeviceError, UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model, resolve_device
+from dawnchorus.models.readout import Readout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,8 +132,7 @@ class BatchEncoder:
         for replica in replicas(model, n_workers):
             self._idle.put(replica)
         self.n_workers = n_workers
-        self._pooling = pooling
-        self._layers = layers
+        self._readout = Readout.of(layers, pooling)
         self._canary = Canary(model.name)
         self._lock = threading.Lock()
         self._largest: int | None = None  # windows that fit into the device's memory
@@ -147,7 +147,8 @@ class BatchEncoder:
             both. UsageError: The model does not take windows of this length, or has no such layer.
         """
         n_classes = len(self._model.labels or ())
-        expected = n_classes if of_logits else (None if self._layers else self._model.dim)
+        width = self._model.dim if self._readout.is_output else None
+        expected = n_classes if of_logits else width
         size = check_model(
             self.logits if of_logits else self.vectors,
             name=self._model.name,
@@ -185,11 +186,7 @@ class BatchEncoder:
         return self._run(waveforms, lengths, self._logits())
 
     def _pooled(self) -> _Wanted:
-        def pooled(out: EncoderOutput) -> Tensor:
-            of_layers = [out.pool(self._pooling, layer) for layer in out.layers or (None,)]
-            return torch.cat(of_layers, dim=-1)
-
-        return _Wanted(pooled, trim=self._pooling in {"valid", "cls"})
+        return _Wanted(self._readout.take, trim=self._readout.ignores_padding)
 
     def _logits(self) -> _Wanted:
         model = self._model
@@ -243,7 +240,8 @@ class BatchEncoder:
         lengths = lengths.clamp_min(min(FRAME_SAMPLES, waveforms.shape[1]))
         before = time.perf_counter()
         if not isinstance(model, EAT):
-            values = wanted.take(model.encode(waveforms, lengths, self._layers)).float().cpu()
+            out = model.encode(waveforms, lengths, self._readout.layers)
+            values = wanted.take(out).float().cpu()
             self._count(0.0, time.perf_counter() - before)
             return values
         if wanted.trim or model.config.padded_frames is not None:
@@ -251,7 +249,8 @@ class BatchEncoder:
             waveforms = waveforms[:, : int(lengths.max())]
         features, n_frames = model.features(waveforms, lengths)
         after = time.perf_counter()
-        values = wanted.take(model.encode_features(features, n_frames, self._layers)).float().cpu()
+        out = model.encode_features(features, n_frames, self._readout.layers)
+        values = wanted.take(out).float().cpu()
         if model.cls_token.device.type != "cpu":
             after = before  # what a GPU was given is done only now
         self._count(after - before, time.perf_counter() - after)

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from dawnchorus.audio import frontend
-from dawnchorus.configs import Config, Pooling
+from dawnchorus.configs import Config, LayerSelection, Pooling
 from dawnchorus.errors import UsageError
 from dawnchorus.models.encoder import EncoderOutput, masked_mean
+from dawnchorus.models.readout import Readout
 from dawnchorus.nn.blocks import NORM_EPS, Block
 from dawnchorus.nn.patches import PATCH, PatchEmbed
 from dawnchorus.nn.positions import sincos_positions
@@ -57,7 +58,7 @@ class EATConfig(Config):
     head_pooling: Literal["cls", "mean", "valid"] = "cls"
     head_norm_eps: float | None = None  # a LayerNorm before the head, as in fine-tuned EAT
     pooling: Pooling = "mean"  # of embeddings, when the user does not say
-    embedding_layers: tuple[int | str, ...] | None = None  # None: the output
+    embedding_layers: LayerSelection | None = None  # a `Readout`; None: the output
     drop_path: float = 0.0
 
     @classmethod
@@ -207,6 +208,14 @@ class EAT(nn.Module):
         """
         features, n_frames = self.features(waveforms, lengths)
         return self.encode_features(features, n_frames, layers)
+
+    def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The model's own embedding of each window, ``(batch, width)``, as stores hold it.
+
+        Arguments and errors as for ``encode``.
+        """
+        readout = Readout.of(self.config.embedding_layers, self.config.pooling)
+        return readout.take(self.encode(waveforms, lengths, readout.layers))
 
     def features(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Normalised log-mel ``(batch, frames, 128)``, and how many frames of each hold sound."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import Pooling
 
-POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "patches", "valid", "max")
+POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "patches", "valid", "max", "bands")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +42,13 @@ class EncoderOutput:
     n_cls: int = 1
 
     def pool(self, how: Pooling, layer: int | str | None = None) -> Tensor:
-        """One embedding per window, ``(batch, dim)``.
+        """One embedding per window, ``(batch, dim)``; wider for ``bands``.
 
         Args:
             how: ``mean`` all tokens with CLS, as the released library does; ``cls`` the CLS token;
                 ``patches`` all patches, padding too; ``valid`` patches that hold sound; ``max``
-                the largest value of each channel over all tokens.
+                the largest value of each channel over all tokens; ``bands`` the mean over time of
+                each row of patches, lowest first, joined to ``(batch, rows x dim)``.
             layer: one of the layers asked for in ``encode``; None: the output.
 
         Raises:
@@ -71,7 +72,18 @@ class EncoderOutput:
             return tokens[:, self.n_cls :].mean(dim=1)
         if how == "valid":
             return masked_mean(tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :])
+        if how == "bands":
+            return self._by_band(tokens)
         raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
+
+    def _by_band(self, tokens: Tensor) -> Tensor:
+        row = self.band_span[self.n_cls :, 0]
+        patches, held = tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :]
+        means = [
+            masked_mean(patches[:, row == first], held[:, row == first])
+            for first in torch.unique(row)
+        ]
+        return torch.cat(means, dim=-1)
 
 
 def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MANIFEST: Final = "manifest.parquet"
 DEFAULT_MODEL: Final = "dawnchorus_eat_tiny"
 VALIDATION_SHARE: Final = 0.2
-BATCH: Final = 32
+BATCH: Final = 32  # fewer when there are fewer clips
+LOOK_EVERY: Final = (0.1, 10)  # share of the steps between validations, and steps at least
 EPOCHS: Final = 30
 STEPS: Final = (200, 3000)  # at least and at most, whatever the epochs
 HEAD_SHARE: Final = 0.3  # of the steps, with the encoder frozen
@@ -56,8 +57,10 @@ def finetune_values(
     manifest = read_manifest(place) if place.is_file() else _new_manifest(folder, place)
     n_train = len(manifest.where(split="train"))
     shape = open_model(init_from or DEFAULT_MODEL).model.config
-    n_steps = steps or min(max(math.ceil(EPOCHS * n_train / BATCH), STEPS[0]), STEPS[1])
+    batch = min(BATCH, n_train)
+    n_steps = steps or min(max(math.ceil(EPOCHS * n_train / batch), STEPS[0]), STEPS[1])
     head_steps = round(HEAD_SHARE * n_steps)
+    look_every = max(round(LOOK_EVERY[0] * n_steps), LOOK_EVERY[1])
     return {
         "kind": "posttrain",
         "name": name,
@@ -70,7 +73,7 @@ def finetune_values(
         "learning_rate": 1e-4,
         "warmup_steps": (n_steps - head_steps) // 10,
         "layer_decay": 0.75,
-        "buckets": [{"crop_s": shape.window_s, "batch_size": BATCH}],
+        "buckets": [{"crop_s": shape.window_s, "batch_size": batch}],
         "data": {
             "root": str(place.parent),
             "manifest": MANIFEST,
@@ -78,8 +81,8 @@ def finetune_values(
             "sampling": "class_balanced",
         },
         "noise": {"probability": 0.0},
-        "checkpoint_every": max(n_steps // 10, 1),
-        "validate_every": max(n_steps // 10, 1),
+        "checkpoint_every": look_every,
+        "validate_every": look_every,
         "log_every": max(n_steps // 100, 1),
     }
 

@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 
 from dawnchorus.audio.frontend import SAMPLE_RATE
 from dawnchorus.data.batches import BatchSource
-from dawnchorus.data.cache import SoundCache
+from dawnchorus.data.cache import open_sounds
 from dawnchorus.data.manifest import read_manifest, resolve, texts
-from dawnchorus.data.sounds import FileSounds
 from dawnchorus.data.teacher import Teacher
 from dawnchorus.data.vocabulary import Vocabulary, gather_vocabulary, unknown_labels
 from dawnchorus.errors import TaskError
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import PosttrainConfig
     from dawnchorus.data.manifest import Clip, Manifest
-    from dawnchorus.data.sounds import Sounds
 
 MAX_NAMED: Final = 10  # labels in a message
 
@@ -75,7 +73,7 @@ def open_data(config: PosttrainConfig) -> LabelledData:
     few = _choose(validation, config)
     source = BatchSource(
         training,
-        _open_sounds(config, root, [*training, *few]),
+        open_sounds(_heard(clips, few), config.data.sounds, SAMPLE_RATE),
         vocabularies,
         data=config.data,
         buckets=config.buckets,
@@ -89,8 +87,9 @@ def open_data(config: PosttrainConfig) -> LabelledData:
         "labels": len(vocabularies[0]),
         "label_hash": vocabularies[0].hash,
         "further_labels": sum(map(len, vocabularies[1:])),
-        "skipped_labels": unknown | unknown_in_validation,
+        "skipped_labels": unknown,
         "clips_left_out": n_left_out,
+        "skipped_validation_labels": unknown_in_validation,
         "validation_clips_left_out": n_unheard,
     }
     return LabelledData(source=source, validation=few, facts=facts)
@@ -142,9 +141,8 @@ def _choose(validation: Manifest, config: PosttrainConfig) -> list[Clip]:
     return sorted(validation.take(chosen), key=lambda clip: clip.duration_s)
 
 
-def _open_sounds(config: PosttrainConfig, root: Path, clips: Sequence[Clip]) -> Sounds:
-    if config.data.sounds == "files":
-        return FileSounds(root, SAMPLE_RATE)
-    sounds = SoundCache(root, SAMPLE_RATE)
-    sounds.load(clip.path for clip in clips)
-    return sounds
+def _heard(clips: Manifest, few: Sequence[Clip]) -> Manifest:
+    """Clips of files that training or validation reads."""
+    validated = pa.array([clip.path for clip in few], pa.string())
+    trained = pc.fill_null(pc.equal(texts(clips.table["split"]), "train"), False)
+    return clips.filter(pc.or_(trained, pc.is_in(clips.table["path"], validated)))

@@ -11,6 +11,7 @@ import torch
 
 from dawnchorus.configs import PosttrainConfig, read_yaml
 from dawnchorus.data.draws import generator
+from dawnchorus.data.loader import Loader
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.objectives.classify import (
@@ -82,12 +83,12 @@ def posttrain(
     run.open(config)
     fabric = devices.launch(config)
     data = open_data(config)
-    if devices.is_first():
-        say({"event": "data", **data.facts})
+    _tell_data(run, data, say)
     objective = build_objective(config, data)
     card = make_card(config, objective.model)
-    task = Posttraining(objective, data, config, run).task(card)
-    state = train(task, config, run, fabric=fabric, say=say)
+    with Loader(data.source, workers=config.data.workers) as loader:
+        task = Posttraining(objective, data, config, run).task(card, loader)
+        state = train(task, config, run, fabric=fabric, say=say)
     if devices.is_first():
         weights = chosen_weights(run, config.export)
         export_model(_told(card, state), objective.model.labels, weights, run.export)
@@ -103,14 +104,28 @@ def posttrain(
     )
 
 
+def _tell_data(
+    run: RunFolder, data: LabelledData, say: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """Say what there is to train on, and log it once."""
+    record = {"event": "data", **data.facts}
+    if devices.is_first():
+        say(record)
+        if record not in run.records():
+            run.log(record)
+
+
 def posttrain_dry_run(config: PosttrainConfig | str | Path) -> dict[str, Any]:
     """What `posttrain` would do, with two steps of each stage tried; nothing is left behind."""
     config = as_config(config)
     fabric = devices.launch(config)
     data = open_data(config)
     objective = build_objective(config, data)
-    task = Posttraining(objective, data, config).task(make_card(config, objective.model))
-    return dry_run(task, config, fabric=fabric, data=data.facts)
+    with Loader(data.source, workers=config.data.workers) as loader:
+        task = Posttraining(objective, data, config).task(
+            make_card(config, objective.model), loader
+        )
+        return dry_run(task, config, fabric=fabric, data=data.facts)
 
 
 def as_config(config: PosttrainConfig | str | Path) -> PosttrainConfig:
@@ -210,11 +225,11 @@ class Posttraining:
         self.run = run
         self.n_steps_done = 0
 
-    def task(self, card: Card) -> Task[Batch]:
-        """What the loop needs to know."""
+    def task(self, card: Card, loader: Loader) -> Task[Batch]:
+        """What the loop needs to know; ``loader`` draws the batches."""
         return Task(
             module=self.objective,
-            draw=self.data.source.draw,
+            draw=loader.draw,
             losses=self.losses,
             describe=_ids,
             size=_size,

@@ -6,6 +6,7 @@ is torch.distributed's, 0 where there is only one.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -45,6 +46,7 @@ def launch(config: TrainConfig) -> Any:  # Any: Fabric, imported late
         strategy=_strategy(config) if several else "auto",
         precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
     )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banners are no news
     fabric.launch()
     return fabric
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -17,7 +18,6 @@ import torch
 from dawnchorus.errors import RunInterruptedError, TrainingError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.training import devices
-from dawnchorus.training.ahead import Ahead, n_threads
 from dawnchorus.training.checkpoint import (
     Checkpoint,
     latest_checkpoint,
@@ -43,6 +43,7 @@ from dawnchorus.training.schedule import Stage, only_stage
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -66,7 +67,7 @@ class Task(Generic[BatchT]):
     Attributes:
         module: everything that has weights, a teacher's included; all of it goes into checkpoints.
         draw: ``(step, part, n_parts)`` to one of the equal parts of the step's batch, a function of
-            nothing else; called from other threads, ahead of time. A part for each process and
+            nothing else; called from another thread, ahead of time. A part for each process and
             each accumulated piece: together they are the batch that one process would have drawn.
         losses: module (as it is wrapped for several devices) and batch to named losses, ``loss``
             among them; each is a mean over the clips, so that parts can be averaged.
@@ -127,9 +128,9 @@ def train(
         with (
             open_loggers(config, run.path, step=loop.state["step"]) as loop.to_loggers,
             stop_on_signals() as loop.stop,
-            loop.draw_ahead() as batches,
+            ThreadPoolExecutor(1) as ahead,
         ):
-            loop.run_to_end(batches)
+            loop.run_to_end(ahead)
     return loop.state
 
 
@@ -177,16 +178,7 @@ class _Loop(Generic[BatchT]):
             raise TrainingError(f"{folder}: holds another model: {error}") from error
         self.moments = checkpoint.optimizer
 
-    def draw_ahead(self) -> Ahead[BatchT]:
-        """The batches of the steps that are left."""
-        return Ahead(
-            self.task.draw,
-            range(self.state["step"], self.n_steps),
-            n_pieces=self.config.accumulate,
-            threads=n_threads(self.config.data.workers),
-        )
-
-    def run_to_end(self, batches: Ahead[BatchT]) -> None:
+    def run_to_end(self, ahead: ThreadPoolExecutor) -> None:
         """Go through the stages that are left."""
         if self.config.compile:
             self.task.module.compile()
@@ -195,7 +187,7 @@ class _Loop(Generic[BatchT]):
             last = first + stage.n_steps
             if first <= self.state["step"] < last and not self.state["finished"]:
                 self._begin(stage, is_resumed=self.state["step"] > first)
-                self._run_stage(stage, first, batches)
+                self._run_stage(stage, first, ahead)
             first = last
 
     def _begin(self, stage: Stage, *, is_resumed: bool) -> None:
@@ -211,14 +203,24 @@ class _Loop(Generic[BatchT]):
         if len(self.task.stages) > 1:
             self._log({"event": f"stage {stage.name}", "step": self.state["step"]})
 
-    def _run_stage(self, stage: Stage, first: int, batches: Ahead[BatchT]) -> None:
-        while self.state["step"] < first + stage.n_steps and not self.state["finished"]:
+    def _run_stage(self, stage: Stage, first: int, ahead: ThreadPoolExecutor) -> None:
+        coming = self._draw(ahead, self.state["step"])
+        last = first + stage.n_steps
+        while self.state["step"] < last and not self.state["finished"]:
             with self.meter.waiting():
-                pieces = next(batches)
+                pieces = coming.result()
+            if self.state["step"] + 1 < last:
+                coming = self._draw(ahead, self.state["step"] + 1)
             record = self._step(pieces, stage.rate(self.state["step"] - first))
             self.state["step"] += 1
             self.meter.count(devices.n_processes() * sum(map(self.task.size, pieces)))
             self._keep(record)
+
+    def _draw(self, ahead: ThreadPoolExecutor, step: int) -> Future[list[BatchT]]:
+        """This process's pieces of a step's batch."""
+        n = self.config.accumulate
+        first, n_parts = devices.rank() * n, devices.n_processes() * n
+        return ahead.submit(lambda: [self.task.draw(step, first + i, n_parts) for i in range(n)])
 
     @property
     def n_steps(self) -> int:

@@ -46,11 +46,12 @@ class RunFolder:
         """Start a run, or go on with the one that is there.
 
         Raises:
-            UsageError: The folder holds a run of another kind or config; the message says which
-                keys differ.
+            UsageError: The folder holds checkpoints of a run of another kind or config; the message
+                says which keys differ.
         """
         kept = self.path / "config.yaml"
-        if kept.exists():
+        # without a checkpoint nothing is lost: the config was wrong, or the run was cut off early
+        if kept.exists() and any(self.checkpoints.glob("step-*")):
             _check_same(self.path, read_yaml(kept), config)
         if not is_first():
             return
