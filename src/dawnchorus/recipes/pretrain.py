@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dawnchorus.configs import PretrainConfig, read_yaml
+from dawnchorus.data.loader import Loader
 from dawnchorus.errors import TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
 from dawnchorus.models.card import Card
@@ -84,8 +85,9 @@ def pretrain(
         say({"event": "data", **data.facts})
     objective = build_objective(config)
     card = make_card(config, objective.model)
-    task = make_task(objective, data, config, card)
-    state = train(task, config, run, fabric=fabric, say=say)
+    with Loader(data.source, workers=config.data.workers) as loader:
+        task = make_task(objective, data, config, card, draw=loader.draw)
+        state = train(task, config, run, fabric=fabric, say=say)
     exported = objective.model if config.export == "student" else objective.teacher
     if devices.is_first():
         weights = {name: value.detach().cpu() for name, value in exported.state_dict().items()}
@@ -109,8 +111,10 @@ def pretrain_dry_run(config: PretrainConfig | str | Path) -> dict[str, Any]:
     fabric = devices.launch(config)
     data = open_data(config)
     objective = build_objective(config)
-    task = make_task(objective, data, config, make_card(config, objective.model))
-    return dry_run(task, config, fabric=fabric, data=data.facts)
+    card = make_card(config, objective.model)
+    with Loader(data.source, workers=config.data.workers) as loader:
+        task = make_task(objective, data, config, card, draw=loader.draw)
+        return dry_run(task, config, fabric=fabric, data=data.facts)
 
 
 def as_config(config: PretrainConfig | str | Path) -> PretrainConfig:
@@ -180,7 +184,12 @@ def make_card(config: PretrainConfig, model: EAT) -> Card:
 
 
 def make_task(
-    objective: EATObjective, data: UnlabelledData, config: PretrainConfig, card: Card
+    objective: EATObjective,
+    data: UnlabelledData,
+    config: PretrainConfig,
+    card: Card,
+    *,
+    draw: Callable[[int, int, int], Batch],
 ) -> Task[Batch]:
     """What the loop needs: batches, losses with a watch on collapse, scores, the teacher's step."""
 
@@ -200,7 +209,7 @@ def make_task(
 
     return Task(
         module=objective,
-        draw=data.source.draw,
+        draw=draw,
         losses=losses,
         describe=lambda batch: batch.ids,
         size=lambda batch: len(batch.ids),

@@ -9,16 +9,15 @@ import numpy as np
 
 from dawnchorus.audio.frontend import SAMPLE_RATE
 from dawnchorus.data.batches import BatchSource
-from dawnchorus.data.cache import SoundCache
+from dawnchorus.data.cache import open_sounds
 from dawnchorus.data.manifest import read_manifest, resolve, texts
-from dawnchorus.data.sounds import FileSounds
 from dawnchorus.errors import TaskError
 from dawnchorus.places import as_place
+from dawnchorus.recipes.labelled import heard
 
 if TYPE_CHECKING:
     from dawnchorus.configs import PretrainConfig
     from dawnchorus.data.manifest import Clip, Manifest
-    from dawnchorus.data.sounds import Sounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +55,9 @@ def open_data(config: PretrainConfig) -> UnlabelledData:
         )
     rows = np.random.default_rng(config.seed).permutation(len(validation))
     few = sorted(validation.take(rows[: config.validation_clips]), key=lambda clip: clip.duration_s)
-    sounds: Sounds = FileSounds(root, SAMPLE_RATE)
-    if config.data.sounds == "memory":
-        sounds = SoundCache(root, SAMPLE_RATE)
-        sounds.load(clip.path for clip in [*training, *few])
     source = BatchSource(
         training,
-        sounds,
+        open_sounds(heard(clips, few), config.data.sounds, SAMPLE_RATE),
         [],
         data=config.data,
         buckets=config.buckets,
