@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from dawnchorus import load_model
 from dawnchorus.cli.app import main
@@ -138,6 +142,43 @@ def test_a_run_that_was_cut_off_has_the_losses_of_one_that_was_not(corpus: Path)
     assert [[one[name] for name in names] for one in whole] == [
         [one[name] for name in names] for one in resumed
     ]
+
+
+@pytest.mark.cli
+def test_two_processes_have_the_losses_of_one_step_by_step(corpus: Path) -> None:
+    path = str(recipe(corpus, steps=3))
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
+    for runs, options in (("one", []), ("two", ["--devices", "2"])):
+        command = [sys.executable, "-m", "dawnchorus", "pretrain", path, *options]
+        command += ["--runs", str(corpus / runs), "-q"]
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+    one, two = steps(corpus / "one" / "tones"), steps(corpus / "two" / "tones")
+    assert len(one) == len(two) == 3
+    for ours, theirs in zip(one, two, strict=True):
+        for name in ("loss", "frame", "utterance", "grad_norm"):
+            assert theirs[name] == pytest.approx(ours[name], rel=1e-4), name
+    weights = [
+        load_file(corpus / runs / "tones/export/model.safetensors") for runs in ("one", "two")
+    ]
+    for name, value in weights[0].items():
+        assert torch.allclose(value.float(), weights[1][name].float(), atol=2e-3), name
+
+
+def test_a_dry_run_says_what_it_would_be_and_leaves_nothing(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = corpus / "runs"
+    command = ["pretrain", str(recipe(corpus)), "--runs", str(runs), "--dry-run", "--json"]
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["data"]["clips"] == 8
+    assert found["batch"]["clips a step"] == [4]
+    assert found["tried"]["steps"] == 2
+    assert not runs.exists()
 
 
 def test_a_collapse_ends_training_and_says_where() -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def command(
@@ -18,50 +16,49 @@ def command(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the data, instead of data.root in the file.")
     ] = None,
+    init_from: Annotated[
+        str | None, typer.Option(help="Model, file or run to start from.", show_default=False)
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps, instead of those in the file.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that holds run folders.")] = Path("runs"),
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    devices: Annotated[int | None, typer.Option(help="Processes on this machine.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would be, try two steps, leave nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train an encoder on clips without labels.
 
     A run that was stopped goes on with the same command, from its last checkpoint, as if nothing
-    had happened. The result in RUNS/NAME/export is accepted wherever a model name is, as
-    init_from of a post-training run too.
+    had happened. The result in RUNS/NAME/export is accepted wherever a model name is, such as
+    --init-from of dawnchorus posttrain, which gives it labels.
 
     Example: dawnchorus pretrain recipes/eat_tiny_pretrain_local.yaml --data my_corpus
     """
+    from dawnchorus.cli.train_output import dry_run_text, talk, training_values
     from dawnchorus.configs import PretrainConfig, read_yaml
-    from dawnchorus.recipes.pretrain import pretrain
+    from dawnchorus.recipes.pretrain import pretrain, pretrain_dry_run
+    from dawnchorus.training.devices import is_first
 
-    values: dict[str, Any] = read_yaml(config)
-    if data is not None:
-        values["data"] = {**values.get("data", {}), "root": str(data)}
-    if device is not None:
-        values["device"] = device
-    report = pretrain(PretrainConfig(**values), runs=runs, say=_silent if quiet else _say)
+    values = training_values(read_yaml(config), data=data, device=device, devices=devices)
+    given = {"init_from": init_from, "name": name, "steps": steps}
+    checked = PretrainConfig(**values | {k: v for k, v in given.items() if v is not None})
+    if dry_run:
+        found = pretrain_dry_run(checked)
+        if is_first():
+            print(json.dumps(found, indent=1) if as_json else dry_run_text(found))
+        return
+    report = pretrain(checked, runs=runs, say=talk(checked.steps, quiet=quiet))
+    if not is_first():
+        return
     if as_json:
-        print(json.dumps({name: _plain(getattr(report, name)) for name in report.__slots__}))
+        print(json.dumps(asdict(report), default=str))
         return
     print(
         f"{report.steps} steps, {report.skipped_steps} skipped; {report.n_parameters} parameters",
         file=sys.stderr,
     )
     print(report.export)
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
-
-
-def _silent(_record: Mapping[str, Any]) -> None:
-    pass
-
-
-def _say(record: Mapping[str, Any]) -> None:
-    text = "  ".join(f"{name} {_short(value)}" for name, value in record.items())
-    print(text, file=sys.stderr, flush=True)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -90,6 +90,7 @@ class PretrainConfig(TrainConfig):
         default=("file",), description="rows of the manifest to train on"
     )
     leave_out: tuple[str, ...] = Field(default=(), description="datasets not to train on")
+    validation_clips: int = Field(default=200, ge=0, description="at most so many, drawn by seed")
     export: Literal["student", "teacher"] = Field(
         default="student", description="whose weights become the model"
     )

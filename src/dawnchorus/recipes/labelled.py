@@ -73,7 +73,7 @@ def open_data(config: PosttrainConfig) -> LabelledData:
     few = _choose(validation, config)
     source = BatchSource(
         training,
-        open_sounds(_heard(clips, few), config.data.sounds, SAMPLE_RATE),
+        open_sounds(heard(clips, few), config.data.sounds, SAMPLE_RATE),
         vocabularies,
         data=config.data,
         buckets=config.buckets,
@@ -141,7 +141,7 @@ def _choose(validation: Manifest, config: PosttrainConfig) -> list[Clip]:
     return sorted(validation.take(chosen), key=lambda clip: clip.duration_s)
 
 
-def _heard(clips: Manifest, few: Sequence[Clip]) -> Manifest:
+def heard(clips: Manifest, few: Sequence[Clip]) -> Manifest:
     """Clips of files that training or validation reads."""
     validated = pa.array([clip.path for clip in few], pa.string())
     trained = pc.fill_null(pc.equal(texts(clips.table["split"]), "train"), False)

@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from dawnchorus.audio.frontend import SAMPLE_RATE
 from dawnchorus.configs import PretrainConfig, read_yaml
-from dawnchorus.data.batches import Batch, BatchSource
-from dawnchorus.data.cache import SoundCache
-from dawnchorus.data.manifest import Clip, Manifest, read_manifest, texts
-from dawnchorus.data.sounds import FileSounds, Sounds
-from dawnchorus.errors import TaskError, TrainingError, UsageError
+from dawnchorus.data.loader import Loader
+from dawnchorus.errors import TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
-from dawnchorus.models.card import CARD_FILE, WEIGHTS_FILE, Card
-from dawnchorus.models.eat import EAT, EATConfig
-from dawnchorus.models.fingerprint import fingerprint
-from dawnchorus.models.load import load_model
+from dawnchorus.models.card import Card
+from dawnchorus.models.eat import EAT, RELEASED_FRAMES, EATConfig
 from dawnchorus.nn import ema
 from dawnchorus.nn.decoder import Decoder
 from dawnchorus.nn.masking import MaskShape
 from dawnchorus.objectives.eat import EATObjective, EATOptions, effective_rank
-from dawnchorus.places import as_place
+from dawnchorus.recipes.export import export_model, model_files
+from dawnchorus.recipes.start import take_weights
+from dawnchorus.recipes.unlabelled import UnlabelledData, open_data
+from dawnchorus.recipes.validation import in_shares
 from dawnchorus.training import devices
+from dawnchorus.training.dryrun import dry_run
 from dawnchorus.training.loop import Task, train
 from dawnchorus.training.run import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
-N_VALIDATION_CLIPS: Final = 200  # enough for an effective rank and a retrieval score
+    from dawnchorus.data.batches import Batch
+    from dawnchorus.data.manifest import Clip
+
 VALIDATION_BATCH: Final = 25
-LOSS_EVERY: Final = 4  # of these batches one is masked: the clones cost most of the time
+LOSSES: Final = ("loss", "frame", "utterance")
 WATCH_EVERY: Final = 20  # steps; reading a number from a GPU makes it wait
 
 
@@ -65,7 +65,7 @@ def pretrain(
     Args:
         config: a config, or its YAML file.
         runs: folder that holds run folders; this run is ``runs/NAME``.
-        say: called with each log record.
+        say: called with each log record, in the first process.
 
     Returns:
         Where the run and its export lie, and how it ended.
@@ -74,17 +74,27 @@ def pretrain(
         UsageError: A config key is wrong, or the run folder holds another run.
         TaskError: The data do not fit the config.
         TrainingError: Training collapsed or diverged, or a checkpoint is damaged.
-        RunInterruptedError: Ctrl-C; the same call resumes.
+        RunInterruptedError: Ctrl-C or SIGTERM; the same call resumes.
     """
-    if not isinstance(config, PretrainConfig):
-        config = PretrainConfig(**read_yaml(Path(config)))
+    config = as_config(config)
     run = RunFolder(Path(runs) / config.name)
     run.open(config)
-    source, validation = prepare_data(config, say)
+    fabric = devices.launch(config)
+    data = open_data(config)
+    if devices.is_first():
+        say({"event": "data", **data.facts})
     objective = build_objective(config)
-    state = train(make_task(objective, source, validation, config), config, run, say=say)
+    card = make_card(config, objective.model)
+    with Loader(data.source, workers=config.data.workers) as loader:
+        task = make_task(objective, data, config, card, draw=loader.draw)
+        state = train(task, config, run, fabric=fabric, say=say)
     exported = objective.model if config.export == "student" else objective.teacher
-    export_model(exported, config, run.export)
+    if devices.is_first():
+        weights = {name: value.detach().cpu() for name, value in exported.state_dict().items()}
+        training = f"{card.training}; the {config.export}'s weights after {state['step']} steps"
+        told = card.model_copy(update={"training": training})
+        export_model(told, None, weights, run.export)
+    devices.wait_for_all()
     return PretrainReport(
         run=run.path,
         export=run.export,
@@ -95,49 +105,23 @@ def pretrain(
     )
 
 
-def prepare_data(
-    config: PretrainConfig, say: Callable[[Mapping[str, Any]], None]
-) -> tuple[BatchSource, list[Clip]]:
-    """Training batches, and the clips to look at while it trains; test clips are never touched."""
-    root = as_place(config.data.root)
-    clips = _chosen(read_manifest(root / config.data.manifest), config)
-    training, validation = clips.where(split="train"), clips.where(split="val")
-    if not len(training):
-        raise TaskError(
-            f"{root / config.data.manifest}: no clip to train on: need split train, level "
-            f"{' or '.join(config.levels)}, dataset not among {list(config.leave_out)}"
-        )
-    chosen = np.random.default_rng(config.seed).permutation(len(validation))[:N_VALIDATION_CLIPS]
-    few = sorted(validation.take(chosen), key=lambda clip: clip.duration_s)
-    sounds: Sounds = FileSounds(root, SAMPLE_RATE)
-    if config.data.sounds == "memory":
-        sounds = SoundCache(root, SAMPLE_RATE)
-        sounds.load(clip.path for clip in [*training, *few])
-    source = BatchSource(
-        training,
-        sounds,
-        [],
-        data=config.data,
-        buckets=config.buckets,
-        augment=config.augment,
-        seed=config.seed,
-    )
-    seconds = training.seconds("stop_s") - training.seconds("start_s")
-    say(
-        {
-            "event": "data",
-            "clips": len(training),
-            "hours": round(float(seconds.sum()) / 3600, 2),
-            "validation_clips": len(few),
-        }
-    )
-    return source, few
+def pretrain_dry_run(config: PretrainConfig | str | Path) -> dict[str, Any]:
+    """What `pretrain` would do, with two steps tried; nothing is left behind."""
+    config = as_config(config)
+    fabric = devices.launch(config)
+    data = open_data(config)
+    objective = build_objective(config)
+    card = make_card(config, objective.model)
+    with Loader(data.source, workers=config.data.workers) as loader:
+        task = make_task(objective, data, config, card, draw=loader.draw)
+        return dry_run(task, config, fabric=fabric, data=data.facts)
 
 
-def _chosen(clips: Manifest, config: PretrainConfig) -> Manifest:
-    levels = np.isin(texts(clips.table["level"]).to_pylist(), config.levels)
-    left_out = np.isin(texts(clips.table["dataset"]).to_pylist(), config.leave_out)
-    return clips.filter(levels & ~left_out)
+def as_config(config: PretrainConfig | str | Path) -> PretrainConfig:
+    """The config itself, or read from its YAML file."""
+    if isinstance(config, PretrainConfig):
+        return config
+    return PretrainConfig(**read_yaml(Path(config)))
 
 
 def build_objective(config: PretrainConfig) -> EATObjective:
@@ -145,20 +129,7 @@ def build_objective(config: PretrainConfig) -> EATObjective:
     torch.manual_seed(config.seed)
     model = EAT(model_config(config), name=config.name)
     if config.init_from is not None:
-        _start_from(model, config.init_from)
-    width = config.decoder.width or model.dim
-    if width % config.decoder.n_groups or model.dim % config.decoder.n_groups:
-        raise UsageError(
-            f"decoder: n_groups {config.decoder.n_groups} must divide the encoder's dimension "
-            f"{model.dim} and the width {width}"
-        )
-    decoder = Decoder(
-        model.dim,
-        n_layers=config.decoder.n_layers,
-        kernel=config.decoder.kernel,
-        width=width,
-        n_groups=config.decoder.n_groups,
-    )
+        take_weights(model, config.init_from)
     options = EATOptions(
         n_clones=config.n_clones,
         mask=MaskShape(**config.mask.model_dump()),
@@ -168,10 +139,26 @@ def build_objective(config: PretrainConfig) -> EATObjective:
         utterance_reduction=config.utterance_reduction,
         checkpoint=config.gradient_checkpointing,
     )
-    objective = EATObjective(model, decoder, options, seed=config.seed)
+    objective = EATObjective(model, _decoder(config, model.dim), options, seed=config.seed)
     if config.compile:
         objective.compile()
     return objective
+
+
+def _decoder(config: PretrainConfig, dim: int) -> Decoder:
+    width, n_groups = config.decoder.width or dim, config.decoder.n_groups
+    if dim % n_groups or width % n_groups:
+        raise UsageError(
+            f"decoder.n_groups: {n_groups} must divide the encoder's dimension {dim} and the "
+            f"decoder's width {width}"
+        )
+    return Decoder(
+        dim,
+        n_layers=config.decoder.n_layers,
+        kernel=config.decoder.kernel,
+        width=width,
+        n_groups=n_groups,
+    )
 
 
 def model_config(config: PretrainConfig) -> EATConfig:
@@ -180,62 +167,61 @@ def model_config(config: PretrainConfig) -> EATConfig:
         config.size,
         window_s=config.window_s,
         normalization=config.normalization,
-        padded_frames=1024 if config.pad_to_window else None,
+        padded_frames=RELEASED_FRAMES if config.pad_to_window else None,
         stored_positions=config.pad_to_window,
         pooling="mean" if config.pad_to_window else "valid",
-        drop_path=config.drop_path,
     )
 
 
-def _start_from(model: EAT, name: str) -> None:
-    start = load_model(name, device="cpu")
-    if not isinstance(start, EAT):
-        raise UsageError(f"init_from: {name} is not an EAT; only an EAT can be trained further")
-    shape = (start.config.dim, start.config.n_layers, start.config.n_heads)
-    if shape != (model.config.dim, model.config.n_layers, model.config.n_heads):
-        raise UsageError(
-            f"init_from: {name} has dim, layers, heads {shape}; the run's size differs"
-        )
-    kept = {key: value for key, value in start.state_dict().items() if key in model.state_dict()}
-    model.load_state_dict({**model.state_dict(), **kept})
+def make_card(config: PretrainConfig, model: EAT) -> Card:
+    """The card of a run's model, without what only its end can tell."""
+    return Card(
+        name=config.name,
+        config=model.config,
+        has_classifier=False,
+        training=f"self-supervised (EAT) from {config.init_from or 'random weights'}",
+    )
 
 
 def make_task(
     objective: EATObjective,
-    source: BatchSource,
-    validation: Sequence[Clip],
+    data: UnlabelledData,
     config: PretrainConfig,
+    card: Card,
+    *,
+    draw: Callable[[int, int, int], Batch],
 ) -> Task[Batch]:
     """What the loop needs: batches, losses with a watch on collapse, scores, the teacher's step."""
 
     def losses(module: Any, batch: Batch) -> Mapping[str, Tensor]:
-        device = objective.model.cls_token.device
         found: Mapping[str, Tensor] = module(
-            batch.waveforms.to(device, non_blocking=True),
-            batch.lengths.to(device),
-            step=batch.step,
-            first_row=batch.first_row,
+            *_on_device(objective, batch), step=batch.step, first_row=batch.first_row
         )
         if batch.step >= config.collapse.after_steps and batch.step % WATCH_EVERY == 0:
             check_spread(found, batch.step, config)
         return found
 
     def after_step(n_done: int) -> None:
-        rate = ema.decay_at(
-            n_done, start=config.ema.start, end=config.ema.end, n_steps=config.ema.n_steps
+        schedule = config.ema
+        objective.follow(
+            ema.decay_at(n_done, start=schedule.start, end=schedule.end, n_steps=schedule.n_steps)
         )
-        objective.follow(rate)
 
     return Task(
         module=objective,
-        draw=source.draw,
+        draw=draw,
         losses=losses,
         describe=lambda batch: batch.ids,
         size=lambda batch: len(batch.ids),
-        validate=lambda: validate(objective, source, validation, config),
+        validate=lambda: validate(objective, data, config),
         after_step=after_step,
-        beside={CARD_FILE: _card(objective.model, config).text().encode()},
+        beside=model_files(card, None),
     )
+
+
+def _on_device(objective: EATObjective, batch: Batch) -> tuple[Tensor, Tensor]:
+    device = objective.model.cls_token.device
+    return batch.waveforms.to(device, non_blocking=True), batch.lengths.to(device)
 
 
 def check_spread(found: Mapping[str, Tensor], step: int, config: PretrainConfig) -> None:
@@ -259,54 +245,47 @@ def check_spread(found: Mapping[str, Tensor], step: int, config: PretrainConfig)
 
 
 def validate(
-    objective: EATObjective,
-    source: BatchSource,
-    clips: Sequence[Clip],
-    config: PretrainConfig,
+    objective: EATObjective, data: UnlabelledData, config: PretrainConfig
 ) -> dict[str, float]:
     """Scores on validation clips; the first one, which chooses the best checkpoint, is retrieval.
 
     Labels are only looked at for this score, never trained on. Without labels the loss is the
     score, though it is no good measure of progress: the targets move.
     """
-    embeddings, found = [], []
-    for number, first in enumerate(range(0, len(clips), VALIDATION_BATCH)):
-        batch = source.fixed(clips[first : first + VALIDATION_BATCH], config.buckets[-1].crop_s)
-        output = objective.model.encode(batch.waveforms, batch.lengths)
-        embeddings.append(output.pool("valid").float().cpu())
-        if number % LOSS_EVERY == 0:
-            found.append(objective(batch.waveforms, batch.lengths, step=0, first_row=first))
-    scores = {
-        name: float(torch.stack([losses[name] for losses in found]).mean())
-        for name in ("loss", "frame", "utterance")
-    }
-    scores |= {
-        "rank": effective_rank(torch.cat(embeddings)),
+    clips = data.validation
+    if not clips:
+        return {}
+
+    def piece(number: int) -> tuple[NDArray[np.float32], ...]:
+        first = number * VALIDATION_BATCH
+        batch = data.source.fixed(
+            clips[first : first + VALIDATION_BATCH], config.buckets[-1].crop_s
+        )
+        waveforms, lengths = _on_device(objective, batch)
+        pooled = objective.model.encode(waveforms, lengths).pool("valid")
+        found = objective(waveforms, lengths, step=0, first_row=first)
+        losses = np.array([[float(found[name]) for name in LOSSES]], np.float32)
+        return pooled.float().cpu().numpy(), losses.repeat(len(batch.ids), axis=0)
+
+    pieces = in_shares(-(-len(clips) // VALIDATION_BATCH), piece)
+    embeddings, losses = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    means = dict(zip(LOSSES, losses.mean(axis=0).tolist(), strict=True))
+    return {
+        **(_retrieval(clips, embeddings) or {"score": -means["loss"]}),
+        **means,
+        "rank": effective_rank(torch.from_numpy(embeddings)),
         "teacher_distance": ema.distance(objective.teacher, objective.model),
     }
-    names = sorted({label for clip in clips for label in clip.labels})
-    named = [index for index, clip in enumerate(clips) if clip.labels]
-    if len(names) < 2 or len(named) < 3:
-        return {"score": -scores["loss"], **scores}
-    hot = np.array([[name in clips[index].labels for name in names] for index in named])
-    return {"retrieval": retrieval_roc_auc(torch.cat(embeddings).numpy()[named], hot), **scores}
 
 
-def export_model(model: EAT, config: PretrainConfig, folder: Path) -> None:
-    """Write weights as float16 and the card; `load_model(folder)` takes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, folder / WEIGHTS_FILE)
-    model.load_state_dict({name: value.float() for name, value in weights.items()})
-    model.cpu().eval()
-    card = _card(model, config).model_copy(update={"fingerprint": fingerprint(model)})
-    card.write(folder / CARD_FILE)
-
-
-def _card(model: EAT, config: PretrainConfig) -> Card:
-    return Card(
-        name=config.name,
-        config=model.config,
-        has_classifier=False,
-        training=f"self-supervised (EAT), {config.steps} steps",
-    )
+def _retrieval(clips: Sequence[Clip], embeddings: NDArray[np.float32]) -> dict[str, float]:
+    """Whether neighbours share a label, where that can be asked of at least two labels."""
+    counts: dict[str, int] = {}
+    for label in (label for clip in clips for label in clip.labels):
+        counts[label] = counts.get(label, 0) + 1
+    shared = sorted(label for label, count in counts.items() if count > 1)
+    named = [index for index, clip in enumerate(clips) if set(clip.labels) & set(shared)]
+    if len(shared) < 2:
+        return {}
+    hot = np.array([[label in clips[index].labels for label in shared] for index in named])
+    return {"retrieval": retrieval_roc_auc(embeddings[named], hot)}

@@ -1,0 +1,77 @@
+"""Clips for pretraining, whose labels are not trained on, and a few to look at while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dawnchorus.audio.frontend import SAMPLE_RATE
+from dawnchorus.data.batches import BatchSource
+from dawnchorus.data.cache import open_sounds
+from dawnchorus.data.manifest import read_manifest, resolve, texts
+from dawnchorus.errors import TaskError
+from dawnchorus.places import as_place
+from dawnchorus.recipes.labelled import heard
+
+if TYPE_CHECKING:
+    from dawnchorus.configs import PretrainConfig
+    from dawnchorus.data.manifest import Clip, Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlabelledData:
+    """What a run pretrains on.
+
+    Attributes:
+        source: training batches.
+        validation: clips to look at, from short to long.
+        facts: for the log.
+    """
+
+    source: BatchSource
+    validation: list[Clip]
+    facts: dict[str, Any]
+
+
+def open_data(config: PretrainConfig) -> UnlabelledData:
+    """Read the manifest and make ready what pretraining needs; test clips are not touched.
+
+    Raises:
+        TaskError: There is nothing to train on.
+    """
+    root = as_place(config.data.root)
+    clips = read_manifest(resolve(root, config.data.manifest))
+    clips = clips.filter(
+        _among(clips, "level", config.levels) & ~_among(clips, "dataset", config.leave_out)
+    )
+    training, validation = clips.where(split="train"), clips.where(split="val")
+    if not len(training):
+        raise TaskError(
+            f"{clips.named}: no clip to train on; need split train, level "
+            f"{' or '.join(config.levels)} (levels) and a dataset not among "
+            f"{list(config.leave_out)} (leave_out)"
+        )
+    rows = np.random.default_rng(config.seed).permutation(len(validation))
+    few = sorted(validation.take(rows[: config.validation_clips]), key=lambda clip: clip.duration_s)
+    source = BatchSource(
+        training,
+        open_sounds(heard(clips, few), config.data.sounds, SAMPLE_RATE),
+        [],
+        data=config.data,
+        buckets=config.buckets,
+        augment=config.augment,
+        seed=config.seed,
+    )
+    seconds = training.seconds("stop_s") - training.seconds("start_s")
+    facts = {
+        "clips": len(training),
+        "hours": round(float(seconds.sum()) / 3600, 2),
+        "validation_clips": len(few),
+    }
+    return UnlabelledData(source=source, validation=few, facts=facts)
+
+
+def _among(clips: Manifest, column: str, values: tuple[str, ...]) -> np.ndarray:
+    return np.isin(texts(clips.table[column]).to_pylist(), values)
