@@ -71,7 +71,8 @@ def _hours(axes: Any, manifest: Manifest) -> None:
         left += width
     axes.set_xlabel("hours of clips")
     axes.set_title("Datasets" + ("" if len(names) <= MOST_BARS else f", the largest {MOST_BARS}"))
-    axes.legend()
+    if len(names):
+        axes.legend()
 
 
 def _labels(axes: Any, manifest: Manifest) -> None:
