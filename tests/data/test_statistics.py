@@ -83,7 +83,7 @@ def test_a_summary_counts_clips_files_hours_labels_and_what_is_unknown(manifest:
     assert (found.total.n_clips, found.total.n_files, found.total.n_labels) == (5, 4, 3)
     assert (found.total.n_unlabelled, found.total.n_unknown_length) == (1, 1)
     assert found.total.hours == pytest.approx(3613 / 3600, abs=1e-4)
-    assert [(part.name, part.n_clips) for part in found.sources] == [
+    assert [(part.name, part.n_clips) for part in found.datasets] == [
         ("inat", 2), ("unknown", 1), ("xc", 2)
     ]  # fmt: skip
     assert {part.name: part.n_clips for part in found.splits} == {

@@ -13,10 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES, SAMPLE_RATE, log_mel
 from dawnchorus.data.draws import CLIP, generator
+from dawnchorus.data.manifest import texts
 from dawnchorus.data.parallel import in_threads
 from dawnchorus.data.sounds import FileSounds
 from dawnchorus.errors import AudioError, TaskError
@@ -104,6 +106,20 @@ def input_statistics(
         hours=n_samples / SAMPLE_RATE / 3600,
         bad=tuple(bad),
     )
+
+
+def of_split(manifest: Manifest, split: str) -> Manifest:
+    """Clips of a split; those without one count as training; ``all``: every clip.
+
+    Raises:
+        TaskError: There is none.
+    """
+    names = pc.fill_null(texts(manifest.table["split"]), "train")
+    chosen = manifest if split == "all" else manifest.filter(pc.equal(names, split))
+    if not len(chosen):
+        found = sorted(pc.unique(names).to_pylist())
+        raise TaskError(f"{manifest.named}: no clip is in split {split!r}; splits: {found}")
+    return chosen
 
 
 def _sums(
