@@ -36,7 +36,7 @@ $(VENV)/.demo-installed: pyproject.toml constraints.txt $(VENV)/.torch-installed
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt requirements-dev.txt $(VENV)/.torch-installed
-	$(PIP) --editable '.[av,train,probe,plot,ray,s3]' --requirement requirements-dev.txt
+	$(PIP) --editable '.[av,data,train,probe,plot,ray,s3]' --requirement requirements-dev.txt
 	@touch $@ $(VENV)/.demo-installed
 
 clean:

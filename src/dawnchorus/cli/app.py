@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "models": "List the models that are known.",
     "describe": "Say everything about a model.",
     "verify": "Check a model's weights, for a bug report.",
+    "data": "Make, split, check, compare, sum up and pack training data.",
     "pretrain": "Train an encoder on clips without labels.",
     "posttrain": "Train a classifier and its encoder on labelled clips.",
 }
@@ -98,7 +99,10 @@ def run_command(name: str, arguments: list[str]) -> int:
         add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
     for function in vars(module).get("subcommands") or [module.command]:
-        program.command(no_args_is_help=False)(function)
+        # a command may be called what Python calls something else: filter_
+        program.command(function.__name__.rstrip("_").replace("_", "-"), no_args_is_help=False)(
+            function
+        )
     try:
         result = program(arguments, prog_name=f"dawnchorus {name}", standalone_mode=False)
     except any_usage_error as error:

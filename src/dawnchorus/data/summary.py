@@ -1,4 +1,4 @@
-"""What is in a manifest: hours, clips, labels, rates, licences, per source and split."""
+"""What is in a manifest: hours, clips, labels, rates, licences, per dataset and split."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RARE_CLIPS: Final = 10  # a label on fewer is called rare
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One source or split.
+    """One dataset or split.
 
     Attributes:
         name: of it, ``unknown`` for clips that name none.
@@ -54,7 +54,7 @@ class Summary:
 
     Attributes:
         total: of everything.
-        sources: each ``source``, or ``dataset`` where there is none; most hours first.
+        datasets: each ``dataset``, which is the source where none is named; most hours first.
         splits: train, val, test, and what has no split.
         licences: clips of each; rates: files of each in Hz; kinds: clips of each kind of label.
         labels: clips of the commonest labels.
@@ -63,7 +63,7 @@ class Summary:
     """
 
     total: Part
-    sources: tuple[Part, ...]
+    datasets: tuple[Part, ...]
     splits: tuple[Part, ...]
     licences: dict[str, int]
     rates: dict[str, int]
@@ -81,10 +81,9 @@ def summarise(manifest: Manifest) -> Summary:
     length_s = _length_s(manifest)
     known = length_s[~np.isnan(length_s)]
     percents = np.percentile(known, [0, 5, 25, 50, 75, 95, 100]) if len(known) else np.zeros(0)
-    column = "source" if "source" in table.column_names else "dataset"
     return Summary(
         total=_part(manifest, "all"),
-        sources=tuple(sorted(_parts(manifest, column), key=lambda part: -part.hours)),
+        datasets=tuple(sorted(_parts(manifest, "dataset"), key=lambda part: -part.hours)),
         splits=tuple(_parts(manifest, "split")),
         licences=_top(_column_counts(manifest, "licence")),
         rates=_rates(manifest),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dawnchorus.data.manifest import Manifest
 
 MOST_BARS: Final = 14
+LONGEST_NAME: Final = 20  # more would leave no room for the bars
 COLOURS: Final = {"train": "#3b6ea5", "val": "#e0a030", "test": "#b5443c", UNKNOWN: "#999999"}
 
 
@@ -71,7 +72,8 @@ def _hours(axes: Any, manifest: Manifest) -> None:
         left += width
     axes.set_xlabel("hours of clips")
     axes.set_title("Datasets" + ("" if len(names) <= MOST_BARS else f", the largest {MOST_BARS}"))
-    axes.legend()
+    if len(names):
+        axes.legend()
 
 
 def _labels(axes: Any, manifest: Manifest) -> None:
@@ -98,6 +100,8 @@ def _lengths(axes: Any, manifest: Manifest) -> None:
 
 def _bars(axes: Any, counts: dict[str, int], what: str, title: str) -> None:
     shown = dict(list(counts.items())[:MOST_BARS][::-1])
-    axes.barh([name[:40] for name in shown], list(shown.values()), color=COLOURS["train"])
+    names = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in shown]
+    axes.barh(range(len(shown)), list(shown.values()), color=COLOURS["train"])
+    axes.set_yticks(range(len(shown)), names)
     axes.set_xlabel(what)
     axes.set_title(title.capitalize() + ("" if shown else ": none is given"))

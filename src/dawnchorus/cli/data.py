@@ -1,0 +1,13 @@
+"""``dawnchorus data``: make, join, filter, split, check, compare, sum up and pack manifests."""
+
+from __future__ import annotations
+
+from dawnchorus.cli.data_make import audacity, csv, folder, raven
+from dawnchorus.cli.data_sound import check, duplicates, pack, statistics
+from dawnchorus.cli.data_sources import download, make, query
+from dawnchorus.cli.data_tables import filter_, join, split, summary
+
+subcommands = [
+    make, query, download, folder, csv, raven, audacity, join, filter_, split, check, duplicates,
+    summary, pack, statistics,
+]  # fmt: skip

@@ -1,0 +1,200 @@
+"""``dawnchorus data check | duplicates | pack | statistics``: what reads the sound itself."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
+from typing import Annotated
+
+import typer
+
+from dawnchorus.cli.data_make import AsJson, Quiet, print_bad
+from dawnchorus.cli.data_tables import Input  # noqa: TC001  so here
+
+Threads = Annotated[int, typer.Option(help="Files decoded at once; 0: one a core.")]
+
+
+def check(
+    manifest: Input,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write the manifest without what is bad, measured."),
+    ] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Write a line for each clip.")] = None,
+    threads: Threads = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Decode every file to its end: what is bad, and how long each clip really is.
+
+    The exit code is 3 when a clip is bad.
+
+    Example: dawnchorus data check all.parquet --csv report.csv -o good.parquet
+    """
+    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.runs import SOME_FAILED
+    from dawnchorus.data.check import check_manifest, write_report
+    from dawnchorus.data.manifest import read_manifest, write_manifest
+    from dawnchorus.data.pack import planned_files
+
+    clips = read_manifest(manifest)
+    with progress(planned_files(clips), "checking", quiet=quiet, unit="files") as advance:
+        report = check_manifest(clips, threads=threads, progress=advance)
+    if table:
+        write_report(report, table)
+    if output:
+        write_manifest(report.kept, output)
+    if as_json:
+        bad = [{"id": f.id, "verdict": f.verdict, "message": f.message} for f in report.bad]
+        facts = {"files": report.n_files, "hours": report.hours, "verdicts": report.verdicts}
+        print_json({**facts, "bad": bad})
+    else:
+        for finding in report.bad[:20]:
+            print(f"{finding.id}: {finding.verdict}: {finding.message}")
+        verdicts = ", ".join(f"{verdict} {n}" for verdict, n in report.verdicts.items())
+        print(
+            f"{len(report.findings)} clips of {report.n_files} files, {report.hours:.2f} h: "
+            f"{verdicts}"
+        )
+        for written in filter(None, (table, output)):
+            say(f"written: {written}")
+    return SOME_FAILED if report.bad else 0
+
+
+def duplicates(
+    manifest: Input,
+    table: Annotated[Path | None, typer.Option("--csv", help="Write a line for each pair.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write the manifest without one of each pair."),
+    ] = None,
+    threads: Threads = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Find files that share sound: re-encoded, shifted, trimmed, louder or softer copies.
+
+    Of a pair in two splits, what -o leaves out is that of train before val before test. The exit
+    code is 3 when a pair lies in two splits.
+
+    Example: dawnchorus data duplicates all.parquet --csv pairs.csv
+    """
+    from dataclasses import asdict
+
+    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.runs import SOME_FAILED
+    from dawnchorus.data.duplicates import find_duplicates, without_duplicates, write_duplicates
+    from dawnchorus.data.manifest import read_manifest, write_manifest
+    from dawnchorus.data.pack import planned_files
+
+    clips = read_manifest(manifest)
+    with progress(planned_files(clips), "fingerprints", quiet=quiet, unit="files") as advance:
+        report = find_duplicates(clips, threads=threads, progress=advance)
+    if table:
+        write_duplicates(report, table)
+    if output:
+        write_manifest(without_duplicates(clips, report), output)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print_bad([message for _, message in report.bad], say)
+        for pair in report.found[:20]:
+            sides = f"{pair.split or '-'} and {pair.other_split or '-'}"
+            print(
+                f"{pair.path} and {pair.other} ({sides}): {pair.overlap_s:g} s shared, "
+                f"correlation {pair.correlation:.2f}"
+            )
+        print(
+            f"{report.n_pairs} pairs of {report.n_files} files compared, {report.n_verified} of "
+            f"them sample by sample: {len(report.found)} share sound, {report.n_between_splits} "
+            "between splits"
+        )
+        if report.without:
+            say(f"{len(report.without)} files are silent or too short to compare")
+    return SOME_FAILED if report.n_between_splits or report.bad else 0
+
+
+def pack(
+    manifest: Input,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the shards.")],
+    shard_mb: Annotated[float, typer.Option(help="About how large a shard becomes.")] = 500.0,
+    seed: Annotated[int, typer.Option(help="Of the order of files in the shards.")] = 0,
+    in_order: Annotated[bool, typer.Option("--in-order", help="Do not shuffle them.")] = False,
+    prefix: Annotated[str, typer.Option(help="Of the shards' names.")] = "shard",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Pack the sound of a manifest into WebDataset shards with an index; goes on if stopped.
+
+    The index is a manifest: training and all other commands read it, on disk or behind a URL.
+
+    Example: dawnchorus data pack good.parquet -o shards/
+    """
+    from dataclasses import asdict
+
+    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.runs import SOME_FAILED
+    from dawnchorus.data.manifest import read_manifest
+    from dawnchorus.data.pack import pack_manifest, planned_files
+
+    clips = read_manifest(manifest)
+    with progress(planned_files(clips), "packing", quiet=quiet, unit="files") as advance:
+        report = pack_manifest(
+            clips,
+            output,
+            shard_mb=shard_mb,
+            shuffle_seed=None if in_order else seed,
+            prefix=prefix,
+            threads=threads,
+            progress=advance,
+        )
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print_bad([message for _, message in report.bad], say)
+        if report.n_clipped:
+            say(f"{report.n_clipped} files went beyond full scale and were clipped there")
+        print(
+            f"{report.index}: {report.n_clips} clips of {report.n_files} files, "
+            f"{report.hours:.2f} h, {report.n_bytes / 1e6:.1f} MB in {report.n_shards} shards, "
+            f"{report.n_made} of them new; {len(report.bad)} left out"
+        )
+    return SOME_FAILED if report.bad else 0
+
+
+def statistics(
+    manifest: Input,
+    split: Annotated[str, typer.Option(help="Clips to measure; all: every one.")] = "train",
+    clips: Annotated[int, typer.Option(help="How many, at random; 0: every one.")] = 10_000,
+    crop_s: Annotated[float, typer.Option(help="Most seconds of each.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of the choice.")] = 0,
+    threads: Threads = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Mean and deviation of the log-mel over training clips, for the input normalisation.
+
+    Over every band of each frame that holds sound. Clips without a split count as training.
+
+    Example: dawnchorus data statistics all.parquet
+    """
+    from dataclasses import asdict
+
+    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.runs import SOME_FAILED
+    from dawnchorus.data.manifest import read_manifest
+    from dawnchorus.data.statistics import input_statistics, of_split
+
+    chosen = of_split(read_manifest(manifest), split)
+    n_clips = min(clips, len(chosen)) or len(chosen)
+    with progress(n_clips, "measuring", quiet=quiet, unit="clips") as advance:
+        found = input_statistics(
+            chosen, n_clips=n_clips, crop_s=crop_s, seed=seed, threads=threads, progress=advance
+        )
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_bad([message for _, message in found.bad], say)
+        say(f"{found.n_clips} clips, {found.n_frames} frames, {found.hours:.2f} h")
+        print(found.config_line)
+    return SOME_FAILED if found.bad else 0
