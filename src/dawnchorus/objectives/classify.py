@@ -155,8 +155,12 @@ class ClassifyObjective(nn.Module):
 
 
 def expect_few(head: nn.Linear) -> None:
-    """Start a fresh multi-label head at a low probability, instead of unlearning one half first."""
-    nn.init.constant_(head.bias, math.log(PRIOR / (1 - PRIOR)))
+    """Start a fresh multi-label head at a low probability, instead of unlearning one half first.
+
+    A clip is taken to have one of the labels, or a share of `PRIOR` of them where they are many.
+    """
+    prior = min(max(PRIOR, 1 / head.out_features), 0.5)
+    nn.init.constant_(head.bias, math.log(prior / (1 - prior)))
 
 
 def band_statistics(features: Tensor, n_frames: Tensor) -> Tensor:

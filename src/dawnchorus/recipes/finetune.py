@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 MANIFEST: Final = "manifest.parquet"
 DEFAULT_MODEL: Final = "dawnchorus_eat_tiny"
 VALIDATION_SHARE: Final = 0.2
-BATCH: Final = 32  # fewer when there are fewer clips
+BATCH: Final = 16  # fewer when there are fewer clips
 LOOK_EVERY: Final = (0.1, 10)  # share of the steps between validations, and steps at least
 EPOCHS: Final = 30
-STEPS: Final = (200, 3000)  # at least and at most, whatever the epochs
+STEPS: Final = (150, 3000)  # at least and at most, whatever the epochs
+PATCH_KEEP: Final = 0.6  # of the patches, in training: nearly twice as fast, and augmentation
 HEAD_SHARE: Final = 0.3  # of the steps, with the encoder frozen
 
 
@@ -73,7 +74,7 @@ def finetune_values(
         "learning_rate": 1e-4,
         "warmup_steps": (n_steps - head_steps) // 10,
         "layer_decay": 0.75,
-        "buckets": [{"crop_s": shape.window_s, "batch_size": batch}],
+        "buckets": [{"crop_s": shape.window_s, "batch_size": batch, "patch_keep": PATCH_KEEP}],
         "data": {
             "root": str(place.parent),
             "manifest": MANIFEST,
@@ -83,7 +84,7 @@ def finetune_values(
         "noise": {"probability": 0.0},
         "checkpoint_every": look_every,
         "validate_every": look_every,
-        "log_every": max(n_steps // 100, 1),
+        "log_every": max(n_steps // 50, 1),
     }
 
 
