@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 N_EXAMPLES: Final = 3
 N_BAD_LINES: Final = 1000
@@ -70,7 +70,3 @@ class Report:
         self.n_bad_lines += 1
         if len(self.bad_lines) < N_BAD_LINES:
             self.bad_lines.append((file, line, problem))
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
