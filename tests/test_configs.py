@@ -13,6 +13,7 @@ from dawnchorus.configs import (
     DataConfig,
     EmbedConfig,
     NoiseConfig,
+    PosttrainConfig,
     PredictConfig,
     ProbeConfig,
     TrainConfig,
@@ -73,3 +74,28 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, sa
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"run\.yaml: no such file"):
         read_yaml(tmp_path / "run.yaml")
+
+
+@pytest.mark.parametrize(
+    ("mixing", "probability", "per", "beta"),
+    [("paper", 0.3, "clip", None), ("released", 0.3, "batch", 0.4), ("none", 0.0, "clip", None)],
+)
+def test_mixing_has_the_paper_and_its_code_by_name(
+    mixing: str, probability: float, per: str, beta: float | None
+) -> None:
+    config = TrainConfig(
+        name="x", steps=1, learning_rate=1, data={"root": "."}, mixing=mixing, mix_probability=0.3
+    )
+    mix = config.augment.mix
+    assert (mix.probability, mix.per, mix.beta) == (probability, per, beta)
+    assert config.augment.noise.probability == 0
+
+
+def test_stages_must_fit_in_the_run_and_batches_must_divide() -> None:
+    base = {"name": "x", "steps": 10, "learning_rate": 1, "data": {"root": "."}}
+    with pytest.raises(UsageError, match="head_steps 11 is more than steps 10"):
+        PosttrainConfig(**base, head_steps=11)
+    with pytest.raises(UsageError, match="warmup_steps 5 is more than the 4 steps after"):
+        PosttrainConfig(**base, head_steps=6, warmup_steps=5)
+    with pytest.raises(UsageError, match="devices x nodes x accumulate = 12"):
+        TrainConfig(**base, devices=3, nodes=2, accumulate=2)

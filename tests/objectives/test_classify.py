@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from dawnchorus.audio.augment import blank_stripes, draw_stripes
-from dawnchorus.configs import SpecAugmentConfig
+from dawnchorus.configs import DataConfig, PosttrainConfig, SpecAugmentConfig
 from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.nn.blocks import DropPath
 from dawnchorus.objectives.classify import (
     ClassifyObjective,
     ClassifyWeights,
     band_statistics,
+    draw_branches,
+    draw_choices,
     draw_patches,
 )
+from dawnchorus.training.optimizer import make_optimizer, set_rate
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +139,77 @@ def test_stripes_lie_in_the_sound_and_are_as_narrow_as_asked() -> None:
     assert 0 < int(bands.sum(1).max()) <= 12
     blank = blank_stripes(torch.ones(200, 112, 128), frames, bands)
     assert torch.equal(blank == 0, frames[:, :, None] | bands[:, None])
+
+
+def test_only_heads_are_trained_first_then_everything(objective: ClassifyObjective) -> None:
+    objective.train_heads()
+    trained = {name for name, p in objective.named_parameters() if p.requires_grad}
+    heads = ("model.head.", "further.", "to_embedding.", "to_logits.", "to_bands.")
+    assert trained == {n for n, _ in objective.named_parameters() if n.startswith(heads)}
+    objective.train_everything()
+    assert all(p.requires_grad for p in objective.parameters())
+
+
+def test_the_rate_falls_from_layer_to_layer() -> None:
+    config = EATConfig(dim=64, n_layers=3, n_heads=1, n_classes=2, padded_frames=None)
+    deep = ClassifyObjective(EAT(config), weights=ClassifyWeights(), n_further=1)
+    scales = {
+        "model.head.linear.weight": 1.0,
+        "further.bias": 1.0,
+        "model.blocks.2.mlp.fc1.weight": 0.5,
+        "model.blocks.1.attn.qkv.bias": 0.25,
+        "model.blocks.0.norm1.weight": 0.125,
+        "model.patch_embed.proj.weight": 0.0625,
+        "model.cls_token": 0.0625,
+        "model.pre_norm.weight": 0.0625,
+    }
+    names = {name for name, _ in deep.named_parameters()}
+    assert scales.keys() <= names
+    assert {name: deep.layer_scale(name, 0.5) for name in scales} == scales
+    train = PosttrainConfig(name="x", steps=1, learning_rate=0.1, data=DataConfig(root="."))
+    optimizer = make_optimizer(deep, train, lambda name: deep.layer_scale(name, 0.5))
+    set_rate(optimizer, 0.1)
+    by_id = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    for name, parameter in deep.named_parameters():
+        assert by_id[id(parameter)] == pytest.approx(0.1 * deep.layer_scale(name, 0.5)), name
+
+
+def test_smoothed_labels_lie_between_a_half_and_what_they_were(
+    objective: ClassifyObjective,
+) -> None:
+    smooth = ClassifyObjective(objective.model, weights=ClassifyWeights(label_smoothing=0.2))
+    waveforms, lengths = torch.randn(2, 8000) * 0.1, torch.tensor([8000, 8000])
+    losses = smooth(waveforms, lengths, LABELS[:, :3])
+    wanted = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.9, 0.9]])
+    expected = functional.binary_cross_entropy_with_logits(losses["logits"], wanted)
+    assert losses["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_what_is_left_to_chance_is_each_clips_own_affair() -> None:
+    config = EATConfig(
+        dim=64, n_layers=4, n_heads=1, n_classes=2, padded_frames=None, head_pooling="valid",
+        drop_path=0.5, stored_positions=False,
+    )  # fmt: skip
+    model = EAT(config)
+    augment = SpecAugmentConfig(n_time_masks=1, n_band_masks=1)
+
+    def draw(rows: range) -> dict[str, Any]:
+        rngs = [np.random.default_rng([3, row]) for row in rows]
+        lengths = torch.full((len(rows),), 8000)
+        return draw_choices(model, lengths, 8000, rngs, patch_keep=0.5, augment=augment)
+
+    whole, part = draw(range(6)), draw(range(2, 4))
+    assert torch.equal(whole["patches"][2:4], part["patches"])
+    assert torch.equal(whole["branches"][..., 2:4], part["branches"])
+    assert all(torch.equal(w[2:4], p) for w, p in zip(whole["blanks"], part["blanks"], strict=True))
+    many = draw_branches(model, [np.random.default_rng(row) for row in range(2000)])
+    shares = many.float().mean(dim=(1, 2))
+    assert shares.tolist() == pytest.approx([1.0, 1 - 0.5 / 3, 1 - 1 / 3, 0.5], abs=0.02)
+
+
+def test_drop_path_leaves_out_whole_branches_and_keeps_the_mean() -> None:
+    drop = DropPath(0.25)
+    branch = torch.ones(3, 2, 2)
+    kept = drop(branch, torch.tensor([True, False, True]))
+    assert kept[:, 0, 0].tolist() == pytest.approx([4 / 3, 0.0, 4 / 3])
+    assert torch.equal(drop(branch), branch)
