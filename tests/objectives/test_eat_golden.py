@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 import originals
 from dawnchorus.audio import frontend
-from dawnchorus.configs import DataConfig, TrainConfig
+from dawnchorus.configs import DataConfig, PretrainConfig, TrainConfig, read_yaml
 from dawnchorus.models import checkpoints
 from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.nn import ema
@@ -24,6 +25,7 @@ from dawnchorus.objectives.eat import (
     EATOptions,
     normalise_over_patches,
 )
+from dawnchorus.recipes.pretrain import build_objective
 from dawnchorus.training.optimizer import make_optimizer
 from originals import near
 
@@ -237,3 +239,13 @@ def test_the_teacher_follows_as_the_originals_does() -> None:
         weight = objective.teacher.get_parameter(own_name(released))
         near(weight.flatten()[::97][:512], arrays[f"ema/after1/{released}"], atol=1e-6)
         assert float(weight.double().abs().sum()) == pytest.approx(total, rel=1e-6)
+
+
+def test_the_base_recipe_trains_as_many_parameters_as_the_original() -> None:
+    facts = originals.facts("pretrain_small")["params_base_pretrain"]
+    recipe = Path(__file__).parents[2] / "recipes" / "eat_base_pretrain_all.yaml"
+    config = PretrainConfig(**{**read_yaml(recipe), "compile": False})
+    objective = build_objective(config)
+    trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
+    assert trained == facts["student_trainable"]
+    assert sum(p.numel() for p in objective.decoder.parameters()) == facts["decoder"]

@@ -23,6 +23,7 @@ from dawnchorus.models.eat import N_BAND_STEPS
 from dawnchorus.nn import draws, ema
 from dawnchorus.nn.decoder import Decoder, fill_grid
 from dawnchorus.nn.masking import MaskShape, as_mask, inverse_block_masks
+from dawnchorus.nn.patches import PATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,13 +91,15 @@ class EATObjective(nn.Module):
         self.options = options
         self.seed = seed
         self.teacher = ema.make_teacher(model)
+        self._run_noise: Callable[[Tensor, int], Tensor] = self._noise
         self._run_student: Callable[[Tensor], Tensor] = self._student_blocks
         self._run_teacher: Callable[[Tensor], Tensor] = self._teacher_targets
         self._run_decoder: Callable[[Tensor, int, int], Tensor] = self.decoder.forward
 
     def compile(self, backend: str = "inductor") -> None:
-        """Compile the three parts that take the time; weights and results stay the same."""
+        """Compile the parts that take the time; weights and results stay the same."""
         together = partial(torch.compile, dynamic=False, backend=backend)
+        self._run_noise = together(self._noise)
         self._run_student = together(self._student_blocks)
         self._run_teacher = together(self._teacher_targets)
         self._run_decoder = together(self.decoder.forward)
@@ -127,23 +130,30 @@ class EATObjective(nn.Module):
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             filled = repeat_to_end(waveforms.to(device), lengths.to(device))
             features, _ = self.model.features(filled)
-        n_time = features.shape[1] // 16
-        keys = self._keys(len(features), step, first_row, MASK_STREAM, device)
-        kept = inverse_block_masks(keys, n_time, N_BAND_STEPS, self.options.mask)
-        noise = self._noise(len(features), step, first_row, n_time * N_BAND_STEPS)
+        kept, noise = self.draw(len(features), features.shape[1], step=step, first_row=first_row)
         targets = self.targets(features)
-        clones = self.clones(features, kept, noise)
-        return self.losses(clones, targets, kept)
+        return self.losses(self.clones(features, kept, noise), targets, kept)
 
-    def _keys(
-        self, n_clips: int, step: int, first_row: int, stream: int, device: torch.device
-    ) -> Tensor:
-        n_clones = self.options.n_clones
-        rows = torch.arange(n_clips * n_clones, device=device) + first_row * n_clones
-        return draws.row_keys(self.seed, step, stream, rows)
+    def draw(
+        self, n_clips: int, n_frames: int, *, step: int, first_row: int
+    ) -> tuple[Tensor, Tensor]:
+        """What is random in a part of a step's batch, on the model's device.
 
-    def _noise(self, n_clips: int, step: int, first_row: int, n_patches: int) -> Tensor:
-        keys = self._keys(n_clips, step, first_row, NOISE_STREAM, self.model.cls_token.device)
+        Returns:
+            Visible patches ``(clips x clones, kept)``, clones of a clip side by side, and the
+            decoder's noise ``(clips x clones, patches, dim)``.
+        """
+        n_time = n_frames // PATCH
+        first = first_row * self.options.n_clones
+        rows = torch.arange(n_clips * self.options.n_clones, device=self.model.cls_token.device)
+        keys, noise_keys = (
+            draws.row_keys(self.seed, step, stream, rows + first)
+            for stream in (MASK_STREAM, NOISE_STREAM)
+        )
+        kept = inverse_block_masks(keys, n_time, N_BAND_STEPS, self.options.mask)
+        return kept, self._run_noise(noise_keys, n_time * N_BAND_STEPS)
+
+    def _noise(self, keys: Tensor, n_patches: int) -> Tensor:
         drawn = draws.normal(keys, n_patches * self.model.dim)
         return self.options.noise_std * drawn.view(-1, n_patches, self.model.dim)
 
@@ -172,15 +182,23 @@ class EATObjective(nn.Module):
             kept: ``(batch x clones, kept)`` visible patches, clones of a clip side by side.
             filler: ``(batch x clones, patches, dim)``, what the decoder sees in masked places.
         """
-        patches = self.model.patch_tokens(features)  # once a clip, whatever the clones
+        tokens = self.student(self.visible(features, kept))
+        decoder_in = fill_grid(tokens[:, 1:], kept, filler)
+        n_time = features.shape[1] // PATCH
+        out = self._run_decoder(decoder_in, n_time, N_BAND_STEPS)
+        return Clones(tokens=tokens, decoder_in=decoder_in, decoder_out=out)
+
+    def visible(self, features: Tensor, kept: Tensor) -> Tensor:
+        """Each clone's visible patches, ``(batch x clones, kept, dim)``, embedded once a clip."""
+        patches = self.model.patch_tokens(features)
         n_clips, n_patches, dim = patches.shape
         clip = torch.arange(n_clips, device=kept.device).repeat_interleave(len(kept) // n_clips)
         flat = (clip[:, None] * n_patches + kept).flatten()
-        visible = patches.reshape(-1, dim).index_select(0, flat).view(*kept.shape, dim)
-        tokens = self._run_student(self.model.with_cls(visible))
-        decoder_in = fill_grid(tokens[:, 1:], kept, filler)
-        out = self._run_decoder(decoder_in, n_patches // N_BAND_STEPS, N_BAND_STEPS)
-        return Clones(tokens=tokens, decoder_in=decoder_in, decoder_out=out)
+        return patches.reshape(-1, dim).index_select(0, flat).view(*kept.shape, dim)
+
+    def student(self, visible: Tensor) -> Tensor:
+        """The encoder on visible patches: ``(rows, 1 + kept, dim)``, CLS first."""
+        return self._run_student(self.model.with_cls(visible))
 
     def _student_blocks(self, tokens: Tensor) -> Tensor:
         for block in self.model.blocks:
