@@ -139,7 +139,7 @@ def _place(
     if source != "xeno-canto" or place is not None:
         raise UsageError("--query asks the API of xeno-canto, and stands instead of an archive")
     from dawnchorus.data.sources.xeno_canto_api import fetch_pages
-    from dawnchorus.engine.interrupt import stop_on_signals
+    from dawnchorus.interrupt import stop_on_signals
 
     with stop_on_signals() as stop, _counting("asking", "recordings", quiet=quiet) as advance:
         fetch_pages(query, pages, key=key, stop=stop, progress=advance)
@@ -233,7 +233,7 @@ def download(
     from dawnchorus.configs.data import DownloadConfig
     from dawnchorus.data.download import download as fetch
     from dawnchorus.data.download import plan_download
-    from dawnchorus.engine.interrupt import stop_on_signals
+    from dawnchorus.interrupt import stop_on_signals
 
     given: dict[str, Any] = {
         "licences": tuple(licence) if licence else None,
