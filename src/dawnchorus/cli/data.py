@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dawnchorus.cli.data_make import audacity, csv, folder, raven
 from dawnchorus.cli.data_sound import check, duplicates, pack, statistics
-from dawnchorus.cli.data_sources import download, make, query
+from dawnchorus.cli.data_sources import download, make
 from dawnchorus.cli.data_tables import filter_, join, split, summary
 
 subcommands = [
-    make, query, download, folder, csv, raven, audacity, join, filter_, split, check, duplicates,
+    make, download, folder, csv, raven, audacity, join, filter_, split, check, duplicates,
     summary, pack, statistics,
 ]  # fmt: skip

@@ -1,30 +1,32 @@
-"""``dawnchorus data make | query | download``: manifests of published sources, and their sound."""
+"""``dawnchorus data make`` and ``download``: published collections and their sound."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
-from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dawnchorus.cli.runs import SOME_FAILED
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections import Counter
 
     from dawnchorus.data.download import DownloadReport, Plan
     from dawnchorus.data.names import Resolver
     from dawnchorus.data.sources.report import Report
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 Licences = Annotated[
     list[str] | None,
-    typer.Option("--licence", help="Taken, such as 'CC BY-NC' or any; as often as needed."),
+    typer.Option(
+        "--licence",
+        help="To take, as often as needed, such as 'CC BY-NC' (every version), or any.",
+    ),
 ]
-SHOWN = 8  # of a long list
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 
 
 def make(
@@ -32,146 +34,200 @@ def make(
         str,
         typer.Argument(help="xeno-canto, inaturalist, animal-sound-archive, watkins or audioset."),
     ],
-    place: Annotated[Path, typer.Argument(help="Published archive (zip or folder), or pages.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Manifest to write (.parquet).")],
-    backbone: Annotated[
-        Path | None, typer.Option(help="GBIF backbone (zip, folder or Taxon.tsv), for synonyms.")
+    place: Annotated[
+        Path | None, typer.Argument(help="The published zip or folder; not with --query.")
     ] = None,
-    lookup: Annotated[
-        Path | None,
-        typer.Option(help="Ask GBIF's match service instead; answers are kept in this file."),
-    ] = None,
-    corrections: Annotated[
-        Path | None, typer.Option(help="CSV: published, accepted; of names that you looked at.")
-    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Manifest to write.")] = Path(
+        "manifest.parquet"
+    ),
     licence: Licences = None,
-    subspecies: Annotated[bool, typer.Option("--subspecies", help="Keep them apart.")] = False,
-    namespace: Annotated[str, typer.Option(help="Before AudioSet's labels: audioset:")] = "",
-    audio: Annotated[Path | None, typer.Option(help="AudioSet: folder of the clips.")] = None,
-    ancestors: Annotated[
-        bool, typer.Option("--ancestors", help="AudioSet: classes above a label are labels too.")
+    backbone: Annotated[
+        Path | None, typer.Option(help="GBIF's Taxon.tsv or backbone.zip, to resolve names.")
+    ] = None,
+    match_service: Annotated[
+        bool, typer.Option("--match-service", help="Resolve names by asking GBIF, one by one.")
     ] = False,
-    table: Annotated[Path | None, typer.Option(help="Watkins: table of the files.")] = None,
+    match_cache: Annotated[
+        Path, typer.Option(help="Answers of GBIF, kept; with --offline the only ones.")
+    ] = Path("gbif_matches.jsonl"),
+    offline: Annotated[
+        bool, typer.Option("--offline", help="With --match-service: ask nobody.")
+    ] = False,
+    corrections: Annotated[
+        Path | None, typer.Option(help="CSV: published, accepted; empty drops the name.")
+    ] = None,
+    subspecies: Annotated[
+        bool, typer.Option("--subspecies", help="Keep subspecies apart.")
+    ] = False,
+    namespace: Annotated[str, typer.Option(help="Put before each label: audioset:")] = "",
+    audio: Annotated[Path | None, typer.Option(help="audioset: folder of the clips.")] = None,
+    ancestors: Annotated[
+        bool, typer.Option("--ancestors", help="audioset: label the classes above, too.")
+    ] = False,
+    table: Annotated[Path | None, typer.Option(help="watkins: table of the files.")] = None,
+    query: Annotated[
+        str | None, typer.Option(help="xeno-canto: ask its API, such as 'grp:birds q:A'.")
+    ] = None,
+    pages: Annotated[
+        Path | None, typer.Option(help="xeno-canto: folder of the API's pages, kept.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="xeno-canto: your key; better in XENO_CANTO_KEY.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Make a manifest out of what a source publishes; every row that is left out is accounted for.
+    """Make a manifest of a published collection; its sound is then fetched by data download.
+
+    Every recording that is left out is counted with a reason. NAME.labels.csv, beside the
+    manifest, tells what became of every published name. Exit code 3: lines were malformed.
 
     Example: dawnchorus data make xeno-canto gbif.zip -o xc.parquet --backbone backbone.zip
     """
-    from dawnchorus.cli.output import print_json, progress
+    from dawnchorus.cli.output import print_json
     from dawnchorus.data.licences import LicenceRule
-    from dawnchorus.data.sources.make import MakeOptions, make_manifest
+    from dawnchorus.data.sources.make import SOURCES, MakeOptions, make_manifest
     from dawnchorus.data.taxonomy import Taxonomy
 
-    reading = _reading(source, namespace=namespace, audio=audio, ancestors=ancestors, table=table)
-    with progress(None, "reading names", quiet=quiet) as advance:
-        resolver = _resolver(backbone, lookup, advance)
-    options = MakeOptions(
-        licences=LicenceRule.of(tuple(licence or ())),
-        taxonomy=Taxonomy(resolver, corrections=corrections, subspecies=subspecies),
-        reading=reading,
-    )
-    with progress(None, "reading", quiet=quiet, unit="recordings") as advance:
-        report = make_manifest(source, place, output, options, advance)
+    if source not in SOURCES:
+        raise UsageError(f"no source {source!r}; known: {', '.join(SOURCES)}")
+    licences = LicenceRule.of(tuple(licence or ()))
+    reading = _reading(source, audio=audio, ancestors=ancestors, table=table)
+    if source == "audioset":
+        reading["namespace"] = namespace
+    place = _place(source, place, query, pages or output.with_suffix(".pages"), key, quiet=quiet)
+    resolver = _resolver(backbone, match_cache if match_service else None, offline, quiet=quiet)
+    try:
+        taxonomy = Taxonomy(
+            resolver, corrections=corrections, subspecies=subspecies, namespace=namespace
+        )
+        options = MakeOptions(licences=licences, taxonomy=taxonomy, reading=reading)
+        with _counting(f"reading {source}", "recordings", quiet=quiet) as advance:
+            report = make_manifest(source, place, output, options, advance)
+    finally:
+        if resolver is not None:
+            resolver.close()
     if as_json:
-        print_json(_plain(report))
+        print_json(_plain(report) | {"manifest": output})
     else:
-        _print_made(report, output)
-    return 0
+        if not quiet:
+            _say_made(report, output)
+        print(output)
+    return 3 if report.n_bad_lines else 0
 
 
 def _reading(source: str, **given: Any) -> dict[str, Any]:
-    """Arguments of a source's reader; those of another source are refused."""
-    own = {"audioset": {"namespace", "audio", "ancestors"}, "watkins": {"table"}}
-    chosen = {name: value for name, value in given.items() if value}
-    foreign = sorted(set(chosen) - own.get(source, set()))
-    if foreign:
-        raise UsageError(f"--{foreign[0]} is not for {source}; see dawnchorus data make --help")
-    return chosen
+    """The reader's own options.
 
-
-def _resolver(backbone: Path | None, lookup: Path | None, advance: Any) -> Resolver | None:
-    if backbone is not None and lookup is not None:
-        raise UsageError("--backbone and --lookup both resolve names; give one of them")
-    if backbone is not None:
-        from dawnchorus.data.backbone import Backbone, index_backbone
-
-        return Backbone(index_backbone(backbone, progress=advance))
-    if lookup is not None:
-        from dawnchorus.data.species_match import SpeciesMatch
-
-        return SpeciesMatch(lookup)
-    return None
-
-
-def _print_made(report: Report, output: Path) -> None:
-    n_dropped = sum(report.dropped.values())
-    print(f"{report.source}: {report.n_found} found = {report.n_kept} kept + {n_dropped} left out")
-    for reason, n in report.dropped.most_common():
-        print(f"  left out: {reason}: {n} (such as {', '.join(report.examples[reason])})")
-    for what, n in report.noted.most_common():
-        print(f"  noted: {what}: {n}")
-    if report.n_bad_lines:
-        file, line, problem = report.bad_lines[0]
-        print(
-            f"  malformed lines: {report.n_bad_lines}, the first in {file}, line {line}: {problem}"
-        )
-    if report.names:
-        print(f"  names: {_counts(report.names)}; each one in {output.with_suffix('.labels.csv')}")
-    unknown = f", {report.n_without_duration} of unknown length" * bool(report.n_without_duration)
-    print(f"  {report.n_labels} labels, {report.hours:.1f} hours{unknown}")
-    print(f"  licences: {_counts(report.licences)}")
-    print(output)
-
-
-def _counts(found: Mapping[str, int]) -> str:
-    ordered = sorted(found.items(), key=lambda item: -item[1])
-    shown = ", ".join(f"{name} {n}" for name, n in ordered[:SHOWN])
-    return shown + (f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else "")
-
-
-def query(
-    terms: Annotated[list[str], typer.Argument(help="Tagged, such as gen:Turdus cnt:Brazil q:A.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pages.")],
-    quiet: Quiet = False,
-) -> int:
-    """Ask Xeno-canto's API, page by page, with your key in XENO_CANTO_KEY; then: data make.
-
-    Example: dawnchorus data query gen:Turdus sp:merula q:A -o pages
+    Raises:
+        UsageError: One belongs to another source.
     """
-    from dawnchorus.cli.output import progress
+    owner = {"audio": "audioset", "ancestors": "audioset", "table": "watkins"}
+    wrong = [name for name, value in given.items() if value and owner[name] != source]
+    if wrong:
+        raise UsageError(f"--{wrong[0]} is for {owner[wrong[0]]}, not for {source}")
+    return {name: value for name, value in given.items() if value}
+
+
+def _place(
+    source: str, place: Path | None, query: str | None, pages: Path, key: str | None, *, quiet: bool
+) -> Path:
+    if query is None:
+        if place is None:
+            raise UsageError("which file or folder? give the published archive of the source")
+        return place
+    if source != "xeno-canto" or place is not None:
+        raise UsageError("--query asks the API of xeno-canto, and stands instead of an archive")
     from dawnchorus.data.sources.xeno_canto_api import fetch_pages
     from dawnchorus.interrupt import stop_on_signals
 
-    with (
-        stop_on_signals() as stop,
-        progress(None, "asking", quiet=quiet, unit="recordings") as advance,
-    ):
-        n_pages = fetch_pages(" ".join(terms), output, stop=stop, progress=advance)
-    print(
-        f"{output}: {n_pages} pages; next: dawnchorus data make xeno-canto {output} -o xc.parquet"
+    with stop_on_signals() as stop, _counting("asking", "recordings", quiet=quiet) as advance:
+        fetch_pages(query, pages, key=key, stop=stop, progress=advance)
+    return pages
+
+
+def _resolver(
+    backbone: Path | None, match_cache: Path | None, offline: bool, *, quiet: bool
+) -> Resolver | None:
+    if backbone is not None and match_cache is not None:
+        raise UsageError("--backbone and --match-service exclude each other")
+    if match_cache is not None:
+        from dawnchorus.data.species_match import SpeciesMatch
+
+        return SpeciesMatch(match_cache, offline=offline)
+    if backbone is None:
+        return None
+    from dawnchorus.data.backbone import Backbone, index_backbone
+
+    with _counting("indexing the backbone, once", "names", quiet=quiet) as advance:
+        return Backbone(index_backbone(backbone, progress=advance))
+
+
+def _counting(label: str, unit: str, *, quiet: bool) -> Any:
+    from dawnchorus.cli.output import progress
+
+    return progress(None, label, quiet=quiet, unit=unit)
+
+
+def _say_made(report: Report, output: Path) -> None:
+    from dawnchorus.cli.output import say
+
+    n_dropped = report.n_found - report.n_kept
+    say(
+        f"{report.source}: {report.n_found:,} recordings found, {report.n_kept:,} kept, "
+        f"{n_dropped:,} dropped"
     )
-    return 0
+    for reason, n in report.dropped.most_common():
+        say(f"  {n:>9,} dropped: {reason} ({', '.join(report.examples[reason])})")
+    for what, n in report.noted.most_common():
+        say(f"  {n:>9,} besides: {what}")
+    unknown = report.n_without_duration
+    unknown_text = f", and {unknown:,} recordings of unknown duration" if unknown else ""
+    say(f"{report.hours:,.1f} hours{unknown_text}, {report.n_labels:,} labels")
+    if report.names:
+        outcome = ", ".join(f"{n:,} {what}" for what, n in report.names.most_common())
+        say(f"names: {outcome}; each in {output.with_suffix('.labels.csv')}")
+    say(f"licences: {_counted(report.licences)}")
+    say(f"formats: {_counted(report.formats)}")
+    if report.n_bad_lines:
+        say(f"{report.n_bad_lines:,} malformed lines were left out:")
+        for file, line, problem in report.bad_lines[:10]:
+            say(f"  {file}, line {line}: {problem}")
+        if report.n_bad_lines > len(report.bad_lines[:10]):
+            say("  and more; see --json")
+
+
+def _plain(report: Report | Plan | DownloadReport) -> dict[str, Any]:
+    return {field.name: getattr(report, field.name) for field in fields(report)}
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.most_common())
 
 
 def download(
-    manifest: Annotated[Path, typer.Argument(help="Manifest with a column url.")],
+    manifest: Annotated[Path, typer.Argument(help="Parquet manifest with a column url.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the sound.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how much it is, and from where.")
+    ] = False,
     licence: Licences = None,
-    at_once: Annotated[int, typer.Option(help="Files at once, over all hosts.")] = 8,
-    per_host: Annotated[int, typer.Option(help="Files at once from one host.")] = 4,
-    per_second: Annotated[float, typer.Option(help="Requests a second to one host.")] = 4.0,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before fetching.")] = False,
+    at_once: Annotated[int | None, typer.Option(help="Files at once.")] = None,
+    per_host: Annotated[int | None, typer.Option(help="Files at once from one host.")] = None,
+    per_second: Annotated[float | None, typer.Option(help="Requests a second to a host.")] = None,
+    tries: Annotated[int | None, typer.Option(help="For each file.")] = None,
+    timeout_s: Annotated[float | None, typer.Option(help="Of silence, then try again.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Fetch the sound of a manifest; the same command goes on where it was stopped.
+    """Fetch the sound of a manifest into a folder, politely.
 
-    Says beforehand how much it is. Writes downloaded.parquet, the manifest of what is there; exit
-    code 3 if some files could not be had.
+    What is there is not fetched again: a stopped download goes on with the same command.
+    FOLDER/downloads.jsonl holds the fate of every file; FOLDER/downloaded.parquet is the manifest
+    to go on with. Exit code 3: some files could not be had.
 
-    Example: dawnchorus data download xc.parquet -o sounds --licence 'CC BY' --licence 'CC0'
+    Example: dawnchorus data download xc.parquet -o sound --licence "CC BY" --licence CC0 --yes
     """
     from dawnchorus.cli.output import print_json, progress, say
     from dawnchorus.configs.data import DownloadConfig
@@ -179,56 +235,63 @@ def download(
     from dawnchorus.data.download import plan_download
     from dawnchorus.interrupt import stop_on_signals
 
-    config = DownloadConfig(
-        n_at_once=at_once,
-        n_per_host=per_host,
-        per_second=per_second,
-        licences=tuple(licence or ()),
-    )
+    given: dict[str, Any] = {
+        "licences": tuple(licence) if licence else None,
+        "n_at_once": at_once,
+        "n_per_host": per_host,
+        "per_second": per_second,
+        "n_tries": tries,
+        "timeout_s": timeout_s,
+    }
+    config = DownloadConfig(**{name: value for name, value in given.items() if value is not None})
     plan = plan_download(manifest, output, config)
     if not quiet:
         say(_planned(plan))
+    if dry_run:
+        if as_json:
+            print_json(_plain(plan))
+        return 0
     plan.check_room()
     if plan.n_wanted and not yes and not _agreed():
-        return 0
-    with (
-        stop_on_signals() as stop,
-        progress(plan.n_wanted, "fetching", quiet=quiet, unit="files") as advance,
-    ):
+        raise UsageError("nothing was fetched; add --yes to begin")
+    total = plan.n_wanted + plan.n_there
+    with stop_on_signals() as stop, progress(total, "files", quiet=quiet, unit="files") as advance:
         report = fetch(manifest, output, config, stop=stop, progress=advance)
     if as_json:
-        print_json({**_plain(report), "n_failed": report.n_failed})
+        print_json(_plain(report))
     else:
-        say(
-            f"{report.n_found} files = {report.n_done} fetched ({report.n_bytes / 1e6:.1f} MB) + "
-            f"{report.n_there} there already + {report.n_failed} failed"
-        )
-        for reason, n in report.failed.most_common():
-            say(f"  failed: {reason}: {n}")
+        if not quiet:
+            say(_fetched(report))
         print(report.manifest)
-    return SOME_FAILED if report.n_failed else 0
-
-
-def _plain(report: Report | DownloadReport) -> dict[str, Any]:
-    # not dataclasses.asdict, which counts the items of a Counter
-    return {field.name: getattr(report, field.name) for field in fields(report)}
-
-
-def _planned(plan: Plan) -> str:
-    size = "of unknown size"
-    if plan.n_bytes is not None:
-        size = f"{'' if plan.exact else 'some '}{plan.n_bytes / 1e6:.1f} MB"
-    refused = f"; left out: {_counts(plan.refused)}" if plan.refused else ""
-    return (
-        f"{plan.n_wanted} files to fetch, {size}, from {_counts(plan.hosts) or 'nowhere'}; "
-        f"{plan.n_there} there already{refused}; {plan.free_bytes / 1e9:.1f} GB free"
-    )
+    return 3 if report.n_failed else 0
 
 
 def _agreed() -> bool:
-    """Ask on a terminal; elsewhere only ``--yes`` is an answer."""
-    import sys
+    return sys.stdin.isatty() and typer.confirm("Begin?", err=True)
 
-    if not sys.stdin.isatty():
-        raise UsageError("nobody is there to ask whether to fetch this; say --yes")
-    return typer.confirm("Fetch?", err=True)
+
+def _planned(plan: Plan) -> str:
+    hosts = ", ".join(f"{host} {n:,}" for host, n in plan.hosts.most_common(5))
+    if plan.n_bytes is None:
+        size = "of unknown size"
+    else:
+        size = f"{'' if plan.exact else 'about '}{plan.n_bytes / 1e6:,.1f} MB"
+    lines = [f"{plan.n_wanted:,} files to fetch, {size} ({plan.free_bytes / 1e9:,.1f} GB are free)"]
+    if hosts:
+        lines.append(f"from {hosts}")
+    if plan.n_there:
+        lines.append(f"{plan.n_there:,} are there already")
+    lines += [f"{n:,} rows not fetched: {reason}" for reason, n in plan.refused.most_common()]
+    return "\n".join(lines)
+
+
+def _fetched(report: DownloadReport) -> str:
+    lines = [
+        f"{report.n_done:,} files fetched ({report.n_bytes / 1e6:,.1f} MB in "
+        f"{report.wall_s:,.0f} s), {report.n_there:,} were there, {report.n_failed:,} failed"
+    ]
+    lines += [f"  {n:>9,} failed: {reason}" for reason, n in report.failed.most_common()]
+    return "\n".join(lines)
+
+
+subcommands = [make, download]

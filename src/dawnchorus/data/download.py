@@ -44,7 +44,7 @@ GUESSED_BYTES_S: Final = 16_000.0  # of sound, where no size is known: MP3 of 12
 SPARE_BYTES: Final = 200e6  # left free on the disk
 ROWS_AT_ONCE: Final = 4_000
 NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
-LOCKED: Final = "0"  # what the folder's one lock is called
+THE_FOLDER: Final = "0"  # the lock that stands for all of it
 GIVEN_UP: Final = "host given up"
 
 
@@ -235,7 +235,7 @@ def _at_work(folder: Path) -> Iterator[Ledger]:
     with ExitStack() as stack:
         locks = stack.enter_context(closing(StoreLocks(folder / ".downloads.lock")))
         locks.open_to_others()
-        if not locks.claim(LOCKED):
+        if not locks.claim(THE_FOLDER):
             raise TaskError(f"{folder}: another download works in this folder; wait for it")
         yield stack.enter_context(closing(Ledger(folder)))
 
