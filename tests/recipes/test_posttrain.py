@@ -173,7 +173,7 @@ def check_kill(corpus: Path, place: tuple[str, str, str], at: int) -> None:
 
 
 @pytest.mark.cli
-@pytest.mark.parametrize(("place", "at"), [(STEP, 5), (FLUSH, 8)])
+@pytest.mark.parametrize(("place", "at"), [(STEP, 6), (FLUSH, 8)])
 def test_a_killed_run_goes_on_bit_for_bit(
     corpus: Path, place: tuple[str, str, str], at: int
 ) -> None:

@@ -68,11 +68,6 @@ class EATConfig(Config):
         return cls(dim=dim, n_layers=n_layers, n_heads=n_heads, **changes)
 
 
-def drop_path_rates(last: float, n_layers: int) -> list[float]:
-    """Drop path of each block, rising evenly from 0 to ``last``."""
-    return [float(rate) for rate in torch.linspace(0, last, n_layers)]
-
-
 class Head(nn.Module):
     """Classifier on the pooled tokens: an optional norm, then one linear layer."""
 
@@ -133,8 +128,7 @@ class EAT(nn.Module):
         self.positions: Tensor
         self.pre_norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
         self.blocks = nn.ModuleList(
-            Block(config.dim, config.n_heads, config.mlp_ratio, rate)
-            for rate in drop_path_rates(config.drop_path, config.n_layers)
+            Block(config.dim, config.n_heads, config.mlp_ratio) for _ in range(config.n_layers)
         )
         self.head = None
         if initialise:
@@ -259,8 +253,8 @@ class EAT(nn.Module):
             features: ``(batch, frames, 128)``, any number of frames that the position table holds.
             n_frames: ``(batch,)`` frames that hold sound, None: all.
             patches: ``(batch, kept)`` indices of the patches to see, for training; None: all.
-            branches: ``(blocks, 2, batch)`` bool, which clips keep the attention and the MLP of
-                each block (drop path), for training; None: all.
+            branches: ``(blocks, 2, batch)``, what each clip's attention and MLP count in each
+                block (drop path), for training; None: 1.
 
         Returns:
             Tokens ``(batch, 1 + patches, dim)`` float32, and ``(batch, 1 + patches)`` bool: holds

@@ -1,4 +1,4 @@
-"""The post-norm transformer block of EAT, its MLP and stochastic depth."""
+"""The post-norm transformer block of EAT, and its MLP."""
 
 from torch import Tensor, nn
 
@@ -23,38 +23,16 @@ class MLP(nn.Module):
         return out
 
 
-class DropPath(nn.Module):
-    """Drop a whole residual branch for some of the clips, in training only."""
-
-    def __init__(self, rate: float) -> None:
-        """``rate``: share of clips whose branch is dropped, in [0, 1)."""
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, branch: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Scale what is kept, so that the expectation stays.
-
-        Args:
-            branch: ``(batch, ...)``.
-            kept: ``(batch,)`` bool, drawn by whoever trains, clip by clip; None: all are kept.
-        """
-        if kept is None or self.rate == 0:
-            return branch
-        shape = (branch.shape[0],) + (1,) * (branch.ndim - 1)
-        return branch * (kept.view(shape).to(branch.dtype) / (1 - self.rate))
-
-
 class Block(nn.Module):
     """Attention and MLP, each followed by its residual and then its norm (post-norm)."""
 
-    def __init__(self, dim: int, n_heads: int, mlp_ratio: float, drop_path: float = 0.0) -> None:
+    def __init__(self, dim: int, n_heads: int, mlp_ratio: float) -> None:
         """One layer of the encoder."""
         super().__init__()
         self.attn = Attention(dim, n_heads)
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.mlp = MLP(dim, int(dim * mlp_ratio))
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
-        self.drop_path = DropPath(drop_path)
 
     def forward(
         self, tokens: Tensor, keep: Tensor | None = None, branches: Tensor | None = None
@@ -64,8 +42,8 @@ class Block(nn.Module):
         Args:
             tokens: of each clip.
             keep: as in :class:`Attention`.
-            branches: ``(2, batch)`` bool, which clips keep the attention and which the MLP; None:
-                all, as always outside of training.
+            branches: ``(2, batch)``, what each clip's attention and MLP count before they are
+                added (drop path); None: 1, as always outside of training.
         """
         return self.with_mlp(tokens, keep, branches)[0]
 
@@ -73,7 +51,10 @@ class Block(nn.Module):
         self, tokens: Tensor, keep: Tensor | None = None, branches: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As calling the block, and the MLP's output before its residual."""
-        attended, mixed = (None, None) if branches is None else branches.unbind(0)
-        tokens = self.norm1(tokens + self.drop_path(self.attn(tokens, keep), attended))
+        attended = self.attn(tokens, keep)
+        if branches is not None:
+            attended = attended * branches[0, :, None, None]
+        tokens = self.norm1(tokens + attended)
         added = self.mlp(tokens)
-        return self.norm2(tokens + self.drop_path(added, mixed)), added
+        counted = added if branches is None else added * branches[1, :, None, None]
+        return self.norm2(tokens + counted), added

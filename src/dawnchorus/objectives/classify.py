@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from dawnchorus.audio import frontend
 from dawnchorus.audio.augment import blank_stripes, draw_stripes
-from dawnchorus.models.eat import N_BAND_STEPS, drop_path_rates
+from dawnchorus.models.eat import N_BAND_STEPS
 from dawnchorus.nn.patches import PATCH
 
 PRIOR: Final = 0.01  # share of labels that hold for a clip, in order of magnitude
@@ -88,7 +88,7 @@ class ClassifyObjective(nn.Module):
                 bool, where the teacher has something to say; None without a teacher.
             patches: ``(batch, kept)`` indices of the patches that the encoder sees, None: all.
             blanks: ``(batch, frames)`` and ``(batch, bands)`` bool, what to blank in the log-mel.
-            branches: ``(blocks, 2, batch)`` bool, which residual branches are kept (drop path).
+            branches: ``(blocks, 2, batch)``, what residual branches count (drop path).
         """
         # nothing before the patch embedding has weights; a bfloat16 log-mel would be off by 0.03
         with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
@@ -214,10 +214,14 @@ def draw_choices(
 
 
 def draw_branches(model: EAT, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """Which residual branches each clip keeps, ``(blocks, 2, batch)`` bool."""
-    rates = torch.tensor(drop_path_rates(model.config.drop_path, model.n_layers))
-    drawn = np.stack([rng.random((len(rates), 2)) for rng in rngs], axis=-1)
-    return torch.from_numpy(drawn) >= rates[:, None, None]
+    """What each clip's residual branches count, ``(blocks, 2, batch)``.
+
+    Drop path rises evenly from 0 in the first block to the config's rate in the last; a branch that
+    is kept counts so much more that the expectation stays. Source: Huang et al., ECCV 2016.
+    """
+    rates = torch.linspace(0, model.config.drop_path, model.n_layers)[:, None, None]
+    drawn = np.stack([rng.random((model.n_layers, 2)) for rng in rngs], axis=-1)
+    return (torch.from_numpy(drawn) >= rates) / (1 - rates)
 
 
 def draw_patches(
