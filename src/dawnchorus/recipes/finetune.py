@@ -24,6 +24,10 @@ BATCH: Final = 16  # fewer when there are fewer clips
 LOOK_EVERY: Final = (0.1, 10)  # share of the steps between validations, and steps at least
 EPOCHS: Final = 30
 STEPS: Final = (150, 3000)  # at least and at most, whatever the epochs
+# Few steps need high rates: with 1e-3 and 1e-4, 10 species of 6 training clips each reached a
+# validation mAP of 0.54, with these 0.75.
+HEAD_RATE: Final = 1e-2
+RATE: Final = 3e-4
 PATCH_KEEP: Final = 0.6  # of the patches, in training: nearly twice as fast, and augmentation
 HEAD_SHARE: Final = 0.3  # of the steps, with the encoder frozen
 
@@ -69,9 +73,9 @@ def finetune_values(
         **_shape_values(shape, init_from or DEFAULT_MODEL),
         "steps": n_steps,
         "head_steps": head_steps,
-        "head_learning_rate": 1e-3,
+        "head_learning_rate": HEAD_RATE,
         "head_warmup_steps": head_steps // 10,
-        "learning_rate": 1e-4,
+        "learning_rate": RATE,
         "warmup_steps": (n_steps - head_steps) // 10,
         "layer_decay": 0.75,
         "buckets": [{"crop_s": shape.window_s, "batch_size": batch, "patch_keep": PATCH_KEEP}],
