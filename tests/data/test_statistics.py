@@ -44,6 +44,8 @@ def test_long_clips_are_cropped_and_a_sample_is_the_same_again(tmp_path: Path) -
         input_statistics(manifest, n_clips=3, crop_s=0.5, seed=seed) for seed in (1, 1, 2)
     )
     assert first == again != other
+    places = [input_statistics(manifest, crop_s=0.5, seed=seed).mean for seed in (1, 2)]
+    assert places[0] != places[1]  # the same clips, from another place in each
     assert (first.n_clips, first.n_frames) == (3, 3 * 48)
     assert first.hours == pytest.approx(1.5 / 3600)
 

@@ -128,6 +128,8 @@ def test_licences_lengths_and_label_counts_are_rules_that_are_counted_in_turn() 
         ("licence without nc", 1), ("licence without nd", 0), ("licence known", 2)
     )  # fmt: skip
     assert licence_terms("http://creativecommons.org/licenses/by-nc-nd/4.0/") == {"nc", "nd"}
+    assert licence_terms("Attribution-NonCommercial-NoDerivatives 4.0") == {"nc", "nd"}
+    assert licence_terms("CC_BY_NC_4_0") == {"nc"}
     assert licence_terms("Ndebele archive") == set()
     found, _ = filter_manifest(TABLE, length_s=(1.0, None))
     assert [clip.id for clip in found] == ["c0", "c1", "c2"]  # unknown is not kept

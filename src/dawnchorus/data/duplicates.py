@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from dawnchorus.data.fingerprints import HOP_SAMPLES, RATE_HZ, landmarks
 from dawnchorus.data.manifest import SPLITS, texts
-from dawnchorus.data.parallel import in_threads
+from dawnchorus.data.parallel import in_threads, one_core_each
 from dawnchorus.data.sounds import FileSounds
 from dawnchorus.errors import AudioError
 from dawnchorus.store.files import write_whole
@@ -131,17 +131,20 @@ def find_duplicates(
     sounds = FileSounds(manifest.folder, RATE_HZ)
     prints: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     bad: list[tuple[str, str]] = []
-    without = []
-    for path, found in zip(
-        paths, in_threads(partial(_fingerprint, sounds), paths, threads), strict=True
-    ):
-        progress(1)
-        nothing = np.zeros(0, np.int64)
-        prints.append((nothing, nothing) if isinstance(found, str) else found)
-        if isinstance(found, str):
-            bad.append((path, found))
-        elif not len(found[0]):
-            without.append(path)
+    nothing = np.zeros(0, np.int64)
+    with one_core_each():
+        look = in_threads(partial(_fingerprint, sounds), paths, threads)
+        for path, found in zip(paths, look, strict=True):
+            progress(1)
+            if isinstance(found, str):
+                bad.append((path, found))
+            prints.append((nothing, nothing) if isinstance(found, str) else found)
+    unread = {path for path, _ in bad}
+    without = [
+        path
+        for path, (keys, _) in zip(paths, prints, strict=True)
+        if not len(keys) and path not in unread
+    ]
     candidates = list(_candidates(prints))
     named = _names(manifest)
     verify = partial(_verified, sounds, paths, named)

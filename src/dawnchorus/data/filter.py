@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dawnchorus.data.licences import LONG_WORDS, normalise_licence
 from dawnchorus.data.manifest import texts
 from dawnchorus.errors import UsageError
 
@@ -102,8 +103,12 @@ def filter_manifest(
 
 
 def licence_terms(licence: str) -> set[str]:
-    """Which of nc, nd and sa are in a licence such as ``CC BY-NC-SA 4.0`` or its URL."""
-    return set(re.split(r"[^a-z]+", licence.lower())) & set(TERMS)
+    """Which of nc, nd and sa a licence has, whatever its spelling: code, URL or long name."""
+    spelled = normalise_licence(licence) or ""
+    found = set(re.split(r"[^a-z]+", spelled.lower()))
+    # also in terms of its own, since what is forbidden must not slip through
+    found |= {short for words, short in LONG_WORDS if re.search(words, licence.lower())}
+    return found & set(TERMS)
 
 
 def _column(manifest: Manifest, name: str) -> pa.ChunkedArray:

@@ -19,7 +19,7 @@ import torch
 from dawnchorus.audio.frontend import FRAME_SAMPLES, SAMPLE_RATE, log_mel
 from dawnchorus.data.draws import CLIP, generator
 from dawnchorus.data.manifest import texts
-from dawnchorus.data.parallel import in_threads
+from dawnchorus.data.parallel import in_threads, one_core_each
 from dawnchorus.data.sounds import FileSounds
 from dawnchorus.errors import AudioError, TaskError
 
@@ -85,13 +85,14 @@ def input_statistics(
     measure = partial(_sums, manifest, FileSounds(manifest.folder, SAMPLE_RATE), crop_s, seed)
     total = np.zeros(3)
     n_samples, bad = 0, []
-    for found in in_threads(measure, rows.tolist(), threads):
-        progress(1)
-        if isinstance(found, tuple):
-            bad.append(found)
-            continue
-        total += found[:3]
-        n_samples += int(found[3])
+    with one_core_each():
+        for found in in_threads(measure, rows.tolist(), threads):
+            progress(1)
+            if isinstance(found, tuple):
+                bad.append(found)
+                continue
+            total += found[:3]
+            n_samples += int(found[3])
     n_values = total[0]
     if not n_values:
         shown = "; ".join(message for _, message in bad[:SHOWN])
