@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 FIELD: Final = re.compile(r'(?:"(?:[^"]|"")*+"[^,]*|[^",][^,]*|)(?:,|\Z)')
 QUOTED_LINES_AT_MOST: Final = 200  # of one row; a quote open for longer was never closed
-REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
 ZIP_MAGIC: Final = b"PK\x03\x04"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 

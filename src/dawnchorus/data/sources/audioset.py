@@ -33,7 +33,6 @@ SEGMENT_LISTS: Final = {
 }
 CLASSES: Final = "class_labels_indices.csv"
 ONTOLOGY: Final = "ontology.json"
-N_COLUMNS: Final = 4
 YTID_LENGTH: Final = 11
 SAME_START_S: Final = 0.5
 SOUND_SUFFIXES: Final = {".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".webm"}

@@ -57,11 +57,6 @@ class Recording:
         return self.occurrence["catalognumber"] or self.occurrence["key"]
 
 
-def has_tables(place: Path) -> bool:
-    """Whether a folder or zip holds an archive's tables."""
-    return find_file(place, OCCURRENCES) is not None
-
-
 def recordings(place: Path, report: Report) -> Iterator[Recording]:
     """Each sound with its occurrence, in the order of the occurrences.
 
