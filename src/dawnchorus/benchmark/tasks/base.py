@@ -1,0 +1,111 @@
+"""What a task is: where its sounds come from, how they are split, and what is asked of an encoder.
+
+A task knows no encoder and no probe. Its ``build`` turns a folder of raw data, laid out as its
+publisher lays it out, into items; everything after that is the same for every task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Protocol = Literal["paper", "strict"]
+Split = Literal["train", "val", "test"]
+Kind = Literal["classification", "detection", "individual", "repertoire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A clip that is one row of a task.
+
+    Attributes:
+        id: unique in the task, stable between protocols.
+        path: audio file, relative to the task's data folder, with ``/``.
+        start_s: where the clip begins in the file.
+        stop_s: where it ends; None is the end of the file.
+        labels: class names; none at all is meaningful in detection.
+        group: what must not sit on two sides of a split and what intervals are drawn over
+            (recording, individual, session, day).
+    """
+
+    id: str
+    path: str
+    start_s: float
+    stop_s: float | None
+    labels: tuple[str, ...]
+    split: Split
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskItems:
+    """A task's rows under one protocol.
+
+    Attributes:
+        classes: in the order that every score matrix has.
+        multi_label: whether an item may have any number of labels.
+        counts: what was read, kept and dropped, and why, as text to number.
+    """
+
+    task: str
+    protocol: Protocol
+    classes: tuple[str, ...]
+    multi_label: bool
+    items: tuple[Item, ...]
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What is asked.
+
+    Attributes:
+        probe: the probe's main metric; None where the task has no probe.
+        retrieval: ``within`` the test items, ``cross`` from train queries to a test gallery.
+        clustering: whether k-means with the true k is scored.
+    """
+
+    probe: Literal["accuracy", "macro_recall", "beans_map", "cmap"] | None
+    retrieval: Literal["within", "cross"] | None
+    clustering: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that a user fetches by hand or by ``prepare``."""
+
+    file: str
+    url: str | None
+    what: str
+    n_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A dataset with its protocol.
+
+    Attributes:
+        id: ``family/name``, such as ``beans/watkins``.
+        crop_s: longest part of an item that is encoded under ``paper``, from its start; None: all.
+        build: from the task's data folder and a protocol to its items.
+    """
+
+    id: str
+    version: str
+    title: str
+    kind: Kind
+    source: str
+    licence: str
+    citation: str
+    split_rule: str
+    window_rule: str
+    native_rate_hz: int | None
+    crop_s: float | None
+    measures: Measures
+    downloads: tuple[Download, ...]
+    build: Callable[[Path, Protocol], TaskItems]
