@@ -92,9 +92,9 @@ def _of_file(
     path: Path, spans: dict[int, tuple[float, float | None]], rate: int
 ) -> dict[int, NDArray[np.float32]]:
     first = min(start for start, _ in spans.values())
-    stops = [stop for _, stop in spans.values()]
-    last = max(stop for stop in stops if stop is not None) if None not in stops else None
-    if len(spans) == 1 or last is None or last - first > BLOCK_S:
+    known = {i: (start, stop) for i, (start, stop) in spans.items() if stop is not None}
+    last = max((stop for _, stop in known.values()), default=first)
+    if len(spans) == 1 or len(known) < len(spans) or last - first > BLOCK_S:
         return {
             i: read_audio(path, start_s=start, stop_s=stop, sample_rate=rate)
             for i, (start, stop) in spans.items()
@@ -102,8 +102,7 @@ def _of_file(
     own_rate = read_info(path).sample_rate
     block = read_audio(path, start_s=first, stop_s=last)
     clips = {}
-    for index, (start, stop) in spans.items():
-        assert stop is not None  # else read one by one
+    for index, (start, stop) in known.items():
         origin = to_samples(first, own_rate)
         clip = block[to_samples(start, own_rate) - origin : to_samples(stop, own_rate) - origin]
         if not len(clip):

@@ -1,4 +1,4 @@
-"""Features of a task's items by several readings at once, on disk under a hash of all that made them.
+"""Features of items by several readings at once, on disk under a hash of all that made them.
 
 One pass of the encoder serves every reading that is not there yet. It goes by chunks of items; each
 chunk's features are kept as soon as they are made, so that a run that was killed goes on with the
@@ -269,12 +269,10 @@ def _read_ahead(
         return read_clips(work.folder, items, encoder.sample_rate, work.rules.longest_s)
 
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(read, chunks[0][1]) if chunks else None
+        waiting = [pool.submit(read, indices) for _, indices in chunks[:1]]
         for place, (number, _) in enumerate(chunks):
-            assert waiting is not None
-            clips = waiting.result()
-            if place + 1 < len(chunks):
-                waiting = pool.submit(read, chunks[place + 1][1])
+            clips = waiting.pop().result()
+            waiting = [pool.submit(read, indices) for _, indices in chunks[place + 1 : place + 2]]
             yield number, clips
 
 

@@ -59,10 +59,12 @@ class FileHashes:
         return found
 
     def _read(self) -> dict[str, list[Any]]:
-        if self._known is None:
-            try:
-                self._known = json.loads(self._path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                self._known = {}
-        assert self._known is not None
-        return self._known
+        if self._known is not None:
+            return self._known
+        known: dict[str, list[Any]] = {}
+        try:
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            pass  # not there yet, or damaged: files are hashed again
+        self._known = known
+        return known

@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dawnchorus.benchmark.clips import Rules
+from dawnchorus.benchmark.distances import Space, distance_values
 from dawnchorus.benchmark.external import Table
 from dawnchorus.benchmark.features import FeatureCache, Work
 from dawnchorus.benchmark.fits import fit_config, fitted_logits
 from dawnchorus.benchmark.hashes import sha256_of
+from dawnchorus.benchmark.leaks import read_known
 from dawnchorus.benchmark.plan import DISTANCES, Group, Reading, groups_of
 from dawnchorus.benchmark.predictions import write_predictions
 from dawnchorus.benchmark.results import Row
 from dawnchorus.benchmark.score import (
     Labelled,
     Value,
-    distance_values,
     probe_measures,
     probe_values,
+    undefined,
 )
 from dawnchorus.errors import TaskError
 
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 SCORES_VERSION: Final = 1  # another number where the same options would give other scores
 FEATURES = "features"
-WITH, WITHOUT = "with", "without"
+WITHOUT: Final = "without"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +204,6 @@ class Sheet:
         folder = Path(self.config.leaks) / self.job.task.id
         if not folder.is_dir():
             return None
-        from dawnchorus.benchmark.leaks import read_known
-
         return read_known(folder)
 
     def cell(self, group: Group) -> str:
@@ -256,15 +256,20 @@ class Sheet:
 
     def _distances(self, group: Group) -> list[Value]:
         splits = self.splits(group)
-        vectors = {split: self.features(group.reading, split) for split in splits}
-        items = {split: self.labelled(split) for split in splits}
-        values = distance_values(vectors, items, self.asked, self.config, WITH)
+        space = Space(
+            vectors={split: self.features(group.reading, split) for split in splits},
+            items={split: self.labelled(split) for split in splits},
+            asked=self.asked,
+            config=self.config,
+        )
+        values = distance_values(space)
         clean = self._clean()
         if clean is not None:
             scored = self.config.split
-            vectors[scored] = vectors[scored][clean]
-            items[scored] = items[scored].take(clean)
-            values += distance_values(vectors, items, self.asked, self.config, WITHOUT)
+            vectors = dict(space.vectors) | {scored: space.vectors[scored][clean]}
+            items = dict(space.items) | {scored: space.items[scored].take(clean)}
+            without = distance_values(replace(space, vectors=vectors, items=items))
+            values += [replace(value, leaks=WITHOUT) for value in without]
         return values
 
     def _clean(self) -> NDArray[np.intp] | None:
@@ -281,15 +286,8 @@ class Sheet:
         try:
             logits, notes = fitted_logits(self, group)
         except TaskError as error:
-            n_groups = len(np.unique(items.groups))
-            return [
-                Value(
-                    measure=name, value=float("nan"), reason=str(error), n_items=len(items.y),
-                    n_groups=n_groups,
-                )
-                for name in measures
-            ]  # fmt: skip
-        values = probe_values(logits, items, measures, self.config, WITH)
+            return [undefined(name, str(error), items) for name in measures]
+        values = probe_values(logits, items, measures, self.config)
         if group.n_labels is None:
             classes = self.job.items.classes
             output = Path(self.config.output)
@@ -297,7 +295,8 @@ class Sheet:
         clean = self._clean()
         if clean is not None:
             kept = {seed: one[clean] for seed, one in logits.items()}
-            values += probe_values(kept, items.take(clean), measures, self.config, WITHOUT)
+            without = probe_values(kept, items.take(clean), measures, self.config)
+            values += [replace(value, leaks=WITHOUT) for value in without]
         return [_noted(value, notes) for value in values]
 
 

@@ -95,10 +95,8 @@ def groups_of(config: BenchmarkConfig, entrant: Entrant, task: Task) -> list[Gro
     """
     probes = config.default_probes if config.probes is None else config.probes
     asked = task.measures_under(config.protocol)
-    groups = []
-    for reading in readings(config, entrant):
-        if not reading.stacked and (asked.retrieval or asked.clustering):
-            groups.append(Group(reading, DISTANCES))
+    flat = [one for one in readings(config, entrant) if not one.stacked]
+    groups = [Group(one, DISTANCES) for one in flat if asked.retrieval or asked.clustering]
     if asked.probe is None:
         return groups
     for probe in probes:

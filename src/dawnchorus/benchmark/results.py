@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from dawnchorus.benchmark.tasks.registry import find_tasks
 from dawnchorus.errors import TaskError
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.parts import part_names, read_part, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from dawnchorus.configs.benchmark import BenchmarkConfig
 
 ROWS, TABLE, CSV = "rows", "results.parquet", "results.csv"
 SCHEMA: Final = pa.schema(
@@ -170,8 +173,25 @@ def _once(table: pa.Table) -> pa.Table:
     names = ["task", "protocol", "split", "model", "readout", "pooling", "probe", "measure"]
     order = [*names, "n_labels", "seed", "leaks", "cell", "finished_at"]
     table = table.sort_by([(name, "ascending") for name in order])
-    last: dict[tuple[Any, ...], int] = {}
     columns = [table[name].to_pylist() for name in IDENTITY]
-    for index, identity in enumerate(zip(*columns, strict=True)):
-        last[identity] = index
+    last = {identity: index for index, identity in enumerate(zip(*columns, strict=True))}
     return table.take(pa.array(sorted(last.values()), pa.int64()))
+
+
+def main_scores(config: BenchmarkConfig) -> list[dict[str, Any]]:
+    """What a reader asks first: each task's own measure, retrieval and clustering, over all seeds.
+
+    Only rows of the plan's tasks, protocol and split, with all items and all labels.
+    """
+    tasks = {task.id: task.measures_under(config.protocol) for task in find_tasks(config.tasks)}
+    rows = Results(Path(config.output)).read().to_pylist()
+    return [
+        row
+        for row in rows
+        if row["task"] in tasks
+        and (row["protocol"], row["split"]) == (config.protocol, config.split)
+        and row["measure"] in {tasks[row["task"]].probe, "retrieval_roc_auc", "nmi"}
+        and row["leaks"] == "with"
+        and row["seed"] is None
+        and row["n_labels"] is None
+    ]

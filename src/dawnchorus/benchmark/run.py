@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dawnchorus import __version__
 from dawnchorus.benchmark.encoders import Entrant, open_entrant
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from threading import Event
 
-    from dawnchorus.benchmark.tasks.base import Task
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
 LOCK: Final = ".lock"
@@ -117,7 +116,7 @@ def benchmark(config: BenchmarkConfig, *, watcher: Watcher | None = None) -> Run
     try:
         locks.open_to_others()
         with stop_on_signals() as stop:
-            for job, done in _worked_on(config, jobs, locks, results, watcher, stop):
+            for job, done in _Run(config, locks, results, watcher, stop).work(jobs):
                 counts.update(done)
                 watcher.said(f"{job.name}: {done['done']} cells computed, {done['kept']} kept")
     finally:
@@ -237,63 +236,71 @@ def _shares(config: BenchmarkConfig, jobs: Sequence[Job]) -> dict[int, list[Job]
     return {s: [job for i, job in enumerate(jobs) if of_job[i] == s] for s in range(n_shards)}
 
 
-def _worked_on(
-    config: BenchmarkConfig,
-    jobs: Sequence[Job],
-    locks: StoreLocks,
-    results: Results,
-    watcher: Watcher,
-    stop: Event,
-) -> Iterator[tuple[Job, Counter[str]]]:
-    """Do each job that no other run is at; come back to those until they are finished."""
-    waiting = list(jobs)
-    with _Models(config.device) as models:
-        while waiting:
-            busy = []
-            for job in waiting:
-                _check_stop(stop)
-                claim = sha256_of([job.model, job.task.id, config.protocol, config.split])[:16]
-                if not locks.claim(claim):
-                    busy.append(job)
-                    continue
-                try:
-                    sheet = open_sheet(config, models.open(job.model), job)
-                    yield job, _do(sheet, results, watcher, stop)
-                finally:
-                    locks.release(claim)
-            if len(busy) == len(waiting):
-                stop.wait(WAIT_S)
-            waiting = busy
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the jobs of a run share."""
 
+    config: BenchmarkConfig
+    locks: StoreLocks
+    results: Results
+    watcher: Watcher
+    stop: Event
 
-def _check_stop(stop: Event) -> None:
-    if stop.is_set():
-        raise RunInterruptedError("interrupted; the same command goes on from here")
+    def work(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Counter[str]]]:
+        """Do each job that no other run is at; come back to those until they are finished."""
+        waiting = list(jobs)
+        with _Models(self.config.device) as models:
+            while waiting:
+                busy = []
+                for job in waiting:
+                    self.check_stop()
+                    claim = self._claim(job)
+                    if not self.locks.claim(claim):
+                        busy.append(job)
+                        continue
+                    try:
+                        yield job, self._do(open_sheet(self.config, models.open(job.model), job))
+                    finally:
+                        self.locks.release(claim)
+                if len(busy) == len(waiting):
+                    self.stop.wait(WAIT_S)
+                waiting = busy
 
+    def check_stop(self) -> None:
+        """Raise if the user wants an end."""
+        if self.stop.is_set():
+            raise RunInterruptedError("interrupted; the same command goes on from here")
 
-def _do(sheet: Sheet, results: Results, watcher: Watcher, stop: Event) -> Counter[str]:
-    finished = results.finished()
-    todo = [group for group in sheet.groups if sheet.cell(group) not in finished]
-    counts = Counter(kept=len(sheet.groups) - len(todo))
-    if not todo:
+    def _claim(self, job: Job) -> str:
+        about = [job.model, job.task.id, self.config.protocol, self.config.split]
+        return sha256_of(about)[:16]
+
+    def _do(self, sheet: Sheet) -> Counter[str]:
+        finished = self.results.finished()
+        todo = [group for group in sheet.groups if sheet.cell(group) not in finished]
+        counts = Counter(kept=len(sheet.groups) - len(todo))
+        if not todo:
+            return counts
+        name = f"{sheet.entrant.name} on {sheet.job.task.id}"
+        sheet.encode(
+            todo,
+            stop=self.stop,
+            began=lambda split, n: self.watcher.began(name, f"encoding {split}", n, "clips"),
+        )
+        advance = self.watcher.began(name, "scoring", len(todo), "cells")
+        for group in todo:
+            self.check_stop()
+            before = time.monotonic()
+            rows = sheet.rows(group)
+            stamp = {
+                "seconds": time.monotonic() - before,
+                "finished_at": datetime.now(UTC),
+                "versions": versions(),
+            }
+            self.results.append([replace(row, **stamp) for row in rows])
+            counts["done"] += 1
+            advance(1)
         return counts
-    name = f"{sheet.entrant.name} on {sheet.job.task.id}"
-    sheet.encode(
-        todo,
-        stop=stop,
-        began=lambda split, total: watcher.began(name, f"encoding {split}", total, "clips"),
-    )
-    advance = watcher.began(name, "scoring", len(todo), "cells")
-    for group in todo:
-        _check_stop(stop)
-        before = time.monotonic()
-        rows = sheet.rows(group)
-        seconds = time.monotonic() - before
-        stamp = {"seconds": seconds, "finished_at": datetime.now(UTC), "versions": versions()}
-        results.append([replace(row, **stamp) for row in rows])
-        counts["done"] += 1
-        advance(1)
-    return counts
 
 
 @cache
