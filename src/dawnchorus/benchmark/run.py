@@ -298,12 +298,13 @@ class _Run:
             self.check_stop()
             before = time.monotonic()
             rows = sheet.rows(group)
-            stamp = {
-                "seconds": time.monotonic() - before,
-                "finished_at": datetime.now(UTC),
-                "versions": versions(),
-            }
-            self.results.append([replace(row, **stamp) for row in rows])
+            seconds, now = time.monotonic() - before, datetime.now(UTC)
+            self.results.append(
+                [
+                    replace(row, seconds=seconds, finished_at=now, versions=versions())
+                    for row in rows
+                ]
+            )
             counts["done"] += 1
             advance(1)
         return counts
