@@ -119,8 +119,13 @@ def solve(
         return matrix, bias * lift - matrix @ spectrum.mean
 
 
-def minimise(loss: Callable[[], Tensor], parameters: Sequence[Tensor], what: str) -> None:
-    """Move parameters to where the loss no longer falls.
+def minimise(
+    loss: Callable[[], Tensor],
+    parameters: Sequence[Tensor],
+    what: str,
+    gradient: float = GRADIENT,
+) -> None:
+    """Move parameters to where the loss no longer falls: no slope steeper than ``gradient``.
 
     Raises:
         TrainingError: After a thousand steps the gradient is still large.
@@ -129,7 +134,7 @@ def minimise(loss: Callable[[], Tensor], parameters: Sequence[Tensor], what: str
         list(parameters),
         max_iter=MAX_STEPS,
         max_eval=2 * MAX_STEPS,
-        tolerance_grad=GRADIENT,
+        tolerance_grad=gradient,
         tolerance_change=0.0,
         history_size=30,
         line_search_fn="strong_wolfe",
