@@ -111,9 +111,8 @@ def test_a_saved_folder_is_a_model_and_its_probe(config: ProbeConfig, tmp_path: 
     fitted.check(encoder)
     fitted.check(probe.encoder)
     assert encoder.head is None
-    wanted = [layer for layer in fitted.readout if layer != "output"]
     with torch.inference_mode():
-        outs = [encoder.encode(waves, layers=wanted) for waves, _ in batches(1)]
+        outs = [encoder.encode(waves, layers=fitted.layers) for waves, _ in batches(1)]
     logits = np.concatenate([fitted.logits(*fitted.read(out)) for out in outs])
     np.testing.assert_allclose(logits, expected, atol=1e-4)
     with pytest.raises(WeightsError, match="fitted on tones"):

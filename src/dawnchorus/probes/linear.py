@@ -1,9 +1,10 @@
 """Logistic regression, solved to convergence.
 
 The problem is the usual one: the mean loss plus ``|W|^2 / (2 C n)``, the intercept not penalised;
-softmax over classes, or one binary problem a class, all solved at once. It is written in the
-eigenvectors of the features' covariance, scaled by what the loss curves there, so that L-BFGS needs
-tens of steps and not thousands; the solution is the same.
+softmax over classes, or one binary problem a class, all solved at once. (With two classes the
+softmax has a weight vector for each, so C does here what 2 C does in a single binary problem.) It
+is written in the eigenvectors of the features' covariance, scaled by what the loss curves there, so
+that L-BFGS needs tens of steps and not thousands; the solution is the same.
 """
 
 from __future__ import annotations
