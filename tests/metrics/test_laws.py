@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dawnchorus import metrics
@@ -40,8 +40,8 @@ def found(labels: np.ndarray, vectors: np.ndarray) -> metrics.Retrieval:
 
 
 def k_means(truth: np.ndarray, scores: np.ndarray) -> float:
-    far = truth * 100.0 + scores * 0.01  # clusters so clear that no start misses them
-    return float(metrics.clustering(far, truth.argmax(1), seeds=(0,), n_init=20).ami[0])
+    far = truth * 100.0 + scores * 0.01  # so far apart that every start has one in each
+    return float(metrics.clustering(far, truth.argmax(1), seeds=(0,)).ami[0])
 
 
 def guessed(metric: Callable[..., float]) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -81,7 +81,7 @@ def test_neither_the_order_of_items_nor_of_classes_matters(name: str, seed: int)
     law = LAWS[name]
     truth, scores = law.made(seed)
     value = law.metric(truth, scores)
-    assert 0 <= value <= 1
+    assert -1e-12 <= value <= 1 + 1e-12
     rng = np.random.default_rng(seed)
     items, classes = rng.permutation(len(truth)), rng.permutation(truth.shape[1])
     assert law.metric(truth[items], scores[items]) == pytest.approx(value, abs=1e-12)
@@ -150,8 +150,9 @@ def test_scores_that_are_all_equal_know_nothing() -> None:
     assert same.precision_at_1 == pytest.approx(3 / 11)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(SEEDS)
+@example(108)  # cosines of exactly 0 and 1/2, as computed, lie on both sides of it
 def test_retrieval_sees_directions_only(seed: int) -> None:
     vectors, labels = clouds(seed)
     turn, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((3, 3)))

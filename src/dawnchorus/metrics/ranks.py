@@ -127,7 +127,8 @@ class _Ranker:
 
     def _counted(self, near: Tensor, rows: slice) -> Tensor:
         near = near if self.which is None else near[:, self.which]
-        keys = near.to(torch.int32).bitwise_and_(-2).bitwise_or_(self.relevant(rows))
+        # rounded, so that 0 and 1/2 lie inside a step and not on its edge
+        keys = near.round_().to(torch.int32).bitwise_and_(-2).bitwise_or_(self.relevant(rows))
         n_seen = torch.full((len(keys),), keys.shape[1], device=keys.device)
         if self.excluded is not None:
             hidden = self.excluded(rows)
