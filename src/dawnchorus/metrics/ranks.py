@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 SCALE: Final = 2.0**30  # of cosines as integers; their lowest bit is the label's: steps of 2^-29
 EXCLUDED: Final = 2**31 - 2  # above every cosine, and even: not relevant
-BLOCK_PAIRS: Final = 2**24  # multiplied at once: some 150 MB
+BLOCK_PAIRS: Final = 2**23  # multiplied at once by a thread
+ALL_BLOCKS_PAIRS: Final = 2**26  # and by all of them: 256 MB
 CACHED_PAIRS: Final = 2**19  # sorted and counted at once on a CPU: what its cache holds
 
 
@@ -75,24 +76,65 @@ def counts(queries: Side, gallery: Side, device: str) -> Counts:
         DeviceError: There is no such device.
     """
     place = _device(device)
-    distinct, which = _distinct(gallery.unit)
-    scaled = torch.from_numpy(queries.unit * SCALE).to(place)  # a power of two: exact
-    theirs = torch.from_numpy(distinct).to(place).T
-    index = None if which is None else torch.from_numpy(which).to(place)
-    relevant, excluded = _relevance(queries, gallery, place), _exclusion(queries, gallery, place)
-    n_gallery = len(gallery.unit)
-    cached = CACHED_PAIRS if place.type == "cpu" else BLOCK_PAIRS
-    found = []
-    with _full_precision(), ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        for block in _slices(0, len(scaled), BLOCK_PAIRS // n_gallery):
-            near = scaled[block] @ theirs
-            for piece in _slices(block.start, block.stop, cached // n_gallery):
-                part = near[piece.start - block.start : piece.stop - block.start]
-                part = part if index is None else part[:, index]
-                keys = part.to(torch.int32).bitwise_and_(-2).bitwise_or_(relevant(piece))
-                n_seen = _hide(keys, excluded(piece)) if excluded else _all_of(keys)
-                found.append(_count(_sorted(keys, threads), n_seen).cpu().numpy())
+    ranker = _Ranker.of(queries, gallery, place)
+    n_threads = torch.get_num_threads() if place.type == "cpu" else 1
+    n_rows = min(BLOCK_PAIRS, ALL_BLOCKS_PAIRS // n_threads) // len(gallery.unit)
+    with _full_precision(), _single_threads(n_threads) as threads:
+        found = list(threads.map(ranker.block, _slices(0, len(queries.unit), n_rows)))
     return Counts(*np.concatenate(found, axis=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranker:
+    """Both sides on their device.
+
+    Attributes:
+        scaled: ``(queries, dim)`` times `SCALE`.
+        distinct: ``(dim, distinct items)``.
+        which: column of ``distinct`` of each item of the gallery; None: in order, without repeats.
+        relevant: whether pairs share a label.
+        excluded: whether pairs are of one group; None: none is.
+    """
+
+    scaled: Tensor
+    distinct: Tensor
+    which: Tensor | None
+    relevant: Pairs
+    excluded: Pairs | None
+
+    @classmethod
+    def of(cls, queries: Side, gallery: Side, device: torch.device) -> _Ranker:
+        """Move what is needed to the device."""
+        distinct, which = _distinct(gallery.unit)
+        return cls(
+            scaled=torch.from_numpy(queries.unit * SCALE).to(device),  # a power of two: exact
+            distinct=torch.from_numpy(distinct).to(device).T,
+            which=None if which is None else torch.from_numpy(which).to(device),
+            relevant=_relevance(queries, gallery, device),
+            excluded=_exclusion(queries, gallery, device),
+        )
+
+    def block(self, rows: slice) -> Counted:
+        """``(5, queries)`` of some queries: one product, then counts a few queries at a time."""
+        near = self.scaled[rows] @ self.distinct
+        pairs = CACHED_PAIRS if near.device.type == "cpu" else BLOCK_PAIRS
+        found = [
+            self._counted(near[part.start - rows.start : part.stop - rows.start], part)
+            for part in _slices(rows.start, rows.stop, pairs // near.shape[1])
+        ]
+        counted: Counted = torch.cat(found, dim=1).cpu().numpy()
+        return counted
+
+    def _counted(self, near: Tensor, rows: slice) -> Tensor:
+        near = near if self.which is None else near[:, self.which]
+        # rounded, so that 0 and 1/2 lie inside a step and not on its edge
+        keys = near.round_().to(torch.int32).bitwise_and_(-2).bitwise_or_(self.relevant(rows))
+        n_seen = torch.full((len(keys),), keys.shape[1], device=keys.device)
+        if self.excluded is not None:
+            hidden = self.excluded(rows)
+            keys.masked_fill_(hidden, EXCLUDED)
+            n_seen -= hidden.sum(dim=1)
+        return _count(_sorted(keys), n_seen)
 
 
 def _relevance(queries: Side, gallery: Side, device: torch.device) -> Pairs:
@@ -126,22 +168,11 @@ def _codes(labels: NDArray[np.bool_], none: int, device: torch.device) -> Tensor
     return torch.from_numpy(code.astype(np.int32)).to(device)
 
 
-def _hide(keys: Tensor, excluded: Tensor) -> Tensor:
-    """Send pairs to the end of the order, in place; how many remain of each row."""
-    keys.masked_fill_(excluded, EXCLUDED)
-    return keys.shape[1] - excluded.sum(dim=1)
-
-
-def _all_of(keys: Tensor) -> Tensor:
-    return torch.full((len(keys),), keys.shape[1], device=keys.device)
-
-
-def _sorted(keys: Tensor, threads: ThreadPoolExecutor) -> Tensor:
+def _sorted(keys: Tensor) -> Tensor:
     """Each row ascending. On a CPU by numpy, whose sort of plain integers is vectorised."""
     if keys.device.type != "cpu":
         return torch.sort(keys, dim=1).values
-    parts = np.array_split(keys.numpy(), torch.get_num_threads())
-    list(threads.map(partial(np.ndarray.sort, axis=1), parts))
+    keys.numpy().sort(axis=1)
     return keys
 
 
@@ -193,6 +224,17 @@ def _slices(start: int, stop: int, size: int) -> Iterator[slice]:
     size = max(1, size)
     for at in range(start, stop, size):
         yield slice(at, min(at + size, stop))
+
+
+@contextmanager
+def _single_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that each compute alone: none waits for another at the end of every product."""
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as own:
+            yield own
+    finally:
+        torch.set_num_threads(before)  # what threads to come begin with
 
 
 @contextmanager
