@@ -106,6 +106,7 @@ class Task:
         build: from the task's data folder and a protocol to its items.
         folder: its data under the root, where several tasks share them; None: the id.
         strict_measures: what is asked under ``strict``, where that differs.
+        n_rows: rows of the published set, where they are known; another number is refused.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Task:
     build: Callable[[Path, Protocol], TaskItems]
     folder: str | None = None
     strict_measures: Measures | None = None
+    n_rows: int | None = None
 
     @property
     def family(self) -> str:
