@@ -49,7 +49,8 @@ class TaskItems:
         classes: in the order that every score matrix has.
         multi_label: whether an item may have any number of labels.
         counts: what was read, kept and dropped, and why, as text to number.
-        quirks: names of the published code's quirks that these items have; none under ``strict``.
+        quirks: names of the published code's quirks that these items have; under ``strict`` only
+            what cannot be mended.
     """
 
     task: str

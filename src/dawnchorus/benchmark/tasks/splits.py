@@ -78,6 +78,45 @@ def grouped(
     return made
 
 
+def shares_of_clips(labels: Sequence[Hashable], shares: tuple[float, float, float]) -> list[Split]:
+    """Train, val and test by clip, each label in proportion; labels of one clip stay in train."""
+    counts = Counter(labels)
+    several = [i for i, label in enumerate(labels) if counts[label] > 1]
+    rest, train = _halved(several, [labels[i] for i in several], round(1 - shares[0], 9))
+    held = Counter(labels[i] for i in rest)
+    both = [i for i in rest if held[labels[i]] > 1]
+    test, _ = _halved(both, [labels[i] for i in both], shares[2] / (shares[1] + shares[2]))
+    val = sorted(set(rest) - set(test))
+    return _as_list(len(labels), {"train": train, "val": val, "test": test})
+
+
+def by_key(keys: Sequence[str]) -> list[Split]:
+    """Train, val and test 8:1:1 inside each key; keys of fewer than three clips stay in train.
+
+    Source: earthspecies/alp-data, conversion of the zebra finches: at least one clip of a key is in
+    val and one in test. Its order of files is that of a folder's listing, ours is by name.
+    """
+    held: dict[str, list[int]] = {}
+    for at, key in enumerate(keys):
+        held.setdefault(key, []).append(at)
+    members: dict[Split, list[int]] = {"val": [], "test": []}
+    for indices in held.values():
+        if len(indices) >= FEWEST_GROUPS:
+            n_val, n_test = _tenths(len(indices))
+            rest, _ = _halved(indices, [0] * len(indices), n_val + n_test)
+            test, val = _halved(rest, [0] * len(rest), n_test)
+            members["val"] += val
+            members["test"] += test
+    return _as_list(len(keys), members)
+
+
+def _tenths(n: int) -> tuple[int, int]:
+    """Clips of val and test among ``n``, each at least one."""
+    n_train, n_val = max(1, int(n * 0.8)), max(1, int(n * 0.1))
+    n_test = n - n_train - n_val
+    return (n_val, n_test) if n_test >= 1 else (max(1, n_val - 1), 1)
+
+
 def thin_classes(labels: Sequence[str], groups: Sequence[str]) -> dict[str, int]:
     """Classes of too few groups to be trained, chosen and tested on, with how many they have."""
     held: dict[str, set[str]] = {}
