@@ -92,8 +92,9 @@ def humbugdb(folder: Path) -> None:
     kinds += [("", "background", 70), ("", "mosquito", 35)]
     rows = []
     for name, kind, n in kinds:
-        for _ in range(n):
-            rows.append((len(rows), f"{name or kind} recording {len(rows) % 5}.wav", kind, name))
+        at = len(rows)
+        of = [f"{name or kind} recording {take % 5}.wav" for take in range(n)]
+        rows += [(at + take, of[take], kind, name) for take in range(n)]
     touch(folder, *(f"audio/{row[0]}.wav" for row in rows))
     columns = ("id", "name", "sound_type", "species")
     table(folder / "neurips_2021_zenodo_0_0_1.csv", columns, rows)
@@ -247,7 +248,8 @@ def birdset(folder: Path, subset: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         typed = [row | {"ebird_code": row.get("ebird_code")} for row in rows]
         pq.write_table(pa.Table.from_pylist(typed), folder / f"{subset}_metadata_{split}.parquet")
-        touch(folder, *(f"{split}/{subset}_shard_0001/{row['filepath']}" for row in rows))
+        shards = (f"{split}/{subset}_shard_{2 - at % 2:04d}/" for at in range(len(rows)))
+        touch(folder, *(f"{to}{row['filepath']}" for to, row in zip(shards, rows, strict=True)))
 
 
 def birdset_with_sounds(folder: Path, subset: str) -> None:

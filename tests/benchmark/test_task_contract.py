@@ -11,6 +11,7 @@ import pytest
 
 import raw_samples
 from dawnchorus.benchmark.prepare import data_folder, load_items, manifest_path, prepare
+from dawnchorus.benchmark.tasks import beans_chunks, beans_readers, birdset, repertoire
 from dawnchorus.benchmark.tasks.base import Protocol, Task, TaskItems
 from dawnchorus.benchmark.tasks.checks import positives
 from dawnchorus.benchmark.tasks.registry import all_tasks
@@ -110,3 +111,11 @@ def test_a_failed_preparation_leaves_the_old_manifest(root: Path, tmp_path: Path
     with pytest.raises(TaskError, match="no column split"):
         prepare(task, tmp_path, "paper")
     assert manifest_path(task, tmp_path, "paper").read_bytes() == before
+
+
+def test_the_guide_names_every_task_and_every_switch() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    tasks = [id for id in all_tasks() if not re.match("local/|.*_bird", id)]
+    kinds = (beans_readers.Quirks, beans_chunks.Quirks, birdset.Quirks, repertoire.Quirks)
+    switches = {field.name for kind in kinds for field in fields(kind)}
+    assert not [name for name in (*tasks, *sorted(switches)) if f"`{name}`" not in guide]

@@ -53,7 +53,7 @@ class HubRow:
 
 
 def read_rows(folder: Path, subset: str, split: str, codes: Sequence[str]) -> list[HubRow]:
-    """The rows of a split, ``train`` or ``test_5s``, sorted by path.
+    """The rows of a split, sorted by file name, so that both layouts give one order.
 
     Args:
         folder: the subset's files.
@@ -76,7 +76,7 @@ def read_rows(folder: Path, subset: str, split: str, codes: Sequence[str]) -> li
         )
     if not rows:
         raise TaskError(f"{folder}: no rows of {split}; is the download whole?")
-    return sorted((_row(row, codes, folder) for row in rows), key=lambda row: row.path)
+    return sorted((_row(row, codes, folder) for row in rows), key=lambda row: _base(row.path))
 
 
 def _named_rows(folder: Path, table: Path) -> list[dict[str, Any]]:
