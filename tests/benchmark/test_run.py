@@ -101,13 +101,16 @@ def test_one_plan_gives_every_measure_with_its_interval(
 
 
 @pytest.mark.cli
+@pytest.mark.long
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_rows(
     corpus: Path, tmp_path: Path, tiny_folder: Path
 ) -> None:
+    values = plan(corpus, tmp_path, tiny_folder, readouts=["0", "output"]).model_dump(mode="json")
+    (tmp_path / "plan.yaml").write_text(json.dumps(values | {"probes": ["linear"]}))
+
     def run(output: Path, kill_at: int) -> tuple[int, str]:
-        options = ["-m", str(tiny_folder), "-t", TASK, "--data", str(corpus), "-o", str(output)]
-        asked = ["--seeds", "2", "--device", "cpu", "-r", "0", "-r", "output", "--quiet"]
-        whole = [sys.executable, "-c", PROGRAM, str(kill_at), "benchmark", *options, *asked]
+        asked = ["--plan", str(tmp_path / "plan.yaml"), "-o", str(output), "--quiet"]
+        whole = [sys.executable, "-c", PROGRAM, str(kill_at), "benchmark", *asked]
         done = subprocess.run(whole, capture_output=True, check=False, text=True)
         return done.returncode, done.stdout
 
@@ -116,7 +119,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_rows(
     assert code == 0
     n_renames = int(said.split()[-1])
     begun = []
-    for share in (0.2, 0.35, 0.4):
+    for share in (0.25, 0.3, 0.4):
         assert run(broken, round(share * n_renames))[0] == -9
         begun.append((len(list(broken.rglob("part-*.npy"))), len(rows_of(broken))))
     assert begun[0][0] > 0  # killed while encoding
