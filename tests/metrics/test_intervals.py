@@ -1,0 +1,125 @@
+"""An interval holds the truth as often as it says, draws whole groups, and says when it cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dawnchorus import metrics
+from dawnchorus.errors import TaskError, UsageError
+from scored_data import multi
+
+
+def mean_of(values: np.ndarray) -> Any:
+    return lambda items: float(np.mean(values[items]))
+
+
+def test_an_interval_of_95_percent_holds_the_truth_about_as_often() -> None:
+    rng, held = np.random.default_rng(0), 0
+    groups = np.repeat(np.arange(40), 3)
+    for _ in range(100):  # three clips of one recording say nearly the same
+        values = np.repeat(rng.standard_normal(40), 3) + 0.1 * rng.standard_normal(120)
+        found = metrics.bootstrap(mean_of(values), groups, n=150)
+        held += found.low < 0 < found.high
+    assert 88 <= held <= 99
+
+
+def test_drawing_clips_would_make_the_interval_far_too_narrow() -> None:
+    values = np.repeat(np.random.default_rng(0).standard_normal(40), 9)
+    by_group = metrics.bootstrap(mean_of(values), np.repeat(np.arange(40), 9), n=300)
+    by_clip = metrics.bootstrap(mean_of(values), np.arange(360), n=300)
+    assert by_group.high - by_group.low == pytest.approx(3 * (by_clip.high - by_clip.low), rel=0.2)
+    assert by_group.value == by_clip.value == pytest.approx(values.mean())
+    assert (by_group.n_groups, by_clip.n_groups) == (40, 360)
+
+
+def test_draws_are_whole_groups_as_many_as_there_are() -> None:
+    groups = np.array(["b", "a", "b", "c", "a", "b"])
+    seen: list[np.ndarray] = []
+
+    def note(items: np.ndarray) -> float:
+        seen.append(items)
+        return 0.5
+
+    metrics.bootstrap(note, groups, n=30)
+    assert seen[0].tolist() == list(range(6))
+    for items in seen[1:]:
+        often = np.bincount(items, minlength=6)
+        assert often[0] == often[2] == often[5]
+        assert often[1] == often[4]
+        assert often[0] + often[1] + often[3] == 3
+    assert len(seen) == 31
+
+
+def test_the_seed_decides_and_the_order_of_items_does_not() -> None:
+    rng = np.random.default_rng(0)
+    values, groups = rng.standard_normal(30), rng.integers(0, 8, 30)
+    found = metrics.bootstrap(mean_of(values), groups, n=50)
+    assert metrics.bootstrap(mean_of(values), groups, n=50) == found
+    assert metrics.bootstrap(mean_of(values), groups, n=50, seed=1).low != found.low
+    order = rng.permutation(30)
+    moved = metrics.bootstrap(mean_of(values[order]), groups[order], n=50)
+    assert (moved.low, moved.high) == pytest.approx((found.low, found.high))
+    wide = metrics.bootstrap(mean_of(values), groups, n=50, level=0.99)
+    assert wide.low < found.low < found.value < found.high < wide.high
+
+
+def test_one_group_has_a_value_and_no_interval() -> None:
+    found = metrics.bootstrap(mean_of(np.arange(4.0)), np.zeros(4))
+    assert (found.value, found.n_groups) == (1.5, 1)
+    assert np.isnan([found.low, found.high]).all()
+    assert "one group" in found.reason
+    both = metrics.paired_bootstrap(mean_of(np.arange(4.0)), mean_of(np.ones(4)), np.zeros(4))
+    assert both.difference == 0.5
+    assert np.isnan([both.low, both.high, both.share_first_better]).all()
+    assert both.reason == found.reason
+
+
+def test_draws_without_a_score_are_counted_and_too_many_leave_no_interval() -> None:
+    truth = np.array([1, 1] + [0] * 10)  # the positives lie in two groups of twelve
+    scores = np.arange(12.0)
+    found = metrics.bootstrap(lambda i: metrics.roc_auc(truth[i], scores[i]), np.arange(12))
+    assert np.isnan(found.low)
+    assert found.n_undefined == pytest.approx(1000 * (10 / 12) ** 12, abs=40)
+    assert f"{found.n_undefined} of 1000 draws" in found.reason
+    often = np.arange(12) % 2
+    few = metrics.bootstrap(lambda i: metrics.roc_auc(often[i], scores[i]), np.arange(12))
+    assert few.n_undefined < 10
+    assert few.low < few.value < few.high
+    with pytest.raises(TaskError, match="positive"):
+        metrics.bootstrap(lambda i: metrics.roc_auc(truth[i] * 0, scores[i]), np.arange(12))
+
+
+def test_two_models_are_compared_on_the_same_draws() -> None:
+    rng = np.random.default_rng(0)
+    hard, groups = rng.standard_normal(60), np.arange(60) // 2
+    better, worse = mean_of(hard + 0.1), mean_of(hard)
+    found = metrics.paired_bootstrap(better, worse, groups, n=100)
+    assert (found.difference, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert found.share_first_better == 1
+    assert metrics.paired_bootstrap(worse, better, groups, n=100).share_first_better == 0
+    noise = rng.standard_normal(60)
+    there = metrics.paired_bootstrap(mean_of(noise), worse, groups, n=100)
+    back = metrics.paired_bootstrap(worse, mean_of(noise), groups, n=100)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+    assert there.share_first_better == pytest.approx(1 - back.share_first_better)
+    same = metrics.paired_bootstrap(worse, worse, groups, n=100)
+    assert (same.low, same.high, same.share_first_better) == (0, 0, 0)
+
+
+def test_a_mean_over_classes_has_an_interval_around_it() -> None:
+    truth, scores = multi(0)
+    truth[:20], scores[:20] = multi(1, 20)
+    for name in ("cmap", "beans_map", "macro_roc_auc", "micro_average_precision"):
+        found = metrics.bootstrap(metrics.statistic(name, truth, scores), np.arange(40), n=100)
+        assert found.low < found.value < found.high, name
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"level": 1.0}, {"level": 0.0}])
+def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="bootstrap"):
+        metrics.bootstrap(mean_of(np.ones(3)), np.arange(3), **wrong)
+    with pytest.raises(TaskError, match="group"):
+        metrics.bootstrap(mean_of(np.ones(3)), np.ones((3, 1)))
