@@ -49,6 +49,7 @@ class TaskItems:
         classes: in the order that every score matrix has.
         multi_label: whether an item may have any number of labels.
         counts: what was read, kept and dropped, and why, as text to number.
+        quirks: names of the published code's quirks that these items have; none under ``strict``.
     """
 
     task: str
@@ -57,6 +58,7 @@ class TaskItems:
     multi_label: bool
     items: tuple[Item, ...]
     counts: dict[str, int] = field(default_factory=dict)
+    quirks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,21 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that a user fetches by hand or by ``prepare``."""
+    """A file that a user fetches by hand.
+
+    Attributes:
+        file: where it is put, in the task's data folder.
+        url: where it is published.
+        what: what is in it.
+        makes: a file or folder that is there once it is unpacked; then it may be deleted.
+    """
 
     file: str
     url: str | None
     what: str
     n_bytes: int | None = None
     sha256: str | None = None
+    makes: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +102,10 @@ class Task:
     Attributes:
         id: ``family/name``, such as ``beans/watkins``.
         crop_s: longest part of an item that is encoded under ``paper``, from its start; None: all.
+        measures: what is asked under ``paper``; see `measures_under`.
         build: from the task's data folder and a protocol to its items.
+        folder: its data under the root, where several tasks share them; None: the id.
+        strict_measures: what is asked under ``strict``, where that differs.
     """
 
     id: str
@@ -109,3 +122,14 @@ class Task:
     measures: Measures
     downloads: tuple[Download, ...]
     build: Callable[[Path, Protocol], TaskItems]
+    folder: str | None = None
+    strict_measures: Measures | None = None
+
+    @property
+    def family(self) -> str:
+        """What stands before the ``/`` of the id."""
+        return self.id.partition("/")[0]
+
+    def measures_under(self, protocol: Protocol) -> Measures:
+        """What is asked of an encoder under a protocol."""
+        return self.strict_measures or self.measures if protocol == "strict" else self.measures
