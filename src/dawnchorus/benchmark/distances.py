@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PAPER_SEED: Final = 42
 PAPER_STARTS: Final = 10
-AMI_DRAWS: Final = 100  # a draw of AMI costs as much as a hundred of the others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +155,7 @@ def _clustering_values(space: Space, scaling: Scaling) -> list[Value]:
                 replace(undefined(name, "", single), value=float(one), seed=seed)
                 for seed, one in zip(seeds, getattr(found, name), strict=True)
             ]
-        draws = min(AMI_DRAWS, space.config.n_bootstrap) if name == "ami" else None
-        score = interval(
-            name, found.statistic(name), single, space.config, pivotal=True, n_draws=draws
-        )
+        score = interval(name, found.statistic(name), single, space.config, of_partition=True)
         values.append(replace(score, notes={str(seed): {} for seed in seeds}))
     return [replace(value, n_skipped=n_skipped) for value in values]
 

@@ -108,4 +108,4 @@ def _features(sheet: Sheet, reading: Reading, split: str) -> Features:
 
 
 def _floats(sheet: Sheet, reading: Reading, split: str) -> NDArray[np.float32]:
-    return np.asarray(sheet.features(reading, split), np.float32)
+    return np.array(sheet.features(reading, split), np.float32)  # a copy: a map cannot be written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +63,7 @@ class FileHashes:
         if self._known is not None:
             return self._known
         known: dict[str, list[Any]] = {}
-        try:
+        with suppress(OSError, ValueError):  # not there yet, or damaged: files are hashed again
             known = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            pass  # not there yet, or damaged: files are hashed again
         self._known = known
         return known

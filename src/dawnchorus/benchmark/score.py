@@ -75,31 +75,29 @@ def interval(
     items: Labelled,
     config: BenchmarkConfig,
     *,
-    pivotal: bool = False,
-    n_draws: int | None = None,
+    of_partition: bool = False,
 ) -> Value:
-    """Score with a bootstrap over groups; nan with the reason where it is undefined.
+    """Score with an interval over groups; nan with the reason where it is undefined.
 
     Args:
         measure: its name.
         statistic: from rows of the items to the score.
         items: that are scored.
         config: how many draws, and which level.
-        pivotal: mirror the percentiles at the value. Repeated items make clusters look purer, so
-            that a draw's mutual information is on average above the value it is drawn around.
-        n_draws: fewer than the plan's.
+        of_partition: by jackknife, not by bootstrap, which flatters partitions.
     """
     try:
-        found = metrics.bootstrap(
-            statistic, items.groups, n=n_draws or config.n_bootstrap, level=config.level, seed=0
-        )
+        if of_partition:
+            found = metrics.jackknife(statistic, items.groups, level=config.level)
+        else:
+            found = metrics.bootstrap(
+                statistic, items.groups, n=config.n_bootstrap, level=config.level
+            )
     except TaskError as error:
         return undefined(measure, str(error), items)
-    low, high = found.low, found.high
-    if pivotal:
-        low, high = 2 * found.value - high, 2 * found.value - low
     score = undefined(measure, found.reason, items)
-    return replace(score, value=found.value, low=low, high=high)
+    # all of these measures end at 1, a normal interval does not
+    return replace(score, value=found.value, low=found.low, high=np.minimum(found.high, 1.0).item())
 
 
 def undefined(measure: str, why: str, items: Labelled) -> Value:

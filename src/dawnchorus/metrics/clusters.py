@@ -41,10 +41,9 @@ class Clustering:
     clusters: NDArray[np.intp]
 
     def statistic(self, measure: str) -> Callable[[NDArray[np.intp]], float]:
-        """A measure, as the mean over seeds, of the items that are looked at, for `bootstrap`.
+        """A measure, as the mean over seeds, of the items that are looked at, for `jackknife`.
 
-        The clusters stay as they were found. Repeated items make them look purer, so that draws lie
-        above the value of all items: take the interval as the mirror image of theirs.
+        The clusters stay as they were found.
 
         Raises:
             UsageError: There is no such measure.
