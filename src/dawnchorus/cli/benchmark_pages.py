@@ -10,11 +10,12 @@ import typer
 from dawnchorus.errors import UsageError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Results = Annotated[Path, typer.Argument(help="Folder of a run, or its Parquet or CSV file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def report(
-    results: Annotated[Path, typer.Argument(help="Folder of a run, or its Parquet or CSV file.")],
+    results: Results,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder; else report in the results.")
     ] = None,
@@ -97,9 +98,7 @@ def leaks(
     parts = [read_manifest(path) for path in training]
     n_files = sum(map(planned_files, [test, *parts]))
     with progress(n_files, "fingerprints", quiet=quiet or written_only, unit="files") as advance:
-        found = audit_leaks(
-            test, parts, sound=not written_only, threads=threads, progress=advance
-        )
+        found = audit_leaks(test, parts, sound=not written_only, threads=threads, progress=advance)
     write_leaks(found, output)
     told = summary(found)
     if as_json:
@@ -122,4 +121,6 @@ def _pairs(given: list[str]) -> dict[str, str]:
     wrong = [text for text in given if "=" not in text]
     if wrong:
         raise UsageError(f"--where {wrong[0]!r}: need COLUMN=VALUE, such as probe=linear")
-    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in given)}
+    return {
+        name.strip(): value.strip() for name, _, value in (text.partition("=") for text in given)
+    }

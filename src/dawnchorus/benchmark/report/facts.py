@@ -59,7 +59,7 @@ def leak_tables(section: Section) -> list[Table]:
     """Scores with and without the items that an audit found in training, task by task."""
     pairs: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
     for score in section.tested():
-        if score.n_labels is None and section.is_chosen(score):
+        if score.n_labels is None and section.is_shown(score):
             sides = pairs.setdefault((score.task, score.measure), {})
             sides.setdefault(score.model, {})[score.leaks] = score
     tables = []

@@ -102,9 +102,7 @@ def read_results(place: Path) -> pa.Table:
             return pa_csv.read_csv(file, convert_options=convert)
         return pq.read_table(file)
     except FileNotFoundError as error:
-        raise TaskError(
-            f"{file}: no results there; run `dawnchorus benchmark run` first"
-        ) from error
+        raise TaskError(f"{file}: no results there; run `dawnchorus benchmark` first") from error
     except (OSError, pa.ArrowException) as error:
         raise TaskError(f"{file}: not results that can be read: {error}") from error
 

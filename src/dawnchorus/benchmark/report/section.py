@@ -68,12 +68,32 @@ class Section:
         return {key: choose(part, self.protocol) for key, part in parts.items()}
 
     @cached_property
+    def settings(self) -> dict[tuple[str, str, Kind], Setting]:
+        """Model, task and kind to the setting that is shown.
+
+        That of the model, or one chosen for the task alone where that was not scored on it.
+        """
+        parts: dict[tuple[str, str, Kind], list[Score]] = defaultdict(list)
+        for score in self.scores:
+            if score.n_labels is None and score.leaks == ALL_ITEMS:
+                parts[score.model, score.task, measure_of(score.measure).kind].append(score)
+        found = {}
+        for (model, task, kind), part in parts.items():
+            chosen = self.choices[model, kind].setting
+            there = {score.setting for score in part if score.split == "test"}
+            own = [score for score in part if score.setting in there]
+            if own:
+                shown = chosen if chosen in there else choose(own, self.protocol).setting
+                found[model, task, kind] = shown
+        return found
+
+    @cached_property
     def main(self) -> dict[tuple[str, str, str], Score]:
         """Model, task and measure to the test score over all items and labels."""
         return {
             (score.model, score.task, score.measure): score
             for score in self.tested()
-            if score.n_labels is None and score.leaks == ALL_ITEMS and self.is_chosen(score)
+            if score.n_labels is None and score.leaks == ALL_ITEMS and self.is_shown(score)
         }
 
     @cached_property
@@ -89,6 +109,11 @@ class Section:
     def models(self) -> tuple[str, ...]:
         """Every model with a main score, by name."""
         return tuple(sorted({model for model, _, _ in self.main}, key=self.labels.__getitem__))
+
+    def is_shown(self, score: Score) -> bool:
+        """Whether a score is of the setting that its model is shown by on its task."""
+        key = (score.model, score.task, measure_of(score.measure).kind)
+        return self.settings.get(key) == score.setting
 
     def is_chosen(self, score: Score) -> bool:
         """Whether a score is of the setting that speaks for its model."""

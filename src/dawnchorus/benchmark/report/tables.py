@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from dawnchorus.benchmark.report.section import group_title, short_task
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dawnchorus.benchmark.report.scores import Score
     from dawnchorus.benchmark.report.section import Section
 
 
@@ -73,7 +75,7 @@ def _score_table(section: Section, group: str, tasks: Sequence[str], measure: st
     for model in section.ranked(tasks, measure):
         scores = [section.main.get((model, task, measure)) for task in tasks]
         cells = [
-            score_cell(score, notes, best=score is not None and score.value == best[task])
+            _shown(section, score, notes, best=score is not None and score.value == best[task])
             for task, score in zip(tasks, scores, strict=True)
         ]
         mean = [number_cell(section.mean(model, tasks, measure))] if many else []
@@ -85,6 +87,15 @@ def _score_table(section: Section, group: str, tasks: Sequence[str], measure: st
     headings = ("model", *map(short_task, tasks), *(["mean"] if many else []))
     title = f"{group_title(group)}: {measure_of(measure).title}"
     return Table(title, headings, tuple(lines), notes.lines)
+
+
+def _shown(section: Section, score: Score | None, notes: Notes, *, best: bool) -> Cell:
+    """A cell, marked where the model is read otherwise than elsewhere."""
+    cell = score_cell(score, notes, best=best)
+    if score is None or not score.defined or section.is_chosen(score):
+        return cell
+    why = f"read otherwise than the model's other tasks: {score.setting}"
+    return replace(cell, mark=notes.mark(why))
 
 
 def _beside(
@@ -112,8 +123,12 @@ def _beside(
 def _published_lines(tasks: Sequence[str], measure: str, notes: Notes) -> list[Line]:
     lines = [_published_line(model, tasks, measure, notes) for model in published_models()]
     there = [line for line in lines if line is not None]
-    last = -1  # the mean, or the only task
-    return sorted(there, key=lambda line: -float(line.cells[last].text or "-inf"))
+
+    def key(line: Line) -> float:
+        text = line.cells[-1].text  # the mean, or the only task
+        return math.inf if text in {"", UNDEFINED} else -float(text)
+
+    return sorted(there, key=key)
 
 
 def _published_line(model: str, tasks: Sequence[str], measure: str, notes: Notes) -> Line | None:
