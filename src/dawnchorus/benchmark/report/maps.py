@@ -102,12 +102,13 @@ def project(vectors: Floats) -> Floats:
 
 
 def _umap(unit: Floats) -> Floats:
-    try:
-        import umap  # noqa: PLC0415  an extra, and slow to import
-    except ImportError as error:
-        raise DependencyError("umap-learn", "benchmark", "a UMAP") from error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a seed means one thread, which it warns of each time
+        # of what else could be installed, and that a seed means one thread
+        warnings.simplefilter("ignore")
+        try:
+            import umap  # noqa: PLC0415  an extra, and slow to import
+        except ImportError as error:
+            raise DependencyError("umap-learn", "benchmark", "a UMAP") from error
         made = umap.UMAP(metric="cosine", random_state=SEED, n_neighbors=min(15, len(unit) - 1))
         plane: Floats = made.fit_transform(unit)
     return plane
