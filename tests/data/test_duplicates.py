@@ -150,3 +150,12 @@ def test_landmarks_are_relative_in_time_and_level() -> None:
     assert len(shared & found) > 0.9 * len(shared)
     assert len(landmarks(np.zeros(RATE, np.float32))[0]) == 0
     assert len(landmarks(sound[:100])[0]) == 0
+
+
+def test_pairs_within_a_split_can_be_left_out(copies: dict[str, str], tmp_path: Path) -> None:
+    clips = manifest(tmp_path, {**copies, "trimmed.ogg": "test"})
+    every, between = find_duplicates(clips), find_duplicates(clips, between_splits=True)
+    assert any(not pair.crosses_splits for pair in every.found)
+    assert between.found == tuple(pair for pair in every.found if pair.crosses_splits)
+    assert between.found
+    assert between.n_pairs == 15  # of the one test file with every other

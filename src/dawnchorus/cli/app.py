@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "data": "Make, split, check, compare, sum up and pack training data.",
     "pretrain": "Train an encoder on clips without labels.",
     "posttrain": "Train a classifier and its encoder on labelled clips.",
+    "benchmark": "Compare encoders on tasks by the paper's or by strict rules.",
 }
 USAGE: Final = """\
 Usage: dawnchorus COMMAND [OPTIONS]
@@ -98,11 +99,12 @@ def run_command(name: str, arguments: list[str]) -> int:
     program = typer.Typer(
         add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
+    names = []
     for function in vars(module).get("subcommands") or [module.command]:
         # a command may be called what Python calls something else: filter_
-        program.command(function.__name__.rstrip("_").replace("_", "-"), no_args_is_help=False)(
-            function
-        )
+        names.append(function.__name__.rstrip("_").replace("_", "-"))
+        program.command(names[-1], no_args_is_help=False)(function)
+    arguments = _with_default(arguments, vars(module).get("default"), names)
     try:
         result = program(arguments, prog_name=f"dawnchorus {name}", standalone_mode=False)
     except any_usage_error as error:
@@ -112,3 +114,10 @@ def run_command(name: str, arguments: list[str]) -> int:
     except typer.Exit as stop:
         return int(stop.exit_code)
     return result if isinstance(result, int) else 0
+
+
+def _with_default(arguments: list[str], default: str | None, names: list[str]) -> list[str]:
+    """Options without a subcommand are those of the command's default one."""
+    if default is None or not arguments or arguments[0] in {*names, "--help"}:
+        return arguments
+    return [default, *arguments] if arguments[0].startswith("-") else arguments

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -118,12 +119,17 @@ class _Candidate:
 
 
 def find_duplicates(
-    manifest: Manifest, *, threads: int = 0, progress: Callable[[int], None] = lambda _n: None
+    manifest: Manifest,
+    *,
+    between_splits: bool = False,
+    threads: int = 0,
+    progress: Callable[[int], None] = lambda _n: None,
 ) -> DuplicateReport:
     """Compare all files of a manifest with each other.
 
     Args:
         manifest: the clips; each of their files is taken whole.
+        between_splits: leave out pairs that lie in one split.
         threads: files decoded at once; 0: one a core.
         progress: called with 1 after each file that was fingerprinted.
     """
@@ -145,15 +151,22 @@ def find_duplicates(
         for path, (keys, _) in zip(paths, prints, strict=True)
         if not len(keys) and path not in unread
     ]
-    candidates = list(_candidates(prints))
     named = _names(manifest)
+    splits = [named[path][0] for path in paths]
+    candidates = [
+        pair
+        for pair in _candidates(prints)
+        if not between_splits or splits[pair.first] != splits[pair.second]
+    ]
     verify = partial(_verified, sounds, paths, named)
     found_pairs = [pair for pair in in_threads(verify, candidates, threads) if pair is not None]
     found_pairs.sort(key=lambda pair: (not pair.crosses_splits, -pair.correlation, pair.path))
-    n_read = len(paths) - len(bad)
+    read = Counter(split for path, split in zip(paths, splits, strict=True) if path not in unread)
+    n_read = sum(read.values())
+    within = sum(n * (n - 1) // 2 for n in read.values()) if between_splits else 0
     return DuplicateReport(
         n_files=n_read,
-        n_pairs=n_read * (n_read - 1) // 2,
+        n_pairs=n_read * (n_read - 1) // 2 - within,
         n_verified=len(candidates),
         found=tuple(found_pairs),
         bad=tuple(bad),

@@ -13,7 +13,13 @@ from dawnchorus.metrics.classes import (
     top_k_accuracy,
 )
 from dawnchorus.metrics.clusters import Clustering, clustering
-from dawnchorus.metrics.intervals import Comparison, Interval, bootstrap, paired_bootstrap
+from dawnchorus.metrics.intervals import (
+    Comparison,
+    Interval,
+    bootstrap,
+    jackknife,
+    paired_bootstrap,
+)
 from dawnchorus.metrics.measures import MEASURES, statistic
 from dawnchorus.metrics.neighbours import Retrieval, retrieval, retrieval_roc_auc
 from dawnchorus.metrics.ranking import (
@@ -46,6 +52,7 @@ __all__ = [
     "clustering",
     "cmap",
     "cmap5",
+    "jackknife",
     "macro_recall",
     "macro_roc_auc",
     "mean_average_precision",

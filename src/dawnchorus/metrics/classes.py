@@ -80,7 +80,12 @@ def normalised_mutual_information(truth: Classes, clusters: Classes) -> float:
 
     Not corrected for chance: with few items a class a random partition scores well above 0.
     """
-    table = _contingency(*_two(truth, clusters))
+    return mutual_information_of(contingency(*_two(truth, clusters)))
+
+
+def mutual_information_of(table: NDArray[Any]) -> float:
+    """`normalised_mutual_information` of a contingency table of counts."""
+    table = table / table.sum()
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     mean_entropy = (_entropy(rows) + _entropy(columns)) / 2
     if mean_entropy == 0:
@@ -97,12 +102,13 @@ def _chance_of_a_place(scores: NDArray[Any], own: NDArray[Any], k: int) -> NDArr
     return chance
 
 
-def _contingency(a: Classes, b: Classes) -> NDArray[np.float64]:
+def contingency(a: Classes, b: Classes) -> NDArray[np.float64]:
+    """How many items each class, in rows, has in each cluster, in columns."""
     _, rows = np.unique(a, return_inverse=True)
     _, columns = np.unique(b, return_inverse=True)
     table = np.zeros((rows.max() + 1, columns.max() + 1))
     np.add.at(table, (rows, columns), 1)
-    return table / len(a)
+    return table
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:

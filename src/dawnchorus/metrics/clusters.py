@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence  # noqa: TC003  a table of functions needs it
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.errors import DependencyError, TaskError
+from dawnchorus.errors import DependencyError, TaskError, UsageError
 from dawnchorus.metrics.checks import class_of_each, finite, same_length
-from dawnchorus.metrics.classes import normalised_mutual_information
+from dawnchorus.metrics.classes import (
+    contingency,
+    mutual_information_of,
+    normalised_mutual_information,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -27,11 +30,38 @@ class Clustering:
         nmi: ``(seeds,)`` normalised mutual information; rises with k even by chance.
         ami: ``(seeds,)`` the same corrected for chance: about 0 for a random partition.
         ari: ``(seeds,)`` adjusted Rand index, pairs of items put together or apart alike.
+        classes: ``(items,)`` number of each item's class.
+        clusters: ``(seeds, items)`` number of its cluster.
     """
 
     nmi: Floats
     ami: Floats
     ari: Floats
+    classes: NDArray[np.intp]
+    clusters: NDArray[np.intp]
+
+    def statistic(self, measure: str) -> Callable[[NDArray[np.intp]], float]:
+        """A measure, as the mean over seeds, of the items that are looked at, for `jackknife`.
+
+        The clusters stay as they were found.
+
+        Raises:
+            UsageError: There is no such measure.
+        """
+        if measure != "ami" and measure not in _OF_TABLE:
+            raise UsageError(f"clustering has no measure {measure!r}")
+        n_clusters = int(self.clusters.max()) + 1
+        n_classes = int(self.classes.max()) + 1
+        codes = self.classes * n_clusters + self.clusters
+
+        def of(items: NDArray[np.intp]) -> float:
+            if measure == "ami":
+                return float(np.mean([_ami(self.classes[items], c[items]) for c in self.clusters]))
+            tables = (np.bincount(c[items], minlength=n_classes * n_clusters) for c in codes)
+            scores = [_OF_TABLE[measure](t.reshape(n_classes, n_clusters)) for t in tables]
+            return float(np.mean(scores))
+
+        return of
 
 
 def clustering(
@@ -60,7 +90,6 @@ def clustering(
         DependencyError: scikit-learn is not installed.
     """
     try:
-        from sklearn import metrics as sklearn  # noqa: PLC0415  an extra
         from sklearn.cluster import KMeans  # noqa: PLC0415  an extra
     except ImportError as error:
         raise DependencyError("scikit-learn", "probe", "clustering") from error
@@ -71,11 +100,39 @@ def clustering(
         KMeans(k, n_init=n_init, max_iter=300, random_state=seed).fit_predict(points)
         for seed in seeds
     ]
+    _, numbers = np.unique(truth, return_inverse=True)
     return Clustering(
         nmi=np.array([normalised_mutual_information(truth, run) for run in runs]),
-        ami=np.array([sklearn.adjusted_mutual_info_score(truth, run) for run in runs]),
-        ari=np.array([sklearn.adjusted_rand_score(truth, run) for run in runs]),
+        ami=np.array([_ami(truth, run) for run in runs]),
+        ari=np.array([_ari(contingency(truth, run)) for run in runs]),
+        classes=numbers.astype(np.intp),
+        clusters=np.array(runs, np.intp),
     )
+
+
+def _ami(truth: NDArray[Any], clusters: NDArray[Any]) -> float:
+    from sklearn.metrics import adjusted_mutual_info_score  # noqa: PLC0415  an extra
+
+    return float(adjusted_mutual_info_score(truth, clusters))
+
+
+def _ari(table: NDArray[Any]) -> float:
+    """Adjusted Rand index of a contingency table of counts; 1 for equal partitions."""
+    counts = table.astype(np.float64)
+    rows, columns = counts.sum(axis=1), counts.sum(axis=0)
+    together = np.sum(counts * (counts - 1))
+    of_rows, of_columns = np.sum(rows * (rows - 1)), np.sum(columns * (columns - 1))
+    n = counts.sum()
+    expected = of_rows * of_columns / max(n * (n - 1), 1)
+    highest = (of_rows + of_columns) / 2
+    # both partitions are one cluster, or every item alone: nothing to adjust for
+    return 1.0 if highest == expected else float((together - expected) / (highest - expected))
+
+
+_OF_TABLE: Final[dict[str, Callable[[NDArray[Any]], float]]] = {
+    "nmi": mutual_information_of,
+    "ari": _ari,
+}
 
 
 def _points(

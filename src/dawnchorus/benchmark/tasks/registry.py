@@ -54,5 +54,5 @@ def _unknown(pattern: str, ids: list[str]) -> str:
     families = sorted({id.partition("/")[0] + "/*" for id in ids})
     hint = ", ".join(dict.fromkeys(near)) or ", ".join(families)
     return (
-        f"no task is called {pattern!r}; did you mean {hint}? `dawnchorus benchmark list` has all"
+        f"no task is called {pattern!r}; did you mean {hint}? `dawnchorus benchmark tasks` has all"
     )

@@ -1,0 +1,163 @@
+"""A probe's logits and labels to scores with intervals, which draw whole groups.
+
+``paper`` takes BEANS' mAP of sigmoids in float32, as the published code does; ``strict`` ranks
+logits in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dawnchorus import metrics
+from dawnchorus.errors import TaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from dawnchorus.benchmark.tasks.base import Measures, Protocol
+    from dawnchorus.configs.benchmark import BenchmarkConfig
+
+    Floats = NDArray[np.floating[Any]]
+    Rows = NDArray[np.intp]
+    Statistic = Callable[[Rows], float]
+
+TOP: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One split of a task: what is known of its items beside their features.
+
+    Attributes:
+        y: ``(items, classes)`` of 0 and 1.
+        groups: ``(items,)``.
+        ids: ``(items,)``.
+    """
+
+    y: NDArray[np.int8]
+    groups: NDArray[np.str_]
+    ids: NDArray[np.str_]
+
+    def take(self, rows: Rows) -> Labelled:
+        """Some of the items."""
+        return Labelled(self.y[rows], self.groups[rows], self.ids[rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A score before it becomes a row.
+
+    Attributes:
+        seed: None: over all seeds.
+    """
+
+    measure: str
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+    reason: str = ""
+    n_items: int = 0
+    n_groups: int = 0
+    n_skipped: int = 0
+    seed: int | None = None
+    leaks: str = "with"
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def interval(
+    measure: str,
+    statistic: Statistic,
+    items: Labelled,
+    config: BenchmarkConfig,
+    *,
+    of_partition: bool = False,
+) -> Value:
+    """Score with an interval over groups; nan with the reason where it is undefined.
+
+    Args:
+        measure: its name.
+        statistic: from rows of the items to the score.
+        items: that are scored.
+        config: how many draws, and which level.
+        of_partition: by jackknife, not by bootstrap, which flatters partitions.
+    """
+    try:
+        if of_partition:
+            found = metrics.jackknife(statistic, items.groups, level=config.level)
+        else:
+            found = metrics.bootstrap(
+                statistic, items.groups, n=config.n_bootstrap, level=config.level
+            )
+    except TaskError as error:
+        return undefined(measure, str(error), items)
+    score = undefined(measure, found.reason, items)
+    # all of these measures end at 1, a normal interval does not
+    return replace(score, value=found.value, low=found.low, high=np.minimum(found.high, 1.0).item())
+
+
+def undefined(measure: str, why: str, items: Labelled) -> Value:
+    """A score without a value."""
+    return Value(
+        measure=measure,
+        value=float("nan"),
+        reason=why,
+        n_items=len(items.y),
+        n_groups=len(np.unique(items.groups)),
+    )
+
+
+def probe_measures(asked: Measures, n_classes: int, *, multi_label: bool) -> list[str]:
+    """What is said of a probe, the task's own measure first."""
+    names = ["beans_map", "cmap"] if multi_label else ["accuracy", "macro_recall"]
+    if not multi_label and n_classes > TOP:
+        names.append("top_5_accuracy")
+    first = [asked.probe] if asked.probe else []
+    return list(dict.fromkeys([*first, *names, "macro_roc_auc"]))
+
+
+def probe_values(
+    logits: Mapping[int, Floats],
+    items: Labelled,
+    measures: Sequence[str],
+    config: BenchmarkConfig,
+) -> list[Value]:
+    """Scores of one probe fitted with several seeds, and over all of them.
+
+    The value over all seeds is the mean of their scores, and so is that of every draw.
+    """
+    values = []
+    for measure in measures:
+        by_seed = {}
+        try:
+            for seed, one in logits.items():
+                by = ranked(one, measure, config.protocol)
+                by_seed[seed] = metrics.statistic(measure, items.y, by)
+        except TaskError as error:
+            values.append(undefined(measure, str(error), items))
+            continue
+        if len(by_seed) > 1:
+            values += [
+                replace(interval(measure, one, items, config), seed=seed)
+                for seed, one in by_seed.items()
+            ]
+        values.append(interval(measure, _mean(by_seed), items, config))
+    return values
+
+
+def _mean(statistics: Mapping[int, Statistic]) -> Statistic:
+    return lambda rows: float(np.mean([one(rows) for one in statistics.values()]))
+
+
+def ranked(logits: Floats, measure: str, protocol: Protocol) -> Floats:
+    """What a measure ranks items by."""
+    if protocol == "strict" or measure != "beans_map":
+        return logits
+    # saturated scores tie, as they do in the published figures
+    with np.errstate(over="ignore"):
+        likely: Floats = np.float32(1) / (np.float32(1) + np.exp(-logits.astype(np.float32)))
+    return likely

@@ -1,0 +1,277 @@
+"""``dawnchorus benchmark``: run a plan, list and prepare tasks, merge the parts of a run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from dawnchorus.cli import benchmark_pages as pages
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dawnchorus.benchmark.run import JobCount
+    from dawnchorus.configs.benchmark import BenchmarkConfig
+
+Data = Annotated[Path, typer.Option("--data", help="Folder that holds the tasks' folders.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+N_LINES: Final = 60  # of scores after a run; all are in the files
+
+
+def run(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--model",
+            help="Name, file, folder, random:MODEL, log-mel, table:FILE, or NAME= and one of them.",
+        ),
+    ] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Option("-t", "--task", help="Id or pattern, such as 'beans/*'.")
+    ] = None,
+    plan: Annotated[Path | None, typer.Option(help="YAML with a plan; options go before.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Folder that holds the tasks' folders; else here.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="Folder of results; else benchmark.")
+    ] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="Folder of features; else in the output.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="strict, or paper.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="test, or val for choices without a look at test.")
+    ] = None,
+    readouts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-r",
+            "--readout",
+            help="Layers to join, such as 5,11:bands; own, output, each or stack. Several times.",
+        ),
+    ] = None,
+    poolings: Annotated[
+        list[str] | None, typer.Option("--pooling", help="mean, cls, valid, own, ... or several.")
+    ] = None,
+    probes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--probe",
+            help="linear, linear_schedule, mlp, knn, attention, prototype, ... or none.",
+        ),
+    ] = None,
+    n_labels: Annotated[
+        list[int] | None,
+        typer.Option("--labels", help="Clips a class, for a learning curve. Several times."),
+    ] = None,
+    n_seeds: Annotated[int | None, typer.Option("--seeds", help="5.")] = None,
+    leaks: Annotated[
+        str | None, typer.Option(help="Folder with an audit a task: score without hits too.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    shard: Annotated[str | None, typer.Option(help="i/n: only this share, i from 0.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what there is to do, and stop.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no scores.")] = False,
+) -> int:
+    """Score encoders on tasks, in a folder of results; also without the word run.
+
+    The same command goes on where it was stopped. What was computed is not computed again.
+
+    Example: dawnchorus benchmark -m dawnchorus_eat_tiny -m log-mel -t 'local/*' --data corpus
+    """
+    from dataclasses import asdict
+
+    from dawnchorus.benchmark import run as harness
+    from dawnchorus.cli import runs
+    from dawnchorus.cli.output import print_json
+
+    config = _config(
+        plan,
+        runs.given(
+            models=models,
+            tasks=tasks,
+            data=data,
+            output=output,
+            cache=cache,
+            protocol=protocol,
+            split=split,
+            readouts=readouts,
+            poolings=poolings,
+            probes=[] if probes == ["none"] else probes,
+            n_labels=n_labels,
+            n_seeds=n_seeds,
+            leaks=leaks,
+            device=device,
+            shard=runs.parse_shard(shard),
+        ),
+    )
+    if dry_run:
+        _print_plan(harness.dry_run(config), as_json=as_json)
+        return 0
+    with _Progress(quiet=quiet) as watcher:
+        report = harness.benchmark(config, watcher=watcher)
+    if as_json:
+        print_json(asdict(report))
+        return 0
+    if not quiet:
+        _print_scores(config)
+    kept = f", {report.n_kept} were there" if report.n_kept else ""
+    print(f"{report.output}: {report.n_done} cells computed{kept}; {report.n_rows} rows in all")
+    return 0
+
+
+def _config(plan: Path | None, options: dict[str, Any]) -> BenchmarkConfig:
+    from dawnchorus.configs.base import read_yaml
+    from dawnchorus.configs.benchmark import BenchmarkConfig
+
+    values = {} if plan is None else read_yaml(plan)
+    values |= {name: value for name, value in options.items() if value is not None}
+    for key, flag in (("models", "-m"), ("tasks", "-t")):
+        if key not in values:
+            raise UsageError(f"no {key}: give {flag}, or {key} in a --plan file")
+    return BenchmarkConfig(**values)
+
+
+class _Progress:
+    """Progress of one stretch of work at a time, on stderr."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def began(self, job: str, what: str, total: int, unit: str) -> Callable[[int], None]:
+        from dawnchorus.cli.output import progress
+
+        self._stack.close()
+        shown = progress(total, f"{job}, {what}", quiet=self._quiet, unit=unit)
+        return self._stack.enter_context(shown)
+
+    def said(self, text: str) -> None:
+        from dawnchorus.cli.output import say
+
+        self._stack.close()
+        if not self._quiet:
+            say(text)
+
+
+def _print_plan(counts: list[JobCount], *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from dawnchorus.cli.output import print_json, print_table
+
+    if as_json:
+        print_json([asdict(count) for count in counts])
+        return
+    headings = ("shard", "model", "task", "clips", "to encode", "cells", "done", "readings")
+    print_table(
+        headings,
+        [
+            (c.shard, c.model, c.task, c.n_clips, c.n_to_encode, c.n_cells, c.n_done,
+             "; ".join(c.readings))
+            for c in counts
+        ],
+    )  # fmt: skip
+    print(
+        f"{sum(c.n_cells for c in counts)} cells, {sum(c.n_done for c in counts)} of them done; "
+        f"{sum(c.n_to_encode for c in counts)} clips to encode"
+    )
+
+
+def _print_scores(config: BenchmarkConfig) -> None:
+    """The main scores of a plan's tasks, as far as they fill a screen or two."""
+    from dawnchorus.benchmark.results import main_scores
+    from dawnchorus.cli.output import print_table, say
+
+    scores = main_scores(config)
+    lines = [
+        (
+            row["task"], row["model"], row["readout"], row["pooling"], row["probe"] or "-",
+            row["measure"], f"{row['value']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}",
+        )
+        for row in scores[:N_LINES]
+    ]  # fmt: skip
+    headings = ("task", "model", "read-out", "pooling", "probe", "measure", "value", "95 %")
+    print_table(headings, lines)
+    if len(scores) > N_LINES:
+        say(f"{len(scores) - N_LINES} more in {config.output}/results.csv")
+
+
+def tasks(as_json: AsJson = False) -> int:
+    """List the tasks that are known.
+
+    Example: dawnchorus benchmark tasks
+    """
+    from dawnchorus.benchmark.tasks.registry import all_tasks
+    from dawnchorus.cli.output import print_json, print_table
+
+    rows = [
+        (task.id, task.kind, task.version, task.licence, task.title)
+        for task in all_tasks().values()
+    ]
+    names = ("task", "kind", "version", "licence", "what")
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        print_table(names, rows)
+    return 0
+
+
+def prepare(
+    task: Annotated[str, typer.Argument(help="Id or pattern, such as beans/watkins.")],
+    data: Data = Path(),
+    protocol: Annotated[str, typer.Option(help="strict, or paper.")] = "strict",
+) -> int:
+    """Say what to download for a task, check what is there, and write its manifest.
+
+    Example: dawnchorus benchmark prepare beans/watkins --data /data/benchmarks
+    """
+    from dawnchorus.benchmark.prepare import load_items, what_to_fetch
+    from dawnchorus.benchmark.prepare import prepare as prepare_task
+    from dawnchorus.benchmark.tasks.registry import find_tasks
+    from dawnchorus.cli.output import say
+
+    if protocol not in {"strict", "paper"}:
+        raise UsageError(f"--protocol {protocol!r}: need strict or paper")
+    for one in find_tasks([task]):
+        say(what_to_fetch(one, data))
+        manifest = prepare_task(one, data, protocol)  # type: ignore[arg-type]  # checked above
+        items = load_items(one, data, protocol)  # type: ignore[arg-type]
+        sizes = {s: sum(i.split == s for i in items.items) for s in ("train", "val", "test")}
+        counts = ", ".join(f"{n} {split}" for split, n in sizes.items())
+        print(f"{manifest}: {one.id}, {protocol}: {counts}; {len(items.classes)} classes")
+    return 0
+
+
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Folders of results.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to bring them into.")],
+) -> int:
+    """Bring the results of shards, or of several machines, together.
+
+    Example: dawnchorus benchmark merge part0 part1 -o benchmark
+    """
+    from dawnchorus.benchmark.results import merge as merge_results
+
+    table = merge_results(sources, output)
+    print(f"{output}: {len(table)} rows of {len(sources)} folders")
+    return 0
+
+
+subcommands = [run, tasks, prepare, merge, pages.report, pages.leaks]
+default = "run"

@@ -1,0 +1,86 @@
+"""Options of a benchmark plan: which encoders, tasks, read-outs and probes, under which rules."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dawnchorus.configs.base import Config, Pooling
+
+Scaling = Literal["plain", "unit", "standardised"]
+
+
+class BenchmarkConfig(Config):
+    """A plan: every model on every task, by every read-out, pooling and probe.
+
+    What is left out is the protocol's. ``strict``: the model's own layers, mean over tokens that
+    hold sound, a linear probe solved to convergence. ``paper``: output, CLS token, the published
+    code's schedule.
+    """
+
+    models: tuple[str, ...] = Field(
+        min_length=1,
+        description="name, file or folder; random:MODEL; log-mel; table:FILE; NAME=any of these",
+    )
+    tasks: tuple[str, ...] = Field(min_length=1, description="ids or patterns, such as beans/*")
+    data: str = Field(default=".", description="folder that holds the tasks' folders")
+    output: str = Field(default="benchmark", description="folder of results")
+    cache: str | None = Field(default=None, description="of features; None: output/features")
+    protocol: Literal["paper", "strict"] = "strict"
+    split: Literal["test", "val"] = Field(
+        default="test", description="scored; val: choices without a look at test"
+    )
+    readouts: tuple[str, ...] = Field(
+        default=("",),
+        description="layers joined by commas, own, output, each (one by one), stack (side by side)",
+    )
+    poolings: tuple[Pooling | Literal["own", ""], ...] = Field(
+        default=("",), description="of layers that name none"
+    )
+    probes: tuple[str, ...] | None = Field(
+        default=None, description="kinds of probe; none at all: retrieval and clustering only"
+    )
+    probe_options: dict[str, dict[str, Any]] = Field(
+        default={}, description="kind of probe to options of its fit"
+    )
+    n_labels: tuple[int, ...] = Field(
+        default=(), description="learning curve: so many clips a class, beside all"
+    )
+    n_seeds: int = Field(default=5, ge=1, description="of draws, of drawn starts and of k-means")
+    scalings: tuple[Scaling, ...] = Field(
+        default=("plain", "unit", "standardised"),
+        description="of vectors before distances; strict only",
+    )
+    same_group: Literal["keep", "leave_out"] = Field(
+        default="keep", description="leave_out: no item retrieves others of its own group"
+    )
+    grid_steps: int = Field(
+        default=8, ge=1, description="time steps that probes on tokens see of a clip"
+    )
+    n_bootstrap: int = Field(default=1000, ge=10, description="draws of an interval")
+    level: float = Field(default=0.95, gt=0, lt=1, description="of the intervals")
+    leaks: str | None = Field(
+        default=None, description="CSV or Parquet with task and id of items to score without"
+    )
+    batch_s: float = Field(default=80.0, gt=0, description="seconds of sound encoded at once")
+    device: str = "auto"
+    shard: tuple[int, int] | None = Field(
+        default=None, description="(i, n): only the i-th of n shares, from 0"
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.shard and not 0 <= self.shard[0] < self.shard[1]:
+            raise ValueError(f"shard {self.shard[0]}/{self.shard[1]}: need 0 <= i < n")
+        if any(n < 1 for n in self.n_labels):
+            raise ValueError(f"n_labels: need 1 or more clips a class, got {list(self.n_labels)}")
+        unused = sorted(set(self.probe_options) - set(self.probes or self.default_probes))
+        if unused:
+            raise ValueError(f"probe_options: {unused[0]!r} is not among the probes of this plan")
+        return self
+
+    @property
+    def default_probes(self) -> tuple[str, ...]:
+        """The protocol's own."""
+        return ("linear",) if self.protocol == "strict" else ("linear_schedule",)

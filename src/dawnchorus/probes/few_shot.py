@@ -1,0 +1,210 @@
+"""How well a probe does with 5, 10, 20 clips of each class: repeated draws of the training clips.
+
+A draw takes clips of each class from as many different groups as it can, as somebody would who
+labels a few clips of many recordings. Clips are scored on others: a test set, or those whose groups
+the draw does not touch.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dawnchorus.errors import DependencyError, TaskError
+from dawnchorus.probes.folds import number_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+
+COUNTS: Final = (5, 10, 20)
+N_DRAWS: Final = 10
+COLOURS: Final = ("#3b6ea5", "#e0a030", "#b5443c", "#4a8c5c", "#7a5195", "#666666")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """The score with ``n_clips`` of each class.
+
+    Attributes:
+        n_clips: asked for, of each class.
+        value: mean over the draws.
+        low, high: between which 95% of the draws lie: what one user may get.
+        n_draws: how many were scored.
+        n_short: classes with fewer clips than that, which gave all they had.
+        reason: why there is no value; empty otherwise.
+    """
+
+    n_clips: int
+    value: float
+    low: float
+    high: float
+    n_draws: int
+    n_short: int
+    reason: str = ""
+
+
+def draw_clips(
+    truth: NDArray[np.generic],
+    groups: NDArray[np.generic] | None,
+    n_clips: int,
+    rng: np.random.Generator,
+) -> Rows:
+    """Rows of up to ``n_clips`` clips of each class, each class from as many groups as it has.
+
+    Args:
+        truth: ``(items, classes)`` of 0 and 1. A clip with several labels counts for all of them.
+        groups: ``(items,)``; None: every item is its own.
+        n_clips: of each class; a class with fewer gives all of them.
+        rng: draws.
+
+    Returns:
+        ``(rows,)``, rising.
+    """
+    hot = np.asarray(truth) > 0
+    group = number_groups(groups, len(hot))
+    taken = np.zeros(len(hot), bool)
+    # the rarest first: its clips may bring others' labels along
+    for k in np.argsort(hot.sum(axis=0), kind="stable"):
+        missing = n_clips - int(taken[hot[:, k]].sum())
+        if missing > 0:
+            candidates = rng.permutation(np.flatnonzero(hot[:, k] & ~taken))
+            taken[candidates[_turns(group[candidates])][:missing]] = True
+    return np.flatnonzero(taken)
+
+
+def _turns(group: Rows) -> Rows:
+    """An order in which every group has its first item before any has its second."""
+    turn = np.zeros(len(group), np.int64)
+    seen: dict[int, int] = {}
+    for at, number in enumerate(group.tolist()):
+        turn[at] = seen[number] = seen.get(number, -1) + 1
+    return np.argsort(turn, kind="stable")
+
+
+def learning_curve(
+    score: Callable[[Rows, Rows], float],
+    truth: NDArray[np.generic],
+    groups: NDArray[np.generic] | None = None,
+    *,
+    test: Rows | None = None,
+    counts: Sequence[int] = COUNTS,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+) -> list[CurvePoint]:
+    """Scores by number of clips of each class.
+
+    Args:
+        score: rows to train on and rows to test on, to a score; raises `TaskError` where that is
+            undefined, and the draw is left out.
+        truth: ``(items, classes)`` of 0 and 1.
+        groups: ``(items,)``; None: every item is its own.
+        test: rows to test on, which are not drawn, nor is any of their groups; None: of each draw
+            the rows whose group it does not touch.
+        counts: clips of each class.
+        n_draws: for each count; the same seed gives the same draws.
+        seed: of the draws.
+
+    Raises:
+        TaskError: A count is below 1, or nothing is left to draw from.
+    """
+    hot = np.asarray(truth) > 0
+    group = number_groups(groups, len(hot))
+    pool = np.arange(len(hot))
+    if test is not None:
+        pool = np.flatnonzero(~np.isin(group, group[test]))
+    if not len(pool) or min(counts, default=0) < 1 or n_draws < 1:
+        raise TaskError(
+            f"learning curve: {len(pool)} clips to draw from, counts {tuple(counts)}, {n_draws} "
+            "draws; need 1 or more of each"
+        )
+    points = []
+    for n_clips in counts:
+        found, why = [], ""
+        for draw in range(n_draws):
+            rng = np.random.default_rng((seed, n_clips, draw))
+            train = pool[draw_clips(hot[pool], group[pool], n_clips, rng)]
+            rest = np.flatnonzero(~np.isin(group, group[train])) if test is None else test
+            try:
+                found.append(score(train, rest))
+            except TaskError as error:
+                why = str(error)
+        n_short = int((hot[pool].sum(axis=0) < n_clips).sum())
+        points.append(_point(n_clips, np.array(found), n_short, why))
+    return points
+
+
+def _point(n_clips: int, values: NDArray[np.float64], n_short: int, why: str) -> CurvePoint:
+    nan = float("nan")
+    low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (nan, nan)
+    return CurvePoint(
+        n_clips=n_clips,
+        value=float(values.mean()) if len(values) else nan,
+        low=float(low),
+        high=float(high),
+        n_draws=len(values),
+        n_short=n_short,
+        reason="" if len(values) else why,
+    )
+
+
+def as_csv(points: Sequence[CurvePoint]) -> str:
+    """The curve as a CSV table; the empty cell for what is not defined."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(CurvePoint))
+    for point in points:
+        writer.writerow(_cell(value) for value in asdict(point).values())
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else round(value, 6)
+    return value
+
+
+def plot_curves(
+    path: Path, curves: Mapping[str, Sequence[CurvePoint]], measure: str, title: str = ""
+) -> None:
+    """Draw one or more learning curves with their bands; the suffix says the format.
+
+    Args:
+        path: the picture.
+        curves: name, such as a model's, to its points.
+        measure: what the score is, for the axis.
+        title: over the picture.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise DependencyError("matplotlib", "plot", "drawing a learning curve") from error
+    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for at, (name, points) in enumerate(curves.items()):
+        held = [point for point in points if point.n_draws]
+        x = [point.n_clips for point in held]
+        colour = COLOURS[at % len(COLOURS)]
+        axes.plot(x, [p.value for p in held], "o-", color=colour, label=name, linewidth=1.5)
+        axes.fill_between(
+            x, [p.low for p in held], [p.high for p in held], color=colour, alpha=0.15, linewidth=0
+        )
+    ticks = sorted({point.n_clips for points in curves.values() for point in points})
+    axes.set(xlabel="clips of each class", ylabel=measure, title=title, xscale="log", ylim=(0, 1))
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(loc="lower right", frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,74 @@
+"""The published tables are whole, and their means are the means of their cells."""
+
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from dawnchorus.benchmark.published import (
+    AGGREGATES,
+    PUBLISHED_AS,
+    published_figures,
+    published_models,
+    published_value,
+)
+from dawnchorus.models.card import known_cards
+
+
+def test_every_cell_of_the_five_tables_is_there_once() -> None:
+    cells = [(cell.model, cell.task, cell.measure) for cell in published_figures()]
+    assert len(cells) == len(set(cells)) == 20 * (11 + 18 + 10 + 14 + 16)
+    assert len(published_models()) == 20
+
+
+def test_every_aggregate_is_the_mean_of_its_tasks() -> None:
+    n_checked = 0
+    for cell in published_figures():
+        if cell.task not in AGGREGATES or cell.value is None:
+            continue
+        parts = [published_value(cell.model, task, cell.measure) for task in AGGREGATES[cell.task]]
+        values = [part.value for part in parts if part is not None and part.value is not None]
+        assert len(values) == len(parts), cell
+        assert abs(float(np.mean(values)) - cell.value) < 0.001, cell
+        n_checked += 1
+    assert n_checked == 20 * 11 - 2  # BirdNET has no BirdSet
+
+
+@pytest.mark.parametrize(
+    ("task", "measure", "value"),
+    [
+        ("mean/individual", "accuracy", 0.456),
+        ("mean/beans_detection", "beans_map", 0.356),
+        ("mean/birdset", "beans_map", 0.255),
+        ("individual/tree_pipit", "accuracy", 0.326),
+        ("birdset/hsn", "beans_map", 0.328),
+    ],
+)
+def test_cells_of_the_check_are_as_printed(task: str, measure: str, value: float) -> None:
+    cell = published_value("sl-EAT-all", task, measure)
+    assert cell is not None
+    assert cell.value == value
+
+
+def test_missing_and_doubtful_cells_say_so() -> None:
+    missing = [cell for cell in published_figures() if cell.value is None]
+    assert {cell.model for cell in missing} == {"BirdNET"}
+    assert len(missing) == 7 * 2 + 2
+    assert all(cell.note for cell in missing)
+    doubtful = {(cell.model, cell.task) for cell in published_figures() if cell.doubtful}
+    assert ("BirdMAE (pretrained)", "repertoire/giant_otters") in doubtful
+    assert ("EffNetB0-AudioSet", "beans/watkins") in doubtful
+    assert len(doubtful) == 3
+
+
+def test_every_row_names_its_protocol() -> None:
+    text = files("dawnchorus.benchmark").joinpath("published.csv").read_text(encoding="utf-8")
+    assert {row["protocol"] for row in csv.DictReader(text.splitlines())} == {"paper"}
+
+
+def test_models_that_can_be_loaded_are_published_ones() -> None:
+    assert set(PUBLISHED_AS.values()) <= set(published_models())
+    assert set(PUBLISHED_AS) <= set(known_cards())
