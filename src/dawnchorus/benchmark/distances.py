@@ -105,7 +105,7 @@ def _retrieval_values(space: Space, scaling: Scaling) -> list[Value]:
 
 def _retrievals(space: Space, scaling: Scaling) -> Iterator[Retrieved]:
     """Which split asks which; why not, where it cannot."""
-    scored = space.config.split
+    scored: str = space.config.split
     # the paper's code has train ask for test items; identification asks the other way round
     pairs = [(scored, scored, "")]
     if space.asked.retrieval == "cross":

@@ -13,7 +13,6 @@ float32.
 from __future__ import annotations
 
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -74,12 +73,13 @@ class Work:
 
 
 class FeatureCache:
-    """Features in a folder, by key."""
+    """Features of one job in a folder, by key."""
 
     def __init__(self, folder: Path) -> None:
         """Take a folder; it is made when something is put in."""
         self.folder = folder
         self._hashes = FileHashes(folder / "files.json")
+        self._items: dict[tuple[str, str], str] = {}
 
     def key(self, entrant: Entrant, work: Work, reading: Reading) -> str:
         """Hash of the weights, the preprocessing, the reading, and the items' spans and sound."""
@@ -142,6 +142,18 @@ class FeatureCache:
         for reading, key in keys.items():
             self._assemble(key, chunks, self._describe(entrant, work, reading))
 
+    def _items_sha256(self, work: Work) -> str:
+        """Of spans and sound; once for all readings."""
+        known = (work.task, work.split)
+        if known not in self._items:
+            content = self._hashes.of(work.folder, sorted({item.path for item in work.items}))
+            digest = sha256()
+            for item in work.items:
+                row = (item.id, item.start_s, item.stop_s, content[item.path])
+                digest.update(json.dumps(row).encode())
+            self._items[known] = digest.hexdigest()
+        return self._items[known]
+
     def _part(self, key: str, number: int) -> Path:
         return self.folder / key / f"part-{number:05}.npy"
 
@@ -168,11 +180,6 @@ class FeatureCache:
             self._part(key, number).unlink(missing_ok=True)
 
     def _describe(self, entrant: Entrant, work: Work, reading: Reading) -> dict[str, Any]:
-        content = self._hashes.of(work.folder, sorted({item.path for item in work.items}))
-        items = sha256()
-        for item in work.items:
-            row = (item.id, item.start_s, item.stop_s, content[item.path])
-            items.update(json.dumps(row).encode())
         rules = {"protocol": work.rules.protocol, "crop_s": work.rules.crop_s}
         return {
             "version": RULES_VERSION,
@@ -185,14 +192,8 @@ class FeatureCache:
             "task": work.task,
             "split": work.split,
             "n_items": len(work.items),
-            "items_sha256": items.hexdigest(),
+            "items_sha256": self._items_sha256(work),
         }
-
-    def clear_unfinished(self) -> None:
-        """Remove features whose description was never written; only when nobody else writes."""
-        for folder in self.folder.glob("*/"):
-            if not (folder / META).is_file():
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def encode_clips(

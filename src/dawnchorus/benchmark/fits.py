@@ -76,7 +76,8 @@ def fitted_logits(
         kept = ("chosen", "chosen_on", "n_train", "n_validation", "not_taught")
         notes[seed] = {name: probe.notes[name] for name in kept if name in probe.notes}
         if probe.layer_weights is not None:
-            notes[seed]["layer_weights"] = [round(share, 4) for share in probe.layer_weights]
+            shares = probe.layer_weights.items()
+            notes[seed]["layer_weights"] = {layer: round(share, 4) for layer, share in shares}
     return logits, notes
 
 

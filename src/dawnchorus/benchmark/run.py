@@ -29,7 +29,7 @@ from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.store.locks import StoreLocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from threading import Event
 
     from dawnchorus.configs.benchmark import BenchmarkConfig
@@ -174,7 +174,12 @@ class _Models:
     def __init__(self, device: str) -> None:
         self._device = device
         self._open: tuple[str, Entrant] | None = None
-        self._weights: dict[str, tuple[str, str]] = {}
+        self._spec_of: dict[str, str] = {}
+
+    def check(self, specs: Iterable[str]) -> None:
+        """Open every model once, so that a wrong one is not found after hours of work."""
+        for spec in dict.fromkeys(specs):
+            self.open(spec)
 
     def __enter__(self) -> _Models:
         return self
@@ -191,7 +196,7 @@ class _Models:
         return self._open[1]
 
     def _check_name(self, spec: str, entrant: Entrant) -> None:
-        other, _ = self._weights.setdefault(entrant.name, (spec, entrant.weights_sha256))
+        other = self._spec_of.setdefault(entrant.name, spec)
         if other != spec:
             raise UsageError(
                 f"{other} and {spec} are both called {entrant.name!r}; give one another name: "
@@ -250,6 +255,7 @@ class _Run:
         """Do each job that no other run is at; come back to those until they are finished."""
         waiting = list(jobs)
         with _Models(self.config.device) as models:
+            models.check(job.model for job in jobs)
             while waiting:
                 busy = []
                 for job in waiting:
@@ -292,12 +298,13 @@ class _Run:
             self.check_stop()
             before = time.monotonic()
             rows = sheet.rows(group)
-            stamp = {
-                "seconds": time.monotonic() - before,
-                "finished_at": datetime.now(UTC),
-                "versions": versions(),
-            }
-            self.results.append([replace(row, **stamp) for row in rows])
+            seconds, now = time.monotonic() - before, datetime.now(UTC)
+            self.results.append(
+                [
+                    replace(row, seconds=seconds, finished_at=now, versions=versions())
+                    for row in rows
+                ]
+            )
             counts["done"] += 1
             advance(1)
         return counts
