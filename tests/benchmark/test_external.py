@@ -43,7 +43,7 @@ def test_windows_of_a_clip_are_averaged_only_if_they_say_so(tmp_path: Path) -> N
     pq.write_table(
         pa.table({"id": ["a", "a", "b"], "vector": VECTORS.tolist()}), tmp_path / "v.parquet"
     )
-    with pytest.raises(UsageError, match="1 ids occur more than once.*start_s"):
+    with pytest.raises(UsageError, match=r"1 ids occur more than once.*start_s"):
         read_vectors(tmp_path / "v.parquet")
     whole = {"id": ["a", "a", "b"], "start_s": [0.0, 3.0, 0.0], "vector": VECTORS.tolist()}
     pq.write_table(pa.table(whole), tmp_path / "v.parquet")
