@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from dawnchorus import metrics
 from dawnchorus.errors import DeviceError, TaskError, UsageError
 from dawnchorus.metrics import ranks
 from scored_data import clouds
-from sklearn.metrics import roc_auc_score
 
 SEEDS = st.integers(0, 10_000)
 
