@@ -4,39 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import raw_samples
 from dawnchorus.benchmark.prepare import data_folder, load_items, prepare
-from dawnchorus.benchmark.tasks import local
 from dawnchorus.benchmark.tasks.registry import find_tasks
 from dawnchorus.errors import TaskError, UsageError
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Three files of two classes a task, one split each, and an empty window in detection."""
-    rows = []
-    for task in local.TASKS:
-        name = task.id.partition("/")[2]
-        for n, split in enumerate(("train", "val", "test")):
-            path = f"audio/{name}/{n}.opus"
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_bytes(b"opus")
-            labels = ["wren"] if n or task.kind != "detection" else ["wren", "robin"]
-            rows.append(_row(f"{name}/{n}", path, split, [task.id], labels))
-        rows.append(_row(f"{name}/more", f"audio/{name}/0.opus", "train", [task.id], ["robin"]))
-    rows.append(_row("noise", "audio/noise.opus", "train", [], ["rain"]))
-    detection = "local/scene_detection"
-    rows.append(_row("empty", "audio/scene_detection/2.opus", "test", [detection], []))
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
+    raw_samples.corpus(tmp_path)
     return tmp_path
-
-
-def _row(id: str, path: str, split: str, tasks: list[str], labels: list[str]) -> dict[str, object]:
-    where = {"id": id, "path": path, "start_s": 0.0, "stop_s": 1.0, "group": f"{id}:{split}"}
-    return where | {"labels": labels, "split": split, "tasks": tasks, "level": "file"}
 
 
 def test_twelve_tasks_are_read_alike_under_both_protocols(corpus: Path) -> None:

@@ -49,7 +49,8 @@ class TaskItems:
         classes: in the order that every score matrix has.
         multi_label: whether an item may have any number of labels.
         counts: what was read, kept and dropped, and why, as text to number.
-        quirks: names of the published code's quirks that these items have; none under ``strict``.
+        quirks: names of the published code's quirks that these items have; under ``strict`` only
+            what cannot be mended.
     """
 
     task: str
@@ -106,6 +107,7 @@ class Task:
         build: from the task's data folder and a protocol to its items.
         folder: its data under the root, where several tasks share them; None: the id.
         strict_measures: what is asked under ``strict``, where that differs.
+        n_rows: rows of the published set, where they are known; another number is refused.
     """
 
     id: str
@@ -124,6 +126,7 @@ class Task:
     build: Callable[[Path, Protocol], TaskItems]
     folder: str | None = None
     strict_measures: Measures | None = None
+    n_rows: int | None = None
 
     @property
     def family(self) -> str:

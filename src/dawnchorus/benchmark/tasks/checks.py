@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dawnchorus.data.manifest import SPLITS
 from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:
@@ -14,19 +15,26 @@ if TYPE_CHECKING:
     from dawnchorus.benchmark.tasks.base import Item, Task, TaskItems
 
 N_NAMED = 5  # as many examples stand in a message
+ROWS = "rows read"  # what a build calls the number of rows it found
 
 
 def check_items(task: Task, made: TaskItems) -> None:
     """Refuse items that cannot be scored honestly.
 
     Raises:
-        TaskError: There are none, an id is there twice, a label is no class, a class has no name or
-            two places, a split is missing, or under ``strict`` a group lies in two splits or a
-            class has no training positive.
+        TaskError: There are none, rows of the published set are missing, an id is there twice, a
+            label is no class, a class has no name or two places, a split is missing, or under
+            ``strict`` a group lies in two splits or a class has no training positive.
     """
     say = f"{task.id} ({made.protocol})"
     if not made.items:
         raise TaskError(f"{say}: no items were found; counts: {made.counts}")
+    n_rows = made.counts.get(ROWS, 0)
+    if task.n_rows is not None and n_rows != task.n_rows:
+        raise TaskError(
+            f"{say}: {n_rows} rows were read, {task.n_rows} were published; "
+            "is it cut off, or another version?"
+        )
     _check_names(say, made)
     if task.measures_under(made.protocol).probe:
         _check_splits(say, made)
@@ -36,9 +44,10 @@ def check_items(task: Task, made: TaskItems) -> None:
 
 def positives(made: TaskItems) -> dict[str, dict[str, int]]:
     """How many items of each split carry each class, in the order of the classes."""
-    found = Counter((label, item.split) for item in made.items for label in item.labels)
-    splits = ("train", "val", "test")
-    return {name: {split: found[name, split] for split in splits} for name in made.classes}
+    found: Counter[tuple[str, str]] = Counter()
+    for item in made.items:
+        found.update((label, item.split) for label in item.labels)
+    return {name: {split: found[name, split] for split in SPLITS} for name in made.classes}
 
 
 def check_files(task: Task, folder: Path, items: Iterable[Item]) -> None:
@@ -85,8 +94,8 @@ def _check_names(say: str, made: TaskItems) -> None:
 
 
 def _check_splits(say: str, made: TaskItems) -> None:
-    there = Counter(item.split for item in made.items)
-    missing = [split for split in ("train", "val", "test") if not there[split]]
+    there = {item.split for item in made.items}
+    missing = [split for split in SPLITS if split not in there]
     if missing:
         raise TaskError(f"{say}: no item is in {named(missing)}; a probe needs all three splits")
     untrained = [name for name, n in positives(made).items() if not n["train"]]

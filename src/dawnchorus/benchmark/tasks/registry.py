@@ -7,7 +7,14 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dawnchorus.benchmark.tasks import local
+from dawnchorus.benchmark.tasks import (
+    beans_classification,
+    beans_detection,
+    birdset,
+    individual,
+    local,
+    repertoire,
+)
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +22,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.benchmark.tasks.base import Task
 
-FAMILIES = (local,)
+FAMILIES = (beans_classification, beans_detection, birdset, individual, repertoire, local)
 
 
 @cache

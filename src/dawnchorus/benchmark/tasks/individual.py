@@ -1,0 +1,232 @@
+"""Who calls: chiffchaffs, little owls and tree pipits over years, and eight macaques.
+
+The birds are tested in another year than they were trained in. Under ``strict`` val is cut by day
+where file names tell the day. Of the macaques neither day nor session was published, so that their
+split cannot be mended: they are easy (PROTOCOLS 7.1.2).
+
+Source: PROTOCOLS 7.1; the release of Stowell et al. 2019; earthspecies/library, macaques.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
+from dawnchorus.benchmark.tasks.checks import ROWS, named
+from dawnchorus.benchmark.tasks.quirks import all_off, switched_on
+from dawnchorus.benchmark.tasks.raw import located, read_table, sounds_by_name
+from dawnchorus.benchmark.tasks.splits import grouped, train_and_val
+from dawnchorus.errors import TaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dawnchorus.benchmark.tasks.base import Protocol, Split
+
+NAME: Final = "wavfilename"
+DAY: Final = re.compile(r"day_?\d+|(?<!\d)(?:19|20)\d{6}(?!\d)")  # day1, or a date
+YES: Final = ("1", "1.0")
+NO: Final = ("", "0", "0.0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What the published code does, as switches.
+
+    Attributes:
+        random_clip_split: val is drawn by clip, so that its neighbours are in train.
+    """
+
+    random_clip_split: bool = True
+
+
+def build_birds(
+    folder: Path, protocol: Protocol, *, task: str, species: str, quirks: Quirks | None = None
+) -> TaskItems:
+    """Foreground clips of the across-year lists of a species.
+
+    Args:
+        folder: the release, unpacked.
+        protocol: whose quirks are on.
+        task: its id.
+        species: as the lists are named, such as ``littleowl``.
+        quirks: other than the protocol's own.
+
+    Raises:
+        TaskError: A list or a sound is missing, or a clip is not of one individual.
+    """
+    chosen = quirks or (Quirks() if protocol == "paper" else all_off(Quirks))
+    counts: Counter[str] = Counter()
+    sounds = _foreground(folder, species)
+    clips: dict[str, list[tuple[str, str]]] = {}
+    for part in ("trn", "tst"):
+        clips[part] = _listed(folder, f"{species}-acrossyear-fg-{part}.csv", sounds)
+        counts[ROWS] += len(clips[part])
+    splits = _train_val(clips["trn"], chosen, counts)
+    splits += ["test"] * len(clips["tst"])
+    items = [
+        _item(path, who, split)
+        for (path, who), split in zip([*clips["trn"], *clips["tst"]], splits, strict=True)
+    ]
+    return _made(task, protocol, items, counts, switched_on(chosen, ("random_clip_split",)))
+
+
+def build_macaques(folder: Path, protocol: Protocol, *, task: str) -> TaskItems:
+    """Coo calls; the published ``valid`` is the test, a fifth of ``train`` is val.
+
+    Raises:
+        TaskError: The table is missing or of another kind.
+    """
+    table = folder / "annotations.csv"
+    rows = read_table(table, ("filename", "class", "split"))
+    odd = {row["split"] for row in rows} - {"train", "valid"}
+    if odd:
+        raise TaskError(f"{table}: splits {named(sorted(odd))}, need train and valid")
+    counts: Counter[str] = Counter({ROWS: len(rows)})
+    train = [(f"train/{r['filename']}", r["class"]) for r in rows if r["split"] == "train"]
+    test = [(f"valid/{r['filename']}", r["class"]) for r in rows if r["split"] == "valid"]
+    splits = train_and_val([who for _, who in train])
+    splits += ["test"] * len(test)
+    items = [
+        Item(path, path, 0.0, None, (who,), split, path)
+        for (path, who), split in zip([*train, *test], splits, strict=True)
+    ]
+    return _made(task, protocol, items, counts, ("random_clip_split",))  # no session is known
+
+
+def _foreground(folder: Path, species: str) -> dict[str, str]:
+    """Foreground sounds of a species by name; those of the background may have the same names."""
+    folders = [path for path in sorted(folder.rglob(f"{species}*-fg")) if path.is_dir()]
+    if len(folders) != 1:
+        raise TaskError(f"{folder}: {len(folders)} folders {species}-fg below it, need 1")
+    inside = folders[0].relative_to(folder).as_posix()
+    return {name: f"{inside}/{path}" for name, path in sounds_by_name(folders[0]).items()}
+
+
+def _listed(folder: Path, name: str, sounds: dict[str, str]) -> list[tuple[str, str]]:
+    """Path and individual of each line; a list has a column an individual, marked with 1."""
+    found = sorted(folder.rglob(name))
+    if not found:
+        raise TaskError(f"{folder}: no list {name} below it; unpack the lists of the release there")
+    rows = read_table(found[0], (NAME,))
+    odd = {v for row in rows for k, v in row.items() if k != NAME and v.strip() not in (*YES, *NO)}
+    if odd:
+        raise TaskError(f"{found[0]}: marks {named(sorted(odd))}, need 1 or nothing")
+    marked = [[k for k, v in row.items() if k != NAME and v.strip() in YES] for row in rows]
+    for row, who in zip(rows, marked, strict=True):
+        if len(who) != 1:
+            raise TaskError(f"{found[0]}: {row[NAME]} is marked for {len(who)} individuals, need 1")
+    paths = located([PurePosixPath(row[NAME]).name for row in rows], sounds, found[0])
+    return [(path, who[0]) for path, who in zip(paths, marked, strict=True)]
+
+
+def _train_val(
+    clips: Sequence[tuple[str, str]], quirks: Quirks, counts: Counter[str]
+) -> list[Split]:
+    individuals = [who for _, who in clips]
+    if quirks.random_clip_split:
+        return train_and_val(individuals)
+    groups = [_group(path, who) for path, who in clips]
+    counts["clips whose names tell no day"] = sum(DAY.search(path) is None for path, _ in clips)
+    return grouped([[who] for who in individuals], groups, (0.8, 0.2, 0))
+
+
+def _group(path: str, who: str) -> str:
+    """An individual's day, or the file where its name tells no day."""
+    name = PurePosixPath(path).stem
+    day = DAY.search(name)
+    return f"{who} {day.group()}" if day else name
+
+
+def _item(path: str, who: str, split: Split) -> Item:
+    year = "test year " if split == "test" else ""  # days are counted anew in another year
+    return Item(path, path, 0.0, None, (who,), split, year + _group(path, who))
+
+
+def _made(
+    task: str, protocol: Protocol, items: list[Item], counts: Counter[str], on: tuple[str, ...]
+) -> TaskItems:
+    counts["items kept"] = len(items)
+    return TaskItems(
+        task=task,
+        protocol=protocol,
+        classes=tuple(sorted({label for item in items for label in item.labels})),
+        multi_label=False,
+        items=tuple(items),
+        counts=dict(counts),
+        quirks=on,
+    )
+
+
+STOWELL: Final = "https://zenodo.org/records/1413495"
+CROSS: Final = Measures(probe="accuracy", retrieval="cross", clustering=False)
+
+
+def _bird(name: str, species: str, title: str, folder: str) -> Task:
+    id = f"individual/{name}"
+    return Task(
+        id=id,
+        version="1",
+        title=title,
+        kind="individual",
+        source=STOWELL,
+        licence="CC BY 4.0",
+        citation="Stowell et al., Automatic acoustic identification of individuals in multiple"
+        " species, J. R. Soc. Interface 16, 2019",
+        split_rule="test: another year; val: a fifth of train, paper by clip, strict by day",
+        window_rule="whole clips, cut to the vocalisation",
+        native_rate_hz=None,
+        crop_s=None,
+        measures=CROSS,
+        downloads=(
+            Download(
+                "csv.zip",
+                STOWELL,
+                "the lists, such as littleowl-acrossyear-fg-trn.csv",
+                makes="csv",
+            ),
+            Download(f"{folder}.zip", STOWELL, "foreground clips", makes="csv"),
+        ),
+        build=partial(build_birds, task=id, species=species),
+        folder="individual/stowell2019",
+    )
+
+
+TASKS: Final = (
+    _bird("chiffchaff", "chiffchaff", "which of 10 chiffchaffs sings", "chiffchaff-fg"),
+    _bird("little_owl", "littleowl", "which of 16 little owls calls", "littleowl-fg"),
+    _bird("tree_pipit", "pipit", "which of 10 tree pipits sings", "pipit-fg"),
+    Task(
+        id="individual/macaques",
+        version="1",
+        title="which of 8 macaques coos",
+        kind="individual",
+        source="https://archive.org/details/macaque_coo_calls",
+        licence="CC0 1.0",
+        citation="Fukushima et al., Distributed acoustic cues for caller identity in macaque"
+        " vocalization, Royal Society Open Science 2, 2015",
+        split_rule="both: published valid is test; a fifth of train is val, by clip: no session is"
+        " published",
+        window_rule="whole calls",
+        native_rate_hz=24414,
+        crop_s=None,
+        measures=Measures(probe="accuracy", retrieval="within", clustering=False),
+        downloads=(
+            Download(
+                "macaques.zip",
+                "https://archive.org/download/macaque_coo_calls/macaques.zip",
+                "train/, valid/ and annotations.csv",
+                n_bytes=132047998,
+                makes="annotations.csv",
+            ),
+        ),
+        build=partial(build_macaques, task="individual/macaques"),
+        n_rows=7285,
+    ),
+)

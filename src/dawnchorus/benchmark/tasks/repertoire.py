@@ -1,0 +1,283 @@
+"""Which call: zebra finches, giant otters, Bengalese finches, killer whales; no probe, test only.
+
+In the published run the otters and the whales are one table that is train, val and test at once;
+here all of it is test, and only retrieval and clustering are asked, which train nothing.
+
+Source: PROTOCOLS 7.2, 9.20; the layouts are read in `repertoire_raw`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.benchmark.tasks import repertoire_raw as raw
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
+from dawnchorus.benchmark.tasks.quirks import all_off, switched_on
+from dawnchorus.benchmark.tasks.splits import by_key, grouped, shares_of_clips
+from dawnchorus.data.tables import clip_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dawnchorus.benchmark.tasks.base import Protocol, Split
+    from dawnchorus.benchmark.tasks.repertoire_raw import Call
+
+UNKNOWN: Final = "unknown"
+MERGED: Final = {
+    "Ag": "distress", "Di": "distress", "DC": "contact", "LT": "contact", "Te": "contact",
+    "Th": "alarm", "Tu": "alarm", "Wh": "nest",
+}  # fmt: skip
+TYPES: Final = ("Ag", "Be", "DC", "Di", "LT", "Ne", "So", "Te", "Th", "Tu", "Wh")
+ONE_TABLE: Final = ("one_table",)  # train, val and test are one; not to be mended, nothing trains
+BIRDS: Final = range(11)
+PUBLISHED_BIRD: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What the published code does, as switches.
+
+    Attributes:
+        random_clip_split: calls are split one by one; mended: whole birds (zebra finch) or whole
+            songs (Bengalese finch).
+        merged_types: zebra finch: eight call types are merged into four; mended: the eleven types
+            that were published.
+        unknown_class: zebra finch: all other calls, song among them, are a class "unknown";
+            mended: what is none of the types is left out.
+        case_twins: giant otters: "Whine" and "whine" are two classes.
+    """
+
+    random_clip_split: bool = True
+    merged_types: bool = True
+    unknown_class: bool = True
+    case_twins: bool = True
+
+
+def _chosen(protocol: Protocol, quirks: Quirks | None) -> Quirks:
+    return quirks or (Quirks() if protocol == "paper" else all_off(Quirks))
+
+
+def build_zebra_finch(
+    folder: Path, protocol: Protocol, *, task: str, quirks: Quirks | None = None
+) -> TaskItems:
+    """Calls of adults and chicks, 8:1:1 a bird and type (paper), or 6:2:2 by bird (strict).
+
+    Raises:
+        TaskError: No sounds are there.
+    """
+    chosen = _chosen(protocol, quirks)
+    counts: Counter[str] = Counter()
+    calls = raw.zebra_finch(folder, counts)
+    labels = [zebra_label(call.label, chosen) for call in calls]
+    kept = [(call, label) for call, label in zip(calls, labels, strict=True) if label is not None]
+    counts["dropped: calls of no published type"] = len(calls) - len(kept)
+    if chosen.random_clip_split:
+        splits = by_key([f"{call.key} {label}" for call, label in kept])
+    else:
+        splits = grouped([[label] for _, label in kept], [call.group for call, _ in kept])
+    on = switched_on(chosen, ("random_clip_split", "merged_types", "unknown_class"))
+    return _made(task, protocol, _items(kept, splits), counts, on)
+
+
+def zebra_label(code: str, quirks: Quirks) -> str | None:
+    """The class of a call's two characters; None: it has none."""
+    if quirks.merged_types:
+        return MERGED.get(code, UNKNOWN if quirks.unknown_class else None)
+    types = {name.lower(): name for name in TYPES}  # file names have Dc for DC and Lt for LT
+    return types.get(code.lower(), UNKNOWN if quirks.unknown_class else None)
+
+
+def build_otters(
+    folder: Path, protocol: Protocol, *, task: str, quirks: Quirks | None = None
+) -> TaskItems:
+    """Calls of adults and neonates, all of them test.
+
+    Raises:
+        TaskError: Neither a table nor sounds are there.
+    """
+    chosen = _chosen(protocol, quirks)
+    counts: Counter[str] = Counter()
+    calls = raw.giant_otters(folder, counts)
+    kept = [(c, c.label if chosen.case_twins else c.label.strip().capitalize()) for c in calls]
+    on = (*ONE_TABLE, *switched_on(chosen, ("case_twins",)))
+    return _made(task, protocol, _items(kept, ["test"] * len(kept)), counts, on)
+
+
+def build_bengalese(
+    folder: Path, protocol: Protocol, *, task: str, bird: int, quirks: Quirks | None = None
+) -> TaskItems:
+    """Syllables of a bird, about 70:15:15 by syllable (paper) or by song (strict).
+
+    Raises:
+        TaskError: The bird's annotation or its sounds are missing.
+    """
+    chosen = _chosen(protocol, quirks)
+    counts: Counter[str] = Counter()
+    calls = raw.bengalese_finch(folder, bird, counts)
+    kept = [(call, call.label) for call in calls]
+    shares = (0.7, 0.15, 0.15)
+    if chosen.random_clip_split:
+        splits = shares_of_clips([call.label for call in calls], shares)
+    else:
+        splits = grouped([[c.label] for c in calls], [c.group for c in calls], shares)
+    on = switched_on(chosen, ("random_clip_split",))
+    return _made(task, protocol, _items(kept, splits), counts, on)
+
+
+def build_whales(folder: Path, protocol: Protocol, *, task: str) -> TaskItems:
+    """Discrete calls of southern residents, all of them test.
+
+    Raises:
+        TaskError: The annotations or the sounds are missing.
+    """
+    counts: Counter[str] = Counter()
+    calls = raw.killer_whales(folder, counts)
+    kept = [(call, call.label) for call in calls]
+    return _made(task, protocol, _items(kept, ["test"] * len(kept)), counts, ONE_TABLE)
+
+
+def _items(kept: Sequence[tuple[Call, str]], splits: Sequence[Split]) -> list[Item]:
+    return [
+        Item(
+            clip_id(call.path, call.start_s or None, call.stop_s),
+            call.path,
+            call.start_s,
+            call.stop_s,
+            (label,),
+            split,
+            call.group,
+        )
+        for (call, label), split in zip(kept, splits, strict=True)
+    ]
+
+
+def _made(
+    task: str, protocol: Protocol, items: list[Item], counts: Counter[str], on: tuple[str, ...]
+) -> TaskItems:
+    counts["items kept"] = len(items)
+    return TaskItems(
+        task=task,
+        protocol=protocol,
+        classes=tuple(sorted({label for item in items for label in item.labels})),
+        multi_label=False,
+        items=tuple(items),
+        counts=dict(counts),
+        quirks=on,
+    )
+
+
+ASKED: Final = Measures(probe=None, retrieval="within", clustering=True)
+FIGSHARE: Final = "https://figshare.com/articles/"
+
+
+def _bengalese(bird: int) -> Task:
+    own = "" if bird == PUBLISHED_BIRD else f"_bird{bird}"
+    id = f"repertoire/bengalese_finch{own}"
+    published = "" if own else ", the published one"
+    return Task(
+        id=id,
+        version="1",
+        title=f"syllable types of Bengalese finch Bird{bird}{published}",
+        kind="repertoire",
+        source=FIGSHARE + "media/BirdsongRecognition/3470165",
+        licence="CC BY 4.0",
+        citation="Koumura and Okanoya, Automatic recognition of element classes and boundaries in"
+        " the birdsong with variable sequences, PLoS ONE 11, 2016",
+        split_rule="paper: 70:15:15 by syllable, seed 42; strict: by song",
+        window_rule="single syllables",
+        native_rate_hz=32000,
+        crop_s=None,
+        measures=ASKED,
+        downloads=(
+            Download(
+                f"Bird{bird}.zip",
+                FIGSHARE + "media/BirdsongRecognition/3470165",
+                "Annotation.xml and Wave/",
+                makes=f"Bird{bird}/Annotation.xml",
+            ),
+        ),
+        build=partial(build_bengalese, task=id, bird=bird),
+        folder="repertoire/bengalese_finch",
+    )
+
+
+_ZEBRA: Final = (
+    FIGSHARE + "dataset/Vocal_repertoires_from_adult_and_chick_male_and_female_zebra_finches_"
+    "Taeniopygia_guttata_/11905533"
+)
+TASKS: Final = (
+    Task(
+        id="repertoire/zebra_finch",
+        version="1",
+        title="call types of zebra finches",
+        kind="repertoire",
+        source=_ZEBRA,
+        licence="CC BY 4.0",
+        citation="Elie and Theunissen, The vocal repertoire of the domesticated zebra finch,"
+        " Animal Cognition 19, 2016",
+        split_rule="paper: 8:1:1 a bird and type, seed 42; strict: 6:2:2 by bird",
+        window_rule="whole calls",
+        native_rate_hz=44100,
+        crop_s=None,
+        measures=ASKED,
+        downloads=(
+            Download("AdultVocalizations.zip", _ZEBRA, "calls", makes="AdultVocalizations"),
+            Download("ChickVocalizations.zip", _ZEBRA, "calls", makes="ChickVocalizations"),
+        ),
+        build=partial(build_zebra_finch, task="repertoire/zebra_finch"),
+    ),
+    Task(
+        id="repertoire/giant_otters",
+        version="1",
+        title="call types of giant otters",
+        kind="repertoire",
+        source="https://archive.org/details/giant_otters",
+        licence="CC BY 4.0",
+        citation="Mumm and Knoernschild, The vocal repertoire of adult and neonate giant otters,"
+        " PLoS ONE 9, 2014",
+        split_rule="all is test, nothing is trained; sessions are not published",
+        window_rule="whole calls",
+        native_rate_hz=None,
+        crop_s=None,
+        measures=ASKED,
+        downloads=(
+            Download(
+                "giant_otters.zip",
+                "https://archive.org/download/giant_otters/giant_otters.zip",
+                "sounds named by their type, or with a table of path and label",
+                makes="giant_otters",
+            ),
+        ),
+        build=partial(build_otters, task="repertoire/giant_otters"),
+    ),
+    *(_bengalese(bird) for bird in sorted(BIRDS, key=lambda bird: bird != PUBLISHED_BIRD)),
+    Task(
+        id="repertoire/killer_whale",
+        version="1",
+        title="discrete calls of southern resident killer whales",
+        kind="repertoire",
+        source="https://doi.org/10.25921/15ey-mh50",
+        licence="CC BY 4.0",
+        citation="Palmer et al., A public dataset of annotated Orcinus orca acoustic signals,"
+        " Scientific Data, 2025",
+        split_rule="all is test, nothing is trained",
+        window_rule="single calls, as annotated",
+        native_rate_hz=None,
+        crop_s=None,
+        measures=ASKED,
+        downloads=(
+            Download(
+                "vfpa annotations",
+                "https://doi.org/10.25921/15ey-mh50",
+                "CSVs",
+                makes="annotations",
+            ),
+            Download("vfpa audio", "https://doi.org/10.25921/15ey-mh50", "sounds", makes="audio"),
+        ),
+        build=partial(build_whales, task="repertoire/killer_whale"),
+    ),
+)
