@@ -116,7 +116,7 @@ def test_published_figures_stand_beside_scores_of_the_paper_only() -> None:
 
 
 def test_a_doubtful_or_missing_published_figure_is_marked() -> None:
-    made = score_tables(section_of(row("birdset/pow", "m", "beans_map", 0.2, protocol="paper")))[0]
+    made = score_tables(section_of(row("birdset/POW", "m", "beans_map", 0.2, protocol="paper")))[0]
     (line,) = [line for line in made.lines if line.name == "BirdNET"]
     assert (line.cells[0].text, line.cells[0].mark) == ("n/a", "a")
     assert made.notes[0].startswith("a: not published")

@@ -31,6 +31,9 @@ GROUP_TITLES: Final = {
     "mean/individual": "Individuals",
     "mean/repertoire": "Vocal repertoire",
     "local": "Local tasks",
+    "beans": "BEANS, other tasks",
+    "birdset": "BirdSet, other sets",
+    "repertoire": "Vocal repertoire, other sets",
 }
 _GROUP_OF: Final = {task: group for group, tasks in AGGREGATES.items() for task in tasks}
 _KNOWN: Final = tuple(_GROUP_OF)
