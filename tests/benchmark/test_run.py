@@ -7,13 +7,17 @@ import math
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.corpus import SEVERAL, SIZES, TASK, make_corpus
+from dawnchorus.benchmark.leaks import ITEMS_FILE
 from dawnchorus.benchmark.predictions import read_predictions
 from dawnchorus.benchmark.results import Results, merge
 from dawnchorus.benchmark.run import benchmark, dry_run
@@ -251,3 +255,31 @@ def test_a_plan_on_the_command_line_needs_no_subcommand(
     assert TASK in {row["task"] for row in json.loads(capsys.readouterr().out)}
     assert main(["benchmark", "prepare", TASK, "--data", str(corpus)]) == 0
     assert "12 train, 6 val, 8 test; 2 classes" in capsys.readouterr().out
+
+
+def test_two_runs_on_one_folder_share_the_jobs(
+    corpus: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    models = [str(tiny_folder), f"random:{tiny_folder}", "log-mel"]
+    config = plan(corpus, tmp_path, "", models=models, tasks=[TASK, SEVERAL], probes=[])
+    with ThreadPoolExecutor(2) as pool:
+        reports = [run.result() for run in [pool.submit(benchmark, config) for _ in range(2)]]
+    assert sum(report.n_done for report in reports) == 6
+    rows = Results(tmp_path).read().to_pylist()
+    written = pq.ParquetDataset(tmp_path / "rows").read()
+    assert len(rows) == len(written)  # nothing was computed twice
+
+
+def test_items_that_an_audit_found_are_left_out_of_a_second_score(
+    corpus: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    audit = tmp_path / "leaks" / TASK
+    audit.mkdir(parents=True)
+    known = [f"bird_species/test{n}" for n in range(SIZES["test"])]
+    table = pa.table({"id": known, "strength": [1.0, 1.0] + [0.1] * (len(known) - 2)})
+    pq.write_table(table, audit / ITEMS_FILE)
+    config = plan(corpus, tmp_path / "out", tiny_folder, leaks=str(tmp_path / "leaks"))
+    benchmark(config)
+    for measure in ("accuracy", "retrieval_roc_auc", "nmi"):
+        both = [score_of(tmp_path / "out", measure=measure, leaks=w) for w in ("with", "without")]
+        assert [row["n_items"] for row in both] == [8, 6]
