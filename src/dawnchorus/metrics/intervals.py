@@ -115,7 +115,7 @@ def jackknife(
     everything = _everything(members)
     value = statistic(everything)
     if len(members) == 1:
-        low, high, reason = _percentiles(np.full(0, np.nan), 1, level)
+        low, high, reason = _around(value, np.full(0, np.nan), 1, level)
         return Interval(value, low, high, 1, 0, reason)
     order = np.random.default_rng(seed).permutation(len(members))
     sets = np.array_split(order, min(len(members), MOST_LEFT_OUT))
