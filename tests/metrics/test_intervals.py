@@ -119,8 +119,9 @@ def test_a_mean_over_classes_has_an_interval_around_it() -> None:
 
 def test_copies_of_an_item_in_a_draw_do_not_push_the_interval_off_the_value() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.random((400, 60)) < 0.01  # by chance alone each of a few positives finds its copy
-    truth[:2] = True
+    truth = np.zeros((400, 60), bool)
+    for k in range(60):  # by chance alone each of a few positives finds its own copy
+        truth[rng.choice(400, 8, replace=False), k] = True
     statistic = metrics.statistic("cmap", truth, rng.standard_normal(truth.shape))
     found = metrics.bootstrap(statistic, np.arange(400), n=60)
     assert found.low < found.value < found.high
