@@ -51,7 +51,7 @@ def test_the_setting_is_chosen_on_validation_and_shown_on_test() -> None:
     assert section.main["m", "local/esc50", "accuracy"].value == 0.4
     (line,) = settings_table(section).lines
     assert [cell.text for cell in line.cells][1:4] == [
-        "1 valid, linear", "best on validation of 1 task", "3",
+        "layer 1, valid, linear", "best on validation of 1 task", "3",
     ]  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_a_task_that_lacks_the_chosen_setting_is_shown_and_marked() -> None:
     (made,) = score_tables(section_of(*rows))
     assert cells(made, "m") == ["0.600", "0.500", "0.550"]
     assert [cell.mark for cell in made.lines[0].cells] == ["a", "", ""]
-    assert made.notes[0].endswith("output valid, linear")
+    assert made.notes[0].endswith("output, valid, linear")
 
 
 def test_the_task_says_which_measure_counts() -> None:

@@ -46,7 +46,7 @@ def _picture(section: Section, task: str, read: dict[str, Predictions], n_models
     classes = next(iter(read.values())).classes
     counts = {model: confusion(predictions) for model, predictions in read.items()}
     kept = _kept(sum(counts.values(), np.zeros((len(classes),) * 2, np.int64)))
-    size = max(3.2, 0.2 * len(kept) + 1.9)
+    size = max(3.2, (0.36 if len(kept) <= MOST_NUMBERS else 0.2) * len(kept) + 1.9)
     columns = max(1, int(15 // size))
     figure, grid = panels(len(read), most_columns=columns, size_in=(size, size))
     image = None

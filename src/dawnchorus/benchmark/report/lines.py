@@ -179,6 +179,8 @@ def _figure(
                 handles[model] = _line(axes, looks[model], of[model], len(models) <= SOME_MODELS)
         axes.set_title(short_task(task), fontsize=SMALL + 2)
         axes.set_xlabel(below, fontsize=SMALL)
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel(measure_of(measure).title, fontsize=SMALL)
         axes.yaxis.grid(visible=True, color="#dddddd")
         tidy(axes)
     legend_below(figure, [handles[model] for model in models], names)

@@ -37,8 +37,8 @@ class Setting:
 
     def __str__(self) -> str:
         """In words."""
-        read = " ".join(filter(None, (self.readout, self.pooling)))
-        return ", ".join(filter(None, (read, self.probe))) or "as given"
+        layer = f"layer {self.readout}" if self.readout.isdecimal() else self.readout
+        return ", ".join(filter(None, (layer, self.pooling, self.probe))) or "as given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
