@@ -17,7 +17,7 @@ from dawnchorus.configs.data import (
 from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
 from dawnchorus.configs.posttraining import PosttrainConfig
 from dawnchorus.configs.pretraining import PretrainConfig
-from dawnchorus.configs.probes import ProbeConfig
+from dawnchorus.configs.probes import FitConfig, HeadConfig, ProbeConfig, ScheduleConfig
 from dawnchorus.configs.training import TrainConfig
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "Config",
     "DataConfig",
     "EmbedConfig",
+    "FitConfig",
+    "HeadConfig",
     "LayerSelection",
     "MixConfig",
     "NoiseConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "PredictConfig",
     "PretrainConfig",
     "ProbeConfig",
+    "ScheduleConfig",
     "SpecAugmentConfig",
     "TeacherConfig",
     "TrainConfig",

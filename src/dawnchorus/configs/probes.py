@@ -1,21 +1,162 @@
-"""Options of probes."""
+"""Options of probes: the head, how it is joined to an encoder, how it is fitted."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, LayerSelection
 
+ProbeType = Literal["linear", "mlp", "lstm", "attention", "transformer", "prototype", "knn"]
+TOKEN_PROBES: Final = frozenset({"lstm", "attention", "transformer", "prototype"})
 
-class ProbeConfig(Config):
+
+class HeadConfig(Config):
+    """Kind and size of a head; names and meanings follow the released library.
+
+    Source of the defaults: the released evaluation configs where they have one (attention with 8
+    heads, 64 channels and a dropout of 0.3), Rauch et al., arXiv 2504.12880 for prototypes.
+    """
+
+    probe_type: ProbeType = "linear"
+    hidden_dims: tuple[int, ...] = Field(default=(256,), description="mlp: width of each layer")
+    dropout_rate: float = Field(default=0.3, ge=0, lt=1)
+    activation: Literal["relu", "gelu", "tanh", "swish"] = "relu"
+    num_heads: int = Field(default=8, gt=0, description="attention, transformer")
+    attention_dim: int = Field(default=64, gt=0, description="attention, transformer: channels")
+    num_layers: int = Field(default=1, gt=0, description="lstm, attention, transformer: layers")
+    lstm_hidden_size: int = Field(default=64, gt=0)
+    bidirectional: bool = True
+    use_positional_encoding: bool = Field(default=False, description="attention, transformer")
+    n_prototypes: int = Field(default=20, gt=0, description="prototype: of each class")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.attention_dim % self.num_heads:
+            raise ValueError(
+                f"attention_dim {self.attention_dim} is no multiple of num_heads {self.num_heads}"
+            )
+        if not self.hidden_dims or min(self.hidden_dims) < 1:
+            raise ValueError(f"hidden_dims {self.hidden_dims}: need widths of at least 1")
+        return self
+
+
+class ProbeConfig(HeadConfig):
     """A probe on a frozen or trainable encoder; the fields follow the released library."""
 
-    probe_type: Literal["linear"] = "linear"
     target_layers: LayerSelection = ("last_layer",)
-    aggregation: Literal["mean", "max", "cls_token", "none"] = "mean"
+    aggregation: Literal["mean", "max", "cls_token", "none"] = Field(
+        default="mean", description="none keeps every token; the default of probes on tokens"
+    )
     freeze_backbone: bool = True
     online_training: bool = Field(
         default=True, description="True: waveforms in; False: stored embeddings in"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tokens_for_token_probes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("probe_type") in TOKEN_PROBES:
+            return {"aggregation": "none", **values}
+        return values
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        if not (self.freeze_backbone or self.online_training):
+            raise ValueError(
+                "freeze_backbone=False trains the encoder, which needs waveforms: set "
+                "online_training=True"
+            )
+        return self
+
+
+class ScheduleConfig(Config):
+    """Training by AdamW for a fixed number of epochs, of which the best on validation is kept."""
+
+    learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
+    weight_decays: tuple[float, ...] = (0.01,)
+    n_epochs: int = Field(default=50, gt=0)
+    batch_size: int = Field(default=32, gt=0)
+    decay: Literal["cosine", "constant"] = "cosine"
+    ties: Literal["loss", "first"] = Field(
+        default="loss", description="of epochs with the same score: the lowest loss, or the first"
+    )
+
+    @classmethod
+    def paper(cls) -> ScheduleConfig:
+        """What the code behind the published table does."""
+        return cls(
+            learning_rates=(1e-3,), weight_decays=(0.01,), n_epochs=900, decay="constant",
+            ties="first",
+        )  # fmt: skip
+
+    @classmethod
+    def paper_text(cls) -> ScheduleConfig:
+        """What the text of the paper says, with a lower rate and a stronger decay."""
+        changes = {"learning_rates": (1e-4,), "weight_decays": (0.1,)}
+        return cls.paper().model_copy(update=changes)
+
+
+class FitConfig(HeadConfig):
+    """How a probe is fitted on stored features."""
+
+    solver: Literal["lbfgs", "schedule"] | None = Field(
+        default=None,
+        description="lbfgs: a linear probe to convergence; schedule: AdamW; None: lbfgs for linear "
+        "probes, schedule for those that need it",
+    )
+    strengths: tuple[float, ...] = Field(
+        default=(1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), description="lbfgs: values of C to try"
+    )
+    neighbours: tuple[int, ...] = Field(default=(1, 3, 5, 10, 20), description="knn: k to try")
+    schedule: ScheduleConfig | None = Field(
+        default=None, description="None: the paper's for a linear probe, else the defaults"
+    )
+    standardise: bool | None = Field(
+        default=None, description="None: always, but for a linear probe by the paper's schedule"
+    )
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    absent: Literal["error", "lowest"] = Field(
+        default="error", description="a class that train cannot teach: refuse, or rank it last"
+    )
+    select_by: Literal["accuracy", "macro_recall", "mean_average_precision", "loss"] | None = Field(
+        default=None, description="None: macro recall, or mAP if multi-label"
+    )
+    n_folds: int = Field(default=5, ge=2, description="where there is no validation")
+    seed: int = Field(default=0, ge=0)
+    device: str = "cpu"
+
+    @model_validator(mode="after")
+    def _solver_fits(self) -> Self:
+        if self.solver == "lbfgs" and self.probe_type != "linear":
+            raise ValueError(f"solver lbfgs solves linear probes, not {self.probe_type!r}")
+        if self.solver is not None and self.probe_type == "knn":
+            raise ValueError("knn is not trained and takes no solver")
+        if not (self.strengths and self.neighbours) or min(self.strengths) <= 0:
+            raise ValueError("strengths and neighbours: need at least one value, all above 0")
+        if min(self.neighbours) < 1:
+            raise ValueError(f"neighbours {self.neighbours}: need at least 1")
+        return self
+
+    @property
+    def method(self) -> Literal["lbfgs", "schedule", "knn"]:
+        """The solver, resolved."""
+        if self.probe_type == "knn":
+            return "knn"
+        return self.solver or ("lbfgs" if self.probe_type == "linear" else "schedule")
+
+    @property
+    def is_by_paper(self) -> bool:
+        """Whether it is a linear probe trained by AdamW, as the published table has it."""
+        return self.probe_type == "linear" and self.method == "schedule"
+
+    @property
+    def training(self) -> ScheduleConfig:
+        """The schedule, resolved."""
+        return self.schedule or (ScheduleConfig.paper() if self.is_by_paper else ScheduleConfig())
+
+    @property
+    def standardises(self) -> bool:
+        """Whether features are standardised, resolved."""
+        return not self.is_by_paper if self.standardise is None else self.standardise

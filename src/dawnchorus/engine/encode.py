@@ -18,6 +18,7 @@ from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.engine.canary import Canary, check_model
 from dawnchorus.engine.workers import replicas
 from dawnchorus.errors import DeviceError, UsageError
+from dawnchorus.models.checkpoints import weights_sha256_of
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model, resolve_device
 from dawnchorus.models.readout import Readout
@@ -71,29 +72,19 @@ class ModelIdentity:
 def model_identity(model: Encoder) -> ModelIdentity:
     """What the loader noted on the model; a model made in memory is known by its tensors."""
     noted: dict[str, Any] = vars(model)
-    weights = noted.get("weights_sha256")
     device, precision = "cpu", "float32"
     if isinstance(model, nn.Module):
-        weights = weights or f"tensors-{_tensors_sha256(model)}"
         for parameter in model.parameters():
             device, precision = str(parameter.device), str(parameter.dtype).removeprefix("torch.")
             break
     labels = None if model.labels is None else "\n".join(model.labels)
     return ModelIdentity(
-        weights_sha256=weights,
+        weights_sha256=weights_sha256_of(model),
         labels_sha256=None if labels is None else hashlib.sha256(labels.encode()).hexdigest(),
         licence=noted.get("licence"),
         precision=precision,
         device=device,
     )
-
-
-def _tensors_sha256(model: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def own_choices(model: Encoder, config: EmbedConfig) -> tuple[Pooling, LayerSelection | None]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from dawnchorus.errors import WeightsError
 
@@ -65,6 +66,27 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights_sha256_of(model: object) -> str | None:
+    """What names a model's weights: the SHA-256 of their file, or of the tensors themselves.
+
+    A model whose weights came from no file gives ``tensors-`` and a hash over all of them; one that
+    is not made of torch modules and notes no ``weights_sha256`` gives None.
+    """
+    noted: str | None = getattr(model, "weights_sha256", None)
+    if noted is None and isinstance(model, nn.Module):
+        return f"tensors-{_tensors_sha256(model)}"
+    return noted
+
+
+def _tensors_sha256(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_checkpoint(path: Path) -> Tensors:

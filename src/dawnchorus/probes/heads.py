@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch import Tensor, nn
 
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
+    from dawnchorus.configs import HeadConfig
 
 Aggregation = Literal["mean", "max", "cls_token", "none"]
 
@@ -39,3 +40,43 @@ def aggregate(layers: Sequence[Tensor], how: Aggregation) -> Tensor:
     if how == "none":
         return torch.cat(list(layers), dim=-1)
     raise UsageError(f"aggregation {how!r}: need mean, max, cls_token or none")
+
+
+class LayerMix(nn.Module):
+    """A weighted mean of layers, the weights learned.
+
+    Source: the released library: softmax over one number a layer, which start at 0; layers of
+    another width than the commonest are brought to it by a linear adapter.
+    """
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        """``dims``: width of each layer."""
+        super().__init__()
+        self.dims = tuple(dims)
+        self.dim = max(dims, key=lambda dim: (self.dims.count(dim), dim))
+        self.raw = nn.Parameter(torch.zeros(len(self.dims)))
+        self.adapters = nn.ModuleList(
+            nn.Identity() if dim == self.dim else nn.Linear(dim, self.dim) for dim in self.dims
+        )
+
+    @property
+    def weights(self) -> Tensor:
+        """Share of each layer, ``(layers,)``, summing to 1."""
+        return self.raw.detach().softmax(dim=0)
+
+    def forward(self, layers: Sequence[Tensor]) -> Tensor:
+        """``(batch, ..., dim)`` of each layer to one of them."""
+        adapted = [adapter(x) for adapter, x in zip(self.adapters, layers, strict=True)]
+        mixed: Tensor = torch.stack(adapted, dim=-1) @ self.raw.softmax(dim=0)
+        return mixed
+
+
+def make_head(config: HeadConfig, dim: int, n_classes: int) -> nn.Module:
+    """A head with fresh weights: ``(batch, dim)`` to ``(batch, classes)`` logits.
+
+    Raises:
+        UsageError: There is no such head.
+    """
+    if config.probe_type == "linear":
+        return nn.Linear(dim, n_classes)
+    raise UsageError(f"probe_type {config.probe_type!r} has no head")

@@ -1,0 +1,118 @@
+"""What a probe is fitted on: features of items, their labels, and what belongs together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dawnchorus.errors import TaskError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+BLOCK_VALUES = 1 << 24  # how many values are held twice while means are taken
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Items of one split.
+
+    Attributes:
+        x: float32 ``(items, dim)``; ``(items, layers, dim)`` for probes on vectors, ``(items,
+            tokens, dim)`` for probes on tokens; ``(items, layers, tokens, dim)`` has both.
+        y: ``(items, classes)`` of 0 and 1.
+        group: ``(items,)``, what must not sit on two sides of a split; None: every item alone.
+        keep: ``(items, tokens)`` bool, False on tokens that are padding; None: all count.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.generic]
+    group: NDArray[np.generic] | Sequence[str] | None = None
+    keep: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        """How many items."""
+        return len(self.x)
+
+    def take(self, items: NDArray[np.integer], classes: NDArray[np.integer]) -> Features:
+        """Some of the items and some of the classes."""
+        return Features(
+            x=self.x[items],
+            y=np.asarray(self.y)[np.ix_(items, classes)],
+            group=None if self.group is None else np.asarray(self.group)[items],
+            keep=None if self.keep is None else self.keep[items],
+        )
+
+    def check(self, where: str, n_classes: int, *, multi_label: bool) -> None:
+        """Refuse what cannot be fitted.
+
+        Raises:
+            UsageError: Shapes do not fit each other.
+            TaskError: There are no items, some values are not finite, or labels are not 0 and 1.
+        """
+        y = np.asarray(self.y)
+        if y.ndim != 2 or y.shape != (len(self.x), n_classes):
+            raise UsageError(
+                f"{where}: labels of shape {y.shape}, need ({len(self.x)}, {n_classes}): a row an "
+                f"item, a column a class"
+            )
+        if self.group is not None and len(self.group) != len(self.x):
+            raise UsageError(f"{where}: {len(self.group)} groups for {len(self.x)} items")
+        if not len(self.x):
+            raise TaskError(f"{where}: there are no items")
+        if not np.isfinite(self.x).all():
+            bad = int((~np.isfinite(self.x.reshape(len(self.x), -1)).all(axis=1)).sum())
+            raise TaskError(f"{where}: features of {bad} of {len(self.x)} items are not finite")
+        if not np.isin(y, (0, 1)).all():
+            raise TaskError(f"{where}: labels must be 0 or 1")
+        if not multi_label and not (y.sum(axis=1) == 1).all():
+            wrong = int((y.sum(axis=1) != 1).sum())
+            raise TaskError(
+                f"{where}: {wrong} of {len(y)} items have none or several labels; a single-label "
+                f"probe needs exactly one, set multi_label"
+            )
+
+
+def mean_and_scale(
+    x: NDArray[np.float32], keep: NDArray[np.bool_] | None, *, by_layer: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of each channel, for standardising.
+
+    Args:
+        x: as `Features.x`.
+        keep: as `Features.keep`.
+        by_layer: whether the second axis of ``x`` is layers, each with numbers of its own.
+
+    Returns:
+        Each ``(dim,)``, or shaped to be used with ``(items, layers, ..., dim)``. The deviation of
+        a channel that does not vary is 1.
+    """
+    layers = x.shape[1] if by_layer else 1
+    rows = x.reshape(len(x), layers, -1, x.shape[-1])
+    counted = np.ones((len(x), rows.shape[2]), bool) if keep is None else keep
+    step = max(1, BLOCK_VALUES // max(1, rows[0].size))
+    blocks = [slice(start, start + step) for start in range(0, len(x), step)]
+    n = counted.sum()
+    if not n:
+        raise TaskError("features: every token is padding")
+
+    def total(about: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        sums = np.zeros((layers, x.shape[-1]))
+        for block in blocks:
+            values = rows[block].astype(np.float64)
+            if about is not None:
+                values = (values - about[None, :, None]) ** 2
+            sums += np.einsum("nltd,nt->ld", values, counted[block].astype(np.float64))
+        return sums
+
+    mean = total(None) / n
+    deviation = np.sqrt(total(mean) / n)
+    # rounding alone gives a constant channel a deviation of this order
+    still = deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)
+    scale = np.where(still, 1.0, deviation)
+    shape = (layers, *([1] * (x.ndim - 3)), x.shape[-1]) if by_layer else (x.shape[-1],)
+    return mean.reshape(shape), scale.reshape(shape)

@@ -1,0 +1,266 @@
+"""A fitted probe: what it says of features, and how it lies on disk.
+
+A folder holds ``probe.safetensors`` (numbers) and ``probe.json`` (everything else). A probe is
+only right on features of the encoder it was fitted on, so it names that encoder and the SHA-256 of
+its weights, and refuses any other.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from dawnchorus.configs import HeadConfig
+from dawnchorus.errors import UsageError, WeightsError
+from dawnchorus.models.checkpoints import sha256_of, weights_sha256_of
+from dawnchorus.probes.net import Net
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dawnchorus.models.encoder import Encoder
+
+WEIGHTS, DESCRIPTION = "probe.safetensors", "probe.json"
+FORMAT, VERSION = "dawnchorus probe", 1
+NEVER: Final = -1e4  # logit of a class that train could not teach: probability 0, and ranked last
+BLOCK_ITEMS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderMark:
+    """Which encoder made some features.
+
+    Attributes:
+        name: as the encoder calls itself.
+        weights_sha256: as stores name it, see `weights_sha256_of`.
+    """
+
+    name: str
+    weights_sha256: str | None
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> EncoderMark:
+        """Of an encoder."""
+        return cls(encoder.name, weights_sha256_of(encoder))
+
+
+def net_logits(
+    net: Net, x: NDArray[np.floating], keep: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Logits of a network ``(items, classes it was taught)``, in blocks, in evaluation mode."""
+    device = net.mean.device
+    was_training = net.training
+    net.eval()
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(x), BLOCK_ITEMS):
+            block = slice(start, start + BLOCK_ITEMS)
+            features = torch.from_numpy(np.ascontiguousarray(x[block])).to(device)
+            kept = None if keep is None else torch.from_numpy(keep[block]).to(device)
+            found.append(net(features, kept).double().cpu().numpy())
+    net.train(was_training)
+    return np.concatenate(found) if found else np.zeros((0, net.n_classes))
+
+
+@dataclass(slots=True, kw_only=True)
+class FittedProbe:
+    """A probe that was fitted.
+
+    Attributes:
+        config: kind and size of its head.
+        classes: names, in the order of the columns of `logits`.
+        multi_label: whether an item may have any number of classes.
+        encoder: whose features it reads.
+        readout: which layers were read, as in `dawnchorus.models.readout`.
+        pooling: of layers that name none.
+        net: standardising and head, for the classes it was taught.
+        taught: indices of those classes; the rest always score lowest.
+        calibration: how logits become probabilities, None: as they are.
+        thresholds: class to the probability from which it counts as present.
+        notes: what was chosen and counted in fitting.
+    """
+
+    config: HeadConfig
+    classes: tuple[str, ...]
+    multi_label: bool
+    encoder: EncoderMark
+    readout: tuple[str, ...]
+    pooling: str
+    net: Net
+    taught: tuple[int, ...]
+    calibration: dict[str, Any] | None = None  # Any: plain JSON
+    thresholds: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)  # Any: plain JSON
+
+    def logits(
+        self, x: NDArray[np.floating], keep: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Score features.
+
+        Args:
+            x: ``(items, ...)``, of the shape that it was fitted on; tokens may be more or fewer.
+            keep: ``(items, tokens)`` bool, False on padding; None: all tokens count.
+
+        Returns:
+            ``(items, classes)``.
+
+        Raises:
+            UsageError: The features have another shape.
+        """
+        self._check_shape(x)
+        out = np.full((len(x), len(self.classes)), NEVER)
+        out[:, list(self.taught)] = net_logits(self.net, x, keep)
+        return out
+
+    def probabilities(
+        self, x: NDArray[np.floating], keep: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Probability of each class, ``(items, classes)``; arguments as in `logits`."""
+        logits = torch.from_numpy(self.logits(x, keep))
+        found = logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
+        return found.numpy()
+
+    @property
+    def layer_weights(self) -> tuple[float, ...] | None:
+        """Learned share of each layer, summing to 1; None for features of one layer."""
+        return None if self.net.mix is None else tuple(self.net.mix.weights.tolist())
+
+    def _check_shape(self, x: NDArray[np.floating]) -> None:
+        found, need = x.shape[1:], self.net.shape
+        fits = len(found) == len(need) and all(
+            n in (0, m) for n, m in zip(need, found, strict=True)
+        )
+        if not fits:
+            wanted = ", ".join("tokens" if n == 0 else str(n) for n in need)
+            raise UsageError(
+                f"features of shape {x.shape}, this probe needs (items, {wanted}); read them with "
+                f"layers {', '.join(self.readout) or 'output'} and pooling {self.pooling or '-'}"
+            )
+
+    def check(self, encoder: EncoderMark | Encoder) -> None:
+        """Refuse features of another encoder.
+
+        Raises:
+            WeightsError: Another name, or other weights.
+        """
+        found = encoder if isinstance(encoder, EncoderMark) else EncoderMark.of(encoder)
+        if found != self.encoder:
+            raise WeightsError(
+                f"this probe was fitted on {_told(self.encoder)}, found {_told(found)}; its "
+                f"scores would mean nothing: use that encoder, or fit a probe on this one"
+            )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the probe; each file is written beside its place and renamed.
+
+        Raises:
+            WeightsError: The folder cannot be written.
+        """
+        target = Path(folder)
+        tensors = {n: value.contiguous() for n, value in self.net.state_dict().items()}
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            unfinished = target / f".{WEIGHTS}"
+            unfinished.write_bytes(save(tensors))
+            text = json.dumps(self._description(sha256_of(unfinished)), indent=1, allow_nan=False)
+            described = target / f".{DESCRIPTION}"
+            described.write_text(text, encoding="utf-8")
+            unfinished.replace(target / WEIGHTS)
+            described.replace(target / DESCRIPTION)
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{target}: the probe cannot be written: {error}") from error
+
+    def _description(self, sha256: str) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "weights_sha256": sha256,
+            "config": self.config.model_dump(mode="json"),
+            "shape": list(self.net.shape),
+            "classes": list(self.classes),
+            "taught": list(self.taught),
+            "multi_label": self.multi_label,
+            "encoder": asdict(self.encoder),
+            "readout": list(self.readout),
+            "pooling": self.pooling,
+            "calibration": self.calibration,
+            "thresholds": self.thresholds,
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def load(cls, folder: str | Path) -> FittedProbe:
+        """Read a probe.
+
+        Raises:
+            UsageError: There is no probe in the folder.
+            WeightsError: It is damaged, or its two files do not belong together.
+        """
+        source = Path(folder)
+        told = _read_description(source)
+        try:
+            tensors = load_file(source / WEIGHTS)
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{source / WEIGHTS}: not a whole file: {error}") from error
+        if sha256_of(source / WEIGHTS) != told["weights_sha256"]:
+            raise WeightsError(
+                f"{source}: {WEIGHTS} is not the file that {DESCRIPTION} was written with; copy "
+                f"the folder whole, or fit the probe again"
+            )
+        config = HeadConfig(**told["config"])
+        net = Net(config, told["shape"], len(told["taught"]))
+        _fill(net, tensors, source / WEIGHTS)
+        return cls(
+            config=config,
+            classes=tuple(told["classes"]),
+            multi_label=told["multi_label"],
+            encoder=EncoderMark(**told["encoder"]),
+            readout=tuple(told["readout"]),
+            pooling=told["pooling"],
+            net=net.eval(),
+            taught=tuple(told["taught"]),
+            calibration=told["calibration"],
+            thresholds=told["thresholds"],
+            notes=told["notes"],
+        )
+
+
+def _told(mark: EncoderMark) -> str:
+    sha256 = mark.weights_sha256
+    return f"{mark.name} with {'unknown weights' if sha256 is None else 'weights ' + sha256[:12]}"
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder}: no probe here, {DESCRIPTION} is missing") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path}: not whole: {error}") from error
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise WeightsError(f"{path}: not the description of a probe")
+    if told["version"] != VERSION:
+        raise WeightsError(
+            f"{path}: format version {told['version']}, this program reads {VERSION}; update it"
+        )
+    return told
+
+
+def _fill(net: Net, tensors: dict[str, torch.Tensor], where: Path) -> None:
+    have = {name: tuple(value.shape) for name, value in tensors.items()}
+    want = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    wrong = sorted(n for n in have.keys() | want.keys() if have.get(n) != want.get(n))
+    if wrong:
+        raise WeightsError(
+            f"{where}: {len(wrong)} tensors missing, unknown or reshaped: {wrong[:3]}"
+        )
+    # a probe solved in float64 is kept in float64
+    net.load_state_dict(tensors, assign=True)
