@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
@@ -190,7 +189,8 @@ def score(items: Sequence[Item], vectors: Vectors, target: str) -> dict[str, dic
             "retrieval": metrics.retrieval_roc_auc(x[there], y[there]),
         }
         if not multi:
-            results[task]["nmi"] = clustering(x[there], y[there].argmax(1))
+            nmi = metrics.clustering(x[there], y[there].argmax(1)).nmi
+            results[task]["nmi"] = float(nmi.mean())
     return results
 
 
@@ -241,13 +241,6 @@ def quality(y: NDArray[Any], out: NDArray[Any], multi: bool) -> float:  # noqa: 
     if multi:
         return metrics.mean_average_precision(y, out)
     return metrics.macro_recall(y.argmax(1), out)
-
-
-def clustering(x: NDArray[Any], truth: NDArray[Any]) -> float:
-    """NMI of k-means with the true number of classes, mean of five starts."""
-    k = len(np.unique(truth))
-    runs = [KMeans(k, n_init=1, random_state=seed).fit_predict(x) for seed in range(5)]
-    return float(np.mean([metrics.normalised_mutual_information(truth, run) for run in runs]))
 
 
 def save(folder: Path, name: str, vectors: Vectors, scores: dict[str, dict[str, float]]) -> None:
