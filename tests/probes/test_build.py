@@ -70,6 +70,8 @@ def test_every_aggregation_joins_layers_along_the_channels() -> None:
         (ProbeConfig(aggregation="none"), 3, "mean, max or cls_token"),
         (ProbeConfig(target_layers=["blocks.7"]), 3, r"blocks\.7"),
         (ProbeConfig(target_layers=[5]), 3, "no layer 5"),
+        (ProbeConfig(probe_type="lstm", aggregation="mean"), 3, "reads tokens; use none"),
+        (ProbeConfig(probe_type="knn"), 3, "fit it on stored embeddings"),
     ],
 )
 def test_what_cannot_be_built_is_refused(
@@ -77,3 +79,46 @@ def test_what_cannot_be_built_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
         build_probe_from_config(config, encoder, n_classes, "cpu")
+
+
+def test_all_layers_are_weighed_equally_until_something_is_learned(encoder: EAT) -> None:
+    config = ProbeConfig(target_layers=["all"])
+    probe = build_probe_from_config(config, encoder, 3, "cpu")
+    assert probe.layer_weights == {"blocks.0.attn.proj": 0.5, "blocks.1.attn.proj": 0.5}
+    first, second = probe.features(WAVES).split(64, dim=1)
+    torch.testing.assert_close(probe(WAVES), probe.classifier((first + second) / 2))
+
+
+def test_layers_of_different_width_get_an_adapter(encoder: EAT) -> None:
+    config = ProbeConfig(target_layers=["blocks.0.mlp.fc1", "output", "last_layer"])
+    probe = build_probe_from_config(config, encoder, 3, "cpu")
+    assert probe.widths == [256, 64, 64]
+    assert probe(WAVES).shape == (2, 3)
+    assert set(probe.layer_weights or {}) == {"blocks.0.mlp.fc1", "output", "blocks.1.attn.proj"}
+
+
+def test_output_is_not_the_released_last_layer(encoder: EAT) -> None:
+    def features(layer: str) -> torch.Tensor:
+        config = ProbeConfig(target_layers=[layer], aggregation="cls_token")
+        return build_probe_from_config(config, encoder, 3, "cpu").features(WAVES)
+
+    out = encoder.encode(WAVES, layers=["blocks.1.attn.proj"])
+    torch.testing.assert_close(features("output"), out.tokens[:, 0])
+    torch.testing.assert_close(features("last_layer"), out.layers["blocks.1.attn.proj"][:, 0])
+    assert not torch.allclose(features("output"), features("last_layer"))
+
+
+@pytest.mark.parametrize("kind", ["lstm", "attention", "transformer", "prototype"])
+def test_a_probe_on_tokens_gives_the_same_from_waveforms_and_stored_tokens(
+    encoder: EAT, kind: str
+) -> None:
+    config = ProbeConfig(probe_type=kind, target_layers=["last_layer", "output"])
+    assert config.aggregation == "none"
+    online = build_probe_from_config(config, encoder, 3, "cpu").eval()
+    tokens = online.features(WAVES)
+    assert tokens.shape == (2, 1 + 8 * 7, 128)
+    stored = build_probe_from_config(
+        config.model_copy(update={"online_training": False}), encoder, 3, "cpu"
+    ).eval()
+    stored.load_state_dict(online.state_dict())
+    torch.testing.assert_close(stored(tokens), online(WAVES))

@@ -133,6 +133,8 @@ class FitConfig(HeadConfig):
             raise ValueError(f"solver lbfgs solves linear probes, not {self.probe_type!r}")
         if self.solver is not None and self.probe_type == "knn":
             raise ValueError("knn is not trained and takes no solver")
+        if self.class_weights != "none" and self.probe_type == "knn":
+            raise ValueError("knn counts every neighbour alike and takes no class_weights")
         if not (self.strengths and self.neighbours) or min(self.strengths) <= 0:
             raise ValueError("strengths and neighbours: need at least one value, all above 0")
         if min(self.neighbours) < 1:

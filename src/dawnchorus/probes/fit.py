@@ -75,6 +75,8 @@ def fit_probe(
         "n_positive": {n: int(k) for n, k in zip(told, train.y.sum(axis=0), strict=True)},
         "not_taught": [name for name in names if name not in told],
     }
+    if net.mix is not None:
+        notes["layer_weights"] = net.mix.weights.tolist()
     return FittedProbe(
         config=HeadConfig(**{k: getattr(config, k) for k in HeadConfig.model_fields}),
         classes=names,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import torch
@@ -20,12 +20,16 @@ from safetensors.torch import load_file, save
 from dawnchorus.configs import HeadConfig
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.checkpoints import sha256_of, weights_sha256_of
+from dawnchorus.probes.heads import Neighbours
 from dawnchorus.probes.net import Net
+from dawnchorus.probes.reading import read_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dawnchorus.models.encoder import Encoder
+    from dawnchorus.configs import Pooling
+    from dawnchorus.models.encoder import Encoder, EncoderOutput
+    from dawnchorus.probes.reading import FeatureKind
 
 WEIGHTS, DESCRIPTION = "probe.safetensors", "probe.json"
 FORMAT, VERSION = "dawnchorus probe", 1
@@ -128,9 +132,30 @@ class FittedProbe:
         return found.numpy()
 
     @property
-    def layer_weights(self) -> tuple[float, ...] | None:
+    def kind(self) -> FeatureKind:
+        """What shape of features it reads."""
+        if self.net.reads_tokens:
+            return "layer_tokens" if self.net.by_layer else "tokens"
+        return "layers" if self.net.by_layer else "vectors"
+
+    def read(self, out: EncoderOutput) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+        """Its features of a batch of windows: what `logits` takes.
+
+        Args:
+            out: of its encoder, asked for the layers of its read-out.
+        """
+        x, keep = read_features(out, self.readout, cast("Pooling", self.pooling), self.kind)
+        return x.cpu().numpy(), None if keep is None else keep.cpu().numpy()
+
+    @property
+    def layer_weights(self) -> dict[str, float] | None:
         """Learned share of each layer, summing to 1; None for features of one layer."""
-        return None if self.net.mix is None else tuple(self.net.mix.weights.tolist())
+        if self.net.mix is None:
+            return None
+        shares = self.net.mix.weights.tolist()
+        named = len(self.readout) == len(shares)
+        names = self.readout if named else [str(k) for k in range(len(shares))]
+        return dict(zip(names, shares, strict=True))
 
     def _check_shape(self, x: NDArray[np.floating]) -> None:
         found, need = x.shape[1:], self.net.shape
@@ -216,6 +241,9 @@ class FittedProbe:
             )
         config = HeadConfig(**told["config"])
         net = Net(config, told["shape"], len(told["taught"]))
+        if isinstance(net.head, Neighbours) and "head.bank" in tensors:
+            bank = torch.zeros_like(tensors["head.bank"])
+            net.head.hold(bank, bank.new_zeros(len(bank), net.n_classes), 1, multi_label=False)
         _fill(net, tensors, source / WEIGHTS)
         return cls(
             config=config,

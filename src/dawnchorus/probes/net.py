@@ -38,6 +38,7 @@ class Net(nn.Module):
         super().__init__()
         self.shape = tuple(shape)
         self.n_classes = n_classes
+        self.reads_tokens = config.probe_type in TOKEN_PROBES
         self.by_layer = has_layers(config, len(shape))
         n_layers, dim = (shape[0], shape[-1]) if self.by_layer else (0, shape[-1])
         across = (n_layers, *([1] * (len(shape) - 2)), dim) if self.by_layer else (dim,)
@@ -56,13 +57,13 @@ class Net(nn.Module):
         """As calling it, on features that are `standardised` already."""
         if self.mix is not None:
             scaled = self.mix(list(scaled.unbind(dim=1)))
-        logits: Tensor = self.head(scaled, keep) if scaled.ndim == 3 else self.head(scaled)
+        logits: Tensor = self.head(scaled, keep) if self.reads_tokens else self.head(scaled)
         return logits
 
     def standardised(self, x: Tensor) -> Tensor:
         """Features with train's mean taken off, over train's deviation, in the head's precision."""
         dtype = next(chain(self.head.parameters(), self.head.buffers())).dtype
-        return ((x.double() - self.mean) / self.scale).to(dtype)
+        return (x.to(dtype) - self.mean.to(dtype)) / self.scale.to(dtype)
 
 
 def has_layers(config: HeadConfig, n_axes: int) -> bool:

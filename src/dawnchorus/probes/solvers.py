@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import FitConfig, ScheduleConfig
     from dawnchorus.probes.features import Features
+    from dawnchorus.probes.heads import Neighbours
 
     Watch = Callable[[Net], None]
     Settings = Mapping[str, float]
@@ -159,7 +160,10 @@ def train_net(
     """
     if data.config.method == "schedule":
         return _by_schedule(data, settings, watch, n_epochs)
-    net = _by_lbfgs(data, settings["strength"])
+    if data.config.method == "knn":
+        net = _by_neighbours(data, int(settings["k"]))
+    else:
+        net = _by_lbfgs(data, settings["strength"])
     if watch is not None:
         watch(net)
     return net
@@ -189,12 +193,20 @@ def _by_lbfgs(data: Prepared, strength: float) -> Net:
     return net.eval()
 
 
+def _by_neighbours(data: Prepared, k: int) -> Net:
+    net = data.net(torch.float32)
+    head = cast("Neighbours", net.head)
+    head.hold(net.standardised(data.x), data.y, k, multi_label=data.multi_label)
+    return net.eval()
+
+
 def _by_schedule(
     data: Prepared, settings: Settings, watch: Watch | None, n_epochs: int | None
 ) -> Net:
     schedule = data.config.training
     net = data.net(torch.float32)
-    inputs = net.standardised(data.x)
+    # tokens are many: they are standardised batch by batch, vectors once
+    inputs = data.x if net.reads_tokens else net.standardised(data.x)
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"]
     )
@@ -226,7 +238,8 @@ def _step(
     net: Net, optimizer: torch.optim.Optimizer, data: Prepared, inputs: Tensor, items: Tensor
 ) -> None:
     keep = None if data.keep is None else data.keep[items]
-    losses = data.losses(net.classify(inputs[items], keep), items)
+    forward = net if net.reads_tokens else net.classify
+    losses = data.losses(forward(inputs[items], keep), items)
     # the mean over classes too, as the released code has it for multi-label sets
     loss = losses.mean() / (data.y.shape[1] if data.multi_label else 1)
     optimizer.zero_grad()
