@@ -52,8 +52,8 @@ def test_neighbours_vote_by_their_cosine() -> None:
     bank = torch.tensor([[1.0, 0], [0, 3.0], [-1.0, 0]])
     head.hold(bank, torch.tensor([[1.0, 0], [0, 1.0], [0, 1.0]]), 2, multi_label=False)
     found = head(torch.tensor([[0.8, 0.6]])).exp()
-    # votes 0.8 and 0.6, and one more shared as 1/3 and 2/3
-    torch.testing.assert_close(found, torch.tensor([[0.8 + 1 / 3, 0.6 + 2 / 3]]) / 2.4)
+    # votes 0.8 and 0.6, and one more shared as 1.5 and 2.5 of 4
+    torch.testing.assert_close(found, torch.tensor([[0.8 + 1.5 / 4, 0.6 + 2.5 / 4]]) / 2.4)
 
 
 def test_layers_of_one_width_are_averaged_at_first() -> None:

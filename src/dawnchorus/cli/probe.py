@@ -143,7 +143,7 @@ def fit(
             few_shot=_counts(few_shot),
             calibration=calibration,
         ),
-        fit=FitConfig(probe_type=kind, seed=seed),
+        fit=FitConfig(**kinds),
     )
     made = _read(labels, form, audio, column, separator)
     with progress(len(made.manifest), "embedding", quiet=quiet, unit="clips") as advance:

@@ -18,7 +18,13 @@ from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
 from dawnchorus.configs.posttraining import PosttrainConfig
 from dawnchorus.configs.pretraining import PretrainConfig
 from dawnchorus.configs.probe_runs import ProbeRunConfig
-from dawnchorus.configs.probes import FitConfig, HeadConfig, ProbeConfig, ScheduleConfig
+from dawnchorus.configs.probes import (
+    FinetuneConfig,
+    FitConfig,
+    HeadConfig,
+    ProbeConfig,
+    ScheduleConfig,
+)
 from dawnchorus.configs.training import TrainConfig
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "Config",
     "DataConfig",
     "EmbedConfig",
+    "FinetuneConfig",
     "FitConfig",
     "HeadConfig",
     "LayerSelection",

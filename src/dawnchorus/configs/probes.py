@@ -162,3 +162,21 @@ class FitConfig(HeadConfig):
     def standardises(self) -> bool:
         """Whether features are standardised, resolved."""
         return not self.is_by_paper if self.standardise is None else self.standardise
+
+
+class FinetuneConfig(Config):
+    """How a probe is trained on waveforms, and with it, at a lower rate, its encoder.
+
+    Source of the encoder's rate: the middle of the three that the released evaluation sweeps.
+    """
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="of the head")
+    encoder_rate: float = Field(default=5e-5, gt=0, description="of an encoder that is not frozen")
+    weight_decay: float = Field(default=0.01, ge=0)
+    n_epochs: int = Field(default=20, gt=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps; then cosine")
+    clip_gradient: float = Field(default=1.0, gt=0)
+    select_by: Literal["accuracy", "macro_recall", "mean_average_precision", "loss"] | None = Field(
+        default=None, description="None: macro recall, or mAP if multi-label"
+    )
+    seed: int = Field(default=0, ge=0)

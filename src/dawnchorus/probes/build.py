@@ -112,7 +112,7 @@ class Probe(nn.Module):
 
     def _classify(self, features: Tensor) -> Tensor:
         if self.mix is not None:
-            features = self.mix(features.split(self.widths, dim=-1))
+            features = self.mix(torch.split(features, self.widths, dim=-1))
         logits: Tensor = self.classifier(features)
         return logits
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.configs import FitConfig
+    from dawnchorus.configs import FinetuneConfig, FitConfig
     from dawnchorus.probes.net import Net
 
     Scores = NDArray[np.float64]
@@ -50,7 +50,7 @@ class Trial:
         return score, loss, -epoch
 
 
-def measure_of(config: FitConfig, *, multi_label: bool) -> tuple[str, Measure]:
+def measure_of(config: FitConfig | FinetuneConfig, *, multi_label: bool) -> tuple[str, Measure]:
     """Name of what hyper-parameters are chosen by, and the function; higher is better.
 
     Raises:

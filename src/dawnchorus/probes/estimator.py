@@ -101,12 +101,9 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         truth, names, multi_label = self._labels(y)
         if len(x) != len(truth):
             raise ValueError(f"{len(x)} items and {len(truth)} labels")
+        words: dict[str, Any] = {"probe_type": self.probe_type, "class_weights": self.class_weights}
         config = FitConfig(
-            probe_type=self.probe_type,
-            class_weights=self.class_weights,
-            seed=self.seed,
-            strengths=tuple(self.strengths),
-            absent="lowest",
+            **words, seed=self.seed, strengths=tuple(self.strengths), absent="lowest"
         )
         group = np.arange(len(x)) if groups is None else np.asarray(groups)
         train = Features(x=x, y=truth, group=group)

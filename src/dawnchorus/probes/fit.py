@@ -60,11 +60,13 @@ def fit_probe(
     taught = _taught(config, train, names, multi_label=multi_label)
     everything = np.arange(len(train))
     train = train.take(everything, taught)
+    n_unscored = 0
     if validation is not None:
         # a single-label item of a class that is not taught cannot be scored among the rest
         rows = np.arange(len(validation))
         if not multi_label:
             rows = np.flatnonzero(np.asarray(validation.y)[:, taught].sum(axis=1) > 0)
+        n_unscored = len(validation) - len(rows)
         validation = validation.take(rows, taught)
     told = tuple(names[k] for k in taught)
     net, notes = _chosen(config, train, validation, told, multi_label=multi_label)
@@ -73,6 +75,7 @@ def fit_probe(
         "n_train": len(train),
         "n_validation": 0 if validation is None else len(validation),
         "n_positive": {n: int(k) for n, k in zip(told, train.y.sum(axis=0), strict=True)},
+        "n_validation_left_out": n_unscored,
         "not_taught": [name for name in names if name not in told],
     }
     if net.mix is not None:

@@ -8,6 +8,7 @@ its weights, and refuses any other.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save
 from dawnchorus.configs import HeadConfig
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.checkpoints import sha256_of, weights_sha256_of
+from dawnchorus.models.readout import Readout
 from dawnchorus.probes.calibration import Calibration, plain_probabilities
 from dawnchorus.probes.heads import Neighbours
 from dawnchorus.probes.net import Net
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 WEIGHTS, DESCRIPTION = "probe.safetensors", "probe.json"
 FORMAT, VERSION = "dawnchorus probe", 1
 NEVER: Final = -1e4  # logit of a class that train could not teach: probability 0, and ranked last
-BLOCK_ITEMS: Final = 1024
+BLOCK_ITEMS: Final = 1024  # scored at once
+BLOCK_VALUES: Final = 1 << 22  # of their features; tokens are many
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,10 @@ def net_logits(
     was_training = net.training
     net.eval()
     found = []
+    step = min(BLOCK_ITEMS, max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:]))))
     with torch.inference_mode():
-        for start in range(0, len(x), BLOCK_ITEMS):
-            block = slice(start, start + BLOCK_ITEMS)
+        for start in range(0, len(x), step):
+            block = slice(start, start + step)
             features = torch.from_numpy(np.ascontiguousarray(x[block])).to(device)
             kept = None if keep is None else torch.from_numpy(keep[block]).to(device)
             found.append(net(features, kept).double().cpu().numpy())
@@ -143,11 +147,16 @@ class FittedProbe:
             return "layer_tokens" if self.net.by_layer else "tokens"
         return "layers" if self.net.by_layer else "vectors"
 
+    @property
+    def layers(self) -> list[int | str]:
+        """What its encoder is to be asked for."""
+        return Readout.of(self.readout or None, cast("Pooling", self.pooling)).layers
+
     def read(self, out: EncoderOutput) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
         """Its features of a batch of windows: what `logits` takes.
 
         Args:
-            out: of its encoder, asked for the layers of its read-out.
+            out: of its encoder, asked for `layers`.
         """
         x, keep = read_features(out, self.readout, cast("Pooling", self.pooling), self.kind)
         return x.cpu().numpy(), None if keep is None else keep.cpu().numpy()

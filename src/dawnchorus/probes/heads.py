@@ -231,9 +231,9 @@ class Prototypes(nn.Module):
 class Neighbours(nn.Module):
     """The nearest training items by cosine vote for their classes.
 
-    An item counts by its cosine, at least 0; the classes' shares in train count as one item more,
-    so that no probability is 0 or 1. Logits are the logarithm of the share of the votes, or its
-    log-odds for multi-label items.
+    An item counts by its cosine, at least 0; the classes' shares in train, with half an item on
+    either side, count as one item more, so that no probability is 0 or 1. Logits
+    are the logarithm of the share of the votes, or its log-odds for multi-label items.
     """
 
     def __init__(self, dim: int, n_classes: int) -> None:
@@ -260,7 +260,8 @@ class Neighbours(nn.Module):
         cosine, nearest = (F.normalize(x, dim=-1) @ self.bank.T).topk(int(self.k), dim=1)
         votes = cosine.clamp_min(0)
         counted = torch.einsum("bk,bkc->bc", votes, self.labels[nearest])
-        share = (counted + self.labels.mean(dim=0)) / (votes.sum(dim=1, keepdim=True) + 1)
+        prior = (self.labels.sum(dim=0) + 0.5) / (len(self.labels) + 1)
+        share = (counted + prior) / (votes.sum(dim=1, keepdim=True) + 1)
         return share.logit() if bool(self.by_odds) else share.log()
 
 

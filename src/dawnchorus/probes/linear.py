@@ -1,9 +1,10 @@
 """Logistic regression, solved to convergence.
 
 The problem is the usual one: the mean loss plus ``|W|^2 / (2 C n)``, the intercept not penalised;
-softmax over classes, or one binary problem a class, all solved at once. It is written in the
-eigenvectors of the features' covariance, scaled by what the loss curves there, so that L-BFGS needs
-tens of steps and not thousands; the solution is the same.
+softmax over classes, or one binary problem a class, all solved at once. (With two classes the
+softmax has a weight vector for each, so C does here what 2 C does in a single binary problem.) It
+is written in the eigenvectors of the features' covariance, scaled by what the loss curves there, so
+that L-BFGS needs tens of steps and not thousands; the solution is the same.
 """
 
 from __future__ import annotations
@@ -119,8 +120,13 @@ def solve(
         return matrix, bias * lift - matrix @ spectrum.mean
 
 
-def minimise(loss: Callable[[], Tensor], parameters: Sequence[Tensor], what: str) -> None:
-    """Move parameters to where the loss no longer falls.
+def minimise(
+    loss: Callable[[], Tensor],
+    parameters: Sequence[Tensor],
+    what: str,
+    gradient: float = GRADIENT,
+) -> None:
+    """Move parameters to where the loss no longer falls: no slope steeper than ``gradient``.
 
     Raises:
         TrainingError: After a thousand steps the gradient is still large.
@@ -129,7 +135,7 @@ def minimise(loss: Callable[[], Tensor], parameters: Sequence[Tensor], what: str
         list(parameters),
         max_iter=MAX_STEPS,
         max_eval=2 * MAX_STEPS,
-        tolerance_grad=GRADIENT,
+        tolerance_grad=gradient,
         tolerance_change=0.0,
         history_size=30,
         line_search_fn="strong_wolfe",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import torch
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
     Watch = Callable[[Net], None]
     Settings = Mapping[str, float]
+
+LAYERS_GRADIENT: Final = (
+    1e-6  # the shares of layers make slow valleys, whose floor is not asked for
+)
 
 
 @dataclass(kw_only=True)
@@ -189,7 +193,8 @@ def _by_lbfgs(data: Prepared, strength: float) -> Net:
         losses = data.losses(head(mix(layers)))
         return losses.mean() + head.weight.square().sum() / (2 * strength * len(data.y))
 
-    minimise(loss, list(net.parameters()), f"the linear probe on layers with C={strength:g}")
+    what = f"the linear probe on layers with C={strength:g}"
+    minimise(loss, list(net.parameters()), what, gradient=LAYERS_GRADIENT)
     return net.eval()
 
 

@@ -1,0 +1,282 @@
+"""Train a probe on waveforms, and through it its encoder.
+
+Everything else in this package learns from stored features of an encoder that stays as it is. Here
+the encoder may move, slowly (`ProbeConfig.freeze_backbone` is False), so it is saved as well.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save
+
+from dawnchorus.configs import FinetuneConfig, HeadConfig
+from dawnchorus.configs.probes import TOKEN_PROBES
+from dawnchorus.errors import TrainingError, UsageError, WeightsError
+from dawnchorus.models.card import CARD_FILE, WEIGHTS_FILE, Card
+from dawnchorus.models.checkpoints import sha256_of
+from dawnchorus.models.eat import EAT
+from dawnchorus.probes.choose import Trial, mean_loss, measure_of
+from dawnchorus.probes.fitted import EncoderMark, FittedProbe
+from dawnchorus.probes.linear import item_losses
+from dawnchorus.probes.net import Net
+from dawnchorus.probes.solvers import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from dawnchorus.probes.build import Probe
+
+    Batch = tuple[Tensor, Tensor]  # waveforms (batch, samples), labels (batch, classes) of 0 and 1
+
+POOLING_OF: Final = {"mean": "mean", "max": "max", "cls_token": "cls", "none": "mean"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineFit:
+    """What happened, epoch by epoch.
+
+    Attributes:
+        measure: name of what ``scores`` holds.
+        scores: of the validation items.
+        losses: likewise.
+        best_epoch: whose weights the probe has now, from 0.
+    """
+
+    measure: str
+    scores: tuple[float, ...]
+    losses: tuple[float, ...]
+    best_epoch: int
+
+
+def fit_online(
+    probe: Probe,
+    train: Iterable[Batch],
+    validation: Iterable[Batch],
+    config: FinetuneConfig,
+    *,
+    multi_label: bool,
+    told: Callable[[int, float], None] | None = None,
+) -> OnlineFit:
+    """Train a probe on waveforms and leave it with the weights of its best epoch.
+
+    Args:
+        probe: of `build_probe_from_config` with ``online_training``; it is changed.
+        train: batches of waveforms and labels, gone through once an epoch: a list, or an object
+            that starts anew, and may shuffle, each time.
+        validation: likewise; it is only scored, in evaluation mode.
+        config: rates, epochs.
+        multi_label: whether a clip may have any number of classes.
+        told: is called with the epoch and its score.
+
+    Raises:
+        UsageError: The probe takes stored features, or the batches can be read only once.
+        TrainingError: The loss is no number any more.
+    """
+    if not probe.config.online_training:
+        raise UsageError("this probe takes stored features: build it with online_training=True")
+    measure, score = measure_of(config, multi_label=multi_label)
+    n_batches = sum(1 for _ in train)
+    if not n_batches or sum(1 for _ in train) != n_batches:
+        raise UsageError("train: no batches, or fewer the second time; give a list of batches")
+    optimizer = _optimizer(probe, config)
+    trial, best = Trial({}), _weights(probe)
+    rates = _rates(config, n_batches)
+    with seeded(config.seed, next(probe.parameters()).device):
+        for epoch in range(config.n_epochs):
+            probe.train()
+            for batch in train:
+                _step(probe, optimizer, batch, next(rates), config, multi_label=multi_label)
+            y, logits = predict_online(probe, validation)
+            trial.scores.append(score(y, logits))
+            trial.losses.append(mean_loss(y, logits, multi_label=multi_label))
+            if trial.best("loss")[2] == epoch:
+                best = _weights(probe)
+            if told is not None:
+                told(epoch, trial.scores[-1])
+    probe.load_state_dict(best)
+    probe.eval()
+    if isinstance(probe.encoder, EAT) and not probe.config.freeze_backbone:
+        probe.encoder.weights_sha256 = None  # they are no longer those of a file
+    return OnlineFit(
+        measure=measure,
+        scores=tuple(trial.scores),
+        losses=tuple(trial.losses),
+        best_epoch=trial.best("loss")[2],
+    )
+
+
+def predict_online(
+    probe: Probe, batches: Iterable[Batch]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Labels and logits of batches, each ``(items, classes)``, in evaluation mode."""
+    probe.eval()
+    device = next(probe.classifier.parameters()).device
+    with torch.inference_mode():
+        rows = [(y.double(), probe(waves.to(device)).double().cpu()) for waves, y in batches]
+    if not rows:
+        raise UsageError("there are no batches to score")
+    return (
+        np.concatenate([y.numpy() for y, _ in rows]),
+        np.concatenate([logits.numpy() for _, logits in rows]),
+    )
+
+
+def _optimizer(probe: Probe, config: FinetuneConfig) -> torch.optim.AdamW:
+    head: list[torch.nn.Parameter] = []
+    encoder: list[torch.nn.Parameter] = []
+    for name, parameter in probe.named_parameters():
+        if parameter.requires_grad:
+            (encoder if name.startswith("encoder.") else head).append(parameter)
+    groups = [
+        {"params": parameters, "peak": rate}
+        for parameters, rate in ((head, config.learning_rate), (encoder, config.encoder_rate))
+        if parameters
+    ]
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+
+
+def _rates(config: FinetuneConfig, n_batches: int) -> Iterator[float]:
+    """Share of the full rate at each step."""
+    n_steps = config.n_epochs * n_batches
+    n_warmup = round(config.warmup * n_steps)
+    for step in range(n_steps):
+        if step < n_warmup:
+            yield (step + 1) / n_warmup
+        else:
+            yield 0.5 * (1 + math.cos(math.pi * (step - n_warmup) / (n_steps - n_warmup)))
+
+
+def _step(
+    probe: Probe,
+    optimizer: torch.optim.AdamW,
+    batch: Batch,
+    share: float,
+    config: FinetuneConfig,
+    *,
+    multi_label: bool,
+) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = share * group["peak"]
+    device = next(probe.classifier.parameters()).device
+    waves, y = batch[0].to(device), batch[1].to(device, torch.float32)
+    losses = item_losses(probe(waves), y, torch.ones_like(y), multi_label=multi_label)
+    loss = losses.mean() / (y.shape[1] if multi_label else 1)
+    if not bool(loss.isfinite()):
+        raise TrainingError(
+            f"the loss is {float(loss.detach())}: lower learning_rate ({config.learning_rate:g}) "
+            f"or encoder_rate ({config.encoder_rate:g}), and look for broken clips"
+        )
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+    torch.nn.utils.clip_grad_norm_(probe.parameters(), config.clip_gradient)
+    optimizer.step()
+
+
+def _weights(probe: Probe) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in probe.state_dict().items()}
+
+
+def fitted_of(
+    probe: Probe,
+    classes: Sequence[str],
+    *,
+    multi_label: bool,
+    notes: dict[str, Any] | None = None,  # Any: plain JSON
+) -> FittedProbe:
+    """The probe without its encoder, as one that was fitted on stored features.
+
+    Raises:
+        UsageError: The number of classes is another, or layers differ in width.
+    """
+    n_classes = len(classes)
+    if len(set(probe.widths)) > 1:
+        raise UsageError(
+            f"layers {probe.layers} are {probe.widths} wide; a probe on layers of different "
+            f"widths cannot be saved without its encoder"
+        )
+    head = HeadConfig(**{name: getattr(probe.config, name) for name in HeadConfig.model_fields})
+    tokens = [0] if head.probe_type in TOKEN_PROBES else []
+    shape = ([len(probe.layers)] if probe.mix else []) + tokens + [probe.widths[0]]
+    net = Net(head, shape, n_classes)
+    state = {f"head.{name}": value for name, value in probe.classifier.state_dict().items()}
+    if probe.mix is not None:
+        state |= {f"mix.{name}": value for name, value in probe.mix.state_dict().items()}
+    state |= {"mean": net.mean, "scale": net.scale}
+    try:
+        net.load_state_dict({name: value.detach().cpu().clone() for name, value in state.items()})
+    except RuntimeError as error:
+        raise UsageError(f"{n_classes} names for the classes of this probe: {error}") from error
+    return FittedProbe(
+        config=head,
+        classes=tuple(classes),
+        multi_label=multi_label,
+        encoder=EncoderMark.of(probe.encoder),
+        readout=tuple(str(layer) for layer in probe.layers),
+        pooling=POOLING_OF[probe.config.aggregation],
+        net=net.eval(),
+        taught=tuple(range(n_classes)),
+        notes=dict(notes or {}),
+    )
+
+
+def save_online(
+    probe: Probe,
+    folder: str | Path,
+    classes: Sequence[str],
+    *,
+    multi_label: bool,
+    notes: dict[str, Any] | None = None,  # Any: plain JSON
+) -> FittedProbe:
+    """Write a probe that was trained on waveforms, with its encoder where that was trained too.
+
+    The folder then is both a model, for `load_model`, and a probe, for `FittedProbe.load`. The
+    encoder takes the folder's name, and loses a classifier that it came with: that one was not
+    trained along.
+
+    Raises:
+        UsageError: The encoder is not an EAT and cannot be written.
+        WeightsError: The folder cannot be written.
+    """
+    target = Path(folder)
+    if not probe.config.freeze_backbone:
+        _save_encoder(probe.encoder, target)
+    fitted = fitted_of(probe, classes, multi_label=multi_label, notes=notes)
+    fitted.save(target)
+    return fitted
+
+
+def _save_encoder(encoder: object, folder: Path) -> None:
+    if not isinstance(encoder, EAT):
+        raise UsageError(f"{type(encoder).__name__}: only an EAT can be written as a model")
+    name = folder.resolve().name
+    card = Card(
+        name=name,
+        title=f"{encoder.name}, fine-tuned through a probe",
+        config=encoder.config.model_copy(update={"n_classes": 0}),
+        has_classifier=False,
+        licence=encoder.licence or "unknown",
+    )
+    tensors = {
+        key: value.detach().cpu().contiguous()
+        for key, value in encoder.state_dict().items()
+        if not key.startswith("head.")
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f".{WEIGHTS_FILE}"
+        unfinished.write_bytes(save(tensors))
+        card.write(folder / CARD_FILE)
+        unfinished.replace(folder / WEIGHTS_FILE)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{folder}: the encoder cannot be written: {error}") from error
+    encoder.name, encoder.weights_sha256 = name, sha256_of(folder / WEIGHTS_FILE)

@@ -1,0 +1,32 @@
+"""The examples of the manual page run as they are written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+PAGE = Path(__file__).parents[2] / "docs/probes.md"
+
+
+def test_the_examples_on_probes_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = torch.Generator().manual_seed(0)
+    kind = np.arange(12) % 2
+    time = torch.arange(8000) / 16_000
+    hertz = torch.tensor([500.0, 4000.0])[kind][:, None] * (
+        1 + 0.05 * torch.randn(12, 1, generator=draw)
+    )
+    names = {
+        "waveforms": 0.2 * torch.sin(2 * torch.pi * hertz * time),
+        "labels": np.eye(2)[kind],
+        "recordings": np.arange(12) // 2,
+    }
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, names)  # noqa: S102 - our own page
+    assert list(names["names"]) == [("low", "high")[k] for k in kind]
