@@ -30,8 +30,9 @@ class ClassThreshold:
 
     Attributes:
         label: the class.
-        value: the lowest threshold for the wanted precision or the highest for the wanted recall,
-            halfway to the next lower score; None where ``reason`` says why there is none.
+        value: what finds most of the class with the wanted precision, or the highest with the
+            wanted recall, halfway to the next lower score; None where ``reason`` says why there is
+            none.
         low, high: where other draws of the same recordings put it, None where fewer than half of
             them reach the target.
         precision, precision_low, precision_high: of scores that reach it.
@@ -235,7 +236,9 @@ def _step(ranked: _Ranked, target: float, *, by_precision: bool) -> NDArray[np.i
     if by_precision:
         with np.errstate(invalid="ignore"):
             share = np.nan_to_num(ranked.found / ranked.above)
-        good = (share >= target - tiny) & (ranked.found >= MIN_FOUND)
+        # a lower threshold that finds no more only lets wrong ones in
+        finds = np.diff(ranked.found, axis=1, prepend=0.0) > 0
+        good = finds & (share >= target - tiny) & (ranked.found >= MIN_FOUND)
         last = good.shape[1] - 1 - good[:, ::-1].argmax(axis=1)
         return np.where(good.any(axis=1), last, -1)
     total = ranked.found[:, -1:]
