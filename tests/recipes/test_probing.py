@@ -270,7 +270,7 @@ def test_raven_and_audacity_annotations_are_told_apart_and_read(
     made = read_labels(audacity)
     assert len(made.manifest) == 15
     # one recording: nothing can be held out, and that is said
-    config = QUICK.model_copy(update={"fit": FitConfig(strengths=(0.1,))})
+    config = QUICK.model_copy(update={"fit": FitConfig()})
     report = probe_fit(made, tmp_path / "p", model=tiny_folder, config=config)
     assert report.measured is None
     assert "2 groups or more" in " ".join(report.warnings)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FEW: Final = 5  # clips of a class below which a warning is due
 DEFAULT_PRECISION: Final = 0.9  # that thresholds are for where no target is given
+USUAL_STRENGTH: Final = 0.1  # C that was chosen on most of the tasks tried, standardised features
 DIGITS: Final = 32  # of a file's SHA-256, to know it again
 BACKGROUND: Final = frozenset(
     {"background", "noise", "none", "nothing", "other", "silence", "unknown", "empty"}
@@ -140,6 +141,7 @@ def _fitted(
 ) -> tuple[FittedProbe, Measured | None, list[CurvePoint], tuple[str, ...]]:
     """The probe, what it is worth, its learning curve, and what could not be measured."""
     train, validation = _sides(clips, embedded)
+    config, alone = _without_choice(config, train, validation)
     multi_label = _is_multi_label(clips, config)
     probe = fit_probe(
         config.fit,
@@ -166,7 +168,18 @@ def _fitted(
         probe.calibration = measured.calibrated.calibration.to_json()
         probe.thresholds = {t.label: t.value for t in measured.thresholds if t.value is not None}
     curve = curve_of(config.fit, probe, train, validation, config.few_shot)
-    return probe, measured, curve, why_not
+    return probe, measured, curve, (*alone, *why_not)
+
+
+def _without_choice(
+    config: ProbeRunConfig, train: Features, validation: Features | None
+) -> tuple[ProbeRunConfig, tuple[str, ...]]:
+    """One value of each hyper-parameter where all clips are of one recording, and why."""
+    if validation is not None or len(np.unique(np.asarray(train.group))) > 1:
+        return config, ()
+    one = {"strengths": (USUAL_STRENGTH,), "neighbours": (1,)}
+    said = "all clips are of one recording or group, so nothing was chosen on clips held out"
+    return config.model_copy(update={"fit": config.fit.model_copy(update=one)}), (said,)
 
 
 def usable(labels: Made, config: ProbeRunConfig) -> tuple[LabelledClips, int]:
