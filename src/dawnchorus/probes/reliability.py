@@ -176,10 +176,11 @@ def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Fl
         top.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--")
         for side, (views, colour) in sides.items():
             _draw(top, bottom, views[view], side, colour)
-        top.set(title=title, ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
+        top.set(ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
+        top.set_title(title, pad=18 * len(sides) + 4)  # points, for the legend below it
         bottom.set(xlabel="score", yscale="symlog")
         bottom.set_ylim(0, 2 * max(bottom.dataLim.y1, 1))
-        top.legend(loc="lower right")
+        top.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     axes[0, 0].set_ylabel("share that is right")
     axes[1, 0].set_ylabel("how many")
     path.parent.mkdir(parents=True, exist_ok=True)
