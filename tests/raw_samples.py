@@ -215,20 +215,22 @@ def hainan_gibbons(folder: Path) -> None:
 def birdset_rows(subset: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Focal recordings of six birds by six people, and clips of two soundscapes, as on the hub."""
     codes = classes_of(f"birdset/{subset}")[:6]
-    focal: list[dict[str, object]] = []
-    for at, code in enumerate(codes):
-        for person in range(6):
-            focal.append(
-                {
-                    "filepath": f"XC{100 * at + person}.ogg",
-                    "ebird_code": code,
-                    "ebird_code_multilabel": [code],
-                    "detected_events": [[1.0, 2.0], [10.0, 11.0], [10.5, 11.0], [28.0, 29.5]],
-                    "event_cluster": [-1, 0, 0, 0],
-                    "length": 30,
-                    "recordist": f"Person {person}",
-                }
-            )
+    facts = {
+        "detected_events": [[1.0, 2.0], [10.0, 11.0], [10.5, 11.0], [28.0, 29.5]],
+        "event_cluster": [-1, 0, 0, 0],
+        "length": 30,
+    }
+    focal: list[dict[str, object]] = [
+        facts
+        | {
+            "filepath": f"XC{100 * at + person}.ogg",
+            "ebird_code": code,
+            "ebird_code_multilabel": [code],
+            "recordist": f"Person {person}",
+        }
+        for at, code in enumerate(codes)
+        for person in range(6)
+    ]
     focal[0] |= {"detected_events": [], "event_cluster": []}
     focal.append(focal[1] | {"filepath": "XC900.ogg", "ebird_code_multilabel": list(codes[:2])})
     if subset in ("POW", "PER", "NES", "HSN"):

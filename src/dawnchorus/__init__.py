@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dawnchorus.engine.predict import predict
     from dawnchorus.models.encoder import Encoder, EncoderOutput
     from dawnchorus.models.load import load_model
+    from dawnchorus.probes.estimator import DawnChorusClassifier
     from dawnchorus.recipes.posttrain import posttrain
     from dawnchorus.recipes.pretrain import pretrain
     from dawnchorus.store.read import Store
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DawnChorusClassifier",
     "Encoder",
     "EncoderOutput",
     "Store",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "DawnChorusClassifier": "dawnchorus.probes.estimator",
     "Encoder": "dawnchorus.models.encoder",
     "EncoderOutput": "dawnchorus.models.encoder",
     "Store": "dawnchorus.store.read",

@@ -105,7 +105,7 @@ def test_m4a_is_read_through_pyav(tmp_path: Path) -> None:
     assert int(spectrum.argmax()) == 300
 
 
-@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 384_000])
+@pytest.mark.parametrize("rate", [2_000, 8_000, 22_050, 44_100, 384_000])
 def test_any_rate_is_reported_and_resampled(tmp_path: Path, rate: int) -> None:
     path = write(tmp_path / "x.wav", tone(1.0, rate), rate)
     assert read_info(path).sample_rate == rate
@@ -173,7 +173,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
     (folder / "text.wav").write_text("this is not a recording\n" * 50)
     (folder / "empty.wav").touch()
     write(folder / "header.wav", np.zeros((0, 1)))
-    write(folder / "slow.wav", tone(1.0, 4000), 4000)
+    write(folder / "slow.wav", tone(1.0, 500), 500)
     (folder / "folder").mkdir()
     return {
         "damaged": folder / "damaged.flac",

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from dawnchorus.audio.resample import band_warning, resample, resample_blocks, resampled_length
 
-RATES = [8_000, 11_025, 22_050, 32_000, 44_099, 44_100, 48_000, 96_000, 256_000, 500_000]
+RATES = [
+    1_000,
+    4_000,
+    8_000,
+    11_025,
+    22_050,
+    32_000,
+    44_099,
+    44_100,
+    48_000,
+    96_000,
+    256_000,
+    500_000,
+]
 
 
 @settings(max_examples=40, deadline=None)

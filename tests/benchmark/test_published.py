@@ -15,6 +15,7 @@ from dawnchorus.benchmark.published import (
     published_models,
     published_value,
 )
+from dawnchorus.benchmark.tasks.registry import all_tasks
 from dawnchorus.models.card import known_cards
 
 
@@ -44,7 +45,7 @@ def test_every_aggregate_is_the_mean_of_its_tasks() -> None:
         ("mean/beans_detection", "beans_map", 0.356),
         ("mean/birdset", "beans_map", 0.255),
         ("individual/tree_pipit", "accuracy", 0.326),
-        ("birdset/hsn", "beans_map", 0.328),
+        ("birdset/HSN", "beans_map", 0.328),
     ],
 )
 def test_cells_of_the_check_are_as_printed(task: str, measure: str, value: float) -> None:
@@ -72,3 +73,12 @@ def test_every_row_names_its_protocol() -> None:
 def test_models_that_can_be_loaded_are_published_ones() -> None:
     assert set(PUBLISHED_AS.values()) <= set(published_models())
     assert set(PUBLISHED_AS) <= set(known_cards())
+
+
+def test_every_published_task_is_a_task_with_that_measure() -> None:
+    for cell in published_figures():
+        if cell.task in AGGREGATES:
+            continue
+        asked = all_tasks()[cell.task].measures_under("paper")
+        have = {asked.probe, "retrieval_roc_auc" if asked.retrieval else None}
+        assert cell.measure in have | ({"nmi"} if asked.clustering else set()), cell

@@ -68,6 +68,7 @@ def test_what_cannot_be_clustered_is_refused(arguments: dict[str, Any], said: st
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    for name in ("sklearn", "sklearn.cluster"):  # another test may have imported the second
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DependencyError, match="probe"):
         metrics.clustering(*blobs())

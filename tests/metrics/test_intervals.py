@@ -117,6 +117,16 @@ def test_a_mean_over_classes_has_an_interval_around_it() -> None:
         assert found.low < found.value < found.high, name
 
 
+def test_copies_of_an_item_in_a_draw_do_not_push_the_interval_off_the_value() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.zeros((400, 60), bool)
+    for k in range(60):  # by chance alone each of a few positives finds its own copy
+        truth[rng.choice(400, 8, replace=False), k] = True
+    statistic = metrics.statistic("cmap", truth, rng.standard_normal(truth.shape))
+    found = metrics.bootstrap(statistic, np.arange(400), n=60)
+    assert found.low < found.value < found.high
+
+
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"level": 1.0}, {"level": 0.0}])
 def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="bootstrap"):

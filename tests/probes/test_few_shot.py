@@ -26,9 +26,16 @@ def test_a_draw_has_so_many_clips_of_each_class_from_as_many_recordings_as_it_ca
 
 
 def test_a_class_with_fewer_clips_gives_all_and_several_labels_count_for_each() -> None:
-    truth = np.array([[1, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+    truth = np.array([[1, 0], [1, 0], [1, 1], [0, 1]])
     rows = draw_clips(truth, None, 3, np.random.default_rng(1))
     assert rows.tolist() == [0, 1, 2, 3]
+
+
+def test_clips_of_nothing_are_drawn_as_a_class() -> None:
+    truth = np.vstack([np.eye(2, dtype=int).repeat(6, axis=0), np.zeros((9, 2), int)])
+    rows = draw_clips(truth, None, 4, np.random.default_rng(2))
+    assert truth[rows].sum(axis=0).tolist() == [4, 4]
+    assert len(rows) == 12
 
 
 def test_training_and_test_never_share_a_recording_and_draws_repeat_by_seed() -> None:

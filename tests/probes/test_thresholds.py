@@ -22,10 +22,15 @@ HITS = [1, 1, 1, 0, 1, 1, 0, 0]
 
 
 def test_the_lowest_score_of_a_precision_and_the_highest_of_a_recall() -> None:
-    assert one_class(SCORES, HITS, precision=0.8)[0] == 0.5  # 5 of 6
-    assert one_class(SCORES, HITS, precision=0.9)[0] == 0.8  # 3 of 3
-    assert one_class(SCORES, HITS, recall=0.8)[0] == 0.6  # 4 of 5
-    assert one_class(SCORES, HITS, recall=1.0)[0] == 0.5
+    # each halfway to the next lower score
+    assert one_class(SCORES, HITS, precision=0.8)[0] == 0.45  # 5 of 6
+    assert one_class(SCORES, HITS, precision=0.9)[0] == 0.75  # 3 of 3
+    assert one_class(SCORES, HITS, recall=0.8)[0] == 0.55  # 4 of 5
+    assert one_class(SCORES, HITS, recall=1.0)[0] == 0.45
+    # 5 of 8 would do, but finds no more than 5 of 6
+    assert one_class(SCORES, HITS, precision=0.6)[0] == 0.45
+    assert one_class([0.9, 0.8, 0.7], [1, 1, 1], recall=1.0)[0] is None  # 3 clips
+    assert one_class([0.5] * 5, [1] * 5, precision=0.9)[0] == 0.5  # no lower score
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -37,13 +42,16 @@ def test_no_other_score_does_better_than_the_one_given(seed: int) -> None:
         found = find_thresholds(scores[:, None], hits[:, None], ["x"], precision=wanted)[0]
         good = [
             t
-            for t in np.unique(scores)
+            for t in np.unique(scores[hits])
             if hits[scores >= t].sum() >= 3 and hits[scores >= t].mean() >= wanted - 1e-12
         ]
-        assert found.value == (min(good) if good else None)
+        assert (found.value is None) == (not good)
+        if found.value is not None:
+            assert scores[scores >= found.value].min() == min(good)
         found = find_thresholds(scores[:, None], hits[:, None], ["x"], recall=wanted)[0]
         good = [t for t in np.unique(scores) if (scores[hits] >= t).mean() >= wanted - 1e-12]
-        assert found.value == max(good)
+        assert found.value is not None
+        assert scores[scores >= found.value].min() == max(good)
         assert found.recall is not None
         assert found.precision_low is not None
         assert found.precision_low <= hits[scores >= found.value].mean()

@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dawnchorus.cli.train_output import line_of
-from dawnchorus.errors import DependencyError
+from dawnchorus.errors import DependencyError, TrainingError
 from dawnchorus.training.curves import curves_of, draw_curves
 from dawnchorus.training.meter import Meter
 from dawnchorus.training.run import RunFolder
@@ -28,6 +28,15 @@ def test_the_log_is_rewound_to_a_step_and_a_cut_line_is_dropped(tmp_path: Path) 
     assert run.records() == [{"event": "data"}, {"step": 1}, {"step": 2}]
     run.log({"step": 3})
     assert [record.get("step") for record in run.records()] == [None, 1, 2, 3]
+
+
+def test_a_second_run_in_a_folder_is_refused_and_leaves_the_first_alone(tmp_path: Path) -> None:
+    run, _ = run_in(tmp_path, Toy(), steps=6)
+    before = run.log_path.read_bytes()
+    with run.alone(), pytest.raises(TrainingError, match=r"another process trains in this folder"):
+        run_in(tmp_path, Toy(), steps=6)
+    assert run.log_path.read_bytes() == before
+    run_in(tmp_path, Toy(), steps=6)  # free again
 
 
 def test_curves_are_drawn_of_every_number_that_is_followed(tmp_path: Path) -> None:

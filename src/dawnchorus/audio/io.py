@@ -60,7 +60,7 @@ _AV_SUFFIXES = "m4a aac mp4 wma webm mka amr 3gp"
 AUDIO_SUFFIXES: Final = frozenset(
     f".{suffix}" for suffix in f"{_SNDFILE_SUFFIXES} {_AV_SUFFIXES}".split()
 )
-LOWEST_HZ, HIGHEST_HZ = 8_000, 500_000
+LOWEST_HZ, HIGHEST_HZ = 1_000, 500_000  # hydrophones for great whales; bat detectors
 BLOCK_SAMPLES: Final = 1 << 17  # per channel; 0.5 MB of float32
 
 # Where a seek lands on the exact sample. Vorbis, Opus, MP3 and ADPCM are decoded from the start

@@ -17,6 +17,7 @@ from dawnchorus.benchmark.external import Table
 from dawnchorus.benchmark.features import FeatureCache, Work
 from dawnchorus.benchmark.fits import fit_config, fitted_logits
 from dawnchorus.benchmark.hashes import sha256_of
+from dawnchorus.benchmark.items_file import write_items
 from dawnchorus.benchmark.leaks import read_known
 from dawnchorus.benchmark.plan import DISTANCES, Group, Reading, groups_of
 from dawnchorus.benchmark.predictions import write_predictions
@@ -234,6 +235,8 @@ class Sheet:
         """Compute a group."""
         values = self._distances(group) if group.probe == DISTANCES else self._probe(group)
         scored = self.config.split
+        output, classes = Path(self.config.output), self.job.items.classes
+        write_items(output, self.data_sha256, scored, self.labelled(scored), classes)
         common = {
             "task": self.job.task.id,
             "task_version": self.job.task.version,

@@ -141,6 +141,26 @@ def audit_leaks(
     )
 
 
+def task_rows(manifest: Manifest, task: str | None) -> Manifest:
+    """Rows of one task of a corpus that says in a column ``tasks`` what each row is for.
+
+    Args:
+        manifest: of the corpus, or of the task itself.
+        task: its id; None: every row.
+
+    Raises:
+        TaskError: There is no such column, or no row is for that task.
+    """
+    if task is None:
+        return manifest
+    if "tasks" not in manifest.table.column_names:
+        raise TaskError(f"{manifest.named}: no column tasks to find {task} by; leave it out")
+    asked = [task in (own or ()) for own in manifest.table["tasks"].to_pylist()]
+    if not any(asked):
+        raise TaskError(f"{manifest.named}: no row is for the task {task}")
+    return manifest.filter(pa.array(asked, pa.bool_()))
+
+
 def write_leaks(report: LeakReport, folder: Path) -> None:
     """Write ``hits.parquet``, ``items.parquet`` (``id``, ``strength``) and ``audit.json``.
 

@@ -23,8 +23,8 @@ AGGREGATES: Final = {
         "beans/enabirds", "beans/rfcx", "beans/hiceas", "beans/hainan_gibbons", "beans/dcase",
     ),
     "mean/birdset": (
-        "birdset/pow", "birdset/per", "birdset/nes", "birdset/nbp", "birdset/hsn", "birdset/sne",
-        "birdset/uhh",
+        "birdset/POW", "birdset/PER", "birdset/NES", "birdset/NBP", "birdset/HSN", "birdset/SNE",
+        "birdset/UHH",
     ),
     "mean/individual": (
         "individual/chiffchaff", "individual/little_owl", "individual/tree_pipit",

@@ -135,8 +135,8 @@ def probe_values(
         by_seed = {}
         try:
             for seed, one in logits.items():
-                ranked = _ranked(one, measure, config.protocol)
-                by_seed[seed] = metrics.statistic(measure, items.y, ranked)
+                by = ranked(one, measure, config.protocol)
+                by_seed[seed] = metrics.statistic(measure, items.y, by)
         except TaskError as error:
             values.append(undefined(measure, str(error), items))
             continue
@@ -153,10 +153,11 @@ def _mean(statistics: Mapping[int, Statistic]) -> Statistic:
     return lambda rows: float(np.mean([one(rows) for one in statistics.values()]))
 
 
-def _ranked(logits: Floats, measure: str, protocol: Protocol) -> Floats:
+def ranked(logits: Floats, measure: str, protocol: Protocol) -> Floats:
+    """What a measure ranks items by."""
     if protocol == "strict" or measure != "beans_map":
         return logits
     # saturated scores tie, as they do in the published figures
     with np.errstate(over="ignore"):
-        ranked: Floats = np.float32(1) / (np.float32(1) + np.exp(-logits.astype(np.float32)))
-    return ranked
+        likely: Floats = np.float32(1) / (np.float32(1) + np.exp(-logits.astype(np.float32)))
+    return likely

@@ -13,6 +13,7 @@ from dawnchorus.errors import DawnchorusError, UsageError
 COMMANDS: Final = {
     "embed": "Turn recordings into embeddings, in a store.",
     "predict": "Name what is heard in recordings.",
+    "probe": "Make a classifier of labelled clips, score it, and use it.",
     "store": "Look into a store, check, merge or export it.",
     "doctor": "Say what is in a folder of recordings, and what is wrong.",
     "models": "List the models that are known.",

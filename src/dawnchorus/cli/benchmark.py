@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from dawnchorus.cli import benchmark_pages as pages
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -272,5 +273,5 @@ def merge(
     return 0
 
 
-subcommands = [run, tasks, prepare, merge]
+subcommands = [run, tasks, prepare, merge, pages.report, pages.leaks]
 default = "run"

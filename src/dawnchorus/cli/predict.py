@@ -29,6 +29,10 @@ def command(
         str | None,
         typer.Option("-m", "--model", help="Name, file or folder; else the shipped one."),
     ] = None,
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="A probe's folder (probe fit): it names what is heard, not the model."),
+    ] = None,
     top_k: Annotated[
         int | None, typer.Option(help="Labels a window at most; 3 without --threshold.")
     ] = None,
@@ -82,8 +86,8 @@ def command(
 ) -> int:
     """Name what is heard in recordings, window by window.
 
-    Probabilities are the classifier's sigmoid, not calibrated. Sample numbers count at the
-    recording's own rate.
+    Probabilities are the classifier's sigmoid, not calibrated; those of a probe are calibrated.
+    Sample numbers count at the recording's own rate.
 
     Example: dawnchorus predict recordings/ -o detections.selections.txt --threshold 0.5
     """
@@ -101,6 +105,7 @@ def command(
         progress=runs.megabytes(quiet=quiet),
         **runs.given(
             model=model,
+            probe=probe,
             top_k=top_k,
             threshold=threshold,
             labels=names,

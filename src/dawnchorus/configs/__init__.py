@@ -17,6 +17,7 @@ from dawnchorus.configs.data import (
 from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
 from dawnchorus.configs.posttraining import PosttrainConfig
 from dawnchorus.configs.pretraining import PretrainConfig
+from dawnchorus.configs.probe_runs import ProbeRunConfig
 from dawnchorus.configs.probes import (
     FinetuneConfig,
     FitConfig,
@@ -44,6 +45,7 @@ __all__ = [
     "PredictConfig",
     "PretrainConfig",
     "ProbeConfig",
+    "ProbeRunConfig",
     "ScheduleConfig",
     "SpecAugmentConfig",
     "TeacherConfig",

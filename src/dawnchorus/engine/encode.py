@@ -176,6 +176,16 @@ class BatchEncoder:
         """
         return self._run(waveforms, lengths, self._logits())
 
+    def taken(
+        self, waveforms: Tensor, lengths: Tensor, take: Callable[[EncoderOutput], Tensor]
+    ) -> NDArray[np.float32]:
+        """Whatever ``take`` makes of an output with the read-out's layers, ``(batch, n)``.
+
+        Padding is kept, and batches whose windows all give one result are refused as for
+        ``vectors``.
+        """
+        return self._run(waveforms, lengths, _Wanted(take, trim=False))
+
     def _pooled(self) -> _Wanted:
         return _Wanted(self._readout.take, trim=self._readout.ignores_padding)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.drive import Work, drive
-from dawnchorus.engine.encode import DEFAULT_MODEL, BatchEncoder, model_identity, ready_model
+from dawnchorus.engine.encode import model_identity, ready_model
 from dawnchorus.engine.exports import (
     DETECTION_SCHEMA,
     Collect,
@@ -22,6 +22,7 @@ from dawnchorus.engine.exports import (
     open_export,
     window_rows,
 )
+from dawnchorus.engine.naming import model_for, naming_of, open_probe, rule_for, windows_for
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import common_root, find_recordings, in_shard
@@ -29,7 +30,7 @@ from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.report import PredictReport, Tally
 from dawnchorus.engine.rescore import predict_from_store, store_in
 from dawnchorus.engine.segments import Segments, cut_segments, open_segments
-from dawnchorus.engine.select import Rule, asked, labels_of, make_rule, sigmoid
+from dawnchorus.engine.select import Rule, asked, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs import EmbedConfig
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
+    from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.store.read import Store
 
 NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash", "predict")
@@ -52,7 +54,8 @@ def predict(
     recordings: str | Path | Sequence[str | Path],
     *,
     output: str | Path | None = None,
-    model: str | Path | Encoder = DEFAULT_MODEL,
+    model: str | Path | Encoder | None = None,
+    probe: str | Path | FittedProbe | None = None,
     config: EmbedConfig | None = None,
     selection: PredictConfig | None = None,
     overwrite: bool = False,
@@ -63,10 +66,13 @@ def predict(
 
     Args:
         recordings: files and folders; folders are walked. Or one store that was made with
-            ``predict``: then nothing is read or encoded anew.
+            ``predict``, or with a probe any of its encoder: then nothing is read or encoded anew.
         output: ``.csv``, ``.parquet``, ``.jsonl``, or ``.txt`` for a Raven selection table; with
             ``format`` also a folder with a table for each recording. None: rows in the report.
-        model: a model's name, file or folder, or a loaded encoder; it must have a classifier.
+        model: a model's name, file or folder, or a loaded encoder; it must have a classifier, or
+            be the one that the probe was fitted on. None: the probe's, else the shipped one.
+        probe: a probe's folder, or a probe: it names what is heard instead of the classifier, in
+            windows as long as those it was fitted on, from its own thresholds on.
         config: windows, batch size, device, precision and channel at once.
         selection: which probabilities become rows, at once.
         overwrite: replace an output that exists.
@@ -80,18 +86,20 @@ def predict(
         RunInterruptedError: Ctrl-C or SIGTERM; the rows of finished recordings are in a file marked
             partial.
     """
-    config, selection = _configs(config, selection, options)
+    held = None if probe is None else open_probe(probe)
+    config, selection = _configs(config, selection, options, held)
     store = store_in(recordings)
     if store is not None:
         _refuse_for_store(store, model, config)
-        return predict_from_store(store, output, selection, overwrite=overwrite)
+        return predict_from_store(store, output, selection, probe=held, overwrite=overwrite)
     scan = find_recordings(recordings)
-    with ready_model(model, config) as encoder:
-        rule, unknown = make_rule(selection, labels_of(encoder))
-        settings = read_settings(encoder, config)
+    config = windows_for(held, config)
+    with ready_model(model_for(held, model), config) as encoder:
         count = n_workers(encoder, config.workers)
-        batches = BatchEncoder(encoder, n_workers=count)
-        batches.check(settings.window, of_logits=True)
+        naming = naming_of(encoder, held, count)
+        rule, unknown = make_rule(selection, naming.labels)
+        settings = read_settings(encoder, config)
+        naming.check(settings.window)
         tally = Tally(scan, encoder.sample_rate)
         with (
             open_export(
@@ -100,21 +108,21 @@ def predict(
             stop_on_signals() as stop,
         ):
             segments = open_segments(output, selection.segments, overwrite=overwrite)
-            run = _Run(export, rule, labels_of(encoder), settings.sample_rate, segments)
+            run = _Run(export, rule, naming.labels, settings.sample_rate, segments)
             jobs = _plan(scan.paths(), config.shard)
             size = batch_size(encoder, config.batch_size)
-            work = Work(jobs, settings, batches.logits, size, count, "predicting")
+            work = Work(jobs, settings, naming.logits, size, count, "predicting")
             seconds = drive(work, tally, run.take, progress=progress, stop=stop)
             if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
-            notes = [*batches.notes, *cut_segments(segments)]
+            notes = [*naming.batches.notes, *cut_segments(segments)]
         return PredictReport(
             **tally.fields(notes),
             model=encoder.name,
             device=model_identity(encoder).device,
             n_workers=count,
-            seconds={**seconds, **batches.seconds},
+            seconds={**seconds, **naming.batches.seconds},
             output=None if output is None else Path(output),
             table=export.table() if isinstance(export, Collect) else None,
             n_rows=run.n_rows,
@@ -126,21 +134,25 @@ def predict(
 
 
 def _configs(
-    config: EmbedConfig | None, selection: PredictConfig | None, options: dict[str, Any]
+    config: EmbedConfig | None,
+    selection: PredictConfig | None,
+    options: dict[str, Any],
+    probe: FittedProbe | None,
 ) -> tuple[EmbedConfig, PredictConfig]:
     foreign = sorted(set(NOT_FOR_PREDICT) & set(options))
     if foreign:
         raise UsageError(f"predict has no option {foreign[0]!r}; that is for embed")
     own = {name: value for name, value in options.items() if name in PredictConfig.model_fields}
     others = {name: value for name, value in options.items() if name not in own}
-    if own:
-        base = {} if selection is None else selection.model_dump()
-        selection = PredictConfig(**{**base, **own})
+    base = {} if selection is None else selection.model_dump(exclude_unset=True)
+    selection = PredictConfig(**rule_for(probe, {**base, **own}))
     # nothing is kept that a hash of the recording could be held against
-    return embed_config(config, {**others, "content_hash": False}), selection or PredictConfig()
+    return embed_config(config, {**others, "content_hash": False}), selection
 
 
-def _refuse_for_store(store: Store, model: str | Path | Encoder, config: EmbedConfig) -> None:
+def _refuse_for_store(
+    store: Store, model: str | Path | Encoder | None, config: EmbedConfig
+) -> None:
     """The scores of a store were made long ago: nothing about their making can be chosen now."""
     nothing_chosen = embed_config(None, {"content_hash": False})
     chosen = [
@@ -148,7 +160,7 @@ def _refuse_for_store(store: Store, model: str | Path | Encoder, config: EmbedCo
         for name in type(config).model_fields
         if getattr(config, name) != getattr(nothing_chosen, name)
     ]
-    if model not in (DEFAULT_MODEL, store.header.model):
+    if model not in (None, store.header.model):
         chosen.append("model")
     if chosen:
         raise UsageError(

@@ -6,7 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from dawnchorus.engine.exports import Collect, RecordingDetections, open_export, window_rows
+from dawnchorus.engine.naming import check_store, scores_of
 from dawnchorus.engine.report import PredictReport
 from dawnchorus.engine.segments import cut_segments, open_segments
 from dawnchorus.engine.select import asked, make_rule
@@ -18,7 +21,11 @@ from dawnchorus.store.schema import HEADER_NAME
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from dawnchorus.configs import PredictConfig
+    from dawnchorus.probes.fitted import FittedProbe
+    from dawnchorus.store.read import StoredRecording
 
 
 def store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
@@ -39,21 +46,30 @@ def store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
 
 
 def predict_from_store(
-    store: Store, output: str | Path | None, selection: PredictConfig, *, overwrite: bool
+    store: Store,
+    output: str | Path | None,
+    selection: PredictConfig,
+    *,
+    probe: FittedProbe | None = None,
+    overwrite: bool,
 ) -> PredictReport:
-    """Rows from the scores that a store holds."""
+    """Rows from the scores that a store holds, or from a probe on its vectors."""
     started = time.perf_counter()
-    header, labels = store.header, store.header.labels or ()
+    header = store.header
+    if probe is not None:
+        check_store(header, probe)
+    labels = (header.labels or ()) if probe is None else probe.classes
     rule, unknown = make_rule(selection, labels)
     root = as_place(header.audio_root)
     n_done = n_rows = n_windows = 0
     duration_s, without = 0.0, []
     segments = open_segments(output, selection.segments, overwrite=overwrite)
     with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
-        for recording in store.each_recording(scores=True):
+        for recording in store.each_recording(scores=probe is None):
             row, windows = recording.row, recording.windows
+            scores = _scores(recording, probe)
             path = as_place(row.path) if "://" in row.path else root / row.path
-            window, label, rank = rule.choose(recording.scores)
+            window, label, rank = rule.choose(scores)
             table = window_rows(
                 str(path),
                 rate=row.rate or header.sample_rate,
@@ -64,7 +80,7 @@ def predict_from_store(
                     "start_sample": windows["start_sample"].to_numpy()[window],
                     "valid_samples": windows["valid_samples"].to_numpy()[window],
                     "label": [labels[index] for index in label],
-                    "probability": recording.scores[window, label],
+                    "probability": scores[window, label],
                     "rank": rank,
                 },
             )
@@ -106,3 +122,9 @@ def predict_from_store(
         unknown_labels=unknown,
         empty_because=None if n_rows else f"no detection: {asked(selection)}",
     )
+
+
+def _scores(recording: StoredRecording, probe: FittedProbe | None) -> NDArray[np.float32]:
+    if probe is None:
+        return recording.scores
+    return scores_of(probe, recording.vectors).astype(np.float32)

@@ -61,7 +61,8 @@ def draw_clips(
     """Rows of up to ``n_clips`` clips of each class, each class from as many groups as it has.
 
     Args:
-        truth: ``(items, classes)`` of 0 and 1. A clip with several labels counts for all of them.
+        truth: ``(items, classes)`` of 0 and 1. A clip with several labels counts for all of them;
+            clips without any are drawn as if they were a class of their own.
         groups: ``(items,)``; None: every item is its own.
         n_clips: of each class; a class with fewer gives all of them.
         rng: draws.
@@ -70,6 +71,9 @@ def draw_clips(
         ``(rows,)``, rising.
     """
     hot = np.asarray(truth) > 0
+    nothing = ~hot.any(axis=1)
+    if nothing.any():
+        hot = np.column_stack([hot, nothing])
     group = number_groups(groups, len(hot))
     taken = np.zeros(len(hot), bool)
     # the rarest first: its clips may bring others' labels along

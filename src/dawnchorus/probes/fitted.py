@@ -22,6 +22,7 @@ from dawnchorus.configs import HeadConfig
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.checkpoints import sha256_of, weights_sha256_of
 from dawnchorus.models.readout import Readout
+from dawnchorus.probes.calibration import Calibration, plain_probabilities
 from dawnchorus.probes.heads import Neighbours
 from dawnchorus.probes.net import Net
 from dawnchorus.probes.reading import read_features
@@ -130,10 +131,14 @@ class FittedProbe:
     def probabilities(
         self, x: NDArray[np.floating], keep: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """Probability of each class, ``(items, classes)``; arguments as in `logits`."""
-        logits = torch.from_numpy(self.logits(x, keep))
-        found = logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
-        return found.numpy()
+        """Probability of each class, ``(items, classes)``; arguments as in `logits`.
+
+        Calibrated, where there is a calibration.
+        """
+        logits = self.logits(x, keep)
+        if self.calibration is None:
+            return plain_probabilities(logits, multi_label=self.multi_label)
+        return Calibration.from_json(self.calibration).probabilities(logits)
 
     @property
     def kind(self) -> FeatureKind:

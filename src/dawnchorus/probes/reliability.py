@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 Binning = Literal["mass", "width"]
-N_BINS: Final = 10
+MOST_BINS, FEWEST_BINS, BIN_SCORES = 10, 3, 15  # a bin of fewer scores says nothing
 BEFORE, AFTER = "#b5443c", "#3b6ea5"
 
 
@@ -43,14 +43,14 @@ class Bins:
 
 
 def reliability_bins(
-    scores: Floats, hits: Flags, *, n_bins: int = N_BINS, bins: Binning = "mass"
+    scores: Floats, hits: Flags, *, n_bins: int | None = None, bins: Binning = "mass"
 ) -> Bins:
     """Sort scores into bins.
 
     Args:
         scores: ``(n,)``, 0 to 1.
         hits: ``(n,)``, which of them were right.
-        n_bins: at most.
+        n_bins: at most; None: 10, fewer where a bin would have under 15 scores, but 3.
         bins: ``mass``: equally many scores in each; equal scores stay together. ``width``: equally
             wide from 0 to 1.
 
@@ -61,6 +61,7 @@ def reliability_bins(
         raise TaskError(f"reliability: {len(scores)} scores and {len(hits)} answers; need some")
     if not ((scores >= 0) & (scores <= 1)).all():
         raise TaskError("reliability: scores must be probabilities, 0 to 1")
+    n_bins = n_bins or max(FEWEST_BINS, min(MOST_BINS, len(scores) // BIN_SCORES))
     number = _by_width(scores, n_bins) if bins == "width" else _by_mass(scores, n_bins)
     n = np.bincount(number)
     held = n > 0
@@ -83,7 +84,7 @@ def _by_mass(scores: Floats, n_bins: int) -> NDArray[np.int64]:
 
 
 def expected_calibration_error(
-    scores: Floats, hits: Flags, *, n_bins: int = N_BINS, bins: Binning = "mass"
+    scores: Floats, hits: Flags, *, n_bins: int | None = None, bins: Binning = "mass"
 ) -> float:
     """Mean distance between a score and how often such scores are right, over bins by their size.
 
@@ -145,12 +146,12 @@ def wilson(share: Floats, n: Floats, level: float = 0.95) -> tuple[Floats, Float
     )
 
 
-def plot_reliability(path: Path, before: Floats, after: Floats, truth: Flags) -> None:
+def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Flags) -> None:
     """Draw how often scores are right, before and after calibration; the suffix says the format.
 
     Args:
         path: the picture.
-        before: ``(items, classes)`` probabilities without calibration.
+        before: ``(items, classes)`` probabilities without calibration, None: not drawn.
         after: the same with it.
         truth: the same shape, which labels hold.
 
@@ -164,15 +165,22 @@ def plot_reliability(path: Path, before: Floats, after: Floats, truth: Flags) ->
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True, height_ratios=[3, 1])
     titles = {"first_guess": "first guess of each clip", "all_scores": "all scores of all labels"}
-    sides = {"before": (_views(before, truth), BEFORE), "after": (_views(after, truth), AFTER)}
+    sides = {"scores": (_views(after, truth), AFTER)}
+    if before is not None:
+        sides = {
+            "before calibration": (_views(before, truth), BEFORE),
+            "after calibration": (_views(after, truth), AFTER),
+        }
     for column, (view, title) in enumerate(titles.items()):
         top, bottom = axes[0, column], axes[1, column]
         top.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--")
         for side, (views, colour) in sides.items():
             _draw(top, bottom, views[view], side, colour)
-        top.set(title=title, ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
+        top.set(ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
+        top.set_title(title, pad=18 * len(sides) + 4)  # points, for the legend below it
         bottom.set(xlabel="score", yscale="symlog")
-        top.legend(loc="upper left", frameon=False)
+        bottom.set_ylim(0, 2 * max(bottom.dataLim.y1, 1))
+        top.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     axes[0, 0].set_ylabel("share that is right")
     axes[1, 0].set_ylabel("how many")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +200,7 @@ def _draw(top: Any, bottom: Any, view: tuple[Floats, Flags], side: str, colour: 
         markersize=4,
         capsize=2,
         linewidth=1.2,
-        label=f"{side} calibration: error {error:.3f}",
+        label=f"{side}: error {error:.3f}",
     )
     edges = np.linspace(0, 1, 21)
     bottom.stairs(np.histogram(scores, edges)[0], edges, color=colour)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -30,8 +30,9 @@ class ClassThreshold:
 
     Attributes:
         label: the class.
-        value: the lowest score for the wanted precision or the highest for the wanted recall, None
-            where ``reason`` says why there is none.
+        value: what finds most of the class with the wanted precision, or the highest with the
+            wanted recall, halfway to the next lower score; None where ``reason`` says why there is
+            none.
         low, high: where other draws of the same recordings put it, None where fewer than half of
             them reach the target.
         precision, precision_low, precision_high: of scores that reach it.
@@ -150,8 +151,8 @@ def _of_class(
     n_groups = len(np.unique(group[hits]))
     nothing = ClassThreshold(label=label, value=None, n_positive=n_positive, n_groups=n_groups)
     if n_positive < MIN_POSITIVE:
-        return _because(
-            nothing, f"{n_positive} clips held out; need {MIN_POSITIVE} to say anything"
+        return replace(
+            nothing, reason=f"{n_positive} clips held out; need {MIN_POSITIVE} to say anything"
         )
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
@@ -159,38 +160,58 @@ def _of_class(
     ranked = _ranked(scores, hits, order, ends, counts)
     step = _step(ranked, target, by_precision=by_precision)[0]
     if step < 0:
-        return _because(nothing, _unreached(ranked, target))
-    value = float(scores[order[ends[step]]])
-    reached = scores >= value
-    p, p_low, p_high = clustered_share(hits[reached], group[reached])
-    r, r_low, r_high = clustered_share(reached[hits], group[hits])
+        return replace(nothing, reason=_unreached(ranked, target))
+    value = float(_between(ranked.score)[step])
+    found = at_threshold(label, scores, hits, group, value)
     steps = _step(
         _ranked(scores, hits, order, ends, drawn[:, group]), target, by_precision=by_precision
     )
-    values = ranked.score[steps[steps >= 0]]
+    values = _between(ranked.score)[steps[steps >= 0]]
     low, high = (
         np.quantile(values, [0.025, 0.975]) if 2 * len(values) >= len(steps) else (None, None)
     )
     share = float((steps >= 0).mean())
-    return ClassThreshold(
-        label=label,
-        value=value,
-        n_positive=n_positive,
-        n_groups=n_groups,
+    return replace(
+        found,
         low=None if low is None else float(low),
         high=None if high is None else float(high),
-        precision=p,
-        precision_low=p_low,
-        precision_high=p_high,
-        recall=r,
-        recall_low=r_low,
-        recall_high=r_high,
         reason="" if share >= 0.95 else f"reached in {share:.0%} of draws of the recordings",
     )
 
 
-def _because(nothing: ClassThreshold, reason: str) -> ClassThreshold:
-    return ClassThreshold(**{**asdict(nothing), "reason": reason})
+def _between(scores: Floats) -> Floats:
+    """Each score halfway to the next lower one: what it finds is the same, with most to spare."""
+    return np.append((scores[:-1] + scores[1:]) / 2, scores[-1:])
+
+
+def at_threshold(
+    label: str, scores: Floats, hits: Flags, group: NDArray[np.int64], value: float
+) -> ClassThreshold:
+    """What a threshold gives on given items; a share of nothing is None.
+
+    Args:
+        label: the class.
+        scores: ``(n,)``.
+        hits: ``(n,)``, which items are of the class.
+        group: ``(n,)``.
+        value: the threshold.
+    """
+    reached = scores >= value
+    nothing = (None, None, None)
+    p = clustered_share(hits[reached], group[reached]) if reached.any() else nothing
+    r = clustered_share(reached[hits], group[hits]) if hits.any() else nothing
+    return ClassThreshold(
+        label=label,
+        value=value,
+        n_positive=int(hits.sum()),
+        n_groups=len(np.unique(group[hits])),
+        precision=p[0],
+        precision_low=p[1],
+        precision_high=p[2],
+        recall=r[0],
+        recall_low=r[1],
+        recall_high=r[2],
+    )
 
 
 def _ranked(
@@ -215,7 +236,9 @@ def _step(ranked: _Ranked, target: float, *, by_precision: bool) -> NDArray[np.i
     if by_precision:
         with np.errstate(invalid="ignore"):
             share = np.nan_to_num(ranked.found / ranked.above)
-        good = (share >= target - tiny) & (ranked.found >= MIN_FOUND)
+        # a lower threshold that finds no more only lets wrong ones in
+        finds = np.diff(ranked.found, axis=1, prepend=0.0) > 0
+        good = finds & (share >= target - tiny) & (ranked.found >= MIN_FOUND)
         last = good.shape[1] - 1 - good[:, ::-1].argmax(axis=1)
         return np.where(good.any(axis=1), last, -1)
     total = ranked.found[:, -1:]

@@ -115,7 +115,8 @@ def train(
         The last state: step, best score, skipped steps.
 
     Raises:
-        TrainingError: Several losses in a row were not finite, or no checkpoint can be read.
+        TrainingError: Several losses in a row were not finite, no checkpoint can be read, or
+            another process trains in the folder.
         RunInterruptedError: Ctrl-C or SIGTERM; a checkpoint was written first.
     """
     fabric = fabric or devices.launch(config)
@@ -123,8 +124,10 @@ def train(
     task = replace(task, stages=stages)
     talk = say if devices.is_first() else (lambda _record: None)
     loop = _Loop(task, config, run, fabric, talk, Meter(clock))
-    loop.resume()
-    if not loop.state["finished"]:
+    with run.alone():
+        loop.resume()
+        if loop.state["finished"]:
+            return loop.state
         with (
             open_loggers(config, run.path, step=loop.state["step"]) as loop.to_loggers,
             stop_on_signals() as loop.stop,

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import platform
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
+from filelock import FileLock, Timeout
 
 from dawnchorus.configs import TrainConfig, read_yaml
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import TrainingError, UsageError
 from dawnchorus.store.files import write_whole
 from dawnchorus.training.devices import is_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 PACKAGES: Final = (
@@ -60,6 +62,29 @@ class RunFolder:
         write_whole(kept, text.encode())
         environment = json.dumps(describe_environment(), indent=1)
         write_whole(self.path / "environment.json", environment.encode())
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out of the folder; the system lets go of it when the process dies.
+
+        Raises:
+            TrainingError: Another process trains in it.
+        """
+        if not is_first():
+            yield
+            return
+        lock = FileLock(self.path / "run.lock", blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise TrainingError(
+                f"{self.path}: another process trains in this folder; wait for it, stop it, or "
+                f"give this run another name"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""

@@ -196,13 +196,11 @@ def _downloads(subset: str, n_train: int, n_test: int) -> tuple[Download, ...]:
     made = []
     for split, archive, n in (("train", "train", n_train), ("test_5s", "test5s", n_test)):
         table = f"{subset}_metadata_{split}.parquet"
-        url = f"{HUB}/resolve/data/{subset}"
-        made.append(Download(table, f"{url}/{table}", "the table", makes=split))
-        for shard in range(1, n + 1):
-            file = f"{subset}_{archive}_shard_{shard:04d}.tar.gz"
-            made.append(
-                Download(file, f"{url}/{file}", f"sounds, unpacked into {split}/", makes=split)
-            )
+        url = f"{HUB}/resolve/data/{subset}/{table}"
+        made.append(Download(table, url, "the table", makes=split))
+        what = f"{n} archives of sounds, unpacked into {split}/"
+        shards = f"{subset}_{archive}_shard_*.tar.gz"
+        made.append(Download(shards, f"{HUB}/tree/data/{subset}", what, makes=split))
     return tuple(made)
 
 

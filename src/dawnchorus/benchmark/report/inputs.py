@@ -1,0 +1,104 @@
+"""What lies beside the rows of results and pictures are made of; what is not there is not drawn.
+
+Rows are enough for tables, bars and profiles. A run leaves more in its folder, found by columns of
+the rows:
+
+* ``predictions/CELL.parquet``: logits of every scored item and seed, by ``cell``; confusion
+  matrices and the comparison of probes (see `dawnchorus.benchmark.predictions`);
+* ``items/DATA-SPLIT.parquet``: ids, groups and labels of the scored items, by ``data_sha256`` (see
+  `dawnchorus.benchmark.items_file`);
+* ``features/FEATURES/vectors.npy``: vectors of those items, in their order, by
+  ``features_sha256``; maps and the comparison of retrieval. Another folder can be named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dawnchorus.benchmark.items_file import items_place, labelled, read_items
+from dawnchorus.benchmark.predictions import FOLDER, read_predictions
+from dawnchorus.errors import TaskError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dawnchorus.benchmark.report.scores import Score
+    from dawnchorus.benchmark.score import Labelled
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The folder of a run, and that of its features."""
+
+    output: Path
+    cache: Path
+
+    def has_predictions(self, score: Score) -> bool:
+        """Whether a probe's logits are there."""
+        return bool(score.cell) and (self.output / FOLDER / f"{score.cell}.parquet").is_file()
+
+    def has_vectors(self, score: Score) -> bool:
+        """Whether both vectors and items are there."""
+        told = bool(score.features_sha256 and score.data_sha256)
+        return told and self._vectors(score).is_file() and self._items(score).is_file()
+
+    def predictions(self, score: Score) -> Predictions:
+        """A probe's logits.
+
+        Raises:
+            TaskError: They cannot be read, or the seeds have other items.
+        """
+        classes, table = read_predictions(self.output, score.cell)
+        seeds = table["seed"].to_numpy()
+        parts = [np.flatnonzero(seeds == seed) for seed in dict.fromkeys(seeds.tolist())]
+        if len({len(part) for part in parts}) != 1:
+            raise TaskError(f"{score.cell}: the seeds of its predictions have other items")
+        flat = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        logits = flat.reshape(table.num_rows, -1)
+        items = labelled(table.take(parts[0]), classes)
+        return Predictions(classes, items, np.stack([logits[part] for part in parts]))
+
+    def vectors(self, score: Score) -> Embedded:
+        """Vectors of the scored items.
+
+        Raises:
+            TaskError: They cannot be read, or are not as many as the items.
+        """
+        classes, items = read_items(self.output, score.data_sha256, score.split)
+        path = self._vectors(score)
+        try:
+            vectors = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise TaskError(f"{path}: no features that can be read: {error}") from error
+        if len(vectors) != len(items.ids):
+            raise TaskError(f"{path}: {len(vectors)} vectors of {len(items.ids)} items")
+        return Embedded(classes, items, vectors)
+
+    def _vectors(self, score: Score) -> Path:
+        return self.cache / score.features_sha256 / "vectors.npy"
+
+    def _items(self, score: Score) -> Path:
+        return items_place(self.output, score.data_sha256, score.split)
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """``logits`` ``(seeds, items, classes)`` of a probe fitted with several seeds."""
+
+    classes: tuple[str, ...]
+    items: Labelled
+    logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """``vectors`` ``(items, dim)``."""
+
+    classes: tuple[str, ...]
+    items: Labelled
+    vectors: NDArray[np.floating[Any]]

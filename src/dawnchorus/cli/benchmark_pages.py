@@ -1,0 +1,126 @@
+"""``dawnchorus benchmark report | leaks``: results as a page, and what of a test set is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dawnchorus.errors import UsageError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Results = Annotated[Path, typer.Argument(help="Folder of a run, or its Parquet or CSV file.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def report(
+    results: Results,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder; else report in the results.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=VALUE of the rows to take; several times.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Model that others are compared with, item by item.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of features, if the run had another.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Benchmark",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Make tables and pictures of results: Markdown, one HTML page, PNG files.
+
+    Protocols are never put into one table; those of the paper stand beside the published figures.
+
+    Example: dawnchorus benchmark report benchmark/ -o report/
+    """
+    from dataclasses import asdict
+
+    from dawnchorus.benchmark.report import benchmark_report
+    from dawnchorus.cli.output import print_json, progress
+
+    folder = results if results.is_dir() else results.parent
+    with progress(None, "pictures", quiet=quiet) as advance:
+        made = benchmark_report(
+            results,
+            output or folder / "report",
+            cache=cache,
+            where=_pairs(where or []),
+            reference=reference,
+            title=title,
+            progress=advance,
+        )
+    if as_json:
+        print_json(asdict(made))
+    else:
+        protocols = " and ".join(made.protocols)
+        print(f"{made.html}: {made.n_scores} scores, {len(made.pictures)} pictures ({protocols})")
+        print(f"{made.markdown}: the same for a repository")
+    return 0
+
+
+def leaks(
+    manifest: Annotated[str, typer.Argument(help="Manifest with the test items, or its URL.")],
+    training: Annotated[
+        list[str], typer.Option("--against", help="Training manifest; several times.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for what is found.")],
+    task: Annotated[
+        str | None, typer.Option("--task", help="Only rows whose column tasks has this id.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of the test items; all: every row.")] = "test",
+    written_only: Annotated[
+        bool, typer.Option("--written-only", help="Numbers and names only; opens no sound.")
+    ] = False,
+    threads: Annotated[int, typer.Option(help="Files decoded at once; 0: one a core.")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Look for test items among training clips: by catalogue number, checksum, file and sound.
+
+    Writes hits.parquet, items.parquet and audit.json. The exit code is 3 when files could not be
+    read: what they hold is not known.
+
+    Example: dawnchorus benchmark leaks task.parquet --against train.parquet -o audit/
+    """
+    from dawnchorus.benchmark.leaks import audit_leaks, summary, task_rows, write_leaks
+    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.runs import SOME_FAILED
+    from dawnchorus.data.manifest import read_manifest
+    from dawnchorus.data.pack import planned_files
+
+    clips = task_rows(read_manifest(manifest), task)
+    test = clips if split == "all" else clips.where(split=split)
+    parts = [read_manifest(path) for path in training]
+    n_files = sum(map(planned_files, [test, *parts]))
+    with progress(n_files, "fingerprints", quiet=quiet or written_only, unit="files") as advance:
+        found = audit_leaks(test, parts, sound=not written_only, threads=threads, progress=advance)
+    write_leaks(found, output)
+    told = summary(found)
+    if as_json:
+        print_json(told)
+    else:
+        for hit in found.hits[:20]:
+            print(f"{hit.test_id} and {hit.train_id}: {hit.why}, {hit.what} ({hit.strength:.2f})")
+        for _, message in found.bad[:20]:
+            say(message)
+        n_train = sum(n for _, n in found.training)
+        print(
+            f"{told['n_known']} of {told['n_test']} test items are known from {n_train:,} training "
+            f"clips; written: {output}"
+        )
+    return SOME_FAILED if found.bad else 0
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    """Texts ``COLUMN=VALUE``."""
+    wrong = [text for text in given if "=" not in text]
+    if wrong:
+        raise UsageError(f"--where {wrong[0]!r}: need COLUMN=VALUE, such as probe=linear")
+    return {
+        name.strip(): value.strip() for name, _, value in (text.partition("=") for text in given)
+    }

@@ -1,0 +1,377 @@
+"""``dawnchorus probe fit | evaluate | predict``: a classifier of one's own from labelled clips."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dawnchorus.cli import predict as predicting
+from dawnchorus.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dawnchorus.data.folders import Made
+    from dawnchorus.recipes.probe_evaluate import EvaluationReport
+    from dawnchorus.recipes.probing import ProbeReport
+
+Labels = Annotated[
+    list[Path],
+    typer.Argument(
+        help="CSV (path,label,...), a folder with a folder for each label, Raven selection tables, "
+        "Audacity labels, or a manifest (.parquet)."
+    ),
+]
+Form = Annotated[
+    str | None,
+    typer.Option("--format", help="csv, folder, raven, audacity or manifest; else told from them."),
+]
+Audio = Annotated[
+    Path | None, typer.Option(help="Folder of the recordings, if they lie apart from the labels.")
+]
+Column = Annotated[
+    list[str] | None, typer.Option(help="OURS=THEIRS, such as labels=Species; as often as needed.")
+]
+Separator = Annotated[
+    str | None, typer.Option(help="Between several labels in a cell; else a cell is one.")
+]
+Model = Annotated[
+    str | None, typer.Option("-m", "--model", help="Name, file or folder; else the shipped one.")
+]
+FromStore = Annotated[
+    str | None, typer.Option("--store", help="Take embeddings from this store, encode nothing.")
+]
+Nothing = Annotated[
+    list[str] | None,
+    typer.Option(help="A label that means: none of the others is heard. As often as needed."),
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(help="Columns that hold clips together, such as site,day; else group, recordist."),
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+Workers = Annotated[int | None, typer.Option(help="Batches at once on a CPU; else one a core.")]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder that keeps embeddings of clips; else the user's cache.")
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no embeddings.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress, say no remarks.")]
+
+
+def fit(
+    labels: Labels,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the probe.")],
+    form: Form = None,
+    audio: Audio = None,
+    column: Column = None,
+    separator: Separator = None,
+    model: Model = None,
+    store: FromStore = None,
+    window: Annotated[
+        float | None, typer.Option(help="Seconds; else as nine in ten clips, at most the model's.")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="mean, cls, patches, valid, max or bands; else the model's.")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Layers to join, such as 5,11:bands; else the model's.")
+    ] = None,
+    kind: Annotated[str, typer.Option("--probe", help="linear, mlp or knn.")] = "linear",
+    multi_label: Annotated[
+        bool | None,
+        typer.Option(
+            "--multi-label/--single-label",
+            help="Any number of labels a clip, or one; else told from the clips.",
+        ),
+    ] = None,
+    nothing: Nothing = None,
+    group_by: GroupBy = None,
+    target_precision: Annotated[
+        float | None,
+        typer.Option(help="Share of detections to be right, for thresholds (0.9)."),
+    ] = None,
+    target_recall: Annotated[
+        float | None, typer.Option(help="Share of calls to be found, instead.")
+    ] = None,
+    calibration: Annotated[
+        str, typer.Option(help="auto, none, temperature, platt_shared, platt or isotonic.")
+    ] = "auto",
+    few_shot: Annotated[
+        str | None,
+        typer.Option(help="Score with so many clips of each class too, such as 5,10,20."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of folds and draws.")] = 0,
+    device: Device = None,
+    workers: Workers = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the probe.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a probe on labelled clips: calibrated scores, a threshold for each class, a report.
+
+    Clips of split val choose and calibrate; without them that is done by folds of whole recordings.
+    Clips of split test are left alone.
+
+    Example: dawnchorus probe fit clips.csv -o wren.probe
+    """
+    from dawnchorus.cli import runs
+    from dawnchorus.cli.output import progress
+    from dawnchorus.configs import FitConfig, ProbeRunConfig
+    from dawnchorus.recipes.probe_report import write_report
+    from dawnchorus.recipes.probing import probe_fit
+
+    kinds: dict[str, Any] = {"probe_type": kind, "seed": seed}  # checked by the config
+    config = ProbeRunConfig(
+        **runs.given(
+            window_s=window,
+            pooling=pooling,
+            layers=runs.parse_layers(layers),
+            device=device,
+            workers=workers,
+            multi_label=multi_label,
+            nothing=tuple(nothing) if nothing else None,
+            group_by=_names(group_by),
+            target_precision=target_precision,
+            target_recall=target_recall,
+            few_shot=_counts(few_shot),
+            calibration=calibration,
+        ),
+        fit=FitConfig(**kinds),
+    )
+    made = _read(labels, form, audio, column, separator)
+    with progress(len(made.manifest), "embedding", quiet=quiet, unit="clips") as advance:
+        report = probe_fit(
+            made,
+            output,
+            config=config,
+            cache=_cache(cache, no_cache=no_cache),
+            overwrite=overwrite,
+            progress=advance,
+            **runs.given(model=model, store=store),
+        )
+    write_report(report)
+    return _close_fit(report, as_json=as_json, quiet=quiet)
+
+
+def evaluate(
+    probe: Annotated[Path, typer.Argument(help="Folder of the probe.")],
+    labels: Labels,
+    *,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for a page and a picture.")
+    ] = None,
+    form: Form = None,
+    audio: Audio = None,
+    column: Column = None,
+    separator: Separator = None,
+    split: Annotated[str | None, typer.Option(help="Only clips of this split.")] = None,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="Score clips that the probe was fitted on as well.")
+    ] = False,
+    model: Model = None,
+    store: FromStore = None,
+    nothing: Nothing = None,
+    group_by: GroupBy = None,
+    device: Device = None,
+    workers: Workers = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Score a probe on labelled clips; those of files that it was fitted on are left out.
+
+    Example: dawnchorus probe evaluate wren.probe more_clips.csv
+    """
+    from dawnchorus.cli import runs
+    from dawnchorus.cli.output import progress
+    from dawnchorus.configs import ProbeRunConfig
+    from dawnchorus.recipes.probe_evaluate import probe_evaluate
+    from dawnchorus.recipes.probe_report import write_evaluation
+
+    config = ProbeRunConfig(
+        **runs.given(
+            device=device,
+            workers=workers,
+            nothing=tuple(nothing) if nothing else None,
+            group_by=_names(group_by),
+        )
+    )
+    made = _of_split(_read(labels, form, audio, column, separator), split)
+    with progress(len(made.manifest), "embedding", quiet=quiet, unit="clips") as advance:
+        report = probe_evaluate(
+            probe,
+            made,
+            config=config,
+            seen=seen,
+            cache=_cache(cache, no_cache=no_cache),
+            progress=advance,
+            **runs.given(model=model, store=store),
+        )
+    if output is not None:
+        write_evaluation(report, probe, output)
+    return _close_evaluation(report, as_json=as_json, quiet=quiet)
+
+
+def _with_a_probe(command: Callable[..., int]) -> Callable[..., int]:
+    """``predict`` with the probe as its first argument, so that the options cannot differ."""
+
+    def predict(probe: Path, paths: list[str] | None = None, **options: Any) -> int:
+        """Name what is heard in recordings, window by window, with a probe.
+
+        Options and outputs are those of dawnchorus predict. Windows are as long as those that the
+        probe was fitted on; rows are scores that reach the threshold of their class, unless
+        --threshold or --top-k is given.
+
+        Example: dawnchorus probe predict wren.probe recordings/ -o detections.csv
+        """
+        return command(paths, probe=probe, **options)
+
+    theirs = inspect.signature(command, eval_str=True)
+    first = inspect.Parameter(
+        "probe",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        annotation=Annotated[Path, typer.Argument(help="Folder of the probe.")],
+    )
+    rest = [p for p in theirs.parameters.values() if p.name != "probe"]
+    signature = theirs.replace(parameters=[first, *rest])
+    predict.__signature__ = signature  # type: ignore[attr-defined]  # what typer reads
+    predict.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return predict
+
+
+subcommands = [fit, evaluate, _with_a_probe(predicting.command)]
+
+
+def _read(
+    labels: Sequence[Path],
+    form: str | None,
+    audio: Path | None,
+    column: list[str] | None,
+    separator: str | None,
+) -> Made:
+    from dawnchorus.cli.data_make import pairs
+    from dawnchorus.recipes.probe_labels import FORMS, read_labels
+
+    chosen = next((name for name in FORMS if name == form), None)
+    if form is not None and chosen is None:
+        raise UsageError(f"--format {form!r}; known: {', '.join(FORMS)}")
+    return read_labels(
+        labels,
+        form=chosen,
+        audio=audio,
+        columns=pairs("--column", column),
+        separator=separator,
+    )
+
+
+def _of_split(made: Made, split: str | None) -> Made:
+    from dataclasses import replace
+
+    if split is None:
+        return made
+    part = made.manifest.where(split=split)
+    if not len(part):
+        raise UsageError(f"--split {split}: {made.manifest.named} has no such clip")
+    return replace(made, manifest=part)
+
+
+def _cache(named: Path | None, *, no_cache: bool) -> Path | None:
+    from dawnchorus.recipes.clip_features import cache_folder
+
+    return None if no_cache else named or cache_folder()
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _counts(text: str | None) -> tuple[int, ...] | None:
+    names = _names(text)
+    if names is None:
+        return None
+    if not names or not all(name.isdecimal() and int(name) for name in names):
+        raise UsageError(f"--few-shot {text}: need numbers of clips, such as 5,10,20")
+    return tuple(map(int, names))
+
+
+def _close_fit(report: ProbeReport, *, as_json: bool, quiet: bool) -> int:
+    """Print what a fit found; returns the exit code."""
+    from dawnchorus.cli.output import print_json, print_table, say
+    from dawnchorus.recipes.probe_report import CLASS_HEADINGS, class_rows
+
+    if not quiet:
+        for line in _fit_lines(report):
+            say(line)
+    if as_json:
+        print_json({"probe": report.folder, **_facts(report), "notes": report.probe.notes})
+    else:
+        if report.measured is not None:
+            print_table(
+                CLASS_HEADINGS, class_rows(report.measured.classes, report.measured.thresholds)
+            )
+        print(report.folder)
+    return _code(report.bad)
+
+
+def _facts(report: ProbeReport) -> dict[str, Any]:
+    names = ("n_clips", "n_windows", "n_groups", "n_cached", "n_test", "warnings", "seconds")
+    bad = [{"path": path, "verdict": word, "message": said} for path, word, said in report.bad]
+    return {**{name: getattr(report, name) for name in names}, "bad": bad}
+
+
+def _fit_lines(report: ProbeReport) -> Iterator[str]:
+    from dawnchorus.recipes.probe_report import REPORT, remarks, score_lines
+
+    yield (
+        f"{report.n_clips} clips ({report.n_cached} embedded before) of {report.n_groups} "
+        f"recordings; encoding {report.seconds['encoding']:.1f} s, fitting "
+        f"{report.seconds['fitting']:.1f} s"
+    )
+    if report.n_test:
+        yield f"{report.n_test} clips of split test were left alone"
+    for warning in report.warnings:
+        yield f"warning: {warning}"
+    measured = report.measured
+    if measured is not None:
+        yield f"scores are of {measured.held_out.how}"
+        yield from score_lines(measured.scores)
+        before = measured.calibrated.notes(measured.held_out.truth)
+        yield (
+            f"calibration: {measured.calibrated.calibration.method}; error of the first guess "
+            f"{before['before']['ece_mass_first_guess']:.3f} before, "
+            f"{before['after']['ece_mass_first_guess']:.3f} after"
+        )
+        yield f"thresholds are for a {measured.target}"
+        yield from remarks(measured.thresholds)
+    yield f"the whole report: {report.folder / REPORT}"
+
+
+def _close_evaluation(report: EvaluationReport, *, as_json: bool, quiet: bool) -> int:
+    from dawnchorus.cli.output import print_json, print_table, say
+    from dawnchorus.recipes.probe_report import CLASS_HEADINGS, class_rows, evaluation_lines
+
+    if not quiet:
+        for line in evaluation_lines(report):
+            say(line)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        print_table(CLASS_HEADINGS, class_rows(report.classes, report.thresholds))
+    return _code(report.bad)
+
+
+def _code(bad: Sequence[tuple[str, str, str]]) -> int:
+    from dawnchorus.cli.data_make import print_bad
+    from dawnchorus.cli.output import say
+    from dawnchorus.cli.runs import SOME_FAILED
+
+    print_bad([message for _, _, message in bad], say)
+    return SOME_FAILED if bad else 0

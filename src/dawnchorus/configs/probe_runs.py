@@ -1,0 +1,52 @@
+"""Options of `probe_fit`: what a biologist chooses between labelled clips and a probe."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision
+from dawnchorus.configs.probes import TOKEN_PROBES, FitConfig
+
+
+class ProbeRunConfig(Config):
+    """From labelled clips to a calibrated probe."""
+
+    window_s: float | None = Field(
+        default=None, gt=0, description="None: as nine in ten clips fit in, at most the model's"
+    )
+    pooling: Pooling | None = Field(default=None, description="None: the model's own")
+    layers: LayerSelection | None = Field(default=None, description="None: the model's own")
+    device: str = "auto"
+    precision: Precision = "float32"
+    workers: int | None = Field(default=None, ge=1, description="None: one a core")
+    fit: FitConfig = FitConfig()
+    multi_label: bool | None = Field(
+        default=None, description="None: unless every clip has exactly one label"
+    )
+    nothing: tuple[str, ...] = Field(
+        default=(), description="labels that mean that no class is heard"
+    )
+    group_by: tuple[str, ...] | None = Field(
+        default=None, description="columns that hold clips together; None: those with usual names"
+    )
+    calibration: Literal["auto", "none", "temperature", "platt_shared", "platt", "isotonic"] = (
+        "auto"
+    )
+    target_precision: float | None = Field(default=None, gt=0, le=1)
+    target_recall: float | None = Field(default=None, gt=0, le=1)
+    few_shot: tuple[int, ...] = Field(
+        default=(), description="score with so many clips of each class as well"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.target_precision is not None and self.target_recall is not None:
+            raise ValueError("thresholds are for a precision or for a recall; give one target")
+        if self.fit.probe_type in TOKEN_PROBES:
+            raise ValueError(
+                f"probe_type {self.fit.probe_type!r} reads every token, which clips' embeddings do "
+                "not keep; use linear, mlp or knn here, or build_probe_from_config"
+            )
+        return self

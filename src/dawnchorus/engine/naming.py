@@ -1,0 +1,169 @@
+"""What names the sound of a window: the model's own classifier, or a probe on its embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from dawnchorus.configs import WindowConfig
+from dawnchorus.engine.encode import DEFAULT_MODEL, BatchEncoder
+from dawnchorus.engine.select import labels_of
+from dawnchorus.errors import UsageError
+from dawnchorus.probes.calibration import logit
+from dawnchorus.probes.fitted import EncoderMark, FittedProbe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.models.encoder import Encoder, EncoderOutput
+    from dawnchorus.store.schema import StoreHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Labels, and windows to logits of them; a probe's logits are of its calibrated scores."""
+
+    labels: Sequence[str]
+    batches: BatchEncoder
+    probe: FittedProbe | None = None
+
+    def check(self, window: int) -> None:
+        """As `BatchEncoder.check`, of what this names by."""
+        self.batches.check(window, of_logits=self.probe is None)
+
+    def logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
+        """``(batch, labels)``; the sigmoid makes probabilities of them, whatever the probe is."""
+        if self.probe is None:
+            return self.batches.logits(waveforms, lengths)
+        if self.probe.kind in {"tokens", "layer_tokens"}:
+            take = partial(_mean_and_logits, self.probe)
+            both = self.batches.taken(waveforms, lengths, take)
+            return both[:, -len(self.labels) :]
+        vectors = self.batches.vectors(waveforms, lengths)
+        return _logits(self.probe, vectors)
+
+
+def _mean_and_logits(probe: FittedProbe, out: EncoderOutput) -> Tensor:
+    """Logits behind the mean token, by which windows that give one result are told.
+
+    The logits may well be alike: those of many windows without any of the classes.
+    """
+    scores = torch.from_numpy(logit(probe.probabilities(*probe.read(out))))
+    return torch.cat([out.pool("mean").float().cpu(), scores.float()], dim=1)
+
+
+def _logits(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return logit(scores_of(probe, vectors)).astype(np.float32)
+
+
+def scores_of(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities ``(n, classes)`` of joined layers ``(n, dim)``, kept apart if it needs that.
+
+    Raises:
+        UsageError: The probe reads tokens, or vectors of another length.
+    """
+    if probe.kind == "layers" and vectors.shape[1] % len(probe.readout) == 0:
+        vectors = vectors.reshape(len(vectors), len(probe.readout), -1)
+    return probe.probabilities(vectors)
+
+
+def naming_of(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> Naming:
+    """The encoder's own classifier, or the probe.
+
+    Raises:
+        UsageError: The encoder has no classifier and there is no probe.
+        WeightsError: The probe is of another encoder.
+    """
+    if probe is None:
+        return Naming(labels_of(encoder), BatchEncoder(encoder, n_workers=n_workers))
+    probe.check(encoder)
+    batches = BatchEncoder(
+        encoder,
+        pooling=pooling_of(probe),
+        layers=layers_of(probe),
+        n_workers=n_workers,
+    )
+    return Naming(probe.classes, batches, probe)
+
+
+def pooling_of(probe: FittedProbe) -> Any:  # Any: one of a few words, checked where it is used
+    """What pools the layers that name no pooling."""
+    return probe.pooling or "mean"
+
+
+def layers_of(probe: FittedProbe) -> tuple[int | str, ...] | None:
+    """Its read-out as `EmbedConfig` has it: layers as numbers where they are, None for none."""
+    numbered = (int(part) if part.lstrip("-").isdecimal() else part for part in probe.readout)
+    return tuple(numbered) or None
+
+
+def open_probe(probe: str | Path | FittedProbe) -> FittedProbe:
+    """A probe from its folder, or as it is."""
+    return FittedProbe.load(probe) if isinstance(probe, str | Path) else probe
+
+
+def model_for(
+    probe: FittedProbe | None, model: str | Path | Encoder | None
+) -> str | Path | Encoder:
+    """The user's choice, else the model that the probe was fitted on, else the shipped one."""
+    if model is not None:
+        return model
+    return DEFAULT_MODEL if probe is None else probe.notes.get("model", probe.encoder.name)
+
+
+def windows_for(probe: FittedProbe | None, config: EmbedConfig) -> EmbedConfig:
+    """Windows as long as those that a probe was fitted on, where the user chose no length."""
+    window_s = None if probe is None else probe.notes.get("window_s")
+    if window_s is None or config.windows.window_s is not None:
+        return config
+    windows = WindowConfig(window_s=window_s, hop_s=config.windows.hop_s)
+    return config.model_copy(update={"windows": windows})
+
+
+def rule_for(probe: FittedProbe | None, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user chose, with a probe's own thresholds where no number of rows is chosen.
+
+    Labels without a threshold are those for which no score is right often enough.
+
+    Raises:
+        UsageError: Of the labels that the user asks for, none has a threshold.
+    """
+    numbers = {"top_k", "threshold", "thresholds"}
+    if probe is None or not probe.thresholds or numbers & set(chosen):
+        return dict(chosen)
+    own = dict(probe.thresholds)
+    if chosen.get("labels") is not None:
+        asked = {name.casefold() for name in chosen["labels"]}
+        own = {name: value for name, value in own.items() if name.casefold() in asked}
+        if not own:
+            raise UsageError(
+                f"the probe has no threshold for any of these labels, since no score was right "
+                f"often enough; it has some for {', '.join(probe.thresholds)}. Choose one "
+                "yourself: threshold=0.5"
+            )
+    return {**chosen, "thresholds": own}
+
+
+def check_store(header: StoreHeader, probe: FittedProbe) -> None:
+    """Refuse a store whose vectors are not those that the probe was fitted on.
+
+    Raises:
+        WeightsError: It was made with another encoder.
+        UsageError: It was made with other layers or pooling.
+    """
+    probe.check(EncoderMark(header.model, header.weights_sha256))
+    mine, theirs = layers_of(probe), header.layers
+    if (mine, pooling_of(probe)) != (theirs, header.pooling):
+        raise UsageError(
+            f"the store holds layers {theirs} with pooling {header.pooling}, the probe was fitted "
+            f"on {mine} with {pooling_of(probe)}; name the recordings instead of the store"
+        )
