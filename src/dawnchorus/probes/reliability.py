@@ -151,7 +151,8 @@ def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Fl
 
     Args:
         path: the picture.
-        before: ``(items, classes)`` probabilities without calibration, None: not drawn.
+        before: ``(items, classes)`` probabilities without calibration; None, or equal to
+            ``after``: not drawn.
         after: the same with it.
         truth: the same shape, which labels hold.
 
@@ -166,7 +167,7 @@ def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Fl
     axes = figure.subplots(2, 2, sharex=True, height_ratios=[3, 1])
     titles = {"first_guess": "first guess of each clip", "all_scores": "all scores of all labels"}
     sides = {"scores": (_views(after, truth), AFTER)}
-    if before is not None:
+    if before is not None and not np.array_equal(before, after):
         sides = {
             "before calibration": (_views(before, truth), BEFORE),
             "after calibration": (_views(after, truth), AFTER),
