@@ -12,7 +12,7 @@ import pytest
 from benchmark.corpus import TASK, make_corpus
 from dawnchorus.benchmark.external import read_vectors
 from dawnchorus.benchmark.results import Results
-from dawnchorus.benchmark.run import benchmark
+from dawnchorus.benchmark.run import benchmark, dry_run
 from dawnchorus.configs.benchmark import BenchmarkConfig
 from dawnchorus.errors import TaskError, UsageError
 
@@ -74,6 +74,19 @@ def test_what_is_no_table_is_said_so(tmp_path: Path, text: str, said: str) -> No
     (tmp_path / "v.csv").write_text(text)
     with pytest.raises(UsageError, match=said):
         read_vectors(tmp_path / "v.csv")
+
+
+def test_a_table_that_lacks_clips_stops_a_plan_before_it_begins(tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    np.savez(tmp_path / "few.npz", id=["bird_species/test0"], vector=np.ones((1, 2)))
+    config = BenchmarkConfig(
+        models=[f"table:{tmp_path / 'few.npz'}"], tasks=[TASK], data=str(corpus),
+        output=str(tmp_path / "out"),
+    )  # fmt: skip
+    for start in (dry_run, benchmark):
+        with pytest.raises(TaskError, match="25 of 26 clips of local/bird_species"):
+            start(config)
+    assert not len(Results(tmp_path / "out").read())
 
 
 def test_a_table_is_scored_like_an_encoder(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from dawnchorus.benchmark.score import (
     probe_values,
     undefined,
 )
-from dawnchorus.errors import TaskError
+from dawnchorus.errors import TaskError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,6 +88,10 @@ class Sheet:
                 f"{job.task.id}: no items in {config.split}, so nothing to score; splits: "
                 f"{ {name: len(items) for name, items in self._items.items()} }"
             )
+        if isinstance(entrant.source, Table):  # say now what is missing
+            wanted = {split for group in self.groups for split in self.splits(group)}
+            ids = [item.id for split in sorted(wanted) for item in self._items[split]]
+            entrant.source.take(job.task.id, ids)
 
     @property
     def splits_there(self) -> list[str]:
@@ -288,7 +292,7 @@ class Sheet:
         measures = probe_measures(self.asked, len(self.job.items.classes), multi_label=multi_label)
         try:
             logits, notes = fitted_logits(self, group)
-        except TaskError as error:
+        except (TaskError, TrainingError) as error:
             return [undefined(name, str(error), items) for name in measures]
         values = probe_values(logits, items, measures, self.config)
         if group.n_labels is None:

@@ -7,6 +7,7 @@ system drops when their holder dies; within a job each group of scores is kept w
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from collections import Counter
@@ -31,6 +32,8 @@ from dawnchorus.store.locks import StoreLocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from threading import Event
+
+    import pyarrow as pa
 
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
@@ -82,7 +85,8 @@ class RunReport:
         n_cells: of this run's share of the plan.
         n_done: computed now.
         n_kept: there before.
-        undefined: reason to how many scores of this run's cells are nan for it.
+        n_rows: in the folder.
+        undefined: reason to how many scores in the folder are nan for it.
     """
 
     output: str
@@ -129,8 +133,13 @@ def benchmark(config: BenchmarkConfig, *, watcher: Watcher | None = None) -> Run
         n_kept=counts["kept"],
         n_rows=len(table),
         seconds=time.monotonic() - started,
-        undefined=dict(Counter(reason for reason in table["reason"].to_pylist() if reason)),
+        undefined=_undefined(table),
     )
+
+
+def _undefined(table: pa.Table) -> dict[str, int]:
+    values, reasons = table["value"].to_pylist(), table["reason"].to_pylist()
+    return dict(Counter(r for v, r in zip(values, reasons, strict=True) if math.isnan(v)))
 
 
 def dry_run(config: BenchmarkConfig) -> list[JobCount]:

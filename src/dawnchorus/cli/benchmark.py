@@ -93,7 +93,7 @@ def run(
 
     from dawnchorus.benchmark import run as harness
     from dawnchorus.cli import runs
-    from dawnchorus.cli.output import print_json
+    from dawnchorus.cli.output import print_json, say
 
     config = _config(
         plan,
@@ -125,6 +125,8 @@ def run(
         return 0
     if not quiet:
         _print_scores(config)
+    for reason, n_scores in report.undefined.items():
+        say(f"{n_scores} scores are not defined: {reason}")
     kept = f", {report.n_kept} were there" if report.n_kept else ""
     print(f"{report.output}: {report.n_done} cells computed{kept}; {report.n_rows} rows in all")
     return 0

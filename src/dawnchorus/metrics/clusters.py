@@ -45,6 +45,9 @@ class Clustering:
 
         The clusters stay as they were found.
 
+        Returns:
+            From indices of items to the score; it raises `TaskError` where they are of one class.
+
         Raises:
             UsageError: There is no such measure.
         """
@@ -55,6 +58,8 @@ class Clustering:
         codes = self.classes * n_clusters + self.clusters
 
         def of(items: NDArray[np.intp]) -> float:
+            if len(np.unique(self.classes[items])) < 2:
+                raise TaskError("clustering: needs 2 classes, these items are of one")
             if measure == "ami":
                 return float(np.mean([_ami(self.classes[items], c[items]) for c in self.clusters]))
             tables = (np.bincount(c[items], minlength=n_classes * n_clusters) for c in codes)
