@@ -51,7 +51,7 @@ def test_one_label_is_solved_as_scikit_learn_solves_it(dim: int, strength: float
     ours = probe.logits(train.x)
     expected = theirs.decision_function(train.x.astype(float))
     np.testing.assert_allclose(
-        ours - ours.mean(1, keepdims=True), expected - expected.mean(1, keepdims=True), atol=1e-6
+        ours - ours.mean(1, keepdims=True), expected - expected.mean(1, keepdims=True), atol=2e-5
     )
 
 
@@ -67,7 +67,7 @@ def test_every_label_of_many_is_solved_as_scikit_learn_solves_it_alone(weights: 
         )
         theirs.fit(train.x.astype(float), train.y[:, k])
         expected = theirs.decision_function(train.x.astype(float))
-        np.testing.assert_allclose(logits[:, k], expected, atol=1e-6)
+        np.testing.assert_allclose(logits[:, k], expected, atol=2e-5)
 
 
 def test_a_probe_is_the_same_after_saving(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_channel_that_never_varies_is_harmless() -> None:
     still = np.concatenate([train.x, np.full((120, 1), 7.3, np.float32)], axis=1)
     plain = fit(FitConfig(strengths=(1.0,)), train, None, multi=False)
     probe = fit(FitConfig(strengths=(1.0,)), Features(still, train.y), None, multi=False)
-    np.testing.assert_allclose(probe.logits(still), plain.logits(train.x), atol=1e-6)
+    np.testing.assert_allclose(probe.logits(still), plain.logits(train.x), atol=1e-5)
 
 
 @pytest.mark.parametrize("labels", ["one", "many"])

@@ -107,7 +107,7 @@ class FitConfig(HeadConfig):
         "probes, schedule for those that need it",
     )
     strengths: tuple[float, ...] = Field(
-        default=(1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), description="lbfgs: values of C to try"
+        default=(1e-4, 1e-3, 1e-2, 1e-1, 1.0), description="lbfgs: values of C to try"
     )
     neighbours: tuple[int, ...] = Field(default=(1, 3, 5, 10, 20), description="knn: k to try")
     schedule: ScheduleConfig | None = Field(

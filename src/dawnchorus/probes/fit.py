@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -148,21 +149,20 @@ def _chosen(
     settings = settings_of(config)
     ties = config.training.ties if config.method == "schedule" else "loss"
     measure, _ = measure_of(config, multi_label=multi_label)
-    if validation is not None:
-        trials = _tried(config, settings, train, validation, classes, multi_label=multi_label)
-        best, epoch = best_of(trials, ties)
-        return cast("Net", best.net), _said(best, epoch, measure, "validation")
-    if len(settings) == 1 and config.method != "schedule":
-        prepared = Prepared.of(config, train, classes, multi_label=multi_label)
-        return train_net(prepared, settings[0]), {
-            "chosen": dict(settings[0]),
-            "chosen_on": "nothing: one value was given",
-        }
-    trials = _cross_validated(config, settings, train, classes, multi_label=multi_label)
-    best, epoch = best_of(trials, ties)
     prepared = Prepared.of(config, train, classes, multi_label=multi_label)
-    net = train_net(prepared, best.settings, n_epochs=epoch + 1)
-    return net, _said(best, epoch, measure, f"{config.n_folds} folds of train")
+    if validation is None and len(settings) == 1 and config.method != "schedule":
+        chosen = {"chosen": dict(settings[0]), "chosen_on": "nothing: one value was given"}
+        return train_net(prepared, settings[0]), chosen
+    if validation is None:
+        trials = _cross_validated(config, settings, train, classes, multi_label=multi_label)
+        where = f"{config.n_folds} folds of train"
+    else:
+        trials = _tried(settings, prepared, validation)
+        where = "validation"
+    best, epoch = best_of(trials, ties)
+    kept = best.net if config.method == "schedule" else None
+    net = kept or train_net(prepared, best.settings, n_epochs=epoch + 1)
+    return net, _said(best, epoch, measure, where)
 
 
 def _said(best: Trial, epoch: int, measure: str, where: str) -> dict[str, Any]:
@@ -186,12 +186,9 @@ def _cross_validated(
         if not np.asarray(train.y)[held].any():
             continue  # a fold of silence has no score
         rest = np.setdiff1d(np.arange(len(train)), held)
-        parts.append(
-            _tried(
-                config, settings, train.take(rest, every), train.take(held, every), classes,
-                multi_label=multi_label,
-            )
-        )  # fmt: skip
+        part = Prepared.of(config, train.take(rest, every), classes, multi_label=multi_label)
+        trials = _tried(settings, part, train.take(held, every))
+        parts.append([replace(trial, net=None) for trial in trials])
     return [
         Trial(
             setting,
@@ -203,17 +200,11 @@ def _cross_validated(
 
 
 def _tried(
-    config: FitConfig,
-    settings: Sequence[Mapping[str, float]],
-    train: Features,
-    held_out: Features,
-    classes: tuple[str, ...],
-    *,
-    multi_label: bool,
+    settings: Sequence[Mapping[str, float]], train: Prepared, held_out: Features
 ) -> list[Trial]:
+    config, multi_label = train.config, train.multi_label
     _, measure = measure_of(config, multi_label=multi_label)
     ties = config.training.ties if config.method == "schedule" else "loss"
-    prepared = Prepared.of(config, train, classes, multi_label=multi_label)
     trials = []
     for setting in settings:
         trial = Trial(setting)
@@ -225,6 +216,6 @@ def _tried(
             if trial.best(ties)[2] == len(trial.scores) - 1:
                 trial.net = copy.deepcopy(net)
 
-        train_net(prepared, setting, watch)
+        train_net(train, setting, watch)
         trials.append(trial)
     return trials

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_STEPS: Final = 1000
-GRADIENT: Final = 1e-10  # where L-BFGS stops
+GRADIENT: Final = 1e-7  # where L-BFGS stops; scikit-learn's default is 1e-4
 TOO_FAR: Final = 1e-5  # a gradient above this is no solution
 FLAT: Final = 1e-10  # share of the largest variance below which a direction holds nothing
 
@@ -78,9 +78,34 @@ def item_losses(logits: Tensor, y: Tensor, weights: Tensor, *, multi_label: bool
     return -(weights * y * F.log_softmax(logits, dim=1)).sum(dim=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Where L-BFGS came to, in the eigenvectors of a `Spectrum`.
+
+    Attributes:
+        slopes: ``(rank, classes)``.
+        offsets: ``(classes,)``, logits of the mean item.
+    """
+
+    slopes: Tensor
+    offsets: Tensor
+
+    def in_features(self, spectrum: Spectrum) -> tuple[Tensor, Tensor]:
+        """Weights ``(classes, dim)`` and intercepts ``(classes,)`` of the features themselves."""
+        matrix = (spectrum.vectors @ self.slopes).T
+        return matrix, self.offsets - matrix @ spectrum.mean
+
+
 def solve(
-    spectrum: Spectrum, y: Tensor, weights: Tensor, strength: float, *, multi_label: bool
-) -> tuple[Tensor, Tensor]:
+    spectrum: Spectrum,
+    y: Tensor,
+    weights: Tensor,
+    strength: float,
+    *,
+    multi_label: bool,
+    start: Solution | None = None,
+    gradient: float = GRADIENT,
+) -> Solution:
     """Fit.
 
     Args:
@@ -89,9 +114,8 @@ def solve(
         weights: ``(items, classes)`` as in `item_losses`.
         strength: C; the smaller, the more the weights are held back.
         multi_label: as in `item_losses`.
-
-    Returns:
-        Weights ``(classes, dim)`` and intercepts ``(classes,)``, float64.
+        start: the solution for another strength, to begin at; None: at no slope.
+        gradient: how flat the loss is to be.
 
     Raises:
         TrainingError: It does not converge.
@@ -103,10 +127,12 @@ def solve(
         # one for all classes: the softmax does not feel what is added to all, and must not start to
         curve = curve.mean().expand_as(curve)
     scale = (spectrum.variance[:, None] * curve + penalty).rsqrt()
-    slopes = torch.zeros_like(scale, requires_grad=True)
-    offsets = (share.clamp(1e-6, 1 - 1e-6)).logit() if multi_label else share.clamp_min(1e-6).log()
     lift = curve.rsqrt()
-    bias = (offsets / lift).detach().requires_grad_()
+    if start is None:
+        held = share.clamp(1e-6, 1 - 1e-6)
+        start = Solution(torch.zeros_like(scale), held.logit() if multi_label else held.log())
+    slopes = (start.slopes / scale).requires_grad_()
+    bias = (start.offsets / lift).requires_grad_()
 
     def loss() -> Tensor:
         real = slopes * scale
@@ -114,10 +140,8 @@ def solve(
         losses = item_losses(logits, y, weights, multi_label=multi_label)
         return losses.mean() + penalty / 2 * real.square().sum()
 
-    minimise(loss, [slopes, bias], f"the linear probe with C={strength:g}")
-    with torch.no_grad():
-        matrix = (spectrum.vectors @ (slopes * scale)).T
-        return matrix, bias * lift - matrix @ spectrum.mean
+    minimise(loss, [slopes, bias], f"the linear probe with C={strength:g}", gradient)
+    return Solution((slopes * scale).detach(), (bias * lift).detach())
 
 
 def minimise(

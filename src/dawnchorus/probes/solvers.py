@@ -17,7 +17,7 @@ from dawnchorus.configs.probes import TOKEN_PROBES
 from dawnchorus.errors import TrainingError
 from dawnchorus.models.load import resolve_device
 from dawnchorus.probes.features import mean_and_scale
-from dawnchorus.probes.linear import Spectrum, item_losses, minimise, solve
+from dawnchorus.probes.linear import GRADIENT, Solution, Spectrum, item_losses, minimise, solve
 from dawnchorus.probes.net import Net, has_layers
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Watch = Callable[[Net], None]
     Settings = Mapping[str, float]
 
+TRIAL_GRADIENT: Final = 1e-6
 LAYERS_GRADIENT: Final = (
     1e-6  # the shares of layers make slow valleys, whose floor is not asked for
 )
@@ -55,6 +56,7 @@ class Prepared:
     mean: Tensor
     scale: Tensor
     multi_label: bool
+    solution: Solution | None = None  # of the last strength that was tried
 
     @classmethod
     def of(
@@ -167,19 +169,29 @@ def train_net(
     if data.config.method == "knn":
         net = _by_neighbours(data, int(settings["k"]))
     else:
-        net = _by_lbfgs(data, settings["strength"])
+        net = _by_lbfgs(data, settings["strength"], is_trial=watch is not None)
     if watch is not None:
         watch(net)
     return net
 
 
-def _by_lbfgs(data: Prepared, strength: float) -> Net:
+def _by_lbfgs(data: Prepared, strength: float, *, is_trial: bool) -> Net:
     net = data.net(torch.float64)
     head = cast("nn.Linear", net.head)
     if net.mix is None:
-        matrix, bias = solve(
-            data.spectrum, data.y, data.weights, strength, multi_label=data.multi_label
+        # a trial begins where the last one ended and need not be exact; the final fit does not
+        # depend on what was tried before it
+        solution = solve(
+            data.spectrum,
+            data.y,
+            data.weights,
+            strength,
+            multi_label=data.multi_label,
+            start=data.solution if is_trial else None,
+            gradient=TRIAL_GRADIENT if is_trial else GRADIENT,
         )
+        data.solution = solution
+        matrix, bias = solution.in_features(data.spectrum)
         head.weight.data.copy_(matrix)
         head.bias.data.copy_(bias)
         return net.eval()
