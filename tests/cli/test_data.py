@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -127,19 +125,3 @@ def test_what_is_wrong_is_one_line(
     assert code in {1, 2}
     assert said in err
     assert err.count("\n") == 1
-
-
-@pytest.mark.cli
-def test_every_subcommand_has_help_with_an_example() -> None:
-    from dawnchorus.cli.data import subcommands  # noqa: PLC0415
-
-    for function in subcommands:
-        name = function.__name__.rstrip("_").replace("_", "-")
-        done = subprocess.run(
-            [sys.executable, "-m", "dawnchorus", "data", name, "--help"],
-            capture_output=True,
-            check=False,
-            text=True,
-        )
-        assert done.returncode == 0
-        assert f"dawnchorus data {name}" in " ".join(done.stdout.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,25 @@ def test_verify_finds_other_weights(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "right" not in capsys.readouterr().out.split("verdict")[-1]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def calls() -> list[str]:
+    """Every command, and those of a command that has some of its own."""
+    found = []
+    for command in COMMANDS:
+        own = vars(import_module(f"dawnchorus.cli.{command}")).get("subcommands", ())
+        names = [function.__name__.rstrip("_").replace("_", "-") for function in own]
+        found += [f"{command} {name}" for name in names] or [command]
+    return found
+
+
+@pytest.mark.parametrize("call", calls())
 def test_every_command_has_help_with_an_example(
-    command: str, capsys: pytest.CaptureFixture[str]
+    call: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([command, "--help"]) == 0
-    said = capsys.readouterr().out
-    assert "Usage: dawnchorus" in said
-    if command not in {"store", "data"}:  # these have commands of their own
-        assert f"Example: dawnchorus {command}" in said
+    assert main([*call.split(), "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Usage: dawnchorus {call} " in said
+    # what a command does by default is called without its name
+    assert f"Example: dawnchorus {call.removesuffix(' run')}" in said
 
 
 @pytest.mark.parametrize(
