@@ -46,7 +46,7 @@ def test_a_folder_is_one_label_commas_and_underscores_included(tmp_path: Path) -
     assert report.dropped == {
         "name of the folder is not known": 1,
         "sound is empty": 1,
-        "sampled at under 8000 or over 500000 Hz": 1,
+        "sampled at under 1000 or over 500000 Hz": 1,
     }
 
 
