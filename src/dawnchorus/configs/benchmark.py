@@ -61,7 +61,8 @@ class BenchmarkConfig(Config):
     n_bootstrap: int = Field(default=1000, ge=10, description="draws of an interval")
     level: float = Field(default=0.95, gt=0, lt=1, description="of the intervals")
     leaks: str | None = Field(
-        default=None, description="CSV or Parquet with task and id of items to score without"
+        default=None,
+        description="folder with an audit of each task: its hits are scored without, too",
     )
     batch_s: float = Field(default=80.0, gt=0, description="seconds of sound encoded at once")
     device: str = "auto"
