@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus.probes.choose import Trial, best_of, folds
+from dawnchorus.probes.choose import Trial, best_of, cut_lone_groups, folds
 
 
 @settings(max_examples=30, deadline=None)
@@ -41,3 +41,14 @@ def test_of_equal_epochs_the_surer_or_the_first_is_kept(ties: str, epoch: int) -
     assert trial.best(ties)[2] == epoch
     worse = Trial({}, [0.7], [0.1])
     assert best_of([worse, trial], ties) == (trial, epoch)
+
+
+def test_a_group_is_cut_only_where_a_class_is_in_no_other() -> None:
+    y = np.eye(2)[[0] * 6 + [1] * 6]
+    group = np.array(["night"] * 6 + ["dawn"] * 3 + ["noon"] * 3)
+    whole, cut = cut_lone_groups(y, group)
+    assert cut == ("night",)
+    assert len(set(whole[:6])) == 6
+    assert len(set(whole[6:9])) == len(set(whole[9:])) == 1
+    for part in folds(y, whole, 2, 0):
+        assert (y[part].sum(axis=0) == 3).all()

@@ -269,3 +269,12 @@ def test_a_damaged_probe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a/probe.safetensors").replace(tmp_path / "b/probe.safetensors")
     with pytest.raises(WeightsError, match="not the file that"):
         FittedProbe.load(tmp_path / "b")
+
+
+def test_a_class_of_one_recording_is_still_chosen_for() -> None:
+    train = single(200)
+    truth = np.asarray(train.y).argmax(axis=1)
+    group = np.where(truth == 0, 0, 1 + np.arange(200) // 4)
+    probe = fit(FitConfig(), Features(train.x, train.y, group), None, multi=False)
+    assert probe.notes["chosen_on"].endswith("a class is in no other: 0")
+    assert probe.notes["score"]["value"] > 0.4

@@ -82,6 +82,30 @@ def best_of(trials: Sequence[Trial], ties: str) -> tuple[Trial, int]:
     return chosen, chosen.best(ties)[2]
 
 
+def cut_lone_groups(
+    y: NDArray[np.generic], group: NDArray[Any]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Make every item of a group a group of its own where some class is in no other group.
+
+    Held out whole, such a group would take its class out of what is learned from, and every setting
+    would score alike. Cut, its class can be scored, though flatteringly.
+
+    Args:
+        y: ``(items, classes)`` of 0 and 1.
+        group: ``(items,)``.
+
+    Returns:
+        A number for the group of each item, and the names of the groups that were cut.
+    """
+    names, owner = np.unique(group, return_inverse=True)
+    holds = np.zeros((len(names), np.asarray(y).shape[1]), bool)
+    np.logical_or.at(holds, owner, np.asarray(y) > 0)
+    lone = holds[:, holds.sum(axis=0) == 1].any(axis=1)
+    cut = lone[owner]
+    alone = len(names) + np.arange(len(owner))
+    return np.where(cut, alone, owner), tuple(str(name) for name in names[lone])
+
+
 def folds(y: NDArray[np.generic], group: NDArray[Any] | None, n: int, seed: int) -> list[
     NDArray[np.int64]
 ]:  # fmt: skip

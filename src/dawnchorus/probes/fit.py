@@ -10,7 +10,7 @@ import numpy as np
 
 from dawnchorus.configs import FitConfig, HeadConfig
 from dawnchorus.errors import TaskError, UsageError
-from dawnchorus.probes.choose import Trial, best_of, folds, mean_loss, measure_of
+from dawnchorus.probes.choose import Trial, best_of, cut_lone_groups, folds, mean_loss, measure_of
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe, net_logits
 from dawnchorus.probes.solvers import Prepared, settings_of, train_net
@@ -154,8 +154,13 @@ def _chosen(
         chosen = {"chosen": dict(settings[0]), "chosen_on": "nothing: one value was given"}
         return train_net(prepared, settings[0]), chosen
     if validation is None:
-        trials = _cross_validated(config, settings, train, classes, multi_label=multi_label)
+        group = None if train.group is None else np.asarray(train.group)
         where = f"{config.n_folds} folds of train"
+        if group is not None and not multi_label and len(np.unique(group)) > 1:
+            group, cut = cut_lone_groups(train.y, group)
+            where += f", groups cut because a class is in no other: {', '.join(cut)}" if cut else ""
+        train = replace(train, group=group)
+        trials = _cross_validated(config, settings, train, classes, multi_label=multi_label)
     else:
         trials = _tried(settings, prepared, validation)
         where = "validation"
