@@ -55,6 +55,18 @@ def test_the_setting_is_chosen_on_validation_and_shown_on_test() -> None:
     ]  # fmt: skip
 
 
+def test_scores_of_validation_alone_are_shown_and_said_to_be_so(tmp_path: Path) -> None:
+    rows = [row("local/esc50", "m", "accuracy", 0.7, split="val")]
+    text = benchmark_report(table(rows), tmp_path).markdown.read_text("utf-8")
+    assert "0.700" in text
+    assert "Scored on validation only" in text
+    both = [*rows, row("local/esc50", "m", "accuracy", 0.6)]
+    text = benchmark_report(table(both), tmp_path).markdown.read_text("utf-8")
+    assert "0.600" in text
+    assert "0.700" not in text
+    assert "Scored on validation only" not in text
+
+
 def test_without_validation_the_best_on_test_is_not_taken() -> None:
     rows = [
         row("local/esc50", "m", "accuracy", value, readout=str(layer))
@@ -259,7 +271,7 @@ def test_retrieval_that_was_scored_otherwise_is_not_compared(tmp_path: Path) -> 
     made = compare_models(section_of(*rows), Beside(tmp_path, tmp_path / "features"))
     assert made is not None
     assert {measure for _, measure in made.pairs} == {"accuracy"}
-    assert "not scored among the test items alone" in made.left_out[0]
+    assert "not scored among the items of the split alone" in made.left_out[0]
 
 
 def test_a_confusion_matrix_counts_every_item_of_every_seed(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def task_table(section: Section) -> Table:
                 ", ".join(measure_of(name).title for name in section.pictured([task])),
             )
             lines.append(Line(task, tuple(map(Cell, texts))))
-    headings = ("task", "group", "test items", "groups of items", "version", "asked for")
+    headings = ("task", "group", "items", "groups of items", "version", "asked for")
     return Table("Tasks", headings, tuple(lines))
 
 

@@ -1,4 +1,4 @@
-"""Maps of embeddings: the test items of a task on a plane, coloured by class, a panel a model."""
+"""Maps of embeddings: the scored items of a task on a plane, coloured by class, a panel a model."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _picture(section: Section, task: str, scores: dict[str, Score], beside: Besi
     order = [name for name in legend if name in handles]
     legend_below(figure, [handles[name] for name in order], order)
     caption = (
-        f"{method()} of the test items that have one label. Near points are alike to the model; "
+        f"{method()} of the items that have one label. Near points are alike to the model; "
         "how far apart distant groups lie says nothing."
     )
     if len(scores) > len(models):

@@ -43,6 +43,10 @@ PROTOCOLS: Final = {
     "strict": "Mends what makes the published figures hard to trust. Never compare these with "
     "published figures, or with those of the other protocol.",
 }
+ONLY_VAL: Final = (
+    "Scored on validation only: what is shown as the best of several was chosen on these very "
+    "scores. Good for choosing, not for reporting."
+)
 PICTURES: Final = "pictures"
 FEATURES: Final = "features"
 
@@ -156,7 +160,10 @@ def _part(
     chapters.append(Chapter("Every read-out and probe", tuple(detail_tables(section)), folded=True))
     kept = tuple(chapter for chapter in chapters if chapter.tables or chapter.pictures)
     progress(sum(len(chapter.pictures) for chapter in kept))
-    return Part(section.protocol, PROTOCOLS.get(section.protocol, ""), kept)
+    about = PROTOCOLS.get(section.protocol, "")
+    if section.split == "val":
+        about = f"{about} {ONLY_VAL}".strip()
+    return Part(section.protocol, about, kept)
 
 
 def _write(out: Path, told: dict[str, Any], n_scores: int) -> ReportFiles:

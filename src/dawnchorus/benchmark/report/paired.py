@@ -212,7 +212,7 @@ def _retrieved(score: Score, beside: Beside) -> _Side | str:
     values = retrieval(np.asarray(read.vectors, np.float32), read.items.y).roc_auc_of
     kept = ~np.isnan(values)
     if not kept.any() or abs(float(values[kept].mean()) - score.value) > 1e-4:
-        return "retrieval was not scored among the test items alone"
+        return "retrieval was not scored among the items of the split alone"
     return _Side(
         read.items.ids,
         read.items.groups,

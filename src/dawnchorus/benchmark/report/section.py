@@ -62,6 +62,11 @@ class Section:
     labels: Mapping[str, str]
 
     @cached_property
+    def split(self) -> str:
+        """The split whose scores are shown: test, or val where nothing was scored on test."""
+        return "test" if any(score.split == "test" for score in self.scores) else "val"
+
+    @cached_property
     def choices(self) -> dict[tuple[str, Kind], Choice]:
         """Model and kind of measure to the setting that is shown."""
         parts: dict[tuple[str, Kind], list[Score]] = defaultdict(list)
@@ -83,7 +88,7 @@ class Section:
         found = {}
         for (model, task, kind), part in parts.items():
             chosen = self.choices[model, kind].setting
-            there = {score.setting for score in part if score.split == "test"}
+            there = {score.setting for score in part if score.split == self.split}
             own = [score for score in part if score.setting in there]
             if own:
                 shown = chosen if chosen in there else choose(own, self.protocol).setting
@@ -92,7 +97,7 @@ class Section:
 
     @cached_property
     def main(self) -> dict[tuple[str, str, str], Score]:
-        """Model, task and measure to the test score over all items and labels."""
+        """Model, task and measure to the score that is shown, over all items and labels."""
         return {
             (score.model, score.task, score.measure): score
             for score in self.tested()
@@ -124,8 +129,8 @@ class Section:
         return choice is not None and choice.setting == score.setting
 
     def tested(self) -> Iterable[Score]:
-        """Scores of the test split."""
-        return (score for score in self.scores if score.split == "test")
+        """Scores of the split that is shown."""
+        return (score for score in self.scores if score.split == self.split)
 
     def measures(self, tasks: Sequence[str]) -> tuple[str, ...]:
         """Measures that any of these tasks has, in the order of a report, rarer ones last."""
