@@ -100,7 +100,7 @@ def cut_lone_groups(
     names, owner = np.unique(group, return_inverse=True)
     holds = np.zeros((len(names), np.asarray(y).shape[1]), bool)
     np.logical_or.at(holds, owner, np.asarray(y) > 0)
-    lone = holds[:, holds.sum(axis=0) == 1].any(axis=1)
+    lone = np.asarray(holds[:, holds.sum(axis=0) == 1].any(axis=1), bool)
     cut = lone[owner]
     alone = len(names) + np.arange(len(owner))
     return np.where(cut, alone, owner), tuple(str(name) for name in names[lone])
