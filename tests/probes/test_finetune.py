@@ -79,14 +79,19 @@ def test_a_frozen_encoder_stays_and_the_head_learns() -> None:
 
 
 def test_training_is_the_same_twice_and_ends_on_its_best_epoch() -> None:
+    always = [(waves, torch.tensor([[1.0, 0.0]] * 4)) for waves, _ in batches(0)]
+    never = [(waves, 1 - y) for waves, y in always]  # each epoch makes these worse
+    config = QUICK.model_copy(update={"select_by": "loss"})
     logits = []
     for _ in range(2):
         probe = probe_of(ProbeConfig(probe_type="attention", freeze_backbone=False))
-        found = fit_online(probe, batches(0), batches(1), QUICK, multi_label=True)
-        y, out = predict_online(probe, batches(1))
+        found = fit_online(probe, always, never, config, multi_label=True)
+        y, out = predict_online(probe, never)
         logits.append(out)
         loss = np.logaddexp(0, np.where(y > 0, -out, out)).sum(axis=1).mean()
         assert loss == pytest.approx(found.losses[found.best_epoch], abs=1e-9)
+        assert found.best_epoch == 0
+        assert found.losses[-1] > loss + 0.1
     np.testing.assert_array_equal(logits[0], logits[1])
 
 

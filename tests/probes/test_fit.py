@@ -277,4 +277,4 @@ def test_a_class_of_one_recording_is_still_chosen_for() -> None:
     group = np.where(truth == 0, 0, 1 + np.arange(200) // 4)
     probe = fit(FitConfig(), Features(train.x, train.y, group), None, multi=False)
     assert probe.notes["chosen_on"].endswith("a class is in no other: 0")
-    assert probe.notes["score"]["value"] > 0.4
+    assert probe.notes["score"]["loss"] < 1.5  # a class unheard of in training costs far more

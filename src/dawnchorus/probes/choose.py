@@ -98,9 +98,10 @@ def cut_lone_groups(
         A number for the group of each item, and the names of the groups that were cut.
     """
     names, owner = np.unique(group, return_inverse=True)
-    holds = np.zeros((len(names), np.asarray(y).shape[1]), bool)
-    np.logical_or.at(holds, owner, np.asarray(y) > 0)
-    lone = np.asarray(holds[:, holds.sum(axis=0) == 1].any(axis=1), bool)
+    counts = np.zeros((len(names), np.asarray(y).shape[1]))
+    np.add.at(counts, owner, np.asarray(y, np.float64))
+    is_lone = (counts > 0).sum(axis=0) == 1
+    lone = counts[:, is_lone].max(axis=1, initial=0) > 0
     cut = lone[owner]
     alone = len(names) + np.arange(len(owner))
     return np.where(cut, alone, owner), tuple(str(name) for name in names[lone])
