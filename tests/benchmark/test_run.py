@@ -141,6 +141,8 @@ def test_what_is_done_is_not_done_again(corpus: Path, tmp_path: Path, tiny_folde
 def test_changed_sound_is_encoded_anew(tmp_path: Path, tiny_folder: Path) -> None:
     corpus = make_corpus(tmp_path / "corpus")
     config = plan(corpus, tmp_path / "out", tiny_folder, probes=[])
+    dry_run(config)
+    assert not Path(config.output).exists()
     first = benchmark(config)
     [count] = dry_run(config)
     assert (count.n_done, count.n_to_encode) == (first.n_done, 0)

@@ -54,8 +54,7 @@ class FileHashes:
                     raise TaskError(f"{path}: cannot be read ({error}); fetch it again") from error
                 self._fresh[place] = known[place][2]
             found[name] = self._fresh[place]
-        if n_new:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        if n_new and self._path.parent.is_dir():  # a dry run has no folder, and leaves none
             write_whole(self._path, json.dumps(known).encode())
         return found
 

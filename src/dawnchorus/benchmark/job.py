@@ -63,8 +63,12 @@ class Job:
 
 def open_sheet(config: BenchmarkConfig, entrant: Entrant, job: Job) -> Sheet:
     """A job with its model, ready to be worked on."""
-    cache = FeatureCache(Path(config.cache) if config.cache else Path(config.output) / FEATURES)
-    return Sheet(config, entrant, job, cache)
+    return Sheet(config, entrant, job, FeatureCache(cache_folder(config)))
+
+
+def cache_folder(config: BenchmarkConfig) -> Path:
+    """Where a plan's features lie."""
+    return Path(config.cache) if config.cache else Path(config.output) / FEATURES
 
 
 class Sheet:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from dawnchorus import __version__
 from dawnchorus.benchmark.encoders import Entrant, open_entrant
 from dawnchorus.benchmark.hashes import sha256_of
-from dawnchorus.benchmark.job import Job, Sheet, open_sheet
+from dawnchorus.benchmark.job import Job, Sheet, cache_folder, open_sheet
 from dawnchorus.benchmark.prepare import data_folder, load_items
 from dawnchorus.benchmark.results import Results
 from dawnchorus.benchmark.tasks.registry import find_tasks
@@ -113,7 +113,8 @@ def benchmark(config: BenchmarkConfig, *, watcher: Watcher | None = None) -> Run
     started = time.monotonic()
     jobs = _own_share(config, _jobs(config))
     output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
+    for folder in (output, cache_folder(config)):
+        folder.mkdir(parents=True, exist_ok=True)
     results = Results(output)
     locks = StoreLocks(output / LOCK)
     counts: Counter[str] = Counter()
@@ -143,7 +144,7 @@ def _undefined(table: pa.Table) -> dict[str, int]:
 
 
 def dry_run(config: BenchmarkConfig) -> list[JobCount]:
-    """What a plan comes to, with what of it is done; encodes nothing.
+    """What a plan comes to, with what of it is done; encodes nothing, leaves nothing.
 
     Errors as for `benchmark`.
     """
