@@ -249,6 +249,7 @@ def _figure(
         axes.set_yticks(range(len(models)), names)
         axes.set_ylim(len(models) - 0.4, -0.6)
         axes.set_title(task, fontsize=SMALL + 2)
+        axes.locator_params(axis="x", nbins=4)  # small differences have long numbers
         axes.xaxis.grid(visible=True, color="#dddddd")
         tidy(axes)
     return figure
