@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,13 @@ def test_an_untrained_twin_is_the_same_each_time_and_another_model(tiny_folder: 
     assert first.weights_sha256 == again.weights_sha256
     assert first.weights_sha256 != open_entrant(str(tiny_folder), "cpu").weights_sha256
     assert first.name == "random tiny"
+
+
+def test_twins_made_at_the_same_time_are_the_same(tiny_folder: Path) -> None:
+    specs = [f"random:{tiny_folder}", str(tiny_folder)] * 8
+    with ThreadPoolExecutor(4) as pool:
+        made = [run.result() for run in [pool.submit(open_entrant, s, "cpu") for s in specs]]
+    assert len({entrant.weights_sha256 for entrant in made}) == 2
 
 
 def test_nonsense_is_refused_with_its_key() -> None:

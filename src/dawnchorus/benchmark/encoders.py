@@ -15,6 +15,7 @@ from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.encoder import EncoderOutput
 from dawnchorus.models.load import load_model
+from dawnchorus.nn.draws import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 RANDOM: Final = "random:"
 TABLE: Final = "table:"
 LOG_MEL: Final = "log-mel"
+SEED: Final = 0  # of untrained twins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,11 @@ def open_entrant(spec: str, device: str = "auto") -> Entrant:
         UsageError: There is no such model, or it has no untrained twin.
         WeightsError: Its weights do not fit.
     """
+    with seeded(SEED):  # loading draws numbers too, and another thread may be making a twin
+        return _open(spec, device)
+
+
+def _open(spec: str, device: str) -> Entrant:
     name, what = split_name(spec)
     if what.startswith(TABLE):
         table = read_vectors(Path(what.removeprefix(TABLE)))
@@ -106,12 +113,11 @@ def _of_encoder(encoder: Encoder, name: str | None) -> Entrant:
 
 
 def _untrained(model: str, device: str) -> EAT:
-    """The same network with the weights it starts from, drawn with seed 0."""
+    """The same network with the weights it starts from."""
     trained = load_model(model, device=device)
     if not isinstance(trained, EAT):
         raise UsageError(f"random:{model}: only networks of this package can be made untrained")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded(SEED):
         twin = EAT(trained.config, name=f"random {trained.name}")
     return twin.to(trained.cls_token.device).eval()
 

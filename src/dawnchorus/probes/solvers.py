@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -16,12 +15,13 @@ from torch import Tensor, nn
 from dawnchorus.configs.probes import TOKEN_PROBES
 from dawnchorus.errors import TrainingError
 from dawnchorus.models.load import resolve_device
+from dawnchorus.nn.draws import seeded
 from dawnchorus.probes.features import mean_and_scale
 from dawnchorus.probes.linear import GRADIENT, Solution, Spectrum, item_losses, minimise, solve
 from dawnchorus.probes.net import Net, has_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -105,15 +105,6 @@ class Prepared:
         """Weighted loss of items ``(items,)``."""
         y, weights = self.y[items].to(logits.dtype), self.weights[items].to(logits.dtype)
         return item_losses(logits, y, weights, multi_label=self.multi_label)
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw fresh weights and dropout from a seed, and leave torch's own state as it was."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def class_weights(
