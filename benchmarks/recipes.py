@@ -8,9 +8,9 @@ that nothing but the named signals teaches:
     labels               post-training
     self                 pretraining
     both                 pretraining for half of the steps, post-training for the other half
-    labels+teacher       as labels, with the soft targets of the recipe's teacher
-    self+teacher         as both, without labels
-    both+teacher         as both, with the teacher
+    labels_teacher       as labels, with the soft targets of the recipe's teacher
+    self_teacher         as both, without labels
+    both_teacher         as both, with the teacher
 
 A step of either stage costs about alike; the minutes of each arm are printed beside its scores.
 What is finished is not done again, what was stopped resumes. ``--score val`` or ``--score test``
@@ -28,17 +28,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import local_tasks
 import numpy as np
 import yaml
+
+from dawnchorus import load_model
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 STAGES = {
     "labels": (0.0, True, False),
     "self": (1.0, False, False),
     "both": (0.5, True, False),
-    "labels+teacher": (0.0, True, True),
-    "self+teacher": (0.5, False, True),
-    "both+teacher": (0.5, True, True),
+    "labels_teacher": (0.0, True, True),
+    "self_teacher": (0.5, False, True),
+    "both_teacher": (0.5, True, True),
 }  # share of steps in pretraining, labels, teacher
 
 
@@ -53,7 +56,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--arms", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--score", choices=("val", "test"), help="score instead of training")
-    parser.add_argument("--layers", nargs="+", default=["8", "-1", "pre_norm:bands:0.2"])
+    parser.add_argument("--layers", nargs="+", default=["8", "-1"], help="scored")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.score:
@@ -102,7 +105,7 @@ def shortened(recipe: str, name: str, steps: int, seed: int) -> dict[str, Any]:
     """A recipe with halved batches and so many steps."""
     config: dict[str, Any] = yaml.safe_load((RECIPES / f"{recipe}.yaml").read_text("utf-8"))
     config |= {"name": name, "steps": steps, "seed": seed, "warmup_steps": steps // 10}
-    config["validate_every"] = max(1, steps // 4)
+    config["validate_every"] = steps  # costs as much as 50 steps
     config["log_every"] = 10
     for bucket in config["buckets"]:
         bucket["batch_size"] //= 2
@@ -126,33 +129,41 @@ def run(command: str, config: dict[str, Any], options: argparse.Namespace) -> No
 
 def show(options: argparse.Namespace) -> None:
     """Score every finished arm and print the mean and spread over seeds."""
-    script = Path(__file__).with_name("local_tasks.py")
-    folder = options.out / f"scores-{options.score}-{'-'.join(options.layers).replace(':', '_')}"
     print(f"{'arm':16}{'seeds':>6}{'probe':>16}{'retrieval':>16}{'NMI':>16}{'minutes':>9}")
     for arm in options.arms:
-        found, minutes = [], []
-        for seed in options.seeds:
-            name = f"{arm}-{options.steps}-{seed}"
-            if not (options.out / name / "seconds.json").is_file():
-                continue
-            scores = folder / f"{name}.json"
-            if not scores.is_file():
-                program = [sys.executable, str(script), "--data", str(options.data)]
-                program += ["--model", str(options.out / name), "--split", options.score]
-                program += ["--no-baselines", "--out", str(folder), "--layers", *options.layers]
-                subprocess.run(program, check=True, stdout=subprocess.DEVNULL)
-            tasks = json.loads(scores.read_text("utf-8"))
-            found.append(
-                [
-                    float(np.mean([t[measure] for t in tasks.values() if measure in t]))
-                    for measure in ("probe", "retrieval", "nmi")
-                ]
-            )
-            minutes.append(seconds(arm, seed, options) / 60)
-        if found:
-            mean, spread = np.mean(found, axis=0), np.std(found, axis=0)
-            cells = "".join(f"{m:9.3f} ±{s:5.3f}" for m, s in zip(mean, spread, strict=True))
-            print(f"{arm:16}{len(found):6}{cells}{np.mean(minutes):9.1f}")
+        names = {seed: f"{arm}-{options.steps}-{seed}" for seed in options.seeds}
+        there = [s for s in options.seeds if (options.out / names[s] / "seconds.json").is_file()]
+        if not there:
+            continue
+        found = [scores(names[seed], options) for seed in there]
+        mean, spread = np.mean(found, axis=0), np.std(found, axis=0)
+        cells = "".join(f"{m:9.3f} ±{s:5.3f}" for m, s in zip(mean, spread, strict=True))
+        minutes = np.mean([seconds(arm, seed, options) for seed in there]) / 60
+        print(f"{arm:16}{len(there):6}{cells}{minutes:9.1f}", flush=True)
+
+
+def scores(name: str, options: argparse.Namespace) -> list[float]:
+    """Means over tasks of probe, retrieval and NMI; kept, and so are the vectors."""
+    layers = [int(x) if x.lstrip("-").isdigit() else x for x in options.layers]
+    stem = "-".join(options.layers).replace(":", "_")
+    kept = options.out / "scores" / f"{name}.{stem}.{options.score}.json"
+    if not kept.is_file():
+        items = local_tasks.read_items(options.data)
+        file = options.out / "scores" / f"{name}.{stem}.npz"
+        if not file.is_file():
+            embed = local_tasks.of_model(load_model(options.out / name, device="cpu"), None, layers)
+            vectors = local_tasks.embed_items(items, options.data, embed)
+            file.parent.mkdir(exist_ok=True)
+            np.savez(file, **vectors)
+        with np.load(file) as stored:
+            vectors = {item.id: stored[item.id] for item in items}
+        tasks = local_tasks.score(items, vectors, options.score)
+        kept.write_text(json.dumps(tasks, indent=1), "utf-8")
+    tasks = json.loads(kept.read_text("utf-8"))
+    return [
+        float(np.mean([t[measure] for t in tasks.values() if measure in t]))
+        for measure in ("probe", "retrieval", "nmi")
+    ]
 
 
 def seconds(arm: str, seed: int, options: argparse.Namespace) -> float:

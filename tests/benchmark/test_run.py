@@ -93,6 +93,10 @@ def test_one_plan_gives_every_measure_with_its_interval(
     assert several["value"] > 0.8
     empty = score_of(tmp_path, task=SEVERAL, readout="0", measure="retrieval_roc_auc")
     assert empty["n_skipped"] == 2  # windows without a call ask nothing
+    calls = score_of(tmp_path, task=SEVERAL, readout="0", measure="call_roc_auc")
+    assert calls["value"] > 0.8
+    asked = {row["measure"] for row in rows_of(tmp_path) if row["task"] == TASK}
+    assert "call_roc_auc" not in asked  # every clip of that task holds a call
     classes, said = read_predictions(tmp_path, probe["cell"])
     logits = np.array(said["logits"].to_pylist())
     truth = np.array([name == ["low"] for name in said["labels"].to_pylist()], int)

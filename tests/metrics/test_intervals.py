@@ -112,7 +112,7 @@ def test_two_models_are_compared_on_the_same_draws() -> None:
 def test_a_mean_over_classes_has_an_interval_around_it() -> None:
     truth, scores = multi(0)
     truth[:20], scores[:20] = multi(1, 20)
-    for name in ("cmap", "beans_map", "macro_roc_auc", "micro_average_precision"):
+    for name in ("cmap", "beans_map", "macro_roc_auc", "micro_average_precision", "call_roc_auc"):
         found = metrics.bootstrap(metrics.statistic(name, truth, scores), np.arange(40), n=100)
         assert found.low < found.value < found.high, name
 

@@ -66,6 +66,7 @@ LAWS = {
     "cmap5": Law(metrics.cmap5, multi, True, True),
     "pcmap": Law(metrics.pcmap, multi, perfect=True),
     "micro": Law(metrics.micro_average_precision, multi, True, True),
+    "call_roc_auc": Law(metrics.call_roc_auc, multi, True, True),
     "macro_roc_auc": Law(metrics.macro_roc_auc, multi, True, True),
     "retrieval": Law(lambda t, v: found(t, v).roc_auc, swapped, columns=False),
     "balanced": Law(lambda t, v: found(t, v).class_balanced_roc_auc, swapped, columns=False),

@@ -107,6 +107,11 @@ ORACLES: dict[str, tuple[Callable[[int], Matrices], Callable[..., float], Callab
     ),
     "pcmap": (multi, metrics.pcmap, padded),
     "micro": (multi, metrics.micro_average_precision, lambda t, s: AP(t.ravel(), s.ravel())),
+    "call auc": (
+        multi,
+        metrics.call_roc_auc,
+        lambda t, s: oracle.roc_auc_score([any(row) for row in t], [max(row) for row in s]),
+    ),
     "macro auc": (
         multi,
         metrics.macro_roc_auc,
@@ -189,6 +194,7 @@ NONE, EMPTY = np.zeros((3, 2)), np.zeros(0, int)
         lambda: metrics.beans_map(NONE, NONE),
         lambda: metrics.micro_average_precision(NONE, NONE),
         lambda: metrics.macro_roc_auc(NONE, NONE, undefined="zero"),
+        lambda: metrics.call_roc_auc(NONE, NONE),
         lambda: metrics.cmap5(np.ones((4, 2)), np.ones((4, 2))),
         lambda: metrics.pcmap(NONE, NONE + 2),
         lambda: metrics.t1_accuracy(NONE, NONE),

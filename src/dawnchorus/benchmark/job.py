@@ -293,7 +293,7 @@ class Sheet:
         scored = self.config.split
         items = self.labelled(scored)
         multi_label = self.job.items.multi_label
-        measures = probe_measures(self.asked, len(self.job.items.classes), multi_label=multi_label)
+        measures = probe_measures(self.asked, items.y, multi_label=multi_label)
         try:
             logits, notes = fitted_logits(self, group)
         except (TaskError, TrainingError) as error:

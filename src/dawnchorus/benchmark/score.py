@@ -111,13 +111,22 @@ def undefined(measure: str, why: str, items: Labelled) -> Value:
     )
 
 
-def probe_measures(asked: Measures, n_classes: int, *, multi_label: bool) -> list[str]:
-    """What is said of a probe, the task's own measure first."""
+def probe_measures(asked: Measures, y: NDArray[np.int8], *, multi_label: bool) -> list[str]:
+    """What is said of a probe, the task's own measure first.
+
+    Args:
+        asked: of the task.
+        y: of the scored items, ``(items, classes)``.
+        multi_label: an item may have several classes, or none.
+    """
     names = ["beans_map", "cmap"] if multi_label else ["accuracy", "macro_recall"]
-    if not multi_label and n_classes > TOP:
+    if not multi_label and y.shape[1] > TOP:
         names.append("top_5_accuracy")
+    names.append("macro_roc_auc")
+    if not y.any(axis=1).all():
+        names.append("call_roc_auc")  # beside the classes, not as a class of silence
     first = [asked.probe] if asked.probe else []
-    return list(dict.fromkeys([*first, *names, "macro_roc_auc"]))
+    return list(dict.fromkeys([*first, *names]))
 
 
 def probe_values(

@@ -9,7 +9,7 @@ import numpy as np
 from dawnchorus.errors import UsageError
 from dawnchorus.metrics.checks import only_class, truth_and_scores
 from dawnchorus.metrics.classes import macro_recall, top_k_accuracy
-from dawnchorus.metrics.ranking import Column, columns, defined_mean
+from dawnchorus.metrics.ranking import Column, any_class, columns, defined_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,11 @@ def _micro_average_precision(truth: NDArray[Any], scores: NDArray[Any]) -> Stati
     return lambda items: flat((items[:, None] * n_classes + np.arange(n_classes)).ravel())
 
 
+def _call_roc_auc(truth: NDArray[Any], scores: NDArray[Any]) -> Statistic:
+    calls, highest = any_class(truth, scores)
+    return _mean_of(Column.roc_auc, "call ROC AUC", calls[:, None], highest[:, None])
+
+
 def _mean_of(
     score: Callable[[Column, NDArray[np.float64]], float],
     what: str,
@@ -105,4 +110,5 @@ MEASURES: Final[dict[str, Callable[[NDArray[Any], NDArray[Any]], Statistic]]] = 
     "cmap": _cmap,
     "micro_average_precision": _micro_average_precision,
     "macro_roc_auc": _macro_roc_auc,
+    "call_roc_auc": _call_roc_auc,
 }

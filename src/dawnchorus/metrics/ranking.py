@@ -221,6 +221,22 @@ def macro_roc_auc(
     return mean if undefined == "left out" else float(np.mean(np.nan_to_num(found, nan=0.0)))
 
 
+def call_roc_auc(truth: NDArray[Any], scores: Scores) -> float:
+    """ROC AUC of the question whether any class sounds at all, by the highest of the scores.
+
+    Raises:
+        TaskError: Every item has a class, or none has.
+    """
+    return roc_auc(*any_class(truth, scores))
+
+
+def any_class(truth: NDArray[Any], scores: Scores) -> tuple[NDArray[np.bool_], Scores]:
+    """Whether an item has a class, and the highest score of any: both ``(items,)``."""
+    truth, scores = truth_and_scores(truth, scores, 2)
+    called: NDArray[np.bool_] = np.logical_or.reduce(truth, axis=1)
+    return called, scores.max(axis=1)
+
+
 def columns(truth: NDArray[Any], scores: Scores) -> list[Column]:
     """Each class's ranking."""
     truth, scores = truth_and_scores(truth, scores, 2)

@@ -36,6 +36,7 @@ MEASURES: Final = {
         Measure("beans_map", "mAP as BEANS has it", "probe"),
         Measure("cmap", "mAP of the classes present", "probe"),
         Measure("macro_roc_auc", "macro ROC AUC", "probe", 0.5),
+        Measure("call_roc_auc", "ROC AUC of any call", "probe", 0.5),
         Measure("top_5_accuracy", "top-5 accuracy", "probe"),
         Measure("retrieval_roc_auc", "retrieval ROC AUC", "retrieval", 0.5),
         Measure(
