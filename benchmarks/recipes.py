@@ -25,6 +25,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--score", choices=("val", "test"), help="score instead of training")
     parser.add_argument("--layers", nargs="+", default=["8", "-1"], help="scored")
+    parser.add_argument("--tasks", nargs="+", help="scored; default: all of the corpus")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.score:
@@ -98,6 +100,7 @@ def posttraining(name: str, steps: int, seed: int) -> dict[str, Any]:
     """The local post-training recipe without its band statistics."""
     config = shortened("eat_tiny_local", name, steps, seed)
     config["band_statistics_weight"] = 0.0
+    config["init_from"] = None
     return config
 
 
@@ -142,13 +145,21 @@ def show(options: argparse.Namespace) -> None:
         print(f"{arm:16}{len(there):6}{cells}{minutes:9.1f}", flush=True)
 
 
+def items_of(options: argparse.Namespace) -> list[local_tasks.Item]:
+    """The clips of the tasks asked for, each with those of its tasks only."""
+    items = local_tasks.read_items(options.data)
+    asked = set(options.tasks or {task for item in items for task in item.tasks})
+    cut = [replace(item, tasks=tuple(t for t in item.tasks if t in asked)) for item in items]
+    return [item for item in cut if item.tasks]
+
+
 def scores(name: str, options: argparse.Namespace) -> list[float]:
     """Means over tasks of probe, retrieval and NMI; kept, and so are the vectors."""
     layers = [int(x) if x.lstrip("-").isdigit() else x for x in options.layers]
     stem = "-".join(options.layers).replace(":", "_")
     kept = options.out / "scores" / f"{name}.{stem}.{options.score}.json"
     if not kept.is_file():
-        items = local_tasks.read_items(options.data)
+        items = items_of(options)
         file = options.out / "scores" / f"{name}.{stem}.npz"
         if not file.is_file():
             embed = local_tasks.of_model(load_model(options.out / name, device="cpu"), None, layers)
