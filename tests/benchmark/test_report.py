@@ -19,10 +19,10 @@ from dawnchorus.benchmark.report.confusion import confusion
 from dawnchorus.benchmark.report.facts import detail_tables, leak_tables, settings_table
 from dawnchorus.benchmark.report.inputs import Beside
 from dawnchorus.benchmark.report.maps import project
-from dawnchorus.benchmark.report.paired import compare_models
+from dawnchorus.benchmark.report.paired import compare_models, widen
 from dawnchorus.benchmark.report.scores import read_results, scores_of
 from dawnchorus.benchmark.report.section import Section, sections, short_models
-from dawnchorus.benchmark.report.style import look
+from dawnchorus.benchmark.report.style import look, panels
 from dawnchorus.benchmark.report.tables import score_tables, summary_table
 from dawnchorus.cli.app import main
 from dawnchorus.errors import TaskError, UsageError
@@ -261,6 +261,19 @@ def test_a_model_is_compared_item_by_item_with_the_best(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no model 'other'"):
         compare_models(section, Beside(tmp_path, tmp_path), "other")
     assert compare_models(section, Beside(tmp_path / "x", tmp_path)) is None
+
+
+def test_equal_models_are_not_drawn_apart() -> None:
+    _, [axes] = panels(1, most_columns=1, size_in=(3, 2))
+    axes.plot([0, 1e-17], [0, 0])
+    widen(axes, 0.02)
+    low, high = axes.get_xlim()
+    assert high - low == pytest.approx(0.02)
+    assert low < 0 < high
+    axes.plot([0, 1], [0, 0])
+    axes.set_xlim(-0.5, 1.5)
+    widen(axes, 0.02)
+    assert axes.get_xlim() == (-0.5, 1.5)
 
 
 def test_retrieval_that_was_scored_otherwise_is_not_compared(tmp_path: Path) -> None:

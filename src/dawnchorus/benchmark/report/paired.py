@@ -25,6 +25,7 @@ from dawnchorus.metrics import MEASURES, Comparison, paired_bootstrap, retrieval
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from dawnchorus.benchmark.report.inputs import Beside
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 MOST_QUERIES: Final = 20_000
 RETRIEVAL: Final = "retrieval_roc_auc"
 N_DRAWS: Final = 1000
+DIGITS: Final = 9  # of a difference that is drawn: what lies below is rounding
+NARROWEST: Final = 0.02  # of an axis: small differences are drawn small
 LARGE: Final = 2_000_000  # cells of truth; a tenth of the draws is enough time spent
 
 
@@ -240,8 +243,11 @@ def _figure(
                 continue
             drawn = looks[model]
             if not made.reason:
-                axes.plot([made.low, made.high], [y, y], color=drawn.colour, linewidth=1.6)
-            axes.plot(made.difference, y, drawn.mark, color=drawn.colour, markersize=6)
+                ends = np.round([made.low, made.high], DIGITS)
+                axes.plot(ends, [y, y], color=drawn.colour, linewidth=1.6)
+            axes.plot(
+                round(made.difference, DIGITS), y, drawn.mark, color=drawn.colour, markersize=6
+            )
         axes.axvline(0, color="black", linewidth=1)
         first = axes.get_subplotspec().is_first_col()
         names = [section.labels[model] for model in models] if first else []
@@ -249,10 +255,18 @@ def _figure(
         axes.set_yticks(range(len(models)), names)
         axes.set_ylim(len(models) - 0.4, -0.6)
         axes.set_title(task, fontsize=SMALL + 2)
+        widen(axes, NARROWEST)
         axes.locator_params(axis="x", nbins=4)  # small differences have long numbers
         axes.xaxis.grid(visible=True, color="#dddddd")
         tidy(axes)
     return figure
+
+
+def widen(axes: Axes, width: float) -> None:
+    """Fix the horizontal axis at what it shows, or at so much with that in the middle."""
+    low, high = axes.get_xlim()
+    more = max(width - (high - low), 0.0) / 2
+    axes.set_xlim(low - more, high + more)  # left to itself it may shrink anew when it is drawn
 
 
 def _mean_gap(compared: Compared, tasks: list[str], measure: str, model: str) -> float:
