@@ -21,6 +21,7 @@ and seeds, with the deviation over seeds.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -157,6 +158,8 @@ def scores(name: str, options: argparse.Namespace) -> list[float]:
     """Means over tasks of probe, retrieval and NMI; kept, and so are the vectors."""
     layers = [int(x) if x.lstrip("-").isdigit() else x for x in options.layers]
     stem = "-".join(options.layers).replace(":", "_")
+    if options.tasks:  # scores of some tasks are not those of others
+        stem += "-" + hashlib.sha256(" ".join(sorted(options.tasks)).encode()).hexdigest()[:8]
     kept = options.out / "scores" / f"{name}.{stem}.{options.score}.json"
     if not kept.is_file():
         items = items_of(options)
