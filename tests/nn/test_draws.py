@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
-
 import pytest
 import torch
 
@@ -65,37 +62,3 @@ def test_normal_draws_have_the_moments_of_a_standard_normal(count: int) -> None:
     assert (drawn.var(0) - 1).abs().max() < 0.023
     assert (drawn.pow(4).mean(0) - 3).abs().max() < 0.16
     assert (torch.corrcoef(drawn.T) - torch.eye(count)).abs().max() < 0.016 or count == 1
-
-
-def test_seeded_draws_are_not_mixed_with_those_of_another_thread() -> None:
-    first_is_in, second_is_in, first_has_drawn = Event(), Event(), Event()
-
-    def first() -> torch.Tensor:
-        with draws.seeded(1):
-            first_is_in.set()
-            second_is_in.wait(0.2)  # long enough for the other, were it let in
-            drawn = torch.rand(4)
-        first_has_drawn.set()
-        return drawn
-
-    def second() -> torch.Tensor:
-        first_is_in.wait()
-        with draws.seeded(2):
-            second_is_in.set()
-            first_has_drawn.wait()
-            return torch.rand(4)
-
-    with ThreadPoolExecutor(2) as pool:
-        together = [run.result() for run in [pool.submit(first), pool.submit(second)]]
-    for seed, drawn in enumerate(together, start=1):
-        torch.manual_seed(seed)
-        assert torch.equal(drawn, torch.rand(4))
-
-
-def test_seeded_leaves_torch_as_it_was() -> None:
-    torch.manual_seed(5)
-    with draws.seeded(1):
-        torch.rand(3)
-    left = torch.rand(2)
-    torch.manual_seed(5)
-    assert torch.equal(left, torch.rand(2))

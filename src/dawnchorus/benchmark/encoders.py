@@ -15,7 +15,7 @@ from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.encoder import EncoderOutput
 from dawnchorus.models.load import load_model
-from dawnchorus.nn.draws import seeded
+from dawnchorus.nn.seeding import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

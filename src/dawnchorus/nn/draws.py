@@ -9,32 +9,14 @@ Source: splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
-from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _GAMMA: Final = 0x9E3779B97F4A7C15 - (1 << 64)  # odd, from the golden ratio; int64 wraps around
 _FIRST: Final = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND: Final = 0x94D049BB133111EB - (1 << 64)
-_ONE_AT_A_TIME: Final = RLock()
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Have torch draw fresh weights and dropout from a seed; leave its own state as it was.
-
-    That state is one for all threads of a process, so only one is in here at a time.
-    """
-    devices = [device] if device is not None and device.type == "cuda" else []
-    with _ONE_AT_A_TIME, torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def row_keys(seed: int, step: int, stream: int, rows: Tensor) -> Tensor:

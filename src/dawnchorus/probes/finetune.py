@@ -22,7 +22,7 @@ from dawnchorus.errors import TrainingError, UsageError, WeightsError
 from dawnchorus.models.card import CARD_FILE, WEIGHTS_FILE, Card
 from dawnchorus.models.checkpoints import sha256_of
 from dawnchorus.models.eat import EAT
-from dawnchorus.nn.draws import seeded
+from dawnchorus.nn.seeding import seeded
 from dawnchorus.probes.choose import Trial, mean_loss, measure_of
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
 from dawnchorus.probes.linear import item_losses

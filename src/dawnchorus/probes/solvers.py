@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dawnchorus.configs.probes import TOKEN_PROBES
 from dawnchorus.errors import TrainingError
 from dawnchorus.models.load import resolve_device
-from dawnchorus.nn.draws import seeded
+from dawnchorus.nn.seeding import seeded
 from dawnchorus.probes.features import mean_and_scale
 from dawnchorus.probes.linear import GRADIENT, Solution, Spectrum, item_losses, minimise, solve
 from dawnchorus.probes.net import Net, has_layers
