@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -165,9 +167,19 @@ def steps_of(run: RunFolder, *names: str) -> list[tuple[Any, ...]]:
     return [tuple(record[name] for name in ("step", *names)) for record in records]
 
 
+def note_threads(folder: Path) -> None:
+    """Write down which of the process's threads are there, Python's own and others."""
+    tasks = Path("/proc/self/task")
+    names = (
+        [(one / "comm").read_text().strip() for one in tasks.iterdir()] if tasks.exists() else []
+    )
+    (folder / f"threads-{os.environ.get('LOCAL_RANK', '0')}.json").write_text(json.dumps(names))
+
+
 def main() -> None:
     loop.draw_curves = lambda *_: None  # takes a second
     folder = Path(sys.argv[1])
+    atexit.register(note_threads, folder)  # the first one runs last
     for name in sys.argv[2:]:
         broken = range(3, 20) if name == "ddp_broken" else range(0)
         toy = Toy(stages=name.endswith("stages"), broken=broken, broken_row=BATCH - 1)

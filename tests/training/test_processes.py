@@ -25,11 +25,15 @@ SUM_ORDER = 1e-5  # relative; float32 sums in another order
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every scenario, trained by two processes on CPUs that talk through gloo."""
     folder = tmp_path_factory.mktemp("together")
-    command = [sys.executable, toy_training.__file__, str(folder), *SCENARIOS]
+    train_together(folder, *SCENARIOS)
+    return folder
+
+
+def train_together(folder: Path, *scenarios: str) -> None:
+    command = [sys.executable, toy_training.__file__, str(folder), *scenarios]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
     env["PYTHONPATH"] = os.pathsep.join(sys.path)
     subprocess.run(command, env=env, check=True, timeout=300)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,15 @@ def test_a_loss_that_is_broken_in_one_process_is_skipped_in_all_and_named(togeth
     assert "not finite in 6 steps in a row" in message
     assert "clip-8-7" in message
     assert "clip-8-0" not in message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_thread_of_the_group_outlives_the_run(tmp_path: Path) -> None:
+    train_together(tmp_path, "ddp", "ddp_broken")  # torch's caches hold the group of fsdp
+    for rank in range(2):
+        names = json.loads((tmp_path / f"threads-{rank}.json").read_text())
+        assert names
+        assert not [name for name in names if "gloo" in name], rank
 
 
 @pytest.mark.parametrize("name", ["fsdp_stages", "ddp_stages"])

@@ -6,9 +6,12 @@ is torch.distributed's, 0 where there is only one.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs import TrainConfig
 
 T = TypeVar("T")
+LEAVE_S: Final = 0.1
 RANK_NAMES: Final = ("RANK", "LOCAL_RANK")  # of torchrun, of Fabric
 
 
@@ -48,7 +52,21 @@ def launch(config: TrainConfig) -> Any:  # Any: Fabric, imported late
     )
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banners are no news
     fabric.launch()
+    if several:
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """End the group's threads while Python still runs.
+
+    One of gloo's that lets go of a tensor after that is thrown out by the interpreter and takes the
+    process with it ("terminate called without an active exception").
+    """
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+    gc.collect()  # a wrapped module holds the group, and so its threads
+    time.sleep(LEAVE_S)  # torch's caches hold that of FSDP: its threads wait for this one's lock
 
 
 def _check_started(config: TrainConfig) -> None:
