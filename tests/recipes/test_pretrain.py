@@ -190,9 +190,27 @@ def test_a_collapse_ends_training_and_says_where() -> None:
             check_spread({**lively, name: torch.tensor(0.001)}, 3, config)
 
 
+def test_training_ends_when_the_embeddings_of_validation_clips_lose_their_rank(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    floor = {"after_steps": 5, "min_rank": 5.99}  # of six clips
+    path = str(recipe(corpus, validate_every=3, collapse=floor))
+    assert main(["pretrain", path, "--runs", str(corpus / "runs"), "-q"]) == 1
+    assert "collapsed: after step 6 the effective rank" in capsys.readouterr().err
+
+
+def test_a_floor_that_no_rank_can_reach_is_refused(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(recipe(corpus, collapse={"min_rank": 7.0}))
+    assert main(["pretrain", path, "--runs", str(corpus / "runs"), "-q"]) == 1
+    assert "6 clips to validate on cannot reach" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
+        ({"collapse": {"min_rank": 4.0}, "validation_clips": 3}, "min_rank"),
         ({"strategy": "fsdp"}, "ddp"),
         ({"drop_path": 0.1}, "drop_path"),
         ({"buckets": [{"crop_s": 1.0, "batch_size": 4, "patch_keep": 0.5}]}, "mask.ratio"),

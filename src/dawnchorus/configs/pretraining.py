@@ -53,11 +53,14 @@ class EMAConfig(Config):
 
 
 class CollapseConfig(Config):
-    """When training ends because all patches have become alike."""
+    """When training ends because all patches, or all clips, have become alike."""
 
     after_steps: int = Field(default=1000, ge=0)
     min_target_deviation: float = Field(default=0.1, ge=0)
     min_prediction_deviation: float = Field(default=0.01, ge=0)
+    min_rank: float = Field(
+        default=0.0, ge=0, description="effective rank of the validation clips' embeddings"
+    )
 
 
 class PretrainConfig(TrainConfig):
@@ -103,6 +106,11 @@ class PretrainConfig(TrainConfig):
             raise ValueError("drop_path: pretraining has none; leave it out")
         if any(bucket.patch_keep < 1 for bucket in self.buckets):
             raise ValueError("buckets: patch_keep is of post-training; here mask.ratio says it")
+        if self.collapse.min_rank > self.validation_clips:
+            raise ValueError(
+                f"collapse.min_rank: {self.collapse.min_rank:g} is never reached by "
+                f"{self.validation_clips} validation_clips"
+            )
         usual = DataConfig(root=self.data.root)
         of_labels = ("teacher", "label_kinds", "auxiliary_kinds", "strong_sources")
         unread = [name for name in of_labels if getattr(self.data, name) != getattr(usual, name)]

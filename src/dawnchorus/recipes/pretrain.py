@@ -11,7 +11,7 @@ import torch
 
 from dawnchorus.configs import PretrainConfig, read_yaml
 from dawnchorus.data.loader import Loader
-from dawnchorus.errors import TrainingError, UsageError
+from dawnchorus.errors import TaskError, TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, RELEASED_FRAMES, EATConfig
@@ -191,7 +191,17 @@ def make_task(
     *,
     draw: Callable[[int, int, int], Batch],
 ) -> Task[Batch]:
-    """What the loop needs: batches, losses with a watch on collapse, scores, the teacher's step."""
+    """What the loop needs: batches, losses with a watch on collapse, scores, the teacher's step.
+
+    Raises:
+        TaskError: There are too few validation clips for the floor of their rank.
+    """
+    floor = config.collapse.min_rank
+    if len(data.validation) < floor:
+        raise TaskError(
+            f"{config.data.root}: {len(data.validation)} clips to validate on cannot reach an "
+            f"effective rank of {floor:g} (collapse.min_rank); lower it, or validate on more"
+        )
 
     def losses(module: Any, batch: Batch) -> Mapping[str, Tensor]:
         found: Mapping[str, Tensor] = module(
@@ -201,11 +211,21 @@ def make_task(
             check_spread(found, batch.step, config)
         return found
 
+    n_steps = 0
+
     def after_step(n_done: int) -> None:
+        nonlocal n_steps
+        n_steps = n_done
         schedule = config.ema
         objective.follow(
             ema.decay_at(n_done, start=schedule.start, end=schedule.end, n_steps=schedule.n_steps)
         )
+
+    def scores() -> dict[str, float]:
+        found = validate(objective, data, config)
+        if found and n_steps >= config.collapse.after_steps:
+            check_rank(found["rank"], n_steps, config)
+        return found
 
     return Task(
         module=objective,
@@ -213,7 +233,7 @@ def make_task(
         losses=losses,
         describe=lambda batch: batch.ids,
         size=lambda batch: len(batch.ids),
-        validate=lambda: validate(objective, data, config),
+        validate=scores,
         after_step=after_step,
         beside=model_files(card, None),
     )
@@ -242,6 +262,21 @@ def check_spread(found: Mapping[str, Tensor], step: int, config: PretrainConfig)
                 f"{value:.3g}, need at least {floor:g} (collapse.min_{name}); lower learning_rate, "
                 "lengthen warmup_steps or raise ema.start"
             )
+
+
+def check_rank(rank: float, step: int, config: PretrainConfig) -> None:
+    """End training when a few directions carry all embeddings, which no deviation tells.
+
+    Raises:
+        TrainingError: The effective rank is under its floor.
+    """
+    floor = config.collapse.min_rank
+    if rank < floor:
+        raise TrainingError(
+            f"{config.name}: training has collapsed: after step {step} the effective rank of the "
+            f"validation clips' embeddings is {rank:.3g}, need at least {floor:g} "
+            "(collapse.min_rank); use larger batches, lower learning_rate or raise ema.start"
+        )
 
 
 def validate(
