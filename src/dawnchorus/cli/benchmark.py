@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from dawnchorus.cli import benchmark_pages as pages
+from dawnchorus.cli import options
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
 Data = Annotated[Path, typer.Option("--data", help="Folder that holds the tasks' folders.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 N_LINES: Final = 60  # of scores after a run; all are in the files
 
 
@@ -75,12 +75,12 @@ def run(
     leaks: Annotated[
         str | None, typer.Option(help="Folder with an audit a task: score without hits too.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    device: options.Device = None,
     shard: Annotated[str | None, typer.Option(help="i/n: only this share, i from 0.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what there is to do, and stop.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.JsonOnly = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no scores.")] = False,
 ) -> int:
     """Score encoders on tasks, in a folder of results; also without the word run.
@@ -214,7 +214,7 @@ def _print_scores(config: BenchmarkConfig) -> None:
         say(f"{len(scores) - N_LINES} more in {config.output}/results.csv")
 
 
-def tasks(as_json: AsJson = False) -> int:
+def tasks(as_json: options.JsonOnly = False) -> int:
     """List the tasks that are known.
 
     Example: dawnchorus benchmark tasks

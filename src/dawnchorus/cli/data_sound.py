@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dawnchorus.cli.data_make import AsJson, Quiet, print_bad
-from dawnchorus.cli.data_tables import Input  # noqa: TC001  so here
+from dawnchorus.cli.data_tables import Input
 
 Threads = Annotated[int, typer.Option(help="Files decoded at once; 0: one a core.")]
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dawnchorus.cli import options
+
 if TYPE_CHECKING:
     from dawnchorus.models.card import Card
 
 
 def command(
     name: Annotated[str, typer.Argument(help="A name of `dawnchorus models`, or a model folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: options.JsonOnly = False,
 ) -> None:
     """Say everything about a model: what it is, its input, licence, citation, oddities.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dawnchorus.cli import options
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,41 +16,24 @@ if TYPE_CHECKING:
 
 
 def command(
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="Recordings, folders of them, or URLs (s3://).")
-    ] = None,
+    paths: options.Paths = None,
     *,
     store: Annotated[
         str, typer.Option("-o", "--output", help="Store to make or go on with; a folder or s3://.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option("-m", "--model", help="Name, file or folder; else the shipped one."),
-    ] = None,
-    listing: Annotated[
-        Path | None,
-        typer.Option("--recordings", help="CSV with path, start_time, and columns to keep."),
-    ] = None,
-    window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
-    hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
-    pooling: Annotated[
-        str | None, typer.Option(help="mean, cls, patches, valid, max or bands; else the model's.")
-    ] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(help="Layers to join, such as 5,11:bands; else the model's."),
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Windows at once; 8 on a CPU.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Batches at once on a CPU; else one a core.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
-    channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
+    model: options.Model = None,
+    listing: options.Listing = None,
+    window: options.Window = None,
+    hop: options.Hop = None,
+    pooling: options.Pooling = None,
+    layers: options.Layers = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    channel: options.Channel = None,
     dtype: Annotated[str | None, typer.Option(help="Stored as float16 or float32.")] = None,
-    shard: Annotated[
-        str | None, typer.Option(help="i/n: only this share of the recordings, i from 0.")
-    ] = None,
+    shard: options.Shard = None,
     predict: Annotated[
         bool, typer.Option("--predict", help="Keep the labels' probabilities as well.")
     ] = False,
@@ -63,8 +46,8 @@ def command(
     address: Annotated[
         str | None, typer.Option(help="With --engine ray: the cluster, such as auto.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what failed.")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Turn recordings into embeddings, in a store.
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from dawnchorus.cli import options
 
 if TYPE_CHECKING:
     from dawnchorus.models.card import Card
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: options.JsonOnly = False,
 ) -> None:
     """List the models that are known by name.
 

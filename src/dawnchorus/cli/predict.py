@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003  typer resolves the annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from dawnchorus.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="Recordings, folders of them, or URLs (s3://).")
-    ] = None,
+    paths: options.Paths = None,
     *,
     result: Annotated[
         Path | None,
@@ -25,10 +25,7 @@ def command(
             "-o", "--output", help=".csv, .parquet, .jsonl, .txt for Raven; else CSV is printed."
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("-m", "--model", help="Name, file or folder; else the shipped one."),
-    ] = None,
+    model: options.Model = None,
     probe: Annotated[
         Path | None,
         typer.Option(help="A probe's folder (probe fit): it names what is heard, not the model."),
@@ -64,25 +61,18 @@ def command(
     min_length: Annotated[
         float | None, typer.Option(help="With --merge: shortest detection in seconds (0).")
     ] = None,
-    listing: Annotated[
-        Path | None,
-        typer.Option("--recordings", help="CSV with path, start_time, and columns to keep."),
-    ] = None,
-    window: Annotated[float | None, typer.Option(help="Seconds; else the model's.")] = None,
-    hop: Annotated[float | None, typer.Option(help="Seconds; else the window.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Windows at once; 8 on a CPU.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Batches at once on a CPU; else one a core.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
-    channel: Annotated[str | None, typer.Option(help="mean, or a number from 0.")] = None,
+    listing: options.Listing = None,
+    window: options.Window = None,
+    hop: options.Hop = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    channel: options.Channel = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
-    shard: Annotated[
-        str | None, typer.Option(help="i/n: only this share of the recordings, i from 0.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what failed.")] = False,
+    shard: options.Shard = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Name what is heard in recordings, window by window.
 

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dawnchorus.cli import options
+
 
 def command(
     config: Annotated[Path, typer.Argument(help="YAML file of the run; see recipes/.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data, instead of data.root in the file.")
-    ] = None,
-    init_from: Annotated[
-        str | None, typer.Option(help="Model, file or run to start from.", show_default=False)
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps, instead of those in the file.")] = None,
-    runs: Annotated[Path, typer.Option(help="Folder that holds run folders.")] = Path("runs"),
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    devices: Annotated[int | None, typer.Option(help="Processes on this machine.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would be, try two steps, leave nothing.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    data: options.Data = None,
+    init_from: options.InitFrom = None,
+    name: options.RunName = None,
+    steps: options.Steps = None,
+    runs: options.Runs = Path("runs"),
+    device: options.Device = None,
+    devices: options.Devices = None,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    quiet: options.NoProgress = False,
 ) -> None:
     """Train an encoder on clips without labels.
 
@@ -38,27 +31,17 @@ def command(
 
     Example: dawnchorus pretrain recipes/eat_tiny_pretrain_local.yaml --data my_corpus
     """
-    from dawnchorus.cli.train_output import dry_run_text, talk, training_values
+    from dawnchorus.cli import train_output as output
     from dawnchorus.configs import PretrainConfig, read_yaml
     from dawnchorus.recipes.pretrain import pretrain, pretrain_dry_run
-    from dawnchorus.training.devices import is_first
 
-    values = training_values(read_yaml(config), data=data, device=device, devices=devices)
-    given = {"init_from": init_from, "name": name, "steps": steps}
-    checked = PretrainConfig(**values | {k: v for k, v in given.items() if v is not None})
+    values = output.training_values(
+        read_yaml(config), data=data, init_from=init_from, name=name, steps=steps, device=device,
+        devices=devices,
+    )  # fmt: skip
+    checked = PretrainConfig(**values)
     if dry_run:
-        found = pretrain_dry_run(checked)
-        if is_first():
-            print(json.dumps(found, indent=1) if as_json else dry_run_text(found))
+        output.show_dry_run(pretrain_dry_run(checked), as_json=as_json)
         return
-    report = pretrain(checked, runs=runs, say=talk(checked.steps, quiet=quiet))
-    if not is_first():
-        return
-    if as_json:
-        print(json.dumps(asdict(report), default=str))
-        return
-    print(
-        f"{report.steps} steps, {report.skipped_steps} skipped; {report.n_parameters} parameters",
-        file=sys.stderr,
-    )
-    print(report.export)
+    report = pretrain(checked, runs=runs, say=output.talk(checked.steps, quiet=quiet))
+    output.show_report(report, f"; {report.n_parameters} parameters", as_json=as_json)

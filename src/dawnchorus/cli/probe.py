@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dawnchorus.cli import options
 from dawnchorus.cli import predict as predicting
 from dawnchorus.errors import UsageError
 
@@ -38,9 +39,6 @@ Column = Annotated[
 Separator = Annotated[
     str | None, typer.Option(help="Between several labels in a cell; else a cell is one.")
 ]
-Model = Annotated[
-    str | None, typer.Option("-m", "--model", help="Name, file or folder; else the shipped one.")
-]
 FromStore = Annotated[
     str | None, typer.Option("--store", help="Take embeddings from this store, encode nothing.")
 ]
@@ -52,13 +50,10 @@ GroupBy = Annotated[
     str | None,
     typer.Option(help="Columns that hold clips together, such as site,day; else group, recordist."),
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
-Workers = Annotated[int | None, typer.Option(help="Batches at once on a CPU; else one a core.")]
 Cache = Annotated[
     Path | None, typer.Option(help="Folder that keeps embeddings of clips; else the user's cache.")
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no embeddings.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress, say no remarks.")]
 
 
@@ -70,17 +65,13 @@ def fit(
     audio: Audio = None,
     column: Column = None,
     separator: Separator = None,
-    model: Model = None,
+    model: options.Model = None,
     store: FromStore = None,
     window: Annotated[
         float | None, typer.Option(help="Seconds; else as nine in ten clips, at most the model's.")
     ] = None,
-    pooling: Annotated[
-        str | None, typer.Option(help="mean, cls, patches, valid, max or bands; else the model's.")
-    ] = None,
-    layers: Annotated[
-        str | None, typer.Option(help="Layers to join, such as 5,11:bands; else the model's.")
-    ] = None,
+    pooling: options.Pooling = None,
+    layers: options.Layers = None,
     kind: Annotated[str, typer.Option("--probe", help="linear, mlp or knn.")] = "linear",
     multi_label: Annotated[
         bool | None,
@@ -106,12 +97,12 @@ def fit(
         typer.Option(help="Score with so many clips of each class too, such as 5,10,20."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of folds and draws.")] = 0,
-    device: Device = None,
-    workers: Workers = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
     cache: Cache = None,
     no_cache: NoCache = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the probe.")] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
     quiet: Quiet = False,
 ) -> int:
     """Fit a probe on labelled clips: calibrated scores, a threshold for each class, a report.
@@ -175,15 +166,15 @@ def evaluate(
     seen: Annotated[
         bool, typer.Option("--seen", help="Score clips that the probe was fitted on as well.")
     ] = False,
-    model: Model = None,
+    model: options.Model = None,
     store: FromStore = None,
     nothing: Nothing = None,
     group_by: GroupBy = None,
-    device: Device = None,
-    workers: Workers = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
     cache: Cache = None,
     no_cache: NoCache = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
     quiet: Quiet = False,
 ) -> int:
     """Score a probe on labelled clips; those of files that it was fitted on are left out.
@@ -223,7 +214,7 @@ def evaluate(
 def _with_a_probe(command: Callable[..., int]) -> Callable[..., int]:
     """``predict`` with the probe as its first argument, so that the options cannot differ."""
 
-    def predict(probe: Path, paths: list[str] | None = None, **options: Any) -> int:
+    def predict(probe: Path, paths: list[str] | None = None, **given: Any) -> int:
         """Name what is heard in recordings, window by window, with a probe.
 
         Options and outputs are those of dawnchorus predict. Windows are as long as those that the
@@ -232,7 +223,7 @@ def _with_a_probe(command: Callable[..., int]) -> Callable[..., int]:
 
         Example: dawnchorus probe predict wren.probe recordings/ -o detections.csv
         """
-        return command(paths, probe=probe, **options)
+        return command(paths, probe=probe, **given)
 
     theirs = inspect.signature(command, eval_str=True)
     first = inspect.Parameter(

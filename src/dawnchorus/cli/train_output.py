@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
+
+from dawnchorus.training.devices import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from dawnchorus.training.run import TrainReport
 
 CLEAR_LINE: Final = "\r\x1b[K"
 SHOWN_APART: Final = frozenset(
@@ -16,13 +22,12 @@ SHOWN_APART: Final = frozenset(
 
 
 def training_values(
-    recipe: Mapping[str, Any], *, data: Path | None, device: str | None, devices: int | None
+    recipe: Mapping[str, Any], *, data: Path | None, **given: Any
 ) -> dict[str, Any]:
     """A recipe's keys, with what was given on the command line in their place."""
     values = dict(recipe)
     if data is not None:
         values["data"] = {**values.get("data", {}), "root": str(data)}
-    given = {"device": device, "devices": devices}
     return values | {name: value for name, value in given.items() if value is not None}
 
 
@@ -72,6 +77,23 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def show_dry_run(found: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print what a dry run found, from the first process."""
+    if is_first():
+        print(json.dumps(found, indent=1) if as_json else dry_run_text(found))
+
+
+def show_report(report: TrainReport, summary: str, *, as_json: bool) -> None:
+    """Say how a run ended and print where its model lies, from the first process."""
+    if not is_first():
+        return
+    if as_json:
+        print(json.dumps(asdict(report), default=str))
+        return
+    print(f"{report.steps} steps, {report.skipped_steps} skipped{summary}", file=sys.stderr)
+    print(report.export)
 
 
 def dry_run_text(found: Mapping[str, Mapping[str, Any]]) -> str:

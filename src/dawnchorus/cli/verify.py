@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from dawnchorus.cli import options
+
 
 def command(
     name: Annotated[str, typer.Argument(help="A model's name, folder or weights file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: options.JsonOnly = False,
 ) -> int:
     """Load a model strictly, compare it with its card, and print what a bug report needs.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from dawnchorus.configs import PosttrainConfig, read_yaml
+from dawnchorus.configs import PosttrainConfig
 from dawnchorus.data.draws import generator
 from dawnchorus.data.loader import Loader
 from dawnchorus.models.card import Card
@@ -22,13 +22,13 @@ from dawnchorus.objectives.classify import (
 )
 from dawnchorus.recipes.export import chosen_weights, export_model, model_files
 from dawnchorus.recipes.labelled import LabelledData, open_data
-from dawnchorus.recipes.start import take_weights
+from dawnchorus.recipes.start import as_config, take_weights
 from dawnchorus.recipes.validation import as_csv, in_shares, macro, per_class
 from dawnchorus.store.files import write_whole
 from dawnchorus.training import devices
 from dawnchorus.training.dryrun import dry_run
 from dawnchorus.training.loop import Task, train
-from dawnchorus.training.run import RunFolder
+from dawnchorus.training.run import RunFolder, TrainReport
 from dawnchorus.training.schedule import Stage, config_rate, warmup_cosine
 
 if TYPE_CHECKING:
@@ -44,15 +44,9 @@ CHOICES: Final = 0  # what row generators are for that batches leave to us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PosttrainReport:
+class PosttrainReport(TrainReport):
     """What a finished run left."""
 
-    run: Path
-    export: Path
-    steps: int
-    skipped_steps: int
-    best_score: float | None
-    n_parameters: int
     n_labels: int
 
 
@@ -78,7 +72,7 @@ def posttrain(
         TrainingError: Training diverged or a checkpoint is damaged.
         RunInterruptedError: Ctrl-C or SIGTERM; the same call resumes.
     """
-    config = as_config(config)
+    config = as_config(config, PosttrainConfig)
     run = RunFolder(Path(runs) / config.name)
     run.open(config)
     fabric = devices.launch(config)
@@ -117,7 +111,7 @@ def _tell_data(
 
 def posttrain_dry_run(config: PosttrainConfig | str | Path) -> dict[str, Any]:
     """What `posttrain` would do, with two steps of each stage tried; nothing is left behind."""
-    config = as_config(config)
+    config = as_config(config, PosttrainConfig)
     fabric = devices.launch(config)
     data = open_data(config)
     objective = build_objective(config, data)
@@ -126,13 +120,6 @@ def posttrain_dry_run(config: PosttrainConfig | str | Path) -> dict[str, Any]:
             make_card(config, objective.model), loader
         )
         return dry_run(task, config, fabric=fabric, data=data.facts)
-
-
-def as_config(config: PosttrainConfig | str | Path) -> PosttrainConfig:
-    """The config itself, or read from its YAML file."""
-    if isinstance(config, PosttrainConfig):
-        return config
-    return PosttrainConfig(**read_yaml(Path(config)))
 
 
 def build_objective(config: PosttrainConfig, data: LabelledData) -> ClassifyObjective:

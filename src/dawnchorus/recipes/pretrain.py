@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
-from dawnchorus.configs import PretrainConfig, read_yaml
+from dawnchorus.configs import PretrainConfig
 from dawnchorus.data.loader import Loader
 from dawnchorus.errors import TaskError, TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
@@ -20,13 +19,13 @@ from dawnchorus.nn.decoder import Decoder
 from dawnchorus.nn.masking import MaskShape
 from dawnchorus.objectives.eat import EATObjective, EATOptions, effective_rank
 from dawnchorus.recipes.export import export_model, model_files
-from dawnchorus.recipes.start import take_weights
+from dawnchorus.recipes.start import as_config, take_weights
 from dawnchorus.recipes.unlabelled import UnlabelledData, open_data
 from dawnchorus.recipes.validation import in_shares
 from dawnchorus.training import devices
 from dawnchorus.training.dryrun import dry_run
 from dawnchorus.training.loop import Task, train
-from dawnchorus.training.run import RunFolder
+from dawnchorus.training.run import RunFolder, TrainReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,24 +41,12 @@ LOSSES: Final = ("loss", "frame", "utterance")
 WATCH_EVERY: Final = 20  # steps; reading a number from a GPU makes it wait
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PretrainReport:
-    """What a finished run left."""
-
-    run: Path
-    export: Path
-    steps: int
-    skipped_steps: int
-    best_score: float | None
-    n_parameters: int  # of the exported model
-
-
 def pretrain(
     config: PretrainConfig | str | Path,
     *,
     runs: str | Path = "runs",
     say: Callable[[Mapping[str, Any]], None] = lambda _record: None,
-) -> PretrainReport:
+) -> TrainReport:
     """Pretrain an encoder without labels, or go on with a run that was stopped.
 
     Args:
@@ -76,7 +63,7 @@ def pretrain(
         TrainingError: Training collapsed or diverged, or a checkpoint is damaged.
         RunInterruptedError: Ctrl-C or SIGTERM; the same call resumes.
     """
-    config = as_config(config)
+    config = as_config(config, PretrainConfig)
     run = RunFolder(Path(runs) / config.name)
     run.open(config)
     fabric = devices.launch(config)
@@ -95,7 +82,7 @@ def pretrain(
         told = card.model_copy(update={"training": training})
         export_model(told, None, weights, run.export)
     devices.wait_for_all()
-    return PretrainReport(
+    return TrainReport(
         run=run.path,
         export=run.export,
         steps=state["step"],
@@ -107,7 +94,7 @@ def pretrain(
 
 def pretrain_dry_run(config: PretrainConfig | str | Path) -> dict[str, Any]:
     """What `pretrain` would do, with two steps tried; nothing is left behind."""
-    config = as_config(config)
+    config = as_config(config, PretrainConfig)
     fabric = devices.launch(config)
     data = open_data(config)
     objective = build_objective(config)
@@ -115,13 +102,6 @@ def pretrain_dry_run(config: PretrainConfig | str | Path) -> dict[str, Any]:
     with Loader(data.source, workers=config.data.workers) as loader:
         task = make_task(objective, data, config, card, draw=loader.draw)
         return dry_run(task, config, fabric=fabric, data=data.facts)
-
-
-def as_config(config: PretrainConfig | str | Path) -> PretrainConfig:
-    """The config itself, or read from its YAML file."""
-    if isinstance(config, PretrainConfig):
-        return config
-    return PretrainConfig(**read_yaml(Path(config)))
 
 
 def build_objective(config: PretrainConfig) -> EATObjective:

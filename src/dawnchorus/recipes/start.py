@@ -1,10 +1,21 @@
-"""Start a new model from the weights of another."""
+"""What a run starts from: its config, and the weights of another model."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TypeVar
+
+from dawnchorus.configs import TrainConfig, read_yaml
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model
+
+ConfigT = TypeVar("ConfigT", bound=TrainConfig)
+
+
+def as_config(config: ConfigT | str | Path, kind: type[ConfigT]) -> ConfigT:
+    """The config itself, or read from its YAML file."""
+    return kind(**read_yaml(Path(config))) if isinstance(config, (str, Path)) else config
 
 
 def take_weights(model: EAT, name: str) -> None:

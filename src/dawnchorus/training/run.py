@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,18 @@ FREE_KEYS: Final = frozenset(
         "checkpoint_every", "keep_checkpoints", "validate_every", "log_every", "loggers",
     }
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReport:
+    """What a finished run left."""
+
+    run: Path
+    export: Path
+    steps: int
+    skipped_steps: int
+    best_score: float | None
+    n_parameters: int  # of the exported model
 
 
 class RunFolder:
