@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 
 from dawnchorus import metrics
 from dawnchorus.errors import DependencyError, TaskError
+from dawnchorus.metrics.clusters import Clustering
 
 
 def blobs() -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +31,24 @@ def test_each_seed_has_its_own_run_and_every_score_is_the_oracles() -> None:
         assert found.ari[place] == pytest.approx(oracle.adjusted_rand_score(classes, run))
     assert found.nmi[0] != found.nmi[1]
     assert len(metrics.clustering(vectors, classes).nmi) == 5
+
+
+@pytest.mark.parametrize("kind", ["drawn", "equal", "one cluster", "each alone", "one class"])
+def test_scores_of_any_partition_are_the_oracles(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    for n in (2, 9, 120):
+        classes = np.arange(n) % 7 if kind != "one class" else np.array([0, 1] + [1] * (n - 2))
+        clusters = {"equal": classes, "one cluster": classes * 0, "each alone": np.arange(n)}.get(
+            kind, rng.integers(0, 9, n)
+        )
+        found = Clustering(*np.zeros((3, 1)), classes=classes, clusters=clusters[None])
+        for name, of in (
+            ("nmi", oracle.normalized_mutual_info_score),
+            ("ami", oracle.adjusted_mutual_info_score),
+            ("ari", oracle.adjusted_rand_score),
+        ):
+            score = found.statistic(name)(np.arange(n))
+            assert score == pytest.approx(of(classes, clusters), abs=1e-12), (name, n)
 
 
 def test_unit_length_leaves_directions_only() -> None:

@@ -87,7 +87,7 @@ def mutual_information_of(table: NDArray[Any]) -> float:
     """`normalised_mutual_information` of a contingency table of counts."""
     table = table / table.sum()
     rows, columns = table.sum(axis=1), table.sum(axis=0)
-    mean_entropy = (_entropy(rows) + _entropy(columns)) / 2
+    mean_entropy = (entropy(rows) + entropy(columns)) / 2
     if mean_entropy == 0:
         return 1.0  # one class and one cluster: the same partition
     expected = np.outer(rows, columns)
@@ -111,7 +111,8 @@ def contingency(a: Classes, b: Classes) -> NDArray[np.float64]:
     return table
 
 
-def _entropy(shares: NDArray[np.float64]) -> float:
+def entropy(shares: NDArray[np.float64]) -> float:
+    """In nats, of shares that add up to 1, in any shape."""
     held = shares[shares > 0]
     return float(-np.sum(held * np.log(held)))
 
