@@ -23,6 +23,7 @@ from dawnchorus.benchmark.plan import DISTANCES, Group, Reading, groups_of
 from dawnchorus.benchmark.predictions import write_predictions
 from dawnchorus.benchmark.results import Row
 from dawnchorus.benchmark.score import (
+    LEVEL,
     Labelled,
     Value,
     probe_measures,
@@ -228,7 +229,7 @@ class Sheet:
             "reading": [group.reading.readout, group.reading.pooling],
             "probe": [group.probe, group.n_labels],
             "seeds": config.n_seeds,
-            "bootstrap": [config.n_bootstrap, config.level],
+            "bootstrap": [config.n_bootstrap, LEVEL],
             "data": self.data_sha256,
             "features": splits,
             "leaks": None if self.known is None else sorted(self.known),

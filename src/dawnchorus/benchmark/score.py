@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.intp]
     Statistic = Callable[[Rows], float]
 
+LEVEL: Final = 0.95  # of every interval; captions say so
 TOP: Final = 5
 
 
@@ -83,16 +84,14 @@ def interval(
         measure: its name.
         statistic: from rows of the items to the score.
         items: that are scored.
-        config: how many draws, and which level.
+        config: how many draws.
         of_partition: by jackknife, not by bootstrap, which flatters partitions.
     """
     try:
         if of_partition:
-            found = metrics.jackknife(statistic, items.groups, level=config.level)
+            found = metrics.jackknife(statistic, items.groups, level=LEVEL)
         else:
-            found = metrics.bootstrap(
-                statistic, items.groups, n=config.n_bootstrap, level=config.level
-            )
+            found = metrics.bootstrap(statistic, items.groups, n=config.n_bootstrap, level=LEVEL)
     except TaskError as error:
         return undefined(measure, str(error), items)
     score = undefined(measure, found.reason, items)

@@ -58,8 +58,7 @@ class BenchmarkConfig(Config):
     grid_steps: int = Field(
         default=8, ge=1, description="time steps that probes on tokens see of a clip"
     )
-    n_bootstrap: int = Field(default=1000, ge=10, description="draws of an interval")
-    level: float = Field(default=0.95, gt=0, lt=1, description="of the intervals")
+    n_bootstrap: int = Field(default=1000, ge=10, description="draws of an interval of 95 %")
     leaks: str | None = Field(
         default=None,
         description="folder with an audit of each task: its hits are scored without, too",
