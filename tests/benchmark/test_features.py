@@ -21,9 +21,9 @@ from dawnchorus.benchmark.take import take
 from dawnchorus.benchmark.tasks.base import Item
 from dawnchorus.errors import TaskError
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import POOLINGS
 
 RATE = 16_000
-POOLINGS = ("mean", "cls", "patches", "valid", "max", "bands")
 READINGS = [Reading("output", how) for how in POOLINGS] + [Reading("0,output:cls", "valid")]
 
 

@@ -7,7 +7,8 @@ import torch
 
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.readout import Readout, ReadoutPart
+from dawnchorus.models.encoder import masked_deviation
+from dawnchorus.models.readout import BLIND_TO_PADDING, Readout, ReadoutPart
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ def test_parts_are_parsed() -> None:
     assert readout.layers == [0, 1, "pre_norm"]
     assert Readout.of(None, "mean").is_output
     assert not Readout.of(("output:bands",), "mean").is_output
+    assert not Readout.of(("output:band_deviations",), "mean").is_output
 
 
 def test_an_embedding_is_its_parts_side_by_side(
@@ -44,11 +46,32 @@ def test_an_embedding_is_its_parts_side_by_side(
     torch.testing.assert_close(got, wanted)
 
 
-def test_bands_do_not_see_padding_or_other_clips(
+def test_deviations_are_those_of_the_patches_that_hold_sound(
     tiny_encoder: EAT, clips: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
+    with torch.no_grad():
+        out = tiny_encoder.encode(*clips, [1])
+    for clip in range(2):
+        there = out.layers[1][clip, 1:][out.has_signal[clip, 1:]]
+        wanted = there.std(dim=0, unbiased=False)
+        torch.testing.assert_close(out.pool("deviation", 1)[clip], wanted)
+        rows = there.unflatten(0, (-1, 8)).std(dim=0, unbiased=False)
+        torch.testing.assert_close(out.pool("band_deviations", 1)[clip], rows.flatten())
+
+
+def test_the_deviation_of_one_patch_has_a_slope() -> None:
+    token = torch.ones(1, 1, 3, requires_grad=True)
+    masked_deviation(token, torch.ones(1, 1, dtype=torch.bool)).sum().backward()
+    assert token.grad is not None
+    assert bool(token.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("how", sorted(BLIND_TO_PADDING))
+def test_padding_and_other_clips_are_not_seen(
+    tiny_encoder: EAT, clips: tuple[torch.Tensor, torch.Tensor], how: str
+) -> None:
     waves, lengths = clips
-    readout = Readout.of(("1:bands",), "valid")
+    readout = Readout.of((f"1:{how}",), "mean")
     assert readout.ignores_padding
     with torch.no_grad():
         both = readout.take(tiny_encoder.encode(waves, lengths, readout.layers))

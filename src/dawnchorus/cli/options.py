@@ -25,7 +25,10 @@ Layers = Annotated[
     str | None, typer.Option(help="Layers to join, such as 5,11:bands; else the model's.")
 ]
 Pooling = Annotated[
-    str | None, typer.Option(help="mean, cls, patches, valid, max or bands; else the model's.")
+    str | None,
+    typer.Option(
+        help="mean, cls, patches, valid, deviation, max, bands, band_deviations; else the model's."
+    ),
 ]
 
 # how it is computed

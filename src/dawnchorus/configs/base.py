@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dawnchorus.errors import UsageError
 
-Pooling = Literal["mean", "cls", "patches", "valid", "max", "bands"]
+Pooling = Literal["mean", "cls", "patches", "valid", "deviation", "max", "bands", "band_deviations"]
 Precision = Literal["float32", "bfloat16"]
 LayerSelection = tuple[int | str, ...]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, get_args, runtime_checkable
 
 import torch
 
+from dawnchorus.configs import Pooling
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from dawnchorus.configs import Pooling
-
-POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "patches", "valid", "max", "bands")
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+TINY: Final = 1e-12  # under a root, whose slope at 0 has no number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +42,19 @@ class EncoderOutput:
     n_cls: int = 1
 
     def pool(self, how: Pooling, layer: int | str | None = None) -> Tensor:
-        """One embedding per window, ``(batch, dim)``; wider for ``bands``.
+        """One embedding per window, ``(batch, dim)``; wider for those by band.
 
         Args:
             how: ``mean`` all tokens with CLS, as the released library does; ``cls`` the CLS token;
-                ``patches`` all patches, padding too; ``valid`` patches that hold sound; ``max``
-                the largest value of each channel over all tokens; ``bands`` the mean over time of
-                each row of patches, lowest first, joined to ``(batch, rows x dim)``.
+                ``patches`` all patches, padding too; ``valid`` patches that hold sound and
+                ``deviation`` how far they are from it, by channel; ``max`` the largest value of
+                each channel over all tokens; ``bands`` and ``band_deviations`` mean and deviation
+                over time of each row of patches, lowest first, joined to ``(batch, rows x dim)``.
             layer: one of the layers asked for in ``encode``; None: the output.
 
         Raises:
             UsageError: The pooling is unknown or needs a CLS token, the layer was not asked for, or
-                ``valid`` meets a window that holds nothing but padding.
+                a window holds nothing but padding where that does not count.
         """
         if layer is not None and layer not in self.layers:
             raise UsageError(f"layer {layer!r} was not asked for; encode gave {list(self.layers)}")
@@ -68,22 +69,19 @@ class EncoderOutput:
             return tokens.mean(dim=1)
         if how == "max":
             return tokens.amax(dim=1)
-        if how == "patches":
-            return tokens[:, self.n_cls :].mean(dim=1)
-        if how == "valid":
-            return masked_mean(tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :])
-        if how == "bands":
-            return self._by_band(tokens)
-        raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
-
-    def _by_band(self, tokens: Tensor) -> Tensor:
-        row = self.band_span[self.n_cls :, 0]
         patches, held = tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :]
-        means = [
-            masked_mean(patches[:, row == first], held[:, row == first])
-            for first in torch.unique(row)
-        ]
-        return torch.cat(means, dim=-1)
+        if how == "patches":
+            return patches.mean(dim=1)
+        if how == "valid":
+            return masked_mean(patches, held)
+        if how == "deviation":
+            return masked_deviation(patches, held)
+        if how in {"bands", "band_deviations"}:
+            of = masked_mean if how == "bands" else masked_deviation
+            row = self.band_span[self.n_cls :, 0]
+            rows = [row == first for first in torch.unique(row)]
+            return torch.cat([of(patches[:, one], held[:, one]) for one in rows], dim=-1)
+        raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
 
 
 def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:
@@ -97,9 +95,18 @@ def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:
         UsageError: A window holds nothing but padding; zeros would pass for an embedding.
     """
     if not bool(keep.any(dim=1).all()):
-        raise UsageError("pooling 'valid': a window holds nothing but padding")
+        raise UsageError("pooling: a window holds nothing but padding")
     weights = keep.to(tokens.dtype)
     return torch.einsum("btd,bt->bd", tokens, weights) / weights.sum(dim=1, keepdim=True)
+
+
+def masked_deviation(tokens: Tensor, keep: Tensor) -> Tensor:
+    """Standard deviation of each channel over the tokens that hold sound, ``(batch, dim)``.
+
+    Arguments and errors as for `masked_mean`.
+    """
+    away = tokens - masked_mean(tokens, keep)[:, None]
+    return (masked_mean(away.square(), keep) + TINY).sqrt()
 
 
 @runtime_checkable

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dawnchorus.models.encoder import EncoderOutput
 
 OUTPUT: Final = "output"
-BLIND_TO_PADDING: Final = frozenset({"valid", "cls", "bands"})
+BY_BAND: Final = frozenset({"bands", "band_deviations"})  # wider than a token
+BLIND_TO_PADDING: Final = frozenset({"valid", "deviation", "cls", *BY_BAND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class Readout:
     @property
     def is_output(self) -> bool:
         """Whether it is as wide as the encoder says it is."""
-        return [part.layer for part in self.parts] == [None] and self.parts[0].pooling != "bands"
+        return [part.layer for part in self.parts] == [None] and self.parts[
+            0
+        ].pooling not in BY_BAND
 
     @property
     def ignores_padding(self) -> bool:
