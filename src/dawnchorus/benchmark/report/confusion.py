@@ -26,7 +26,8 @@ def confusion_pictures(section: Section, beside: Beside) -> list[Picture]:
     for task in (task for tasks in section.groups.values() for task in tasks):
         scores = section.main_of(task, "probe")
         there = [model for model, score in scores.items() if beside.has_predictions(score)]
-        read = {model: beside.predictions(scores[model]) for model in there[:MOST_MODELS]}
+        first = section.by_name(there[:MOST_MODELS])
+        read = {model: beside.predictions(scores[model]) for model in first}
         if read and all((one.items.y.sum(axis=1) == 1).all() for one in read.values()):
             pictures.append(_picture(section, task, read, len(there)))
     return pictures
@@ -64,7 +65,7 @@ def _picture(section: Section, task: str, read: dict[str, Predictions], n_models
         )
         caption += "over all classes, those that are not shown too."
     if n_models > len(read):
-        caption += f" The first {len(read)} of {n_models} models."
+        caption += f" The best {len(read)} of {n_models} models."
     name = file_name(section.protocol, task, "confusion")
     return Picture(name, f"{task}: what is taken for what", caption, as_png(figure))
 

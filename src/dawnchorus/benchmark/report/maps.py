@@ -50,7 +50,7 @@ def map_pictures(section: Section, beside: Beside) -> list[Picture]:
 
 
 def _picture(section: Section, task: str, scores: dict[str, Score], beside: Beside) -> Picture:
-    models = list(scores)[:MOST_MODELS]
+    models = section.by_name(list(scores)[:MOST_MODELS])
     first = beside.vectors(scores[models[0]])
     shown = _most_frequent(first)
     legend = [*shown, OTHERS]
@@ -69,7 +69,7 @@ def _picture(section: Section, task: str, scores: dict[str, Score], beside: Besi
         "how far apart distant groups lie says nothing."
     )
     if len(scores) > len(models):
-        caption += f" The first {len(models)} of {len(scores)} models, by retrieval."
+        caption += f" The best {len(models)} of {len(scores)} models, by retrieval."
     name = file_name(section.protocol, task, "map")
     return Picture(name, f"{task}: map of the embeddings", caption, as_png(figure))
 

@@ -116,7 +116,7 @@ class Section:
     @cached_property
     def models(self) -> tuple[str, ...]:
         """Every model with a main score, by name."""
-        return tuple(sorted({model for model, _, _ in self.main}, key=self.labels.__getitem__))
+        return tuple(self.by_name({model for model, _, _ in self.main}))
 
     def is_shown(self, score: Score) -> bool:
         """Whether a score is of the setting that its model is shown by on its task."""
@@ -161,6 +161,10 @@ class Section:
         if measure is None:
             return {}
         return {m: self.main[m, task, measure] for m in self.ranked([task], measure)}
+
+    def by_name(self, models: Iterable[str]) -> list[str]:
+        """Models in the order in which panels show them, the same for every task."""
+        return sorted(models, key=self.labels.__getitem__)
 
     def with_measure(self, tasks: Sequence[str], measure: str) -> tuple[str, ...]:
         """Those of the tasks that have a measure."""
