@@ -32,8 +32,9 @@ def stratified(labels: Sequence[Hashable], *, stratify: bool = True) -> list[Spl
     Raises:
         TaskError: A class has too few clips for it.
     """
-    rest, train = _halved(range(len(labels)), labels if stratify else None, 0.4)
-    test, val = _halved(rest, [labels[i] for i in rest] if stratify else None, 0.5)
+    strata = labels if stratify else None
+    rest, train = _halved(range(len(labels)), strata, 0.4)
+    test, val = _halved(rest, strata, 0.5)
     return _as_list(len(labels), {"train": train, "val": val, "test": test})
 
 
@@ -42,11 +43,8 @@ def train_and_val(labels: Sequence[Hashable], *, val: float = 0.2) -> list[Split
 
     Labels that occur once make scikit-learn refuse; those clips stay in train.
     """
-    counts = Counter(labels)
-    several = [i for i, label in enumerate(labels) if counts[label] > 1]
-    held, _ = _halved(several, [labels[i] for i in several], val)
-    chosen = set(held)
-    return ["val" if i in chosen else "train" for i in range(len(labels))]
+    held, _ = _halved(_repeated(range(len(labels)), labels), labels, val)
+    return _as_list(len(labels), {"val": held})
 
 
 def grouped(
@@ -80,14 +78,10 @@ def grouped(
 
 def shares_of_clips(labels: Sequence[Hashable], shares: tuple[float, float, float]) -> list[Split]:
     """Train, val and test by clip, each label in proportion; labels of one clip stay in train."""
-    counts = Counter(labels)
-    several = [i for i, label in enumerate(labels) if counts[label] > 1]
-    rest, train = _halved(several, [labels[i] for i in several], round(1 - shares[0], 9))
-    held = Counter(labels[i] for i in rest)
-    both = [i for i in rest if held[labels[i]] > 1]
-    test, _ = _halved(both, [labels[i] for i in both], shares[2] / (shares[1] + shares[2]))
-    val = sorted(set(rest) - set(test))
-    return _as_list(len(labels), {"train": train, "val": val, "test": test})
+    several = _repeated(range(len(labels)), labels)
+    rest, _ = _halved(several, labels, round(1 - shares[0], 9))
+    test, _ = _halved(_repeated(rest, labels), labels, shares[2] / (shares[1] + shares[2]))
+    return _as_list(len(labels), {"val": rest, "test": test})  # test is drawn from the rest
 
 
 def by_key(keys: Sequence[str]) -> list[Split]:
@@ -103,8 +97,8 @@ def by_key(keys: Sequence[str]) -> list[Split]:
     for indices in held.values():
         if len(indices) >= FEWEST_GROUPS:
             n_val, n_test = _tenths(len(indices))
-            rest, _ = _halved(indices, [0] * len(indices), n_val + n_test)
-            test, val = _halved(rest, [0] * len(rest), n_test)
+            rest, _ = _halved(indices, keys, n_val + n_test)
+            test, val = _halved(rest, keys, n_test)
             members["val"] += val
             members["test"] += test
     return _as_list(len(keys), members)
@@ -128,9 +122,9 @@ def thin_classes(labels: Sequence[str], groups: Sequence[str]) -> dict[str, int]
 def _halved(
     indices: Sequence[int], labels: Sequence[Hashable] | None, share: float | int
 ) -> tuple[list[int], list[int]]:
-    """The share of the indices that scikit-learn draws, and the others."""
+    """The share of the indices that scikit-learn draws, stratified by label, and the others."""
     split = _train_test_split()
-    codes = None if labels is None else _codes(labels)
+    codes = None if labels is None else _codes([labels[i] for i in indices])
     try:
         kept, drawn = split(list(indices), test_size=share, random_state=SEED, stratify=codes)
     except ValueError as error:
@@ -138,6 +132,12 @@ def _halved(
             f"{len(indices)} clips cannot be split by class: {error}; is part of the set missing?"
         ) from error
     return list(drawn), list(kept)
+
+
+def _repeated(indices: Sequence[int], labels: Sequence[Hashable]) -> list[int]:
+    """Those whose label another of them has too; scikit-learn stratifies no others."""
+    counts = Counter(labels[i] for i in indices)
+    return [i for i in indices if counts[labels[i]] > 1]
 
 
 def _codes(labels: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
