@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.benchmark.tasks.checks import ROWS
@@ -16,6 +15,7 @@ from dawnchorus.benchmark.tasks.raw import (
     find_sounds,
     length_s,
     located,
+    read_counted,
     read_table,
     seconds,
     sounds_by_name,
@@ -119,8 +119,7 @@ def read_enabirds(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Ch
     *species, other = classes_of("beans/enabirds")
     for sound in sorted(folder.glob("Recording_?/*.wav")):
         table = sound.with_name(sound.stem + ".Table.1.selections.txt")
-        rows = read_table(table, ("Begin Time (s)", "End Time (s)", "Species"))
-        counts[ROWS] += len(rows)
+        rows = read_counted(table, ("Begin Time (s)", "End Time (s)", "Species"), counts)
         found = []
         for row in rows:
             start_s = seconds(row, "Begin Time (s)", table)
@@ -141,8 +140,7 @@ def read_gibbons(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Chu
     types = classes_of("beans/hainan_gibbons")
     for at, sound in enumerate(find_sounds(folder / "Train")):
         table = folder / "Train_Labels" / f"g_{sound.stem}.data"
-        rows = read_table(table, ("Start", "End", "Type"))
-        counts[ROWS] += len(rows)
+        rows = read_counted(table, ("Start", "End", "Type"), counts)
         sure: list[Annotation] = []
         unsure: list[Annotation] = []
         for row in rows:
@@ -164,9 +162,9 @@ def read_hiceas(folder: Path, _: Quirks, counts: Counter[str]) -> list[Chunk]:
     lists: tuple[tuple[str, Split], ...] = (("train", "train"), ("valid", "val"), ("test", "test"))
     for name, split in lists:
         lines = _json_lines(folder / f"{name}.jsonl")
-        names = [PurePosixPath(line["path"]).name for line in lines]
         counts[ROWS] += len(lines)
-        for line, path in zip(lines, located(names, sounds, folder / name), strict=True):
+        paths = located([line["path"] for line in lines], sounds, folder / name)
+        for line, path in zip(lines, paths, strict=True):
             found = tuple(
                 Annotation(float(one["st"]), float(one["ed"]), whole_number(str(one["label"])))
                 for one in line["annotations"]
@@ -179,8 +177,7 @@ def read_hiceas(folder: Path, _: Quirks, counts: Counter[str]) -> list[Chunk]:
 def read_rfcx(folder: Path, _: Quirks, counts: Counter[str]) -> list[Chunk]:
     """``train/X.flac`` of a minute each, and the true positives of ``train_tp.csv``."""
     table = folder / "train_tp.csv"
-    rows = read_table(table, ("recording_id", "species_id", "t_min", "t_max"))
-    counts[ROWS] = len(rows)
+    rows = read_counted(table, ("recording_id", "species_id", "t_min", "t_max"), counts)
     sounds = find_sounds(folder / "train")
     held: dict[str, list[Annotation]] = {sound.stem: [] for sound in sounds}
     for row in rows:

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.benchmark.tasks.checks import ROWS
-from dawnchorus.benchmark.tasks.raw import find_sounds, read_table
+from dawnchorus.benchmark.tasks.raw import find_sounds, read_counted
 from dawnchorus.benchmark.tasks.splits import SEED
 from dawnchorus.errors import TaskError
 
@@ -55,8 +55,7 @@ class Row:
 
 def read_watkins(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     """Clips of the marine mammals; a tape is the first five characters of a record's number."""
-    rows = read_table(folder / "annotations.csv", ("path", "species"))
-    counts[ROWS] = len(rows)
+    rows = read_counted(folder / "annotations.csv", ("path", "species"), counts)
     counts["dropped: clips of Weddell_Seal, which has 2"] = sum(
         row["species"] == "Weddell_Seal" for row in rows
     )
@@ -69,8 +68,7 @@ def read_watkins(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
 
 def read_bats(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     """Calls of ten bats; a file's name begins with its day, as ``120601`` of 2012-06-01."""
-    rows = read_table(folder / "annotations.csv", ("File Name", "Emitter"))
-    counts[ROWS] = len(rows)
+    rows = read_counted(folder / "annotations.csv", ("File Name", "Emitter"), counts)
     return [
         Row(path=f"audio/{row['File Name']}", label=row["Emitter"], group=row["File Name"][:6])
         for row in rows
@@ -79,8 +77,7 @@ def read_bats(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
 
 def read_dogs(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     """Barks of ten dogs; ``Mac-2-A-2a.aif`` is dog, session, context and number."""
-    rows = read_table(folder / "annotations.csv", ("filename", "name"))
-    counts[ROWS] = len(rows)
+    rows = read_counted(folder / "annotations.csv", ("filename", "name"), counts)
     return [
         Row(
             path=f"audio/{row['filename']}",
@@ -94,8 +91,7 @@ def read_dogs(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
 def read_humbugdb(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Row]:
     """Mosquitoes; clips are cut from the recording in the column ``name``."""
     table = folder / "neurips_2021_zenodo_0_0_1.csv"
-    rows = read_table(table, ("id", "name", "species", "sound_type"))
-    counts[ROWS] = len(rows)
+    rows = read_counted(table, ("id", "name", "species", "sound_type"), counts)
     if not quirks.missing_species_is_no_mosquito:
         known = [row for row in rows if row["species"] or row["sound_type"] != "mosquito"]
         counts["dropped: mosquitoes of unknown species"] = len(rows) - len(known)
@@ -114,8 +110,7 @@ def read_humbugdb(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Ro
 
 def read_cbi(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     """Birds; recordists are shuffled and dealt out 6:2:2. A clip is the first ten seconds."""
-    rows = read_table(folder / "train.csv", ("ebird_code", "filename", "recordist"))
-    counts[ROWS] = len(rows)
+    rows = read_counted(folder / "train.csv", ("ebird_code", "filename", "recordist"), counts)
     recordists = list(dict.fromkeys(row["recordist"] for row in rows))
     random.Random(SEED).shuffle(recordists)  # noqa: S311
     n_train, n_val = int(0.6 * len(recordists)), int(0.8 * len(recordists))
@@ -136,8 +131,7 @@ def read_cbi(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
 
 def read_esc50(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     """Environmental sounds; ``1-100032-A-0.wav`` is fold, recording, take and class."""
-    rows = read_table(folder / "meta" / "esc50.csv", ("filename", "fold", "category"))
-    counts[ROWS] = len(rows)
+    rows = read_counted(folder / "meta" / "esc50.csv", ("filename", "fold", "category"), counts)
     sides: dict[str, Split] = {"4": "val", "5": "test"}
     return [
         Row(

@@ -84,7 +84,7 @@ def _named_rows(folder: Path, table: Path) -> list[dict[str, Any]]:
     with _opened(table) as file:
         name = _name_column(file.schema_arrow, table)
         rows = file.read(_present(file.schema_arrow, (name, *COLUMNS))).to_pylist()
-    paths = located([_base(row[name]) for row in rows], sounds_by_name(folder), table)
+    paths = located([row[name] for row in rows], sounds_by_name(folder), table)
     return [row | {"path": path} for row, path in zip(rows, paths, strict=True)]
 
 

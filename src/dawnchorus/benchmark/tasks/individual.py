@@ -122,7 +122,7 @@ def _listed(folder: Path, name: str, sounds: dict[str, str]) -> list[tuple[str, 
     for row, who in zip(rows, marked, strict=True):
         if len(who) != 1:
             raise TaskError(f"{found[0]}: {row[NAME]} is marked for {len(who)} individuals, need 1")
-    paths = located([PurePosixPath(row[NAME]).name for row in rows], sounds, found[0])
+    paths = located([row[NAME] for row in rows], sounds, found[0])
     return [(path, who[0]) for path, who in zip(paths, marked, strict=True)]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from dawnchorus.audio.io import read_info
-from dawnchorus.benchmark.tasks.checks import named
+from dawnchorus.benchmark.tasks.checks import ROWS, named
 from dawnchorus.data.tables import read_lines
 from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
@@ -26,6 +28,13 @@ def read_table(table: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     missing = [name for name in columns if name not in names]
     if missing:
         raise TaskError(f"{table}: no column {named(missing)}; its columns are {named(names)}")
+    return rows
+
+
+def read_counted(table: Path, columns: Iterable[str], counts: Counter[str]) -> list[dict[str, str]]:
+    """As `read_table`, the number of rows added to the counts."""
+    rows = read_table(table, columns)
+    counts[ROWS] += len(rows)
     return rows
 
 
@@ -88,11 +97,12 @@ def sounds_by_name(folder: Path) -> dict[str, str]:
 
 
 def located(names: Sequence[str], sounds: dict[str, str], table: Path) -> list[str]:
-    """The paths of named files.
+    """The paths of named files, whatever folders their names may have before them.
 
     Raises:
         TaskError: Some are not there.
     """
+    names = [PurePosixPath(name).name for name in names]
     lost = sorted({name for name in names if name not in sounds})
     if lost:
         raise TaskError(

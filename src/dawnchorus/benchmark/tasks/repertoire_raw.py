@@ -16,6 +16,7 @@ from dawnchorus.benchmark.tasks.checks import ROWS
 from dawnchorus.benchmark.tasks.raw import (
     find_sounds,
     located,
+    read_counted,
     read_table,
     seconds,
     sounds_by_name,
@@ -61,8 +62,7 @@ def giant_otters(folder: Path, counts: Counter[str]) -> list[Call]:
     tables = sorted(folder.rglob("*annotations*.csv"))
     if tables:
         rows = read_table(tables[0], ("path", "label"))
-        names = [PurePosixPath(row["path"]).name for row in rows]
-        paths = located(names, sounds_by_name(folder), tables[0])
+        paths = located([row["path"] for row in rows], sounds_by_name(folder), tables[0])
         labels = [row["label"] for row in rows]
     else:
         paths = [sound.relative_to(folder).as_posix() for sound in find_sounds(folder)]
@@ -108,14 +108,13 @@ def killer_whales(folder: Path, counts: Counter[str]) -> list[Call]:
     sounds = {name: f"audio/{path}" for name, path in sounds_by_name(folder / "audio").items()}
     calls: list[Call] = []
     for table in sorted((folder / "annotations").rglob("*.csv")):
-        rows = read_table(table, columns)
-        counts[ROWS] += len(rows)
+        rows = read_counted(table, columns, counts)
         own = [row for row in rows if row["kw_ecotype"].strip() == SOUTHERN]
         sure = [row for row in own if STANDARD.fullmatch(row["call_type"].strip())]
         counts["dropped: calls of other whales"] += len(rows) - len(own)
         counts["dropped: calls of no single certain type"] += len(own) - len(sure)
-        names = [PurePosixPath(row["filename"]).name for row in sure]
-        for row, path in zip(sure, located(names, sounds, table), strict=True):
+        paths = located([row["filename"] for row in sure], sounds, table)
+        for row, path in zip(sure, paths, strict=True):
             start_s, stop_s = seconds(row, "start", table), seconds(row, "end", table)
             label = row["call_type"].strip()
             calls.append(Call(path=path, label=label, group=path, start_s=start_s, stop_s=stop_s))
