@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections import Counter
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 Protocol = Literal["paper", "strict"]
@@ -60,6 +61,33 @@ class TaskItems:
     items: tuple[Item, ...]
     counts: dict[str, int] = field(default_factory=dict)
     quirks: tuple[str, ...] = ()
+
+
+def task_items(
+    task: str,
+    protocol: Protocol,
+    items: Sequence[Item],
+    counts: Counter[str],
+    *,
+    classes: Sequence[str] | None = None,
+    multi_label: bool = False,
+    quirks: tuple[str, ...] = (),
+) -> TaskItems:
+    """What a task's ``build`` gives back; the number of items joins the counts.
+
+    Classes that are not given are those that the items carry, in the order of their names.
+    """
+    if classes is None:
+        classes = sorted({label for item in items for label in item.labels})
+    return TaskItems(
+        task=task,
+        protocol=protocol,
+        classes=tuple(classes),
+        multi_label=multi_label,
+        items=tuple(items),
+        counts={**counts, "items kept": len(items)},
+        quirks=quirks,
+    )
 
 
 @dataclass(frozen=True, slots=True)

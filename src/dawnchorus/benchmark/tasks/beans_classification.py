@@ -13,22 +13,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.benchmark.tasks import beans_readers
-from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
+from dawnchorus.benchmark.tasks.beans import BEANS, check_labels
 from dawnchorus.benchmark.tasks.beans_readers import Quirks
-from dawnchorus.benchmark.tasks.checks import named
 from dawnchorus.benchmark.tasks.classes import classes_of
-from dawnchorus.benchmark.tasks.quirks import all_off, switched_on
+from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.splits import grouped, stratified, thin_classes
-from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from dawnchorus.benchmark.tasks.base import Protocol, Split
+    from dawnchorus.benchmark.tasks.base import Protocol, Split, TaskItems
     from dawnchorus.benchmark.tasks.beans_readers import Row
 
-BEANS: Final = "Hagiwara et al., BEANS: the benchmark of animal sounds, 2022, arXiv 2210.12300"
 CLIPS: Final = "paper: 6:2:2 by clip, stratified, seed 42; strict: 6:2:2 by "
 SPLIT_QUIRK: Final = ("random_clip_split",)
 ASKED: Final = Measures(probe="accuracy", retrieval="within", clustering=True)
@@ -58,24 +56,17 @@ def build(
     Raises:
         TaskError: A table or a column is missing, or a label is none of the classes.
     """
-    chosen = quirks or (Quirks() if protocol == "paper" else all_off(Quirks))
+    chosen = quirks or quirks_of(protocol, Quirks)
     counts: Counter[str] = Counter()
     rows = read(folder, chosen, counts)
-    unknown = {row.label for row in rows} - set(classes)
-    if unknown:
-        raise TaskError(f"{task}: labels that are no class of BEANS: {named(sorted(unknown))}")
+    check_labels(task, (row.label for row in rows), classes)
     rows, splits = _split(rows, chosen, counts)
-    held = {row.label for row in rows}
-    counts["items kept"] = len(rows)
-    return TaskItems(
-        task=task,
-        protocol=protocol,
-        classes=tuple(name for name in classes if name in held or protocol == "paper"),
-        multi_label=False,
-        items=tuple(_item(row, split) for row, split in zip(rows, splits, strict=True)),
-        counts=dict(counts),
-        quirks=switched_on(chosen, applying),
-    )
+    items = [_item(row, split) for row, split in zip(rows, splits, strict=True)]
+    if protocol == "strict":
+        held = {row.label for row in rows}
+        classes = [name for name in classes if name in held]
+    on = switched_on(chosen, applying)
+    return task_items(task, protocol, items, counts, classes=classes, quirks=on)
 
 
 def _split(

@@ -14,26 +14,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.benchmark.tasks import beans_chunks
-from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
+from dawnchorus.benchmark.tasks.beans import BEANS, check_labels
 from dawnchorus.benchmark.tasks.beans_chunks import Quirks
-from dawnchorus.benchmark.tasks.checks import named
 from dawnchorus.benchmark.tasks.classes import classes_of
-from dawnchorus.benchmark.tasks.quirks import all_off, switched_on
+from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.windows import is_heard, windows
 from dawnchorus.data.tables import clip_id
-from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from dawnchorus.benchmark.tasks.base import Protocol
+    from dawnchorus.benchmark.tasks.base import Protocol, TaskItems
     from dawnchorus.benchmark.tasks.beans_chunks import Chunk
 
 NONE: Final = "None"
 OTHER: Final = "OTHR"
 HEARD_S: Final = 5.0  # of a window, under `first_5_s_of_window`
-BEANS: Final = "Hagiwara et al., BEANS: the benchmark of animal sounds, 2022, arXiv 2210.12300"
 PAPER: Final = Measures(probe="beans_map", retrieval="within", clustering=False)
 STRICT: Final = Measures(probe="cmap", retrieval="within", clustering=False)
 
@@ -64,28 +62,17 @@ def build(
     Raises:
         TaskError: A table or a column is missing, or a label is none of the classes.
     """
-    chosen = quirks or (Quirks() if protocol == "paper" else all_off(Quirks))
-    on = set(switched_on(chosen, applying))
+    chosen = quirks or quirks_of(protocol, Quirks)
+    on = switched_on(chosen, applying)
     counts: Counter[str] = Counter()
     chunks = read(folder, chosen, counts)
-    unknown = {one.label for chunk in chunks for one in chunk.annotations} - set(classes)
-    if unknown:
-        raise TaskError(f"{task}: labels that are no class of BEANS: {named(sorted(unknown))}")
+    check_labels(task, (one.label for chunk in chunks for one in chunk.annotations), classes)
     names = _classes(classes, applying, on)
     items = [item for chunk in chunks for item in _windows(chunk, names, size, on, counts)]
-    counts["items kept"] = len(items)
-    return TaskItems(
-        task=task,
-        protocol=protocol,
-        classes=names,
-        multi_label=True,
-        items=tuple(items),
-        counts=dict(counts),
-        quirks=switched_on(chosen, applying),
-    )
+    return task_items(task, protocol, items, counts, classes=names, multi_label=True, quirks=on)
 
 
-def _classes(classes: Sequence[str], applying: Sequence[str], on: set[str]) -> tuple[str, ...]:
+def _classes(classes: Sequence[str], applying: Sequence[str], on: Sequence[str]) -> tuple[str, ...]:
     dropped = {OTHER} if "unknown_is_a_class" in applying and "unknown_is_a_class" not in on else {}
     if "query_is_a_class" in applying and "query_is_a_class" not in on:
         dropped = {beans_chunks.QUERY}
@@ -97,7 +84,7 @@ def _windows(
     chunk: Chunk,
     classes: tuple[str, ...],
     size: tuple[float, float],
-    on: set[str],
+    on: Sequence[str],
     counts: Counter[str],
 ) -> Iterator[Item]:
     for start_s, stop_s in windows(chunk.length_s, *size):
@@ -106,7 +93,7 @@ def _windows(
             continue
         heard = {one.label for one in chunk.annotations if is_heard(start_s, stop_s, one)}
         labels = tuple(name for name in classes if name in heard)
-        if not labels and {"none_class", "none_on_empty_windows"} <= on:
+        if not labels and "none_class" in on and "none_on_empty_windows" in on:
             labels = (NONE,)
         end_s = min(stop_s, chunk.length_s)
         if "first_5_s_of_window" in on:

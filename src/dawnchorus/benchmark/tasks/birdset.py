@@ -12,18 +12,18 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
 from dawnchorus.benchmark.tasks.birdset_hub import read_rows
 from dawnchorus.benchmark.tasks.checks import ROWS
 from dawnchorus.benchmark.tasks.classes import classes_of
-from dawnchorus.benchmark.tasks.quirks import all_off, switched_on
+from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.splits import SEED, grouped, train_and_val
 from dawnchorus.data.tables import clip_id
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dawnchorus.benchmark.tasks.base import Protocol, Split
+    from dawnchorus.benchmark.tasks.base import Protocol, Split, TaskItems
     from dawnchorus.benchmark.tasks.birdset_hub import HubRow
 
 CLIP_S: Final = 5.0
@@ -78,8 +78,8 @@ def build(
     Raises:
         TaskError: Files are missing, or a code is not in the subset's list.
     """
-    chosen = quirks or (Quirks() if protocol == "paper" else all_off(Quirks))
-    on = set(switched_on(chosen, applying))
+    chosen = quirks or quirks_of(protocol, Quirks)
+    on = switched_on(chosen, applying)
     codes = classes_of(task)
     subset = task.partition("/")[2]
     counts: Counter[str] = Counter()
@@ -91,20 +91,11 @@ def build(
     classes = (*codes, *empty)
     if "untrained_classes" not in on:
         classes, items = _trained(classes, items, counts)
-    counts["items kept"] = len(items)
-    return TaskItems(
-        task=task,
-        protocol=protocol,
-        classes=classes,
-        multi_label=True,
-        items=tuple(items),
-        counts=dict(counts),
-        quirks=switched_on(chosen, applying),
-    )
+    return task_items(task, protocol, items, counts, classes=classes, multi_label=True, quirks=on)
 
 
 def _focal_items(
-    rows: Sequence[HubRow], on: set[str], empty: tuple[str, ...], counts: Counter[str]
+    rows: Sequence[HubRow], on: Sequence[str], empty: tuple[str, ...], counts: Counter[str]
 ) -> list[Item]:
     named = [row for row in rows if row.codes or empty]
     counts["dropped: recordings of no bird"] = len(rows) - len(named)
@@ -171,9 +162,7 @@ def _trained(
         labels = tuple(label for label in item.labels if label in there)
         counts["labels taken off, of dropped classes"] += len(item.labels) - len(labels)
         if labels or item.split == "test":  # val has no empty pieces, as train
-            made.append(
-                Item(item.id, item.path, item.start_s, item.stop_s, labels, item.split, item.group)
-            )
+            made.append(replace(item, labels=labels))
     return kept, made
 
 

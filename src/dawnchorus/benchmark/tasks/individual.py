@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
 from dawnchorus.benchmark.tasks.checks import ROWS, named
-from dawnchorus.benchmark.tasks.quirks import all_off, switched_on
+from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.raw import located, read_table, sounds_by_name
 from dawnchorus.benchmark.tasks.splits import grouped, train_and_val
 from dawnchorus.errors import TaskError
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dawnchorus.benchmark.tasks.base import Protocol, Split
+    from dawnchorus.benchmark.tasks.base import Protocol, Split, TaskItems
 
 NAME: Final = "wavfilename"
 DAY: Final = re.compile(r"day_?\d+|(?<!\d)(?:19|20)\d{6}(?!\d)")  # day1, or a date
 YES: Final = ("1", "1.0")
 NO: Final = ("", "0", "0.0")
+SPLIT_QUIRK: Final = ("random_clip_split",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +62,18 @@ def build_birds(
     Raises:
         TaskError: A list or a sound is missing, or a clip is not of one individual.
     """
-    chosen = quirks or (Quirks() if protocol == "paper" else all_off(Quirks))
-    counts: Counter[str] = Counter()
+    chosen = quirks or quirks_of(protocol, Quirks)
     sounds = _foreground(folder, species)
-    clips: dict[str, list[tuple[str, str]]] = {}
-    for part in ("trn", "tst"):
-        clips[part] = _listed(folder, f"{species}-acrossyear-fg-{part}.csv", sounds)
-        counts[ROWS] += len(clips[part])
-    splits = _train_val(clips["trn"], chosen, counts)
-    splits += ["test"] * len(clips["tst"])
+    train = _listed(folder, f"{species}-acrossyear-fg-trn.csv", sounds)
+    test = _listed(folder, f"{species}-acrossyear-fg-tst.csv", sounds)
+    counts = Counter({ROWS: len(train) + len(test)})
+    splits = _train_val(train, chosen, counts)
+    splits += ["test"] * len(test)
     items = [
-        _item(path, who, split)
-        for (path, who), split in zip([*clips["trn"], *clips["tst"]], splits, strict=True)
+        _item(path, who, split) for (path, who), split in zip([*train, *test], splits, strict=True)
     ]
-    return _made(task, protocol, items, counts, switched_on(chosen, ("random_clip_split",)))
+    on = switched_on(chosen, SPLIT_QUIRK)
+    return task_items(task, protocol, items, counts, quirks=on)
 
 
 def build_macaques(folder: Path, protocol: Protocol, *, task: str) -> TaskItems:
@@ -88,7 +87,7 @@ def build_macaques(folder: Path, protocol: Protocol, *, task: str) -> TaskItems:
     odd = {row["split"] for row in rows} - {"train", "valid"}
     if odd:
         raise TaskError(f"{table}: splits {named(sorted(odd))}, need train and valid")
-    counts: Counter[str] = Counter({ROWS: len(rows)})
+    counts = Counter({ROWS: len(rows)})
     train = [(f"train/{r['filename']}", r["class"]) for r in rows if r["split"] == "train"]
     test = [(f"valid/{r['filename']}", r["class"]) for r in rows if r["split"] == "valid"]
     splits = train_and_val([who for _, who in train])
@@ -97,7 +96,7 @@ def build_macaques(folder: Path, protocol: Protocol, *, task: str) -> TaskItems:
         Item(path, path, 0.0, None, (who,), split, path)
         for (path, who), split in zip([*train, *test], splits, strict=True)
     ]
-    return _made(task, protocol, items, counts, ("random_clip_split",))  # no session is known
+    return task_items(task, protocol, items, counts, quirks=SPLIT_QUIRK)  # no session is known
 
 
 def _foreground(folder: Path, species: str) -> dict[str, str]:
@@ -147,21 +146,6 @@ def _group(path: str, who: str) -> str:
 def _item(path: str, who: str, split: Split) -> Item:
     year = "test year " if split == "test" else ""  # days are counted anew in another year
     return Item(path, path, 0.0, None, (who,), split, year + _group(path, who))
-
-
-def _made(
-    task: str, protocol: Protocol, items: list[Item], counts: Counter[str], on: tuple[str, ...]
-) -> TaskItems:
-    counts["items kept"] = len(items)
-    return TaskItems(
-        task=task,
-        protocol=protocol,
-        classes=tuple(sorted({label for item in items for label in item.labels})),
-        multi_label=False,
-        items=tuple(items),
-        counts=dict(counts),
-        quirks=on,
-    )
 
 
 STOWELL: Final = "https://zenodo.org/records/1413495"

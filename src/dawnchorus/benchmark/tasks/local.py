@@ -6,18 +6,19 @@ the same items, since nothing about them is to be mended.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
-from dawnchorus.benchmark.tasks.checks import named
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
+from dawnchorus.benchmark.tasks.checks import ROWS, named
 from dawnchorus.data.manifest import read_manifest
 from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dawnchorus.benchmark.tasks.base import Kind, Protocol
+    from dawnchorus.benchmark.tasks.base import Kind, Protocol, TaskItems
 
 MANIFEST: Final = "manifest.parquet"
 COLUMNS: Final = ("id", "path", "start_s", "stop_s", "labels", "split", "group", "tasks")
@@ -39,18 +40,12 @@ def build(folder: Path, protocol: Protocol, *, task: str, multi_label: bool) -> 
     if missing:
         raise TaskError(f"{folder / MANIFEST}: no column {named(missing)}; is this the corpus?")
     rows = table.select(COLUMNS).to_pylist()
-    items = tuple(_item(row) for row in rows if task in (row["tasks"] or ()))
+    items = [_item(row) for row in rows if task in (row["tasks"] or ())]
     if not items:
         known = sorted({name for row in rows for name in row["tasks"] or ()})
         raise TaskError(f"{folder / MANIFEST}: no rows of {task}; its tasks are {named(known)}")
-    return TaskItems(
-        task=task,
-        protocol=protocol,
-        classes=tuple(sorted({label for item in items for label in item.labels})),
-        multi_label=multi_label,
-        items=items,
-        counts={"rows read": len(rows), "items kept": len(items)},
-    )
+    counts = Counter({ROWS: len(rows)})
+    return task_items(task, protocol, items, counts, multi_label=multi_label)
 
 
 def _item(row: dict[str, object]) -> Item:

@@ -9,13 +9,13 @@ Source: PROTOCOLS 7.2, 9.20; the layouts are read in `repertoire_raw`.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.benchmark.tasks import repertoire_raw as raw
-from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, TaskItems
-from dawnchorus.benchmark.tasks.quirks import all_off, switched_on
+from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
+from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.splits import by_key, grouped, shares_of_clips
 from dawnchorus.data.tables import clip_id
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dawnchorus.benchmark.tasks.base import Protocol, Split
+    from dawnchorus.benchmark.tasks.base import Protocol, Split, TaskItems
     from dawnchorus.benchmark.tasks.repertoire_raw import Call
 
 UNKNOWN: Final = "unknown"
@@ -57,10 +57,6 @@ class Quirks:
     case_twins: bool = True
 
 
-def _chosen(protocol: Protocol, quirks: Quirks | None) -> Quirks:
-    return quirks or (Quirks() if protocol == "paper" else all_off(Quirks))
-
-
 def build_zebra_finch(
     folder: Path, protocol: Protocol, *, task: str, quirks: Quirks | None = None
 ) -> TaskItems:
@@ -69,18 +65,22 @@ def build_zebra_finch(
     Raises:
         TaskError: No sounds are there.
     """
-    chosen = _chosen(protocol, quirks)
+    chosen = quirks or quirks_of(protocol, Quirks)
     counts: Counter[str] = Counter()
-    calls = raw.zebra_finch(folder, counts)
-    labels = [zebra_label(call.label, chosen) for call in calls]
-    kept = [(call, label) for call, label in zip(calls, labels, strict=True) if label is not None]
-    counts["dropped: calls of no published type"] = len(calls) - len(kept)
+    found = raw.zebra_finch(folder, counts)
+    labels = [zebra_label(call.label, chosen) for call in found]
+    calls = [
+        replace(call, label=label)
+        for call, label in zip(found, labels, strict=True)
+        if label is not None
+    ]
+    counts["dropped: calls of no published type"] = len(found) - len(calls)
     if chosen.random_clip_split:
-        splits = by_key([f"{call.key} {label}" for call, label in kept])
+        splits = by_key([f"{call.key} {call.label}" for call in calls])
     else:
-        splits = grouped([[label] for _, label in kept], [call.group for call, _ in kept])
+        splits = grouped([[call.label] for call in calls], [call.group for call in calls])
     on = switched_on(chosen, ("random_clip_split", "merged_types", "unknown_class"))
-    return _made(task, protocol, _items(kept, splits), counts, on)
+    return task_items(task, protocol, _items(calls, splits), counts, quirks=on)
 
 
 def zebra_label(code: str, quirks: Quirks) -> str | None:
@@ -99,12 +99,13 @@ def build_otters(
     Raises:
         TaskError: Neither a table nor sounds are there.
     """
-    chosen = _chosen(protocol, quirks)
+    chosen = quirks or quirks_of(protocol, Quirks)
     counts: Counter[str] = Counter()
     calls = raw.giant_otters(folder, counts)
-    kept = [(c, c.label if chosen.case_twins else c.label.strip().capitalize()) for c in calls]
+    if not chosen.case_twins:
+        calls = [replace(call, label=call.label.strip().capitalize()) for call in calls]
     on = (*ONE_TABLE, *switched_on(chosen, ("case_twins",)))
-    return _made(task, protocol, _items(kept, ["test"] * len(kept)), counts, on)
+    return task_items(task, protocol, _all_test(calls), counts, quirks=on)
 
 
 def build_bengalese(
@@ -115,17 +116,16 @@ def build_bengalese(
     Raises:
         TaskError: The bird's annotation or its sounds are missing.
     """
-    chosen = _chosen(protocol, quirks)
+    chosen = quirks or quirks_of(protocol, Quirks)
     counts: Counter[str] = Counter()
     calls = raw.bengalese_finch(folder, bird, counts)
-    kept = [(call, call.label) for call in calls]
     shares = (0.7, 0.15, 0.15)
     if chosen.random_clip_split:
         splits = shares_of_clips([call.label for call in calls], shares)
     else:
-        splits = grouped([[c.label] for c in calls], [c.group for c in calls], shares)
+        splits = grouped([[call.label] for call in calls], [call.group for call in calls], shares)
     on = switched_on(chosen, ("random_clip_split",))
-    return _made(task, protocol, _items(kept, splits), counts, on)
+    return task_items(task, protocol, _items(calls, splits), counts, quirks=on)
 
 
 def build_whales(folder: Path, protocol: Protocol, *, task: str) -> TaskItems:
@@ -136,62 +136,48 @@ def build_whales(folder: Path, protocol: Protocol, *, task: str) -> TaskItems:
     """
     counts: Counter[str] = Counter()
     calls = raw.killer_whales(folder, counts)
-    kept = [(call, call.label) for call in calls]
-    return _made(task, protocol, _items(kept, ["test"] * len(kept)), counts, ONE_TABLE)
+    return task_items(task, protocol, _all_test(calls), counts, quirks=ONE_TABLE)
 
 
-def _items(kept: Sequence[tuple[Call, str]], splits: Sequence[Split]) -> list[Item]:
+def _all_test(calls: Sequence[Call]) -> list[Item]:
+    return _items(calls, ["test"] * len(calls))
+
+
+def _items(calls: Sequence[Call], splits: Sequence[Split]) -> list[Item]:
     return [
         Item(
             clip_id(call.path, call.start_s or None, call.stop_s),
             call.path,
             call.start_s,
             call.stop_s,
-            (label,),
+            (call.label,),
             split,
             call.group,
         )
-        for (call, label), split in zip(kept, splits, strict=True)
+        for call, split in zip(calls, splits, strict=True)
     ]
-
-
-def _made(
-    task: str, protocol: Protocol, items: list[Item], counts: Counter[str], on: tuple[str, ...]
-) -> TaskItems:
-    counts["items kept"] = len(items)
-    return TaskItems(
-        task=task,
-        protocol=protocol,
-        classes=tuple(sorted({label for item in items for label in item.labels})),
-        multi_label=False,
-        items=tuple(items),
-        counts=dict(counts),
-        quirks=on,
-    )
 
 
 ASKED: Final = Measures(probe=None, retrieval="within", clustering=True)
 FIGSHARE: Final = "https://figshare.com/articles/"
+_task = partial(  # what all repertoires share
+    Task, version="1", kind="repertoire", licence="CC BY 4.0", crop_s=None, measures=ASKED
+)
 
 
 def _bengalese(bird: int) -> Task:
     own = "" if bird == PUBLISHED_BIRD else f"_bird{bird}"
     id = f"repertoire/bengalese_finch{own}"
     published = "" if own else ", the published one"
-    return Task(
+    return _task(
         id=id,
-        version="1",
         title=f"syllable types of Bengalese finch Bird{bird}{published}",
-        kind="repertoire",
         source=FIGSHARE + "media/BirdsongRecognition/3470165",
-        licence="CC BY 4.0",
         citation="Koumura and Okanoya, Automatic recognition of element classes and boundaries in"
         " the birdsong with variable sequences, PLoS ONE 11, 2016",
         split_rule="paper: 70:15:15 by syllable, seed 42; strict: by song",
         window_rule="single syllables",
         native_rate_hz=32000,
-        crop_s=None,
-        measures=ASKED,
         downloads=(
             Download(
                 f"Bird{bird}.zip",
@@ -210,40 +196,30 @@ _ZEBRA: Final = (
     "Taeniopygia_guttata_/11905533"
 )
 TASKS: Final = (
-    Task(
+    _task(
         id="repertoire/zebra_finch",
-        version="1",
         title="call types of zebra finches",
-        kind="repertoire",
         source=_ZEBRA,
-        licence="CC BY 4.0",
         citation="Elie and Theunissen, The vocal repertoire of the domesticated zebra finch,"
         " Animal Cognition 19, 2016",
         split_rule="paper: 8:1:1 a bird and type, seed 42; strict: 6:2:2 by bird",
         window_rule="whole calls",
         native_rate_hz=44100,
-        crop_s=None,
-        measures=ASKED,
         downloads=(
             Download("AdultVocalizations.zip", _ZEBRA, "calls", makes="AdultVocalizations"),
             Download("ChickVocalizations.zip", _ZEBRA, "calls", makes="ChickVocalizations"),
         ),
         build=partial(build_zebra_finch, task="repertoire/zebra_finch"),
     ),
-    Task(
+    _task(
         id="repertoire/giant_otters",
-        version="1",
         title="call types of giant otters",
-        kind="repertoire",
         source="https://archive.org/details/giant_otters",
-        licence="CC BY 4.0",
         citation="Mumm and Knoernschild, The vocal repertoire of adult and neonate giant otters,"
         " PLoS ONE 9, 2014",
         split_rule="all is test, nothing is trained; sessions are not published",
         window_rule="whole calls",
         native_rate_hz=None,
-        crop_s=None,
-        measures=ASKED,
         downloads=(
             Download(
                 "giant_otters.zip",
@@ -255,20 +231,15 @@ TASKS: Final = (
         build=partial(build_otters, task="repertoire/giant_otters"),
     ),
     *(_bengalese(bird) for bird in sorted(BIRDS, key=lambda bird: bird != PUBLISHED_BIRD)),
-    Task(
+    _task(
         id="repertoire/killer_whale",
-        version="1",
         title="discrete calls of southern resident killer whales",
-        kind="repertoire",
         source="https://doi.org/10.25921/15ey-mh50",
-        licence="CC BY 4.0",
         citation="Palmer et al., A public dataset of annotated Orcinus orca acoustic signals,"
         " Scientific Data, 2025",
         split_rule="all is test, nothing is trained",
         window_rule="single calls, as annotated",
         native_rate_hz=None,
-        crop_s=None,
-        measures=ASKED,
         downloads=(
             Download(
                 "vfpa annotations",

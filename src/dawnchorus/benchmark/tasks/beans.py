@@ -1,0 +1,24 @@
+"""What the classification and the detection sets of BEANS share: its article and its classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.benchmark.tasks.checks import named
+from dawnchorus.errors import TaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BEANS: Final = "Hagiwara et al., BEANS: the benchmark of animal sounds, 2022, arXiv 2210.12300"
+
+
+def check_labels(task: str, labels: Iterable[str], classes: Iterable[str]) -> None:
+    """Refuse labels that are none of the published classes.
+
+    Raises:
+        TaskError: It names them.
+    """
+    unknown = set(labels) - set(classes)
+    if unknown:
+        raise TaskError(f"{task}: labels that are no class of BEANS: {named(sorted(unknown))}")
