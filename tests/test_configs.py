@@ -18,6 +18,7 @@ from dawnchorus.configs import (
     ProbeConfig,
     TrainConfig,
     WindowConfig,
+    read_recipe,
     read_yaml,
 )
 from dawnchorus.errors import UsageError
@@ -74,6 +75,36 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, sa
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"run\.yaml: no such file"):
         read_yaml(tmp_path / "run.yaml")
+
+
+def test_a_recipe_has_what_it_builds_on_but_for_its_own_values(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "first.yaml").write_text("a: 1\nb: [1, 2]\nc: {d: 1, e: {f: 1, g: 1}}\nh: {i: 1}\n")
+    (tmp_path / "deep" / "second.yaml").write_text("base: ../first.yaml\nb: [3]\nc: {e: {g: 2}}\n")
+    third = tmp_path / "deep" / "third.yaml"
+    third.write_text("base: second.yaml\na: 5\nh: null\n")
+    assert read_recipe(third) == {
+        "a": 5,
+        "b": [3],
+        "c": {"d": 1, "e": {"f": 1, "g": 2}},
+        "h": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("other.yaml", r"other\.yaml: no such file"),
+        ("[a.yaml, b.yaml]", r"run\.yaml: base must name one file, got \['a\.yaml', 'b\.yaml'\]"),
+        ("run.yaml", r"run\.yaml: its base leads back to .*run\.yaml; one of them needs no base"),
+        ("loop.yaml", r"run\.yaml: its base leads back to .*run\.yaml; one of them needs no base"),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(tmp_path: Path, base: str, said: str) -> None:
+    (tmp_path / "run.yaml").write_text(f"base: {base}\n")
+    (tmp_path / "loop.yaml").write_text("base: run.yaml\n")
+    with pytest.raises(UsageError, match=said):
+        read_recipe(tmp_path / "run.yaml")
 
 
 @pytest.mark.parametrize(

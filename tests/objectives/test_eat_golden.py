@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import originals
 from dawnchorus.audio import frontend
-from dawnchorus.configs import DataConfig, PretrainConfig, TrainConfig, read_yaml
+from dawnchorus.configs import DataConfig, PretrainConfig, TrainConfig, read_recipe
 from dawnchorus.models import checkpoints
 from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.nn import ema
@@ -244,7 +244,7 @@ def test_the_teacher_follows_as_the_originals_does() -> None:
 def test_the_base_recipe_trains_as_many_parameters_as_the_original() -> None:
     facts = originals.facts("pretrain_small")["params_base_pretrain"]
     recipe = Path(__file__).parents[2] / "recipes" / "eat_base_pretrain_all.yaml"
-    config = PretrainConfig(**{**read_yaml(recipe), "compile": False})
+    config = PretrainConfig(**{**read_recipe(recipe), "compile": False})
     objective = build_objective(config)
     trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
     assert trained == facts["student_trainable"]

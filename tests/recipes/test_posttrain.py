@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from dawnchorus import load_model
 from dawnchorus.cli.app import main
-from dawnchorus.configs import PosttrainConfig, PretrainConfig, read_yaml
+from dawnchorus.configs import PosttrainConfig, PretrainConfig, read_recipe
 from dawnchorus.recipes.export import chosen_weights
 from dawnchorus.training.run import RunFolder
 
@@ -332,6 +332,6 @@ def test_the_recipes_that_we_ship_are_valid() -> None:
     found = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
     assert found
     for path in found:
-        values = read_yaml(path)
+        values = read_recipe(path)
         config = {"posttrain": PosttrainConfig, "pretrain": PretrainConfig}[values["kind"]]
         assert config(**values).name == path.stem

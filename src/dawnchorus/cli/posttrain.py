@@ -44,14 +44,14 @@ def command(
     Example: dawnchorus posttrain --folder my_species --init-from dawnchorus_eat_tiny
     """
     from dawnchorus.cli import train_output as output
-    from dawnchorus.configs import PosttrainConfig, read_yaml
+    from dawnchorus.configs import PosttrainConfig, read_recipe
     from dawnchorus.errors import UsageError
     from dawnchorus.recipes.posttrain import posttrain, posttrain_dry_run
 
     if (config is None) == (folder is None):
         raise UsageError("give a YAML file or --folder, one of them; see recipes/ for files")
     if config is not None:
-        values = read_yaml(config)
+        values = read_recipe(config)
     elif folder is not None:
         from dawnchorus.recipes.finetune import finetune_values
 

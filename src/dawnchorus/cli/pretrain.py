@@ -32,11 +32,11 @@ def command(
     Example: dawnchorus pretrain recipes/eat_tiny_pretrain_local.yaml --data my_corpus
     """
     from dawnchorus.cli import train_output as output
-    from dawnchorus.configs import PretrainConfig, read_yaml
+    from dawnchorus.configs import PretrainConfig, read_recipe
     from dawnchorus.recipes.pretrain import pretrain, pretrain_dry_run
 
     values = output.training_values(
-        read_yaml(config), data=data, init_from=init_from, name=name, steps=steps, device=device,
+        read_recipe(config), data=data, init_from=init_from, name=name, steps=steps, device=device,
         devices=devices,
     )  # fmt: skip
     checked = PretrainConfig(**values)

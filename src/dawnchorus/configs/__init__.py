@@ -4,7 +4,14 @@ An unknown key is an error, and so is a value of the wrong type; both name the k
 imports torch. ``base`` is what they share; each of the others belongs to one part of the package.
 """
 
-from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision, read_yaml
+from dawnchorus.configs.base import (
+    Config,
+    LayerSelection,
+    Pooling,
+    Precision,
+    read_recipe,
+    read_yaml,
+)
 from dawnchorus.configs.data import (
     AugmentConfig,
     BucketConfig,
@@ -51,5 +58,6 @@ __all__ = [
     "TeacherConfig",
     "TrainConfig",
     "WindowConfig",
+    "read_recipe",
     "read_yaml",
 ]

@@ -46,6 +46,41 @@ def _explain(config: type[BaseModel], error: ValidationError) -> str:
     return f"{config.__name__}: " + "; ".join(problems)
 
 
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Read a YAML file and what it builds on: the key ``base`` names another such file.
+
+    The file's own values count. Mappings are joined key by key, all else replaces what was there. A
+    relative ``base`` is looked for beside the file that names it.
+
+    Raises:
+        UsageError: As of `read_yaml`, or the files build on each other in a circle.
+    """
+    layers: dict[Path, dict[str, Any]] = {}
+    upper: Path | None = path
+    while upper is not None:
+        if upper.resolve() in layers:
+            raise UsageError(f"{path}: its base leads back to {upper}; one of them needs no base")
+        values = read_yaml(upper)
+        layers[upper.resolve()] = values
+        base = values.pop("base", None)
+        if not isinstance(base, str | None):
+            raise UsageError(f"{upper}: base must name one file, got {base!r}")
+        upper = None if base is None else upper.parent / base
+    merged: dict[str, Any] = {}
+    for values in reversed(layers.values()):
+        merged = _join(merged, values)
+    return merged
+
+
+def _join(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _join(lower[key], value)
+        for key, value in upper.items()
+        if isinstance(value, dict) and isinstance(lower.get(key), dict)
+    }
+    return {**lower, **upper, **both}
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping.
 

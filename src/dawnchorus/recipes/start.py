@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from dawnchorus.configs import TrainConfig, read_yaml
+from dawnchorus.configs import TrainConfig, read_recipe
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model
@@ -14,8 +14,8 @@ ConfigT = TypeVar("ConfigT", bound=TrainConfig)
 
 
 def as_config(config: ConfigT | str | Path, kind: type[ConfigT]) -> ConfigT:
-    """The config itself, or read from its YAML file."""
-    return kind(**read_yaml(Path(config))) if isinstance(config, (str, Path)) else config
+    """The config itself, or read from its YAML file and those that it builds on."""
+    return kind(**read_recipe(Path(config))) if isinstance(config, (str, Path)) else config
 
 
 def take_weights(model: EAT, name: str) -> None:
