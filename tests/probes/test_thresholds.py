@@ -112,3 +112,41 @@ def test_nonsense_is_refused() -> None:
             one_class(SCORES, HITS, **wanted)
     with pytest.raises(TaskError, match="2 classes"):
         find_thresholds(np.ones((3, 1)), np.ones((3, 1)), ["a", "b"], precision=0.5)
+
+
+@pytest.mark.parametrize("wanted", ["precision", "recall"])
+def test_what_a_threshold_is_said_to_give_is_no_better_than_what_it_gives(wanted: str) -> None:
+    rng = np.random.default_rng(7)
+    hits = np.arange(40) < 6
+    others = np.arange(8000) < 1200
+    fresh = rng.normal(size=len(others)) + 1.7 * others
+    said, true = [], []
+    for seed in range(150):
+        scores = rng.normal(size=len(hits)) + 1.7 * hits
+        found = find_thresholds(
+            scores[:, None], hits[:, None], ["x"], seed=seed, **{wanted: 0.8}
+        )[0]
+        if found.value is None:
+            continue
+        reached = fresh >= found.value
+        if wanted == "recall":
+            assert found.recall is not None
+            said.append(found.recall)
+            true.append(float(reached[others].mean()))
+        elif found.precision is not None:
+            said.append(found.precision)
+            true.append(float(others[reached].mean()))
+    assert len(said) > 50
+    # of the clips that set it, precision would be 0.9 and more where it is 0.65
+    assert np.mean(said) < np.mean(true) + 0.03
+    assert np.mean(said) > np.mean(true) - 0.2
+
+
+def test_clips_of_one_recording_say_nothing_of_another() -> None:
+    groups = np.array([0, 0, 0, 1, 0, 0, 2, 2])
+    found = find_thresholds(
+        np.array(SCORES)[:, None], np.array(HITS)[:, None], ["wren"], groups, precision=0.8
+    )[0]
+    assert found.value == 0.45
+    assert found.precision is None
+    assert "one recording" in found.reason
