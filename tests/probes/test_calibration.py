@@ -12,6 +12,7 @@ from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.calibrate import choose_calibration
 from dawnchorus.probes.calibration import (
     METHODS,
+    NEVER,
     Calibration,
     Method,
     fit_calibration,
@@ -156,6 +157,30 @@ def test_a_row_of_logits_that_is_alone_gives_what_it_gives_in_a_batch() -> None:
     fitted = fit_calibration(logits, truth, method="isotonic", multi_label=False)
     alone = np.concatenate([fitted.probabilities(row[None]) for row in logits[:20]])
     assert np.array_equal(alone, fitted.probabilities(logits[:20]))
+
+
+@pytest.mark.parametrize("method", ["platt_shared", "platt", "isotonic"])
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_a_class_that_nothing_taught_moves_no_calibration(
+    method: Method, *, multi_label: bool
+) -> None:
+    logits, truth = (independent if multi_label else overconfident)(600, 3, seed=9)
+    plain = fit_calibration(logits, truth, method=method, multi_label=multi_label)
+    wider = fit_calibration(
+        np.append(logits, np.full((600, 1), NEVER), axis=1),
+        np.append(truth, np.zeros((600, 1), int), axis=1),
+        method=method,
+        multi_label=multi_label,
+    )
+    assert wider.slope[:3] == pytest.approx(plain.slope)
+    assert wider.offset[:3] == pytest.approx(plain.offset)
+    assert wider.staircases[:3] == plain.staircases
+    # in one fold alone, as with a class of one recording
+    holes = logits.copy()
+    holes[:100, 2] = NEVER
+    left = (np.arange(600) >= 100) | (truth[:, 2] == 0)
+    mended = fit_calibration(holes[left], truth[left], method=method, multi_label=multi_label)
+    assert mended.slope == pytest.approx(plain.slope, rel=0.3)
 
 
 def test_logits_that_mislead_have_no_calibration() -> None:

@@ -123,9 +123,9 @@ def test_what_a_threshold_is_said_to_give_is_no_better_than_what_it_gives(wanted
     said, true = [], []
     for seed in range(150):
         scores = rng.normal(size=len(hits)) + 1.7 * hits
-        found = find_thresholds(
-            scores[:, None], hits[:, None], ["x"], seed=seed, **{wanted: 0.8}
-        )[0]
+        found = find_thresholds(scores[:, None], hits[:, None], ["x"], seed=seed, **{wanted: 0.8})[
+            0
+        ]
         if found.value is None:
             continue
         reached = fresh >= found.value

@@ -215,6 +215,30 @@ def test_clips_of_nothing_make_a_probe_with_any_number_of_labels(
     assert quiet.n_rows == 0
 
 
+def test_a_validation_clip_of_a_label_that_train_lacks_does_not_change_the_probe(
+    folders: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "clips.csv"
+    sides = ["train"] * 5 + ["val"] * 3
+    rows = [
+        f"{folders / label / f'{k}.wav'},{label},{sides[k]}" for label in TONES for k in range(8)
+    ]
+    table.write_text("\n".join(["path,label,split", *rows]) + "\n")
+    plain = probe_fit(read_labels(table), tmp_path / "p", model=tiny_folder, config=QUICK)
+    soundfile.write(tmp_path / "robin.wav", call(None, 1.0, 950), RATE)
+    table.write_text(table.read_text() + f"{tmp_path / 'robin.wav'},robin,val\n")
+    report = probe_fit(read_labels(table), tmp_path / "q", model=tiny_folder, config=QUICK)
+    assert not report.probe.multi_label
+    assert report.probe.classes == plain.probe.classes
+    assert report.n_clips == plain.n_clips == 24
+    assert report.warnings[0].startswith("1 clips of split val have labels that no clip to train")
+    assert "(robin): left out" in report.warnings[0]
+    several = QUICK.model_copy(update={"multi_label": True})
+    report = probe_fit(read_labels(table), tmp_path / "r", model=tiny_folder, config=several)
+    assert report.n_clips == 25
+    assert "(robin): those labels are not scored" in report.warnings[0]
+
+
 def test_few_clips_and_one_recording_are_warned_of_and_bad_files_listed(
     folders: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ SEARCH_STEPS: Final = 80  # of a golden section; each keeps 0.618 of the range
 LOG_RANGE: Final = (-5.0, 5.0)  # of the logarithm of 1 / temperature
 NEWTON_STEPS: Final = 100
 GOLDEN: Final = (5**0.5 - 1) / 2
+NEVER: Final = -1e4  # logit of a class that train could not teach: probability 0, and ranked last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit one method on logits of items that the probe was not trained on.
 
+    Logits of `NEVER` teach nothing: no probe had been taught that class.
+
     Args:
         logits: ``(items, classes)``.
         truth: ``(items, classes)``, which labels hold.
@@ -161,14 +164,15 @@ def fit_calibration(
         values["temperature"] = _temperature(scores, hot, multi_label=multi_label)
     elif method != "none":
         odds = log_odds(scores, multi_label=multi_label)
-        shared = _line(odds.ravel(), hot.ravel())
+        scored = scores > NEVER
+        shared = _line(odds[scored], hot[scored])
         if shared is None:
             raise TaskError("calibration: higher logits are not more often right")
         lines = [shared] * scores.shape[1]
         if method == "platt":
-            lines = _lines(odds, hot, shared)
+            lines = _lines(odds, hot, scored, shared)
         elif method == "isotonic":
-            values["staircases"] = _staircases(odds, hot)
+            values["staircases"] = _staircases(odds, hot, scored)
         values["slope"] = tuple(line[0] for line in lines)
         values["offset"] = tuple(line[1] for line in lines)
     return Calibration(**{name: getattr(made, name) for name in made.__slots__} | values)
@@ -270,19 +274,23 @@ def _temperature(scores: Floats, hot: Flags, *, multi_label: bool) -> float:
     return float(np.exp(-(low + high) / 2))
 
 
-def _lines(odds: Floats, hot: Flags, shared: tuple[float, float]) -> list[tuple[float, float]]:
+def _lines(
+    odds: Floats, hot: Flags, scored: Flags, shared: tuple[float, float]
+) -> list[tuple[float, float]]:
     """A line for each class that has enough of both kinds, the shared one for the others."""
-    enough = _has(hot, MIN_PLATT)
+    enough = _has(hot, scored, MIN_PLATT)
     if not enough.any():
         raise TaskError(f"calibration 'platt': no class has {MIN_PLATT} positives and negatives")
-    own = [_line(odds[:, k], hot[:, k]) if enough[k] else None for k in range(odds.shape[1])]
+    own = [
+        _line(odds[rows, k], hot[rows, k]) if enough[k] else None for k, rows in enumerate(scored.T)
+    ]
     return [shared if line is None else line for line in own]
 
 
-def _has(hot: Flags, n: int) -> Flags:
-    """Which classes have so many positives and so many negatives."""
-    n_positive = hot.sum(axis=0)
-    return cast("Flags", (n_positive >= n) & (len(hot) - n_positive >= n))
+def _has(hot: Flags, scored: Flags, n: int) -> Flags:
+    """Which classes have so many positives and so many negatives that were scored."""
+    n_positive = (hot & scored).sum(axis=0)
+    return cast("Flags", (n_positive >= n) & (scored.sum(axis=0) - n_positive >= n))
 
 
 def _line(odds: Floats, hot: Flags) -> tuple[float, float] | None:
@@ -315,14 +323,15 @@ def _line(odds: Floats, hot: Flags) -> tuple[float, float] | None:
     return (slope, float(weights[1])) if slope > 0 else None
 
 
-def _staircases(odds: Floats, hot: Flags) -> tuple[Staircase | None, ...]:
-    enough = _has(hot, MIN_ISOTONIC)
+def _staircases(odds: Floats, hot: Flags, scored: Flags) -> tuple[Staircase | None, ...]:
+    enough = _has(hot, scored, MIN_ISOTONIC)
     if not enough.any():
         raise TaskError(
             f"calibration 'isotonic': no class has {MIN_ISOTONIC} positives and negatives"
         )
     return tuple(
-        staircase_of(odds[:, k], hot[:, k]) if enough[k] else None for k in range(odds.shape[1])
+        staircase_of(odds[rows, k], hot[rows, k]) if enough[k] else None
+        for k, rows in enumerate(scored.T)
     )
 
 

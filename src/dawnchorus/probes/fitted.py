@@ -22,7 +22,7 @@ from dawnchorus.configs import HeadConfig
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.checkpoints import sha256_of, weights_sha256_of
 from dawnchorus.models.readout import Readout
-from dawnchorus.probes.calibration import Calibration, plain_probabilities
+from dawnchorus.probes.calibration import NEVER, Calibration, plain_probabilities
 from dawnchorus.probes.heads import Neighbours
 from dawnchorus.probes.net import Net
 from dawnchorus.probes.reading import read_features
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 WEIGHTS, DESCRIPTION = "probe.safetensors", "probe.json"
 FORMAT, VERSION = "dawnchorus probe", 1
-NEVER: Final = -1e4  # logit of a class that train could not teach: probability 0, and ranked last
 BLOCK_ITEMS: Final = 1024  # scored at once
 BLOCK_VALUES: Final = 1 << 22  # of their features; tokens are many
 

@@ -138,8 +138,8 @@ def _measured(measured: Measured) -> Iterator[str]:
     yield (
         f"Thresholds are for a {measured.target} among clips like these; `probe predict` uses "
         "them. Precision and recall are what they give on recordings that did not set them, which "
-        "can be less than was wanted. In recordings where a class is rarer than here, more of its detections are wrong: "
-        "listen to some (`--segments 20`).\n"
+        "can be less than was wanted. In recordings where a class is rarer than here, more of its "
+        "detections are wrong: listen to some (`--segments 20`).\n"
     )
     yield from table(CLASS_HEADINGS, class_rows(measured.classes, measured.thresholds))
     said = remarks(measured.thresholds)

@@ -17,14 +17,12 @@ from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import DESCRIPTION, FittedProbe
 from dawnchorus.probes.held_out import cross_validated, validated
 from dawnchorus.recipes.probe_embed import embed_clips, from_store
-from dawnchorus.recipes.probe_labels import labelled
 from dawnchorus.recipes.probe_scores import Measured, curve_of, measure
+from dawnchorus.recipes.probe_usable import Usable, usable
 from dawnchorus.store.read import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from dawnchorus.data.folders import Made
     from dawnchorus.models.encoder import Encoder
@@ -109,7 +107,8 @@ def probe_fit(
     if (folder / DESCRIPTION).exists() and not overwrite:
         raise UsageError(f"{folder}: there is a probe already; name another folder, or overwrite")
     started = time.perf_counter()
-    clips, n_test = usable(labels, config)
+    found = usable(labels, config)
+    clips = found.clips
     if store is None:
         embedded = embed_clips(clips, model, config, cache=cache, progress=progress)
     else:
@@ -117,7 +116,7 @@ def probe_fit(
     encoded = time.perf_counter()
     # matrices this small wait longer for a second core than it would save
     with one_core_each(2):
-        probe, measured, curve, why_not = _fitted(clips, embedded, config)
+        probe, measured, curve, why_not = _fitted(found, embedded, config)
     probe.notes |= _notes(clips, embedded, measured, model)
     probe.save(folder)
     return ProbeReport(
@@ -127,28 +126,28 @@ def probe_fit(
         n_windows=len(embedded.windows.vectors),
         n_groups=len(np.unique(clips.group)),
         n_cached=embedded.windows.n_cached,
-        n_test=n_test,
+        n_test=found.n_test,
         measured=measured,
         curve=curve,
-        warnings=(*_warnings(clips, probe), *why_not),
+        warnings=(*found.warnings, *_warnings(clips, probe), *why_not),
         bad=(*clips.bad, *embedded.windows.bad),
         seconds={"encoding": encoded - started, "fitting": time.perf_counter() - encoded},
     )
 
 
 def _fitted(
-    clips: LabelledClips, embedded: Embedded, config: ProbeRunConfig
+    found: Usable, embedded: Embedded, config: ProbeRunConfig
 ) -> tuple[FittedProbe, Measured | None, list[CurvePoint], tuple[str, ...]]:
     """The probe, what it is worth, its learning curve, and what could not be measured."""
+    clips = found.clips
     train, validation = _sides(clips, embedded)
     config, alone = _without_choice(config, train, validation)
-    multi_label = _is_multi_label(clips, config)
     probe = fit_probe(
         config.fit,
         train,
         validation,
         clips.classes,
-        multi_label,
+        found.multi_label,
         encoder=embedded.encoder,
         readout=embedded.readout,
         pooling=embedded.pooling,
@@ -182,27 +181,6 @@ def _without_choice(
     return config.model_copy(update={"fit": config.fit.model_copy(update=one)}), (said,)
 
 
-def usable(labels: Made, config: ProbeRunConfig) -> tuple[LabelledClips, int]:
-    """Clips to train and validate on, with the classes that train has; how many are of test."""
-    everything = labelled(labels, nothing=config.nothing, by=config.group_by)
-    split = everything.split
-    train = (split == "train") | (split == "")
-    names = [n for n, any_ in zip(everything.classes, _any(everything, train), strict=True) if any_]
-    if not names:
-        raise TaskError(
-            f"{labels.manifest.named}: {int(train.sum())} of {len(split)} clips are to train on, "
-            "and none of them has a label"
-        )
-    clips = labelled(labels, nothing=config.nothing, by=config.group_by, classes=names)
-    used = np.flatnonzero(split != "test")
-    return clips.take(used), len(split) - len(used)
-
-
-def _any(clips: LabelledClips, rows: NDArray[np.bool_]) -> list[bool]:
-    found: list[bool] = clips.truth[rows].max(axis=0, initial=False).tolist()
-    return found
-
-
 def clips_of_class(clips: LabelledClips) -> dict[str, tuple[int, int]]:
     """Numbers of clips and groups of each class."""
     return {
@@ -222,12 +200,6 @@ def _sides(clips: LabelledClips, embedded: Embedded) -> tuple[Features, Features
             "and val, so scores would be too good; split by group (dawnchorus data split)"
         )
     return train, embedded.features(clips, validates) if held else None
-
-
-def _is_multi_label(clips: LabelledClips, config: ProbeRunConfig) -> bool:
-    if config.multi_label is not None:
-        return config.multi_label
-    return len(clips.classes) == 1 or bool((clips.truth.sum(axis=1) != 1).any())
 
 
 def _target(config: ProbeRunConfig) -> float | None:
