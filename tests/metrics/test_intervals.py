@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dawnchorus import metrics
 from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.metrics.intervals import student_t
 from scored_data import multi
 
 
@@ -26,6 +28,35 @@ def test_an_interval_of_95_percent_holds_the_truth_about_as_often() -> None:
     assert 88 <= held <= 99
 
 
+@pytest.mark.parametrize("n_groups", [5, 8])
+@pytest.mark.parametrize("how", [metrics.bootstrap, metrics.jackknife])
+def test_few_groups_widen_the_interval_until_it_holds_the_truth(how: Any, n_groups: int) -> None:
+    rng, held = np.random.default_rng(0), 0
+    groups = np.repeat(np.arange(n_groups), 3)
+    more = {"n": 300} if how is metrics.bootstrap else {}
+    for _ in range(200):
+        values = np.repeat(rng.standard_normal(n_groups), 3) + 0.1 * rng.standard_normal(
+            len(groups)
+        )
+        found = how(mean_of(values), groups, **more)
+        held += found.low < 0 < found.high
+    assert 0.9 * 200 <= held <= 0.99 * 200  # without widening 0.82 of five groups
+
+
+def test_four_groups_have_no_interval_and_it_is_said_why() -> None:
+    for how in (metrics.bootstrap, metrics.jackknife):
+        found = how(mean_of(np.arange(8.0)), np.arange(8) // 2)
+        assert (found.value, found.n_groups) == (3.5, 4)
+        assert np.isnan([found.low, found.high]).all()
+        assert found.reason == "4 groups; an interval needs 5"
+
+
+def test_student_s_quantiles_are_scipy_s() -> None:
+    for p in (0.9, 0.95, 0.975):
+        for freedom in (4, 5, 10, 40):
+            assert student_t(p, freedom) == pytest.approx(stats.t.ppf(p, freedom), rel=5e-3)
+
+
 def test_drawing_clips_would_make_the_interval_far_too_narrow() -> None:
     values = np.repeat(np.random.default_rng(0).standard_normal(40), 9)
     by_group = metrics.bootstrap(mean_of(values), np.repeat(np.arange(40), 9), n=300)
@@ -36,7 +67,7 @@ def test_drawing_clips_would_make_the_interval_far_too_narrow() -> None:
 
 
 def test_draws_are_whole_groups_as_many_as_there_are() -> None:
-    groups = np.array(["b", "a", "b", "c", "a", "b"])
+    groups = np.array(["b", "a", "b", "c", "a", "b", "d", "e"])
     seen: list[np.ndarray] = []
 
     def note(items: np.ndarray) -> float:
@@ -44,12 +75,12 @@ def test_draws_are_whole_groups_as_many_as_there_are() -> None:
         return 0.5
 
     metrics.bootstrap(note, groups, n=30)
-    assert seen[0].tolist() == list(range(6))
+    assert seen[0].tolist() == list(range(8))
     for items in seen[1:]:
-        often = np.bincount(items, minlength=6)
+        often = np.bincount(items, minlength=8)
         assert often[0] == often[2] == often[5]
         assert often[1] == often[4]
-        assert often[0] + often[1] + often[3] == 3
+        assert often[0] + often[1] + often[3] + often[6] + often[7] == 5
     assert len(seen) == 31
 
 
