@@ -41,6 +41,8 @@ def test_files_are_cut_by_time_and_windows_never_cross_a_chunk(root: Path) -> No
     assert {i.split for i in one if i.start_s < 360} == {"train"}
     assert {i.split for i in one if 360 <= i.start_s < 480} == {"val"}
     assert {i.split for i in one if i.start_s >= 480} == {"test"}
+    # minutes of a recording are alike: intervals are drawn over recordings
+    assert len({i.group for i in one if i.split == "test"}) == 1
     assert all(i.start_s // 60 == (i.stop_s - 1e-6) // 60 for i in one if i.stop_s is not None)
 
 

@@ -17,13 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmark.corpus import SEVERAL, SIZES, TASK, make_corpus
+from dawnchorus import metrics
 from dawnchorus.benchmark.leaks import ITEMS_FILE
 from dawnchorus.benchmark.predictions import read_predictions
 from dawnchorus.benchmark.results import Results, merge
 from dawnchorus.benchmark.run import benchmark, dry_run
+from dawnchorus.benchmark.score import ranked
 from dawnchorus.cli.app import main
 from dawnchorus.configs.benchmark import BenchmarkConfig
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import TaskError, UsageError
 
 CHANGING = {"seconds", "finished_at"}
 # kills itself at a chosen count of renames, which is how everything is committed
@@ -277,6 +279,34 @@ def test_two_runs_on_one_folder_share_the_jobs(
     rows = Results(tmp_path).read().to_pylist()
     written = pq.ParquetDataset(tmp_path / "rows").read()
     assert len(rows) == len(written)  # nothing was computed twice
+
+
+def test_a_class_is_ranked_by_its_odds_not_by_a_logit_that_others_outweigh() -> None:
+    y = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.int8)
+    logits = np.array([[0.0, -2.0], [9.0, 3.0], [8.0, 9.0], [-1.0, 1.0]])  # all four are right
+    moved = logits + np.array([[7.0], [0.0], [-3.0], [20.0]])  # the same softmax
+    for scores in (logits, moved):
+        by = ranked(scores, "macro_roc_auc", "strict", y)
+        assert metrics.statistic("macro_roc_auc", y, by)(np.arange(4)) == 1.0
+
+
+def test_every_set_that_is_missing_is_named_at_once(tmp_path: Path, tiny_folder: Path) -> None:
+    config = BenchmarkConfig(
+        models=(str(tiny_folder),),
+        tasks=("beans/watkins", "beans/bats"),
+        data=str(tmp_path),
+        output=str(tmp_path / "out"),
+    )
+    with pytest.raises(TaskError, match=r"(?s)beans/watkins: data are missing.*beans/bats: data"):
+        benchmark(config)
+
+
+def test_a_folder_of_an_audit_that_is_not_there_is_refused(
+    corpus: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    config = plan(corpus, tmp_path / "out", tiny_folder, leaks=str(tmp_path / "laeks"))
+    with pytest.raises(UsageError, match="laeks: no such folder"):
+        benchmark(config)
 
 
 def test_items_that_an_audit_found_are_left_out_of_a_second_score(

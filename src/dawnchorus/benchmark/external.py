@@ -163,9 +163,11 @@ def _read_csv(path: Path) -> dict[str, Any]:
     if uneven:
         raise UsageError(f"{path}, line {uneven[0]}: need {len(header)} fields as in line 1")
     numeric = [name for name in header if name not in {ID, TASK, START}]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
+    cells = {name: list(column) for name, column in zip(header, columns, strict=True)}
 
     def take(name: str) -> NDArray[np.float32] | list[str]:
-        values = [row[header.index(name)] for row in rows]
+        values = cells[name]
         if name not in numeric:
             return values
         try:

@@ -30,7 +30,7 @@ from dawnchorus.benchmark.score import (
     probe_values,
     undefined,
 )
-from dawnchorus.errors import TaskError, TrainingError
+from dawnchorus.errors import TaskError, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from dawnchorus.benchmark.tasks.base import Item, Task, TaskItems
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
-SCORES_VERSION: Final = 1  # another number where the same options would give other scores
+SCORES_VERSION: Final = 2  # another number where the same options would give other scores
 FEATURES = "features"
 WITHOUT: Final = "without"
 
@@ -211,6 +211,10 @@ class Sheet:
         """Ids that an audit found in training; None without an audit of this task."""
         if self.config.leaks is None:
             return None
+        if not Path(self.config.leaks).is_dir():
+            raise UsageError(
+                f"leaks: {self.config.leaks}: no such folder; dawnchorus benchmark leaks makes it"
+            )
         folder = Path(self.config.leaks) / self.job.task.id
         if not folder.is_dir():
             return None
@@ -250,6 +254,7 @@ class Sheet:
             "task": self.job.task.id,
             "task_version": self.job.task.version,
             "protocol": self.config.protocol,
+            "quirks": ",".join(self.job.items.quirks),
             "split": scored,
             "model": self.entrant.name,
             "weights_sha256": self.entrant.weights_sha256,

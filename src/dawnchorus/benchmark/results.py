@@ -32,6 +32,7 @@ SCHEMA: Final = pa.schema(
         ("task", pa.string()),
         ("task_version", pa.string()),
         ("protocol", pa.string()),
+        ("quirks", pa.string()),
         ("split", pa.string()),
         ("model", pa.string()),
         ("weights_sha256", pa.string()),
@@ -68,12 +69,14 @@ class Row:
 
     Attributes:
         cell: hash of everything that decides the value; what has been finished is known by it.
+        quirks: switches of the task's protocol that were on, with commas.
         notes: JSON, such as the hyper-parameters chosen.
     """
 
     task: str
     task_version: str
     protocol: str
+    quirks: str
     split: str
     model: str
     weights_sha256: str

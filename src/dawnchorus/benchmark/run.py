@@ -25,7 +25,7 @@ from dawnchorus.benchmark.job import Job, Sheet, cache_folder, open_sheet
 from dawnchorus.benchmark.prepare import data_folder, load_items
 from dawnchorus.benchmark.results import Results
 from dawnchorus.benchmark.tasks.registry import find_tasks
-from dawnchorus.errors import RunInterruptedError, UsageError
+from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.store.locks import StoreLocks
 
@@ -225,7 +225,14 @@ def _jobs(config: BenchmarkConfig) -> list[Job]:
     if twice:
         raise UsageError(f"model {twice[0]!r} is there twice")
     root = Path(config.data)
-    tasks = [(task, load_items(task, root, config.protocol)) for task in find_tasks(config.tasks)]
+    tasks, missing = [], []
+    for task in find_tasks(config.tasks):
+        try:
+            tasks.append((task, load_items(task, root, config.protocol)))
+        except TaskError as error:
+            missing.append(str(error))
+    if missing:
+        raise TaskError("\n".join(missing))
     return [
         Job(model=model, task=task, items=items, folder=data_folder(task, root))
         for model in config.models

@@ -13,6 +13,7 @@ import numpy as np
 
 from dawnchorus import metrics
 from dawnchorus.errors import TaskError
+from dawnchorus.probes.calibration import log_odds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,7 +144,7 @@ def probe_values(
         by_seed = {}
         try:
             for seed, one in logits.items():
-                by = ranked(one, measure, config.protocol)
+                by = ranked(one, measure, config.protocol, items.y)
                 by_seed[seed] = metrics.statistic(measure, items.y, by)
         except TaskError as error:
             values.append(undefined(measure, str(error), items))
@@ -161,8 +162,14 @@ def _mean(statistics: Mapping[int, Statistic]) -> Statistic:
     return lambda rows: float(np.mean([one(rows) for one in statistics.values()]))
 
 
-def ranked(logits: Floats, measure: str, protocol: Protocol) -> Floats:
-    """What a measure ranks items by."""
+def ranked(logits: Floats, measure: str, protocol: Protocol, y: NDArray[np.int8]) -> Floats:
+    """What a measure ranks items by.
+
+    With one label an item, logits of different items cannot be compared (the softmax is blind to
+    what is added to all of them), so a class is ranked by its log-odds.
+    """
+    if measure == "macro_roc_auc" and logits.shape[1] > 1 and (y.sum(axis=1) == 1).all():
+        return log_odds(logits.astype(np.float64), multi_label=False)
     if protocol == "strict" or measure != "beans_map":
         return logits
     # saturated scores tie, as they do in the published figures

@@ -10,7 +10,7 @@ import typer
 
 from dawnchorus.cli import benchmark_pages as pages
 from dawnchorus.cli import options
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import TaskError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,13 +250,20 @@ def prepare(
 
     if protocol not in {"strict", "paper"}:
         raise UsageError(f"--protocol {protocol!r}: need strict or paper")
+    missing = []
     for one in find_tasks([task]):
         say(what_to_fetch(one, data))
-        manifest = prepare_task(one, data, protocol)  # type: ignore[arg-type]  # checked above
+        try:
+            manifest = prepare_task(one, data, protocol)  # type: ignore[arg-type]  # checked above
+        except TaskError as error:
+            missing.append(str(error))
+            continue
         items = load_items(one, data, protocol)  # type: ignore[arg-type]
         sizes = {s: sum(i.split == s for i in items.items) for s in ("train", "val", "test")}
         counts = ", ".join(f"{n} {split}" for split, n in sizes.items())
         print(f"{manifest}: {one.id}, {protocol}: {counts}; {len(items.classes)} classes")
+    if missing:
+        raise TaskError("\n".join(missing))
     return 0
 
 

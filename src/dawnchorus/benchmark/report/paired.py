@@ -195,7 +195,7 @@ def _predicted(score: Score, beside: Beside) -> _Side:
     read = beside.predictions(score)
     protocol: Protocol = "paper" if score.protocol == "paper" else "strict"
     seeds = [
-        statistic(score.measure, read.items.y, ranked(one, score.measure, protocol))
+        statistic(score.measure, read.items.y, ranked(one, score.measure, protocol, read.items.y))
         for one in read.logits
     ]
     return _Side(

@@ -151,7 +151,7 @@ def read_gibbons(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Chu
             one = Annotation(start_s, seconds(row, "End", table), label)
             (sure if known or quirks.unknown_is_a_class else unsure).append(one)
         split: Split = "train" if at <= 5 else "val" if at <= 8 else "test"
-        made += _cut(folder, sound, sure, unsure, _every_third(split), whole=True)
+        made += _cut(folder, sound, sure, unsure, _every_third(split))
     return made
 
 
@@ -221,10 +221,8 @@ def _cut(
     sure: Sequence[Annotation],
     unsure: Sequence[Annotation],
     side: Callable[[int, int], Split | None],
-    *,
-    whole: bool = False,
 ) -> Iterator[Chunk]:
-    """The chunks of a recording; ``whole``: they are one group, else each is its own."""
+    """The chunks of a recording; those of one split are a group, as minutes of it are alike."""
     length, path = length_s(sound), sound.relative_to(folder).as_posix()
     n = n_chunks(length, CHUNK_S)
     for at in range(n):
@@ -236,7 +234,7 @@ def _cut(
             offset_s=at * CHUNK_S,
             length_s=min(CHUNK_S, length - at * CHUNK_S),
             split=split,
-            group=path if whole else f"{path}#{at}",
+            group=f"{path} {split}",
             annotations=inside_chunk(sure, at, CHUNK_S),
             uncertain=inside_chunk(unsure, at, CHUNK_S),
         )

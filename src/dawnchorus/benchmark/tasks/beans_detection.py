@@ -122,7 +122,7 @@ def _task(  # noqa: PLR0913  a line of a table
     id = f"beans/{name}"
     return Task(
         id=id,
-        version="1",
+        version="2",
         title=title,
         kind="detection",
         source=source,
