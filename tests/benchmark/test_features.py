@@ -101,6 +101,13 @@ def test_the_paper_hears_the_first_window_of_the_crop_and_silence_after_it(
     assert np.abs(strict - by_hand).max() > 1e-3
 
 
+def test_other_encoders_are_told_under_paper_where_the_sound_ends() -> None:
+    short, whole = np.ones(round(0.25 * RATE), np.float32), np.ones(2 * RATE, np.float32)
+    waveforms, lengths = as_tensors(pieces_of([short, whole], Rules("paper", 1.0, None), RATE))
+    assert waveforms.shape == (2, RATE)
+    assert lengths.tolist() == [RATE // 4, RATE]
+
+
 def test_items_of_one_file_are_cut_as_if_read_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, clips_of(5.0)[0] * 2, 22_050)

@@ -10,12 +10,15 @@ import pytest
 
 from dawnchorus.benchmark.published import (
     AGGREGATES,
+    PROBED_WITH,
     PUBLISHED_AS,
+    paper_schedule,
     published_figures,
     published_models,
     published_value,
 )
 from dawnchorus.benchmark.tasks.registry import all_tasks
+from dawnchorus.configs import ScheduleConfig
 from dawnchorus.models.card import known_cards
 
 
@@ -73,6 +76,16 @@ def test_every_row_names_its_protocol() -> None:
 def test_models_that_can_be_loaded_are_published_ones() -> None:
     assert set(PUBLISHED_AS.values()) <= set(published_models())
     assert set(PUBLISHED_AS) <= set(known_cards())
+    assert set(PROBED_WITH) <= set(PUBLISHED_AS.values())
+
+
+def test_a_published_model_is_probed_as_it_was() -> None:
+    usual = paper_schedule("esp_aves2_sl_eat_all_ssl_all")
+    assert usual == paper_schedule("anything") == ScheduleConfig.paper()
+    assert (usual.batch_size, usual.n_epochs, usual.learning_rates) == (32, 900, (1e-3,))
+    assert paper_schedule("esp_aves2_eat_bio").batch_size == 64
+    tuned = paper_schedule("eat_base_epoch30_finetune_as2m")
+    assert (tuned.batch_size, tuned.n_epochs, tuned.learning_rates) == (32, 300, (3e-4,))
 
 
 def test_every_published_task_is_a_task_with_that_measure() -> None:

@@ -172,7 +172,7 @@ def test_shards_hold_all_jobs_once_and_merge_to_the_whole(
     corpus: Path, tmp_path: Path, tiny_folder: Path
 ) -> None:
     models = [str(tiny_folder), f"random:{tiny_folder}", "log-mel"]
-    common = {"models": models, "tasks": [TASK, SEVERAL], "probes": []}
+    common = {"models": models, "tasks": [TASK, SEVERAL], "probes": ["linear"]}
     benchmark(plan(corpus, tmp_path / "whole", "", **common))
     parts = []
     for i in range(2):
@@ -182,6 +182,12 @@ def test_shards_hold_all_jobs_once_and_merge_to_the_whole(
     assert n_jobs == [3, 3]
     table = merge(parts, tmp_path / "merged")
     assert rows_of(tmp_path / "merged") == rows_of(tmp_path / "whole")
+    kept = [
+        {p.name: p.read_bytes() for kind in ("predictions", "items") for p in (at / kind).glob("*")}
+        for at in (tmp_path / "merged", tmp_path / "whole")
+    ]
+    assert len(kept[0]) >= 8  # what a report draws from
+    assert kept[0] == kept[1]
     assert len(merge(parts, tmp_path / "merged")) == len(table)  # again: nothing new
 
 

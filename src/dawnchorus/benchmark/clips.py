@@ -113,11 +113,12 @@ def _of_file(
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A window of a clip; ``weight`` is its share of the clip."""
+    """A window of a clip; ``weight`` is its share of the clip, ``n_heard`` how much is sound."""
 
     clip: int
     samples: NDArray[np.float32]
     weight: float
+    n_heard: int
 
 
 def pieces_of(clips: Sequence[NDArray[np.float32]], rules: Rules, rate: int) -> list[Piece]:
@@ -126,12 +127,14 @@ def pieces_of(clips: Sequence[NDArray[np.float32]], rules: Rules, rate: int) -> 
     if rules.first_only:
         heard = [clip[:window] for clip in clips]
         return [
-            Piece(i, np.pad(clip, (0, window - len(clip))), 1.0) for i, clip in enumerate(heard)
+            Piece(i, np.pad(clip, (0, window - len(clip))), 1.0, len(clip))
+            for i, clip in enumerate(heard)
         ]
     return [
-        Piece(i, clip[at : at + window], len(clip[at : at + window]) / len(clip))
+        Piece(i, part, len(part) / len(clip), len(part))
         for i, clip in enumerate(clips)
         for at in range(0, len(clip), window)
+        for part in [clip[at : at + window]]
     ]
 
 
@@ -149,8 +152,9 @@ def batches(pieces: Sequence[Piece], most_samples: int) -> Iterator[list[int]]:
 
 def as_tensors(pieces: Sequence[Piece]) -> tuple[torch.Tensor, torch.Tensor]:
     """``(batch, samples)`` and lengths; less than one frame of sound is one, the rest silence."""
-    lengths = torch.tensor([max(len(piece.samples), FRAME_SAMPLES) for piece in pieces])
-    waveforms = torch.zeros(len(pieces), int(lengths.max()))
+    lengths = torch.tensor([max(piece.n_heard, FRAME_SAMPLES) for piece in pieces])
+    longest = max(FRAME_SAMPLES, *(len(piece.samples) for piece in pieces))
+    waveforms = torch.zeros(len(pieces), longest)
     for row, piece in zip(waveforms, pieces, strict=True):
         row[: len(piece.samples)] = torch.from_numpy(np.ascontiguousarray(piece.samples))
     return waveforms, lengths

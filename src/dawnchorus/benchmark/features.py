@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.floating[Any]]
 
-RULES_VERSION: Final = 1  # another number where the same options would give other features
+RULES_VERSION: Final = 2  # another number where the same options would give other features
 CHUNK_S: Final = 600.0  # of sound in memory
 CHUNK_ITEMS: Final = 512
 META, VECTORS = "meta.json", "vectors.npy"

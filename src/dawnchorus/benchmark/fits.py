@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dawnchorus.benchmark.published import paper_schedule
 from dawnchorus.configs import FitConfig
 from dawnchorus.errors import UsageError
 from dawnchorus.probes.few_shot import draw_clips
@@ -25,7 +26,9 @@ ONE_CLIP_STRENGTH: Final = 0.1  # one clip a class leaves nothing to choose by
 SELECT_BY: Final = {"accuracy": "accuracy", "macro_recall": "macro_recall"}
 
 
-def fit_config(group: Group, config: BenchmarkConfig, asked: Measures, *, seed: int) -> FitConfig:
+def fit_config(
+    group: Group, config: BenchmarkConfig, asked: Measures, *, model: str, seed: int
+) -> FitConfig:
     """How a probe of a plan is fitted.
 
     Hyper-parameters are chosen by the task's own measure. With few labels they are chosen inside
@@ -38,7 +41,7 @@ def fit_config(group: Group, config: BenchmarkConfig, asked: Measures, *, seed: 
     options: dict[str, Any] = {"probe_type": kind, "seed": seed, "absent": "lowest"}
     options["select_by"] = SELECT_BY.get(str(asked.probe), "mean_average_precision")
     if group.probe.endswith(SCHEDULE):
-        options["solver"] = "schedule"
+        options |= {"solver": "schedule", "schedule": paper_schedule(model)}
     if group.n_labels is not None:
         options["n_folds"] = max(2, min(5, group.n_labels))
         if group.n_labels == 1:
@@ -57,7 +60,7 @@ def fitted_logits(
         TaskError: The clips cannot teach the task.
     """
     config = sheet.config
-    first = fit_config(group, config, sheet.asked, seed=0)
+    first = fit_config(group, config, sheet.asked, model=sheet.entrant.name, seed=0)
     logits, notes = {}, {}
     for seed in _seeds(group, config, first):
         fit = first if first.method != "schedule" else first.model_copy(update={"seed": seed})

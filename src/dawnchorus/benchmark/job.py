@@ -239,7 +239,8 @@ class Sheet:
             "leaks": None if self.known is None else sorted(self.known),
         }
         if group.probe:
-            decides["fit"] = fit_config(group, config, self.asked, seed=0).model_dump(mode="json")
+            fit = fit_config(group, config, self.asked, model=self.entrant.name, seed=0)
+            decides["fit"] = fit.model_dump(mode="json")
         else:
             decides["distances"] = [list(self._scalings), config.same_group]
         return sha256_of(decides)[:32]

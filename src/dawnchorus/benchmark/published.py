@@ -12,7 +12,9 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
+
+from dawnchorus.configs import ScheduleConfig
 
 # Each mean of the aggregate table, and the tasks that it is taken over.
 AGGREGATES: Final = {
@@ -44,6 +46,24 @@ PUBLISHED_AS: Final = {
     "eat_base_epoch30_pretrain": "EAT-base (pretrained)",
     "eat_base_epoch30_finetune_as2m": "EAT-base (SFT)",
 }
+
+# How their linear probes were trained where it is not `ScheduleConfig.paper`.
+PROBED_WITH: Final[dict[str, dict[str, Any]]] = {
+    "EAT-all": {"batch_size": 64},
+    "EAT-bio": {"batch_size": 64},
+    "EAT-base (pretrained)": {"batch_size": 64},
+    "EAT-base (SFT)": {"n_epochs": 300, "learning_rates": (3e-4,)},
+}
+
+
+def paper_schedule(model: str) -> ScheduleConfig:
+    """The schedule that the published code trained a model's linear probe by.
+
+    Args:
+        model: as it is called here; one that the table lacks gets the usual schedule.
+    """
+    own = PROBED_WITH.get(PUBLISHED_AS.get(model, ""), {})
+    return ScheduleConfig.paper().model_copy(update=own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
 ROWS, TABLE, CSV = "rows", "results.parquet", "results.csv"
+BESIDE: Final = ("predictions", "items")  # folders of files that are named by what is in them
 SCHEMA: Final = pa.schema(
     [
         ("task", pa.string()),
@@ -145,7 +146,9 @@ class Results:
 
 
 def merge(sources: Sequence[Path], target: Path) -> pa.Table:
-    """Bring the rows of several folders together in one; the sources stay as they are.
+    """Bring several folders together in one; the sources stay as they are.
+
+    Rows, and what a report draws from: predictions and items.
 
     Raises:
         TaskError: A source holds no rows.
@@ -163,6 +166,12 @@ def merge(sources: Sequence[Path], target: Path) -> pa.Table:
         for row in _once(pa.concat_tables(tables)).to_pylist()
         if tuple(row[name] for name in IDENTITY) not in there
     ]
+    for source in sources:
+        for part in sorted(p for name in BESIDE for p in (source / name).glob("*.parquet")):
+            copy = target / part.relative_to(source)
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(copy, part.read_bytes())
     results.append([Row(**row) for row in new])
     return results.publish()
 
