@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from dawnchorus.models.eat import EAT
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
+from dawnchorus.recipes import probe_scores
 from dawnchorus.recipes.probe_evaluate import probe_evaluate
 from dawnchorus.recipes.probe_labels import form_of, labelled, read_labels
 from dawnchorus.recipes.probe_report import REPORT, write_report
@@ -256,6 +258,12 @@ def test_few_clips_and_one_recording_are_warned_of_and_bad_files_listed(
     table.write_text(table.read_text() + f"{tmp_path / 'broken.wav'},owl,9\n")
     again = probe_fit(read_labels(table), tmp_path / "q", model=tiny_folder, config=config)
     assert len(again.bad) == 1
+    table.write_text(
+        "\n".join(["path,label,site", *(row.rsplit(",", 1)[0] + ",same" for row in rows)]) + "\n"
+    )
+    alone = config.model_copy(update={"fit": FitConfig(probe_type="mlp")})
+    with pytest.raises(TaskError, match="of one recording or group, and mlp chooses how long"):
+        probe_fit(read_labels(table), tmp_path / "r", model=tiny_folder, config=alone)
 
 
 def test_long_clips_are_cut_into_windows_that_share_their_labels_and_group(
@@ -279,6 +287,23 @@ def test_a_learning_curve_is_scored_and_drawn(
     assert [point.n_clips for point in report.curve] == [1, 4]
     assert report.curve[1].value > 0.8
     assert (tmp_path / "p" / "learning_curve.png").is_file()
+
+
+def test_a_learning_curve_counts_clips_not_their_windows(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folders(tmp_path / "long", 4, seconds=3.0)
+    seen = []
+    plain = probe_scores.fit_probe
+
+    def fit(config: Any, train: Any, *rest: Any, **more: Any) -> Any:
+        seen.append(len(train))
+        return plain(config, train, *rest, **more)
+
+    monkeypatch.setattr(probe_scores, "fit_probe", fit)
+    config = QUICK.model_copy(update={"window_s": 1.0, "few_shot": (2,)})
+    probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
+    assert set(seen) == {2 * len(TONES) * 3}  # two clips a class, three windows a clip
 
 
 def test_raven_and_audacity_annotations_are_told_apart_and_read(

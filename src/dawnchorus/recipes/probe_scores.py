@@ -9,7 +9,6 @@ import numpy as np
 
 from dawnchorus import metrics
 from dawnchorus.probes.calibrate import Calibrated, choose_calibration
-from dawnchorus.probes.features import Features
 from dawnchorus.probes.few_shot import CurvePoint, learning_curve
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.held_out import HeldOut, chosen_only
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from dawnchorus.configs import FitConfig
     from dawnchorus.probes.calibration import Method
     from dawnchorus.probes.fitted import FittedProbe
+    from dawnchorus.recipes.probe_embed import Embedded
+    from dawnchorus.recipes.probe_labels import LabelledClips
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -218,34 +219,29 @@ def measure(
 def curve_of(
     config: FitConfig,
     probe: FittedProbe,
-    train: Features,
-    validation: Features | None,
+    clips: LabelledClips,
+    embedded: Embedded,
     counts: Sequence[int],
 ) -> list[CurvePoint]:
-    """Macro recall (or mean average precision) by number of windows of each class.
+    """Macro recall (or mean average precision) of windows, by number of clips of each class.
 
-    Scored on the validation windows, else on recordings that a draw does not touch. Each probe has
-    the hyper-parameters that the whole one chose.
+    A clip that is drawn gives all its windows. Scored on the clips of split val, else on recordings
+    that a draw does not touch. Each probe has the hyper-parameters that the whole one chose.
     """
     if not counts:
         return []
     fixed = chosen_only(config, probe)
     every = np.arange(len(probe.classes))
-    n_train = len(train)
-    test = None
-    if validation is not None:
-        test = np.arange(n_train, n_train + len(validation))
-        train = Features(
-            x=np.concatenate([train.x, validation.x]),
-            y=np.concatenate([np.asarray(train.y), np.asarray(validation.y)]),
-            group=np.concatenate([np.asarray(train.group), np.asarray(validation.group)]),
-        )
-    truth = np.asarray(train.y) > 0
+    there, clip = np.unique(embedded.windows.clip, return_inverse=True)  # of bad files are none
+    windows = embedded.features(clips, np.ones(len(clips), bool))
+    truth = np.asarray(windows.y) > 0
+    held = clips.take(there)
+    test = np.flatnonzero(held.split == "val")
 
     def score(rows: NDArray[np.int64], rest: NDArray[np.int64]) -> float:
         fitted = fit_probe(
             fixed,
-            train.take(rows, every),
+            windows.take(np.flatnonzero(np.isin(clip, rows)), every),
             None,
             probe.classes,
             probe.multi_label,
@@ -253,11 +249,17 @@ def curve_of(
             readout=probe.readout,
             pooling=probe.pooling,
         )
-        logits = fitted.logits(train.x[rest])
+        tested = np.isin(clip, rest)
+        logits = fitted.logits(windows.x[tested])
         if probe.multi_label:
-            return metrics.mean_average_precision(truth[rest], logits)
-        return metrics.macro_recall(truth[rest].argmax(axis=1), logits.argmax(axis=1))
+            return metrics.mean_average_precision(truth[tested], logits)
+        return metrics.macro_recall(truth[tested].argmax(axis=1), logits.argmax(axis=1))
 
     return learning_curve(
-        score, truth, np.asarray(train.group), test=test, counts=counts, seed=config.seed
+        score,
+        held.truth,
+        held.group,
+        test=test if len(test) else None,
+        counts=counts,
+        seed=config.seed,
     )

@@ -166,16 +166,26 @@ def _fitted(
         )
         probe.calibration = measured.calibrated.calibration.to_json()
         probe.thresholds = {t.label: t.value for t in measured.thresholds if t.value is not None}
-    curve = curve_of(config.fit, probe, train, validation, config.few_shot)
+    curve = curve_of(config.fit, probe, clips, embedded, config.few_shot)
     return probe, measured, curve, (*alone, *why_not)
 
 
 def _without_choice(
     config: ProbeRunConfig, train: Features, validation: Features | None
 ) -> tuple[ProbeRunConfig, tuple[str, ...]]:
-    """One value of each hyper-parameter where all clips are of one recording, and why."""
+    """One value of each hyper-parameter where all clips are of one recording, and why.
+
+    Raises:
+        TaskError: The probe cannot do without clips held out.
+    """
     if validation is not None or len(np.unique(np.asarray(train.group))) > 1:
         return config, ()
+    if config.fit.method == "schedule":
+        raise TaskError(
+            f"all clips are of one recording or group, and {config.fit.probe_type} chooses how "
+            "long it trains on clips of others: use --probe linear or knn, or add clips of other "
+            "recordings (if they are of others, say so in a column 'group')"
+        )
     one = {"strengths": (USUAL_STRENGTH,), "neighbours": (1,)}
     said = "all clips are of one recording or group, so nothing was chosen on clips held out"
     return config.model_copy(update={"fit": config.fit.model_copy(update=one)}), (said,)
