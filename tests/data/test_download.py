@@ -20,9 +20,12 @@ import pytest
 
 from dawnchorus.configs.data import DownloadConfig, MannersConfig
 from dawnchorus.data import download as module
-from dawnchorus.data.download import Plan, download, plan_download
+from dawnchorus.data import download_plan
+from dawnchorus.data.download import download
+from dawnchorus.data.download_plan import Plan, plan_download
 from dawnchorus.data.fetch_file import fetch_file, safe_name
 from dawnchorus.data.polite import FailedRequestError, PoliteClient
+from dawnchorus.data.wanted import at_work
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from rude_server import Answer, RudeServer, rude_server
 
@@ -274,11 +277,11 @@ def test_the_size_of_many_is_extrapolated_by_duration(server: RudeServer, tmp_pa
     plan = plan_download(source, tmp_path / "sound", QUICK)
     assert not plan.exact
     assert plan.n_bytes == pytest.approx(1000 * sum(seconds))
-    assert sum(one.method == "HEAD" for one in server.asked) == module.N_SAMPLED
+    assert sum(one.method == "HEAD" for one in server.asked) == download_plan.N_SAMPLED
     for i in range(n):
         server.says(f"/{i}", Answer(status=405))
     guessed = plan_download(source, tmp_path / "sound", QUICK)
-    assert guessed.n_bytes == module.GUESSED_BYTES_S * sum(seconds)
+    assert guessed.n_bytes == download_plan.GUESSED_BYTES_S * sum(seconds)
 
 
 def test_a_disk_that_is_too_small_is_said_before() -> None:
@@ -358,7 +361,7 @@ def test_a_killed_run_goes_on(server: RudeServer, tmp_path: Path) -> None:
 def test_two_downloads_do_not_share_a_folder(server: RudeServer, tmp_path: Path) -> None:
     urls = [server.says("/0", Answer(sound()))]
     source = manifest(tmp_path / "m.parquet", urls)
-    with module._at_work(tmp_path / "sound"):
+    with at_work(tmp_path / "sound"):
         code = "import sys; from pathlib import Path; from dawnchorus.data.download import *; "
         code += "download(Path(sys.argv[1]), Path(sys.argv[2]))"
         run = subprocess.run(

@@ -14,7 +14,8 @@ from dawnchorus.errors import UsageError
 if TYPE_CHECKING:
     from collections import Counter
 
-    from dawnchorus.data.download import DownloadReport, Plan
+    from dawnchorus.data.download import DownloadReport
+    from dawnchorus.data.download_plan import Plan
     from dawnchorus.data.names import Resolver
     from dawnchorus.data.sources.report import Report
 
@@ -232,7 +233,7 @@ def download(
     from dawnchorus.cli.output import print_json, progress, say
     from dawnchorus.configs.data import DownloadConfig
     from dawnchorus.data.download import download as fetch
-    from dawnchorus.data.download import plan_download
+    from dawnchorus.data.download_plan import plan_download
     from dawnchorus.interrupt import stop_on_signals
 
     given: dict[str, Any] = {

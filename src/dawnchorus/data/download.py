@@ -8,94 +8,34 @@ there, with paths: it is the manifest to go on with.
 from __future__ import annotations
 
 import errno
-import shutil
 import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.configs.data import DownloadConfig
 from dawnchorus.data.fetch_file import Fetched, fetch_file, safe_name
 from dawnchorus.data.ledger import DONE, Entry, Ledger
-from dawnchorus.data.licences import LicenceRule
 from dawnchorus.data.polite import FailedRequestError, PoliteClient, Turnstile
+from dawnchorus.data.wanted import Wanted, at_work, batches_of, wanted_of
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.store.files import beside, remove_if_possible
-from dawnchorus.store.locks import StoreLocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MANIFEST_NAME: Final = "downloaded.parquet"
-NEEDED: Final = ("id", "url", "licence", "sha256", "duration_s")
 N_AHEAD: Final = 500  # rows looked at for one whose host is free
-N_SAMPLED: Final = 24  # files whose size is asked for beforehand
-GUESSED_BYTES_S: Final = 16_000.0  # of sound, where no size is known: MP3 of 128 kbit/s
-SPARE_BYTES: Final = 200e6  # left free on the disk
-ROWS_AT_ONCE: Final = 4_000
 NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
-THE_FOLDER: Final = "0"  # the lock that stands for all of it
 GIVEN_UP: Final = "host given up"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A row's file."""
-
-    id: str
-    url: str
-    sha256: str
-    duration_s: float | None
-
-    @property
-    def host(self) -> str:
-        """Of the URL."""
-        return urlsplit(self.url).netloc
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a download would do.
-
-    Attributes:
-        n_wanted: files to fetch.
-        n_there: files that are there already.
-        refused: rows that are not fetched, by reason.
-        hosts: files to fetch by host.
-        n_bytes: of all files to fetch; None where nothing is known.
-        exact: whether ``n_bytes`` is the sum of told sizes, else it is extrapolated.
-        free_bytes: on the disk.
-    """
-
-    n_wanted: int = 0
-    n_there: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    hosts: Counter[str] = field(default_factory=Counter)
-    n_bytes: float | None = None
-    exact: bool = False
-    free_bytes: float = 0.0
-
-    def check_room(self) -> None:
-        """Refuse to begin what the disk cannot hold.
-
-        Raises:
-            TaskError: It cannot.
-        """
-        if self.n_bytes is not None and self.n_bytes + SPARE_BYTES > self.free_bytes:
-            raise TaskError(
-                f"{self.n_bytes / 1e9:.1f} GB are to be downloaded and {self.free_bytes / 1e9:.1f} "
-                "GB are free on that disk; choose another, or a smaller manifest"
-            )
 
 
 @dataclass(slots=True)
@@ -128,67 +68,6 @@ class DownloadReport:
         return sum(self.failed.values())
 
 
-def plan_download(manifest: Path, folder: Path, config: DownloadConfig | None = None) -> Plan:
-    """Say what `download` would fetch, how much that is, and from where; fetches nothing.
-
-    A few files, chosen at random, are asked for their size.
-
-    Raises:
-        TaskError: The manifest is not one, or another download works in the folder.
-    """
-    config = config or DownloadConfig()
-    plan = Plan()
-    generator = np.random.default_rng(0)
-    sample: list[Wanted] = []
-    total_s, n_timed = 0.0, 0
-    with _at_work(folder) as ledger:
-        for wanted in _wanted(manifest, config, plan.refused):
-            if ledger.done(wanted.id, wanted.url):
-                plan.n_there += 1
-                continue
-            plan.n_wanted += 1
-            plan.hosts[wanted.host] += 1
-            if wanted.duration_s:
-                total_s, n_timed = total_s + wanted.duration_s, n_timed + 1
-            if len(sample) < N_SAMPLED:
-                sample.append(wanted)
-            elif (place := int(generator.integers(plan.n_wanted))) < N_SAMPLED:
-                sample[place] = wanted
-    sizes = _sizes(sample, config)
-    all_timed = n_timed == plan.n_wanted and plan.n_wanted > 0
-    plan.exact = len(sizes) == plan.n_wanted
-    if plan.exact:
-        plan.n_bytes = float(sum(n_bytes for _, n_bytes in sizes))
-    elif sizes and all_timed:
-        sampled_s = sum(wanted.duration_s or 0.0 for wanted, _ in sizes)
-        plan.n_bytes = sum(n_bytes for _, n_bytes in sizes) / sampled_s * total_s
-    elif sizes:
-        plan.n_bytes = sum(n_bytes for _, n_bytes in sizes) / len(sizes) * plan.n_wanted
-    elif all_timed:
-        plan.n_bytes = GUESSED_BYTES_S * total_s
-    plan.free_bytes = float(shutil.disk_usage(folder).free)
-    return plan
-
-
-def _sizes(sample: list[Wanted], config: DownloadConfig) -> list[tuple[Wanted, int]]:
-    """Sizes that servers tell; one that does not like to be asked is left in peace."""
-    sizes, mute = [], set()
-    with PoliteClient(config) as client:
-        for wanted in sample:
-            if wanted.host in mute:
-                continue
-            try:
-                with client.ask(wanted.url, method="HEAD") as answer:
-                    told = answer.headers.get("Content-Length", "")
-            except FailedRequestError as failure:
-                if failure.passing or failure.reason in {"HTTP 405", "HTTP 501", "HTTP 403"}:
-                    mute.add(wanted.host)
-                continue
-            if told.isdigit() and int(told):
-                sizes.append((wanted, int(told)))
-    return sizes
-
-
 def download(
     manifest: Path,
     folder: Path,
@@ -217,7 +96,7 @@ def download(
         raise UsageError(f"{manifest}: lists what is there already; give the manifest it came from")
     started = time.monotonic()
     report = DownloadReport()
-    with _at_work(folder) as ledger:
+    with at_work(folder) as ledger:
         crew = _Crew(folder, config, ledger, report, stop or threading.Event())
         try:
             with closing(crew):
@@ -228,45 +107,6 @@ def download(
     return report
 
 
-@contextmanager
-def _at_work(folder: Path) -> Iterator[Ledger]:
-    """The folder's ledger, for one download at a time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        locks = stack.enter_context(closing(StoreLocks(folder / ".downloads.lock")))
-        locks.open_to_others()
-        if not locks.claim(THE_FOLDER):
-            raise TaskError(f"{folder}: another download works in this folder; wait for it")
-        yield stack.enter_context(closing(Ledger(folder)))
-
-
-def _batches(manifest: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    try:
-        with pq.ParquetFile(manifest) as parquet:
-            missing = {"id", "url"} - set(parquet.schema_arrow.names)
-            if missing:
-                raise TaskError(f"{manifest}: columns {sorted(missing)} are missing")
-            there = [name for name in columns or () if name in parquet.schema_arrow.names]
-            yield from parquet.iter_batches(ROWS_AT_ONCE, columns=there or None)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise TaskError(f"{manifest}: not a readable Parquet manifest: {error}") from error
-
-
-def _wanted(manifest: Path, config: DownloadConfig, refused: Counter[str]) -> Iterator[Wanted]:
-    rule = LicenceRule.of(config.licences) if config.licences else None
-    for batch in _batches(manifest, list(NEEDED)):
-        for row in batch.to_pylist():
-            reason = None if rule is None else rule.refusal(row.get("licence"))
-            if not row["url"]:
-                reason = "no URL"
-            elif urlsplit(row["url"]).scheme not in {"http", "https"}:
-                reason = "not a URL of the web"
-            if reason:
-                refused[reason] += 1
-                continue
-            yield Wanted(row["id"], row["url"], row.get("sha256") or "", row.get("duration_s"))
-
-
 def _left(
     manifest: Path,
     config: DownloadConfig,
@@ -274,7 +114,7 @@ def _left(
     report: DownloadReport,
     progress: Callable[[int], None],
 ) -> Iterator[Wanted]:
-    for wanted in _wanted(manifest, config, report.refused):
+    for wanted in wanted_of(manifest, config, report.refused):
         report.n_found += 1
         if ledger.done(wanted.id, wanted.url):
             report.n_there += 1
@@ -392,7 +232,7 @@ def _write_manifest(manifest: Path, folder: Path, ledger: Ledger) -> Path:
     unfinished = beside(target)
     writer: pq.ParquetWriter | None = None
     try:
-        for batch in _batches(manifest):
+        for batch in batches_of(manifest):
             table = _present(pa.Table.from_batches([batch]), ledger)
             writer = writer or pq.ParquetWriter(unfinished, table.schema, compression="zstd")
             if table.num_rows:
