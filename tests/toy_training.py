@@ -155,9 +155,11 @@ class Toy:
         )
 
 
-def run_in(folder: Path, toy: Toy, **changes: Any) -> tuple[RunFolder, dict[str, Any]]:
+def run_in(
+    folder: Path, toy: Toy, *, extend: bool = False, **changes: Any
+) -> tuple[RunFolder, dict[str, Any]]:
     run = RunFolder(folder)
-    run.open(config(**changes))
+    run.open(config(**changes), extend=extend)
     return run, train(toy.task(), config(**changes), run)
 
 

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from dawnchorus.errors import RunInterruptedError, TrainingError, UsageError
-from toy_training import N_HEAD_STEPS, N_STEPS, Toy, run_in, steps_of
+from dawnchorus.training.schedule import config_rate
+from toy_training import N_HEAD_STEPS, N_STEPS, Toy, config, run_in, steps_of
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +117,28 @@ def test_another_config_in_the_same_folder_is_refused_by_key(tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"noise.probability \(0.0 then, 0.1 now\)"):
         run_in(tmp_path, Toy(), noise={"probability": 0.1})
     run_in(tmp_path, Toy(), log_every=3)
+
+
+def test_a_run_is_extended_where_it_is_asked_for_and_to_more_steps_alone(tmp_path: Path) -> None:
+    run, _ = run_in(tmp_path, Toy())
+    with pytest.raises(UsageError, match=r"steps \(12 then, 18 now\).*--extend"):
+        run_in(tmp_path, Toy(), steps=18)
+    with pytest.raises(UsageError, match=r"steps \(12 then, 6 now\)"):
+        run_in(tmp_path, Toy(), steps=6, extend=True)
+    with pytest.raises(UsageError, match=r"learning_rate \(0.05 then, 0.1 now\)"):
+        run_in(tmp_path, Toy(), steps=18, learning_rate=0.1, extend=True)
+    before = steps_of(run, "loss", "lr")
+    _, state = run_in(tmp_path, Toy(), steps=18, extend=True)
+    assert state["step"] == 18
+    after = steps_of(run, "loss", "lr")
+    assert after[:12] == before
+    assert [step for step, *_ in after] == list(range(1, 19))
+    drawn_anew = [config_rate(config(steps=18), n, total=18) for n in range(12, 18)]
+    assert [rate for *_, rate in after[12:]] == pytest.approx(drawn_anew, rel=1e-5)
+    assert {"event": "extended", "before": 12, "steps": 18} in run.records()
+    done = run.log_path.read_text()
+    run_in(tmp_path, Toy(), steps=18)  # and then it is a run of 18 steps
+    assert run.log_path.read_text() == done
 
 
 def damage_last(folder: Path) -> Path:

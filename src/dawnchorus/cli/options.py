@@ -49,6 +49,9 @@ InitFrom = Annotated[
 ]
 RunName = Annotated[str | None, typer.Option("--name", help="Name of the run.")]
 Steps = Annotated[int | None, typer.Option(help="Steps, instead of those in the file.")]
+Extend = Annotated[
+    bool, typer.Option("--extend", help="Go on with a run for more steps than it was begun with.")
+]
 Runs = Annotated[Path, typer.Option(help="Folder that holds run folders.")]
 Devices = Annotated[int | None, typer.Option(help="Processes on this machine.")]
 DryRun = Annotated[

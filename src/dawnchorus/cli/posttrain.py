@@ -24,6 +24,7 @@ def command(
     data: options.Data = None,
     name: options.RunName = None,
     steps: options.Steps = None,
+    extend: options.Extend = False,
     runs: options.Runs = Path("runs"),
     device: options.Device = None,
     devices: options.Devices = None,
@@ -64,7 +65,9 @@ def command(
     if dry_run:
         output.show_dry_run(posttrain_dry_run(checked), as_json=as_json)
         return
-    report = posttrain(checked, runs=runs, say=output.talk(checked.steps, quiet=quiet))
+    report = posttrain(
+        checked, runs=runs, extend=extend, say=output.talk(checked.steps, quiet=quiet)
+    )
     best = "none" if report.best_score is None else f"{report.best_score:.3f}"
     summary = (
         f", best validation mAP {best}; {report.n_parameters} parameters, {report.n_labels} labels"

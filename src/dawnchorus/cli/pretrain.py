@@ -16,6 +16,7 @@ def command(
     init_from: options.InitFrom = None,
     name: options.RunName = None,
     steps: options.Steps = None,
+    extend: options.Extend = False,
     runs: options.Runs = Path("runs"),
     device: options.Device = None,
     devices: options.Devices = None,
@@ -43,5 +44,7 @@ def command(
     if dry_run:
         output.show_dry_run(pretrain_dry_run(checked), as_json=as_json)
         return
-    report = pretrain(checked, runs=runs, say=output.talk(checked.steps, quiet=quiet))
+    report = pretrain(
+        checked, runs=runs, extend=extend, say=output.talk(checked.steps, quiet=quiet)
+    )
     output.show_report(report, f"; {report.n_parameters} parameters", as_json=as_json)

@@ -54,6 +54,7 @@ def posttrain(
     config: PosttrainConfig | str | Path,
     *,
     runs: str | Path = "runs",
+    extend: bool = False,
     say: Callable[[Mapping[str, Any]], None] = lambda _record: None,
 ) -> PosttrainReport:
     """Train a classifier and its encoder, or go on with a run that was stopped.
@@ -61,6 +62,8 @@ def posttrain(
     Args:
         config: a config, or its YAML file.
         runs: folder that holds run folders; this run is ``runs/NAME``.
+        extend: go on with a run for more steps than it was begun with; the rest of its schedule is
+            drawn anew.
         say: called with each log record, in the first process.
 
     Returns:
@@ -74,7 +77,7 @@ def posttrain(
     """
     config = as_config(config, PosttrainConfig)
     run = RunFolder(Path(runs) / config.name)
-    run.open(config)
+    run.open(config, extend=extend)
     fabric = devices.launch(config)
     data = open_data(config)
     _tell_data(run, data, say)

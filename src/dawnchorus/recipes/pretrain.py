@@ -45,6 +45,7 @@ def pretrain(
     config: PretrainConfig | str | Path,
     *,
     runs: str | Path = "runs",
+    extend: bool = False,
     say: Callable[[Mapping[str, Any]], None] = lambda _record: None,
 ) -> TrainReport:
     """Pretrain an encoder without labels, or go on with a run that was stopped.
@@ -52,6 +53,8 @@ def pretrain(
     Args:
         config: a config, or its YAML file.
         runs: folder that holds run folders; this run is ``runs/NAME``.
+        extend: go on with a run for more steps than it was begun with; the rest of its schedule is
+            drawn anew.
         say: called with each log record, in the first process.
 
     Returns:
@@ -65,7 +68,7 @@ def pretrain(
     """
     config = as_config(config, PretrainConfig)
     run = RunFolder(Path(runs) / config.name)
-    run.open(config)
+    run.open(config, extend=extend)
     fabric = devices.launch(config)
     data = open_data(config)
     if devices.is_first():

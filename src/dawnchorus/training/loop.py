@@ -169,6 +169,8 @@ class _Loop(Generic[BatchT]):
             self._put_back(found, checkpoint)
             self.state |= {key: checkpoint.state[key] for key in self.state}
             self.saved_step = self.state["step"]
+            # it ended, and was extended since
+            self.state["finished"] &= self.state["step"] == self.n_steps or self._has_stalled()
             if not self.state["finished"]:
                 self.say({"event": "resume", "step": self.state["step"]})
         self.run.rewind_log(self.state["step"])
@@ -332,10 +334,13 @@ class _Loop(Generic[BatchT]):
             self._write(lambda checkpoint: save_best(self.run.best, checkpoint))
             return
         state["validations_since_best"] += 1
-        patience = self.config.patience
-        if patience is not None and state["validations_since_best"] >= patience:
+        if self._has_stalled():
             state["finished"] = True
             self._log({"event": "stopped early", "step": state["step"], "best": state["best"]})
+
+    def _has_stalled(self) -> bool:
+        patience = self.config.patience
+        return patience is not None and self.state["validations_since_best"] >= patience
 
     def save(self) -> None:
         """Write a checkpoint of this step, unless there is one."""

@@ -57,8 +57,12 @@ class RunFolder:
         self.export = path / "export"
         self.log_path = path / "log.jsonl"
 
-    def open(self, config: TrainConfig) -> None:
+    def open(self, config: TrainConfig, *, extend: bool = False) -> None:
         """Start a run, or go on with the one that is there.
+
+        Args:
+            config: of the run.
+            extend: it may be longer than that of the run that is there.
 
         Raises:
             UsageError: The folder holds checkpoints of a run of another kind or config; the message
@@ -67,7 +71,9 @@ class RunFolder:
         kept = self.path / "config.yaml"
         # without a checkpoint nothing is lost: the config was wrong, or the run was cut off early
         if kept.exists() and any(self.checkpoints.glob("step-*")):
-            _check_same(self.path, read_yaml(kept), config)
+            before = _checked(self.path, read_yaml(kept), config, extend=extend)
+            if before.steps != config.steps:
+                self.log({"event": "extended", "before": before.steps, "steps": config.steps})
         if not is_first():
             return
         self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -131,19 +137,27 @@ class RunFolder:
                 os.fsync(file.fileno())
 
 
-def _check_same(path: Path, before: Mapping[str, Any], config: TrainConfig) -> None:
+def _checked(
+    path: Path, kept: Mapping[str, Any], config: TrainConfig, *, extend: bool
+) -> TrainConfig:
+    """The config of the run that is there, if it may go on with this one."""
     now = config.model_dump(mode="json")
-    if before.get("kind") != now.get("kind"):
+    if kept.get("kind") != now.get("kind"):
         raise UsageError(
-            f"{path}: holds a {before.get('kind')} run, this is a {now.get('kind')} run; "
+            f"{path}: holds a {kept.get('kind')} run, this is a {now.get('kind')} run; "
             f"choose another name"
         )
-    differing = _differences(type(config)(**before).model_dump(mode="json"), now)
+    before = type(config)(**kept)
+    longer = config.steps > before.steps
+    same = {"steps": config.steps} if extend and longer else {}
+    differing = _differences(before.model_dump(mode="json") | same, now)
     if differing:
+        hint = " (more steps of the same run: --extend)" if longer and len(differing) == 1 else ""
         raise UsageError(
             f"{path}: holds a run of another config, which differs in {'; '.join(differing)}; "
-            f"choose another name, or put the old values back to resume"
+            f"choose another name, or put the old values back to resume{hint}"
         )
+    return before
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
