@@ -159,6 +159,24 @@ def test_a_row_of_logits_that_is_alone_gives_what_it_gives_in_a_batch() -> None:
     assert np.array_equal(alone, fitted.probabilities(logits[:20]))
 
 
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_forty_clips_that_are_all_right_do_not_make_a_probe_certain(*, multi_label: bool) -> None:
+    rng = np.random.default_rng(3)
+    truth = np.eye(5, dtype=int)[rng.integers(0, 5, 40)]
+    logits = 6.0 * truth - 3.0 + 0.3 * rng.normal(size=truth.shape)
+    fitted = fit_calibration(logits, truth, method="temperature", multi_label=multi_label)
+    p = fitted.probabilities(logits)
+    # what Laplace's rule says of 40 clips that were right in 40 cases
+    assert p[truth > 0].mean() == pytest.approx(41 / 42, abs=0.015)
+    assert p.max() < 0.999
+    never = np.append(logits, np.full((40, 1), NEVER), axis=1)
+    wider = fit_calibration(
+        never, np.append(truth, np.zeros((40, 1), int), axis=1), method="temperature",
+        multi_label=multi_label,
+    )  # fmt: skip
+    assert wider.temperature == pytest.approx(fitted.temperature, rel=0.05)
+
+
 @pytest.mark.parametrize("method", ["platt_shared", "platt", "isotonic"])
 @pytest.mark.parametrize("multi_label", [True, False])
 def test_a_class_that_nothing_taught_moves_no_calibration(

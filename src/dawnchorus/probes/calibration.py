@@ -253,11 +253,20 @@ def check(
 
 
 def _temperature(scores: Floats, hot: Flags, *, multi_label: bool) -> float:
-    """Golden section: the likelihood has one peak over the factor 1 / temperature."""
+    """Golden section: the likelihood has one peak over the factor 1 / temperature.
+
+    Of Platt's targets: where every label is right, the plain ones would make every score 0 or 1.
+    """
+    target = smoothed(hot, multi_label=multi_label)
+    scored = scores > NEVER  # a class that nothing taught would cost without end
 
     def loss(log_factor: float) -> float:
-        found = plain_probabilities(scores * np.exp(log_factor), multi_label=multi_label)
-        return float(item_losses(found, hot, multi_label=multi_label).mean())
+        moved = scores * np.exp(log_factor)
+        if multi_label:
+            return float((np.logaddexp(0.0, moved) - target * moved)[scored].mean())
+        top = moved.max(axis=1, keepdims=True)
+        total = top + np.log(np.exp(moved - top).sum(axis=1, keepdims=True))
+        return float((target * np.where(scored, total - moved, 0.0)).sum(axis=1).mean())
 
     low, high = LOG_RANGE
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
@@ -272,6 +281,19 @@ def _temperature(scores: Floats, hot: Flags, *, multi_label: bool) -> float:
             right = low + GOLDEN * (high - low)
             loss_right = loss(right)
     return float(np.exp(-(low + high) / 2))
+
+
+def smoothed(hot: Flags, *, multi_label: bool) -> Floats:
+    """Platt's targets: what Laplace's rule makes of so many that hold and so many that do not.
+
+    With one label an item, what the label lacks is shared among the others.
+    """
+    if not multi_label:
+        n, n_others = len(hot), hot.shape[1] - 1
+        return np.where(hot, (n + 1) / (n + 2), 1 / (n + 2) / n_others)
+    n_positive = int(hot.sum())
+    n_negative = hot.size - n_positive
+    return np.where(hot, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
 
 
 def _lines(
@@ -295,9 +317,7 @@ def _has(hot: Flags, scored: Flags, n: int) -> Flags:
 
 def _line(odds: Floats, hot: Flags) -> tuple[float, float] | None:
     """Slope and offset by maximum likelihood with Platt's targets; None if it does not rise."""
-    n_positive = int(hot.sum())
-    n_negative = len(hot) - n_positive
-    target = np.where(hot, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    target = smoothed(hot, multi_label=True)
     scale = max(float(odds.std()), 1e-12)  # Newton's steps are safe only in comparable units
     columns = np.stack([odds / scale, np.ones_like(odds)], axis=1)
     weights = np.array([scale, 0.0])
