@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MIN_POSITIVE: Final = 5  # clips of a class, below which nothing is said
 MIN_FOUND: Final = 3  # of them that a threshold must find: one lucky clip is no precision of 1
 N_DRAWS: Final = 400  # of groups, for the interval of the threshold
+SHORT: Final = 0.1  # of what was wanted; then it is said
 FOLDS: Final = 10  # on each of which the thresholds that the others set are tried
 
 
@@ -184,9 +185,11 @@ def _of_class(
         return replace(found, reason="all its clips are of one recording: untried on another")
     found = _with_shares(found, _reached_elsewhere(scores, hits, group, wanted), hits, group)
     share = float((steps >= 0).mean())
-    return replace(
-        found, reason="" if share >= 0.95 else f"reached in {share:.0%} of draws of the recordings"
-    )
+    said = [] if share >= 0.95 else [f"reached in {share:.0%} of draws of the recordings"]
+    got = found.precision if wanted.by_precision else found.recall
+    if got is not None and got < wanted.target - SHORT:
+        said.append(f"{got:.2f} on recordings that did not set it: more clips are needed")
+    return replace(found, reason="; ".join(said))
 
 
 def _reached_elsewhere(
