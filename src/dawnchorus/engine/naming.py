@@ -132,25 +132,66 @@ def windows_for(probe: FittedProbe | None, config: EmbedConfig) -> EmbedConfig:
 def rule_for(probe: FittedProbe | None, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What the user chose, with a probe's own thresholds where no number of rows is chosen.
 
-    Labels without a threshold are those for which no score is right often enough.
+    A label without a threshold is one for which no score is right often enough: it gives no rows.
+
+    Args:
+        probe: None: the encoder's own classifier names, and what was chosen stands.
+        chosen: fields of `PredictConfig`; thresholds that the user gives win over the probe's.
 
     Raises:
-        UsageError: Of the labels that the user asks for, none has a threshold.
+        UsageError: Not one of the labels has a threshold, so there would be no row.
     """
-    numbers = {"top_k", "threshold", "thresholds"}
-    if probe is None or not probe.thresholds or numbers & set(chosen):
+    if probe is None or _has(chosen, "top_k") or _has(chosen, "threshold"):
         return dict(chosen)
-    own = dict(probe.thresholds)
-    if chosen.get("labels") is not None:
-        asked = {name.casefold() for name in chosen["labels"]}
-        own = {name: value for name, value in own.items() if name.casefold() in asked}
-        if not own:
-            raise UsageError(
-                f"the probe has no threshold for any of these labels, since no score was right "
-                f"often enough; it has some for {', '.join(probe.thresholds)}. Choose one "
-                "yourself: threshold=0.5"
-            )
-    return {**chosen, "thresholds": own}
+    given, names = chosen.get("thresholds") or {}, chosen.get("labels")
+    if given and names is None:
+        return dict(chosen)  # the labels of those thresholds, and no others
+    known = {name.casefold(): name for name in probe.classes}
+    wanted = set(known) if names is None else {name.casefold() for name in names}
+    own = {n: value for n, value in probe.thresholds.items() if n.casefold() in wanted}
+    high = {name.casefold(): (name, value) for name, value in {**own, **given}.items()}
+    if wanted & set(known) and not set(high) & set(known):
+        raise UsageError(_no_threshold(probe, names))
+    rule = {**chosen, "thresholds": dict(high.values())}
+    if names is not None:
+        # a name that the probe does not know stays, so that it is reported
+        rule["labels"] = tuple(
+            n for n in names if n.casefold() in high or n.casefold() not in known
+        )
+    return rule
+
+
+def _has(chosen: Mapping[str, Any], name: str) -> bool:
+    return chosen.get(name) is not None
+
+
+def _no_threshold(probe: FittedProbe, names: Sequence[str] | None) -> str:
+    which = "any of its classes" if names is None else f"any of {', '.join(names)}"
+    others = ", ".join(probe.thresholds)
+    return (
+        f"this probe has no threshold for {which}: on the clips that it was fitted with, no score "
+        "was shown to be right often enough, so nothing can be named"
+        + (f" (it has thresholds for {others})" if others else "")
+        + ". Add clips of other recordings and fit it again, or choose yourself: --threshold 0.5 "
+        "gives every score from there on, --top-k 1 the likeliest label of every window"
+    )
+
+
+def silent_labels(probe: FittedProbe | None, chosen: Mapping[str, Any]) -> list[str]:
+    """What is to be said of a probe's classes that give no rows, for want of a threshold.
+
+    Args:
+        probe: None: nothing is to be said.
+        chosen: as for `rule_for`.
+    """
+    if probe is None or any(_has(chosen, name) for name in ("top_k", "threshold", "thresholds")):
+        return []
+    names = chosen.get("labels") or probe.classes
+    asked = {name.casefold() for name in names}
+    mute = [c for c in probe.classes if c.casefold() in asked and c not in probe.thresholds]
+    if not mute:
+        return []
+    return [f"no rows of {', '.join(mute)}: the probe has no threshold for them; see its report.md"]
 
 
 def check_store(header: StoreHeader, probe: FittedProbe) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,14 @@ from dawnchorus.engine.exports import (
     open_export,
     window_rows,
 )
-from dawnchorus.engine.naming import model_for, naming_of, open_probe, rule_for, windows_for
+from dawnchorus.engine.naming import (
+    model_for,
+    naming_of,
+    open_probe,
+    rule_for,
+    silent_labels,
+    windows_for,
+)
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import common_root, find_recordings, in_shard
@@ -87,11 +94,12 @@ def predict(
             partial.
     """
     held = None if probe is None else open_probe(probe)
-    config, selection = _configs(config, selection, options, held)
+    config, selection, silent = _configs(config, selection, options, held)
     store = store_in(recordings)
     if store is not None:
         _refuse_for_store(store, model, config)
-        return predict_from_store(store, output, selection, probe=held, overwrite=overwrite)
+        report = predict_from_store(store, output, selection, probe=held, overwrite=overwrite)
+        return replace(report, warnings=(*report.warnings, *silent))
     scan = find_recordings(recordings)
     config = windows_for(held, config)
     with ready_model(model_for(held, model), config) as encoder:
@@ -116,7 +124,7 @@ def predict(
             if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
-            notes = [*naming.batches.notes, *cut_segments(segments)]
+            notes = [*silent, *naming.batches.notes, *cut_segments(segments)]
         return PredictReport(
             **tally.fields(notes),
             model=encoder.name,
@@ -138,16 +146,18 @@ def _configs(
     selection: PredictConfig | None,
     options: dict[str, Any],
     probe: FittedProbe | None,
-) -> tuple[EmbedConfig, PredictConfig]:
+) -> tuple[EmbedConfig, PredictConfig, list[str]]:
     foreign = sorted(set(NOT_FOR_PREDICT) & set(options))
     if foreign:
         raise UsageError(f"predict has no option {foreign[0]!r}; that is for embed")
     own = {name: value for name, value in options.items() if name in PredictConfig.model_fields}
     others = {name: value for name, value in options.items() if name not in own}
     base = {} if selection is None else selection.model_dump(exclude_unset=True)
-    selection = PredictConfig(**rule_for(probe, {**base, **own}))
+    chosen = {**base, **own}
+    selection = PredictConfig(**rule_for(probe, chosen))
     # nothing is kept that a hash of the recording could be held against
-    return embed_config(config, {**others, "content_hash": False}), selection
+    config = embed_config(config, {**others, "content_hash": False})
+    return config, selection, silent_labels(probe, chosen)
 
 
 def _refuse_for_store(
