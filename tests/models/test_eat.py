@@ -127,3 +127,24 @@ def test_pooling_refuses_what_would_be_a_plausible_number() -> None:
         output().pool("mean", 3)
     with pytest.raises(UsageError, match="median"):
         output().pool("median")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n_layers": 2_000_000_000}, "n_layers: .* 128, got 2000000000"),
+        ({"dim": 1 << 20}, "dim: .* 4096, got 1048576"),
+        ({"n_classes": 10**9}, "n_classes: .* 200000"),
+        ({"max_time_steps": 10**9}, "max_time_steps: .* 8192"),
+        ({"padded_frames": 10**9}, "padded_frames"),
+        ({"window_s": float("inf")}, "window_s"),
+        ({"n_heads": 7}, "dim 192 must divide by n_heads 7"),
+        ({"normalization": (-5.0, 0.0)}, "standard deviation must be above 0"),
+        ({"normalization": (float("nan"), 1.0)}, "normalization"),
+    ],
+)
+def test_a_config_claims_no_size_that_no_machine_holds(
+    change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        EATConfig(**{"dim": 192, "n_layers": 12, "n_heads": 3, **change})

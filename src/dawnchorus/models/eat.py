@@ -8,15 +8,17 @@ they differ.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from dawnchorus.audio import frontend
 from dawnchorus.configs import Config, LayerSelection, Pooling
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.encoder import EncoderOutput, masked_mean
+from dawnchorus.models.pretrained import Pretrained
 from dawnchorus.models.readout import Readout
 from dawnchorus.nn.blocks import NORM_EPS, Block
 from dawnchorus.nn.patches import PATCH, PatchEmbed
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torch.utils.hooks import RemovableHandle
+
+    from dawnchorus.models.card import Card
 
 N_BAND_STEPS: Final = frontend.N_BANDS // PATCH  # 8
 STEP_S: Final = PATCH * frontend.FRAME_HOP_SAMPLES / frontend.SAMPLE_RATE  # 0.16 s a time step
@@ -42,24 +46,47 @@ SIZES: Final[dict[Size, tuple[int, int, int]]] = {  # dim, blocks, heads
 }
 
 
+# Far above every EAT that there is, far below what brings a machine down: a card or a weights file
+# of a stranger may claim any number.
+MAX_DIM: Final = 4096
+MAX_LAYERS: Final = 128
+MAX_MLP_RATIO: Final = 16
+MAX_CLASSES: Final = 200_000
+MAX_TIME_STEPS: Final = 8192  # 22 minutes
+MAX_WINDOW_S: Final = MAX_TIME_STEPS * STEP_S
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class EATConfig(Config):
     """Shape and habits of one EAT; a card or a run folder holds one."""
 
-    dim: int
-    n_layers: int
-    n_heads: int
-    mlp_ratio: float = 4.0
-    n_classes: int = 0
-    window_s: float = 10.0
-    normalization: tuple[float, float] | Literal["per_clip"] = (-5.553, 4.606)
-    padded_frames: int | None = RELEASED_FRAMES  # None: native length, padding is never attended
-    max_time_steps: int = RELEASED_TIME_STEPS
+    dim: int = Field(ge=1, le=MAX_DIM)
+    n_layers: int = Field(ge=1, le=MAX_LAYERS)
+    n_heads: int = Field(ge=1, le=MAX_DIM)
+    mlp_ratio: float = Field(default=4.0, gt=0, le=MAX_MLP_RATIO)
+    n_classes: int = Field(default=0, ge=0, le=MAX_CLASSES)
+    window_s: float = Field(default=10.0, gt=0, le=MAX_WINDOW_S)
+    normalization: tuple[Finite, Finite] | Literal["per_clip"] = (-5.553, 4.606)
+    # None: native length, padding is never attended
+    padded_frames: int | None = Field(default=RELEASED_FRAMES, ge=PATCH, le=MAX_TIME_STEPS * PATCH)
+    max_time_steps: int = Field(default=RELEASED_TIME_STEPS, ge=1, le=MAX_TIME_STEPS)
     stored_positions: bool = True  # False: the sin-cos table is made anew, not read from the file
     head_pooling: Literal["cls", "mean", "valid"] = "cls"
-    head_norm_eps: float | None = None  # a LayerNorm before the head, as in fine-tuned EAT
+    # a LayerNorm before the head, as in fine-tuned EAT
+    head_norm_eps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pooling: Pooling = "mean"  # of embeddings, when the user does not say
     embedding_layers: LayerSelection | None = None  # a `Readout`; None: the output
-    drop_path: float = 0.0
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.dim % self.n_heads or self.dim % 4:
+            raise ValueError(f"dim {self.dim} must divide by n_heads {self.n_heads} and by 4")
+        if self.normalization != "per_clip" and self.normalization[1] <= 0:
+            raise ValueError(
+                f"normalization: a standard deviation must be above 0, got {self.normalization[1]}"
+            )
+        return self
 
     @classmethod
     def of_size(cls, size: Size, **changes: Any) -> EATConfig:  # Any: checked when made
@@ -83,7 +110,7 @@ class Head(nn.Module):
         return logits
 
 
-class EAT(nn.Module):
+class EAT(Pretrained, nn.Module):
     """Waveforms in, tokens or logits out.
 
     Calling the model is the released library's interface: ``(batch, samples)`` at 16 kHz gives
@@ -116,6 +143,8 @@ class EAT(nn.Module):
         self.window_s = config.window_s
         self.weights_sha256: str | None = None  # of the file that filled it
         self.licence: str | None = None
+        self.card: Card | None = None  # that came with the weights
+        self.no_logits: str | None = None  # why a classifier in the weights is not used
         self.dim = config.dim
         self.n_layers = config.n_layers
         self.cls_token = nn.Parameter(torch.randn(1, 1, config.dim))
@@ -172,8 +201,11 @@ class EAT(nn.Module):
 
         Raises:
             UsageError: The input is longer than the window; nothing is ever cut silently.
+            WeightsError: The weights hold a classifier whose labels are missing or do not fit.
         """
         del padding_mask
+        if self.no_logits is not None and not self.return_features_only:
+            raise WeightsError(f"{self.name}: no logits: {self.no_logits}")
         features, n_frames = self.features(waveforms)
         tokens, has_signal = self.tokens(features, n_frames)
         if self.return_features_only:
