@@ -35,6 +35,8 @@ def row(path: Path, start_s: float, label: str, probability: float) -> dict[str,
         "probability": probability,
         "rank": 1,
         "n_windows": 1,
+        "recorded_at": "2024-05-01T04:30:00+02:00",
+        "local_time": "2024-05-01T04:30:12.250+02:00",
     }
 
 
@@ -50,20 +52,27 @@ HEARD = [
 ]
 GOLDEN = {
     "csv": """\
-path,window,start_s,stop_s,start_sample,stop_sample,sample_rate,label,probability,rank,n_windows
-/recordings/site/a.wav,0,0.000000,1.500000,0,72000,48000,Turdus merula,0.500000,1,1
-/recordings/site/a.wav,12,12.250000,13.750000,588000,660000,48000,"He said, ""wren""\",1.000000,1,1
-/recordings/c.wav,3,3.000000,4.500000,144000,216000,48000,Зяблик,0.250000,1,1
+path,window,start_s,stop_s,start_sample,stop_sample,sample_rate,label,probability,rank,n_windows,\
+recorded_at,local_time
+/recordings/site/a.wav,0,0.000000,1.500000,0,72000,48000,Turdus merula,0.500000,1,1,\
+2024-05-01T04:30:00+02:00,2024-05-01T04:30:12.250+02:00
+/recordings/site/a.wav,12,12.250000,13.750000,588000,660000,48000,"He said, ""wren""\",1.000000,1,1\
+,2024-05-01T04:30:00+02:00,2024-05-01T04:30:12.250+02:00
+/recordings/c.wav,3,3.000000,4.500000,144000,216000,48000,Зяблик,0.250000,1,1,\
+2024-05-01T04:30:00+02:00,2024-05-01T04:30:12.250+02:00
 """,
     "raven": """\
 Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tBegin File\t\
-Begin Path\tFile Offset (s)\tLabel\tProbability
+Begin Path\tFile Offset (s)\tLabel\tProbability\trecorded_at\tlocal_time
 1\tSpectrogram 1\t1\t0.000000\t1.500000\t0.0\t8000.0\ta.wav\t/recordings/site/a.wav\t0.000000\t\
-Turdus merula\t0.500000
+Turdus merula\t0.500000\t\
+2024-05-01T04:30:00+02:00\t2024-05-01T04:30:12.250+02:00
 2\tSpectrogram 1\t1\t12.250000\t13.750000\t0.0\t8000.0\ta.wav\t/recordings/site/a.wav\t12.250000\t\
-"He said, ""wren""\"\t1.000000
+"He said, ""wren""\"\t1.000000\t\
+2024-05-01T04:30:00+02:00\t2024-05-01T04:30:12.250+02:00
 3\tSpectrogram 1\t1\t123.000000\t124.500000\t0.0\t8000.0\tc.wav\t/recordings/c.wav\t3.000000\t\
-Зяблик\t0.250000
+Зяблик\t0.250000\t\
+2024-05-01T04:30:00+02:00\t2024-05-01T04:30:12.250+02:00
 """,
     "kaleidoscope": """\
 INDIR,FOLDER,IN FILE,CHANNEL,OFFSET,DURATION,TOP1MATCH,PROBABILITY,MANUAL ID

@@ -90,7 +90,7 @@ def test_csv_and_parquet_hold_the_same_rows(
             if isinstance(value, float):
                 assert float(line[name]) == pytest.approx(value, abs=1e-6)
             else:
-                assert line[name] == str(value)
+                assert line[name] == ("" if value is None else str(value))
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # crowsetta with the newest pandas
@@ -123,7 +123,7 @@ def test_an_empty_output_says_why(folder: Path, tmp_path: Path, tiny_encoder: EA
     assert report.n_rows == 0
     assert f"{highest:.3f}" in report.empty_because
     assert "threshold is 1.0" in report.empty_because
-    assert set(report.without_detection) == {str(folder / "a.wav"), str(folder / "b.flac")}
+    assert set(report.without_detection) == {"a.wav", "b.flac"}
     assert (tmp_path / "x.csv").read_text().count("\n") == 1
 
 
@@ -184,7 +184,7 @@ def test_a_recording_that_the_disk_takes_away_gives_no_rows(
     assert (report.n_done, report.n_failed) == (2, 1)
     assert report.failures[0].reason in {"input-output", "changed"}
     paths = dict.fromkeys(report.table["path"].to_pylist())
-    assert list(paths) == [str(folder / "a.wav"), str(folder / "b.flac")]
+    assert list(paths) == ["a.wav", "b.flac"]
 
 
 def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(

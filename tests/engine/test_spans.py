@@ -11,6 +11,7 @@ import pytest
 from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.engine import spans
 from dawnchorus.engine.embed import Planner, embed, make_store
+from dawnchorus.engine.jobs import make_job
 from dawnchorus.engine.read import Job, stat_job
 from dawnchorus.engine.spans import SpanJoiner, embed_span, spans_of
 from dawnchorus.errors import StoreError
@@ -37,8 +38,8 @@ def opened(night: Path, store: Path, model: Path) -> StoreWriter:
 
 
 def planned(writer: StoreWriter, night: Path) -> tuple[Job, list[Job]]:
-    planner = Planner(writer, night.parent)
-    job = planner.claimed(stat_job(planner.job(night, ())))
+    planner = Planner(writer, night.parent, EmbedConfig())
+    job = planner.claimed(stat_job(make_job(night, (), night.parent, EmbedConfig())))
     return job, spans_of(job, writer.header, n_workers=4)
 
 

@@ -23,6 +23,8 @@ def command(
     ],
     model: options.Model = None,
     listing: options.Listing = None,
+    time_zone: options.TimeZone = None,
+    site_from: options.SiteFrom = None,
     window: options.Window = None,
     hop: options.Hop = None,
     pooling: options.Pooling = None,
@@ -77,6 +79,8 @@ def command(
             dtype=dtype,
             predict=predict or None,
             audio_root=audio_root,
+            time_zone=time_zone,
+            site_from=site_from,
         ),
     )
     code = runs.close(report, as_json=as_json, quiet=quiet)

@@ -13,7 +13,25 @@ Paths = Annotated[
 ]
 Listing = Annotated[
     Path | None,
-    typer.Option("--recordings", help="CSV with path, start_time, and columns to keep."),
+    typer.Option(
+        "--recordings",
+        help="CSV with path (recording or folder), start_time, time_zone, and columns to keep.",
+    ),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        "--time-zone",
+        help="Europe/Berlin or +02:00: local time of recordings that say UTC or no zone; an offset "
+        "that a recording gives itself is kept.",
+    ),
+]
+SiteFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--site-from",
+        help="Column site from the path: folder (the first one) or parent (the last one).",
+    ),
 ]
 Model = Annotated[
     str | None, typer.Option("-m", "--model", help="Name, file or folder; else the shipped one.")

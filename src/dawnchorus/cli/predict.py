@@ -62,6 +62,15 @@ def command(
         float | None, typer.Option(help="With --merge: shortest detection in seconds (0).")
     ] = None,
     listing: options.Listing = None,
+    time_zone: options.TimeZone = None,
+    site_from: options.SiteFrom = None,
+    audio_root: Annotated[
+        str | None,
+        typer.Option(help="Folder that paths are relative to; of a store: where it lies now."),
+    ] = None,
+    absolute_paths: Annotated[
+        bool, typer.Option("--absolute-paths", help="Whole paths, not those from the audio root.")
+    ] = False,
     window: options.Window = None,
     hop: options.Hop = None,
     batch_size: options.BatchSize = None,
@@ -77,7 +86,9 @@ def command(
     """Name what is heard in recordings, window by window.
 
     Probabilities are the classifier's sigmoid, not calibrated; those of a probe are calibrated.
-    Sample numbers count at the recording's own rate.
+    Sample numbers count at the recording's own rate. Each row has its path from the folder that
+    holds all recordings, when the recording and the sound began in local time, and the columns of
+    the list.
 
     Example: dawnchorus predict recordings/ -o detections.selections.txt --threshold 0.5
     """
@@ -102,6 +113,10 @@ def command(
             thresholds=thresholds or None,
             format=kind,
             segments=segments,
+            absolute_paths=absolute_paths or None,
+            time_zone=time_zone,
+            site_from=site_from,
+            audio_root=audio_root,
             merge=merge or None,
             low_threshold=low_threshold,
             gap_s=gap,

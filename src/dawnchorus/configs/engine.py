@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from pathlib import Path  # noqa: TC003  pydantic resolves the annotation at run time
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision
+from dawnchorus.local_time import parse_zone
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 
 class WindowConfig(Config):
@@ -50,12 +55,31 @@ class EmbedConfig(Config):
     shard: tuple[int, int] | None = Field(
         default=None, description="(i, n): only the i-th of n shares, from 0"
     )
+    time_zone: str | None = Field(
+        default=None,
+        description="IANA name or offset: what local time is for recordings that say UTC or none",
+    )
+    site_from: Literal["folder", "parent"] | None = Field(
+        default=None,
+        description="column site: first folder of the path in the store, or the one it lies in",
+    )
 
     @model_validator(mode="after")
     def _shard_exists(self) -> Self:
         if self.shard and not 0 <= self.shard[0] < self.shard[1]:
             raise ValueError(f"shard {self.shard[0]}/{self.shard[1]}: need 0 <= i < n")
         return self
+
+    @model_validator(mode="after")
+    def _zone_exists(self) -> Self:
+        if self.time_zone is not None:
+            parse_zone(self.time_zone)
+        return self
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The named time zone."""
+        return None if self.time_zone is None else parse_zone(self.time_zone)
 
 
 class PredictConfig(Config):
@@ -65,6 +89,13 @@ class PredictConfig(Config):
     threshold: float | None = Field(default=None, ge=0, le=1)
     labels: tuple[str, ...] | None = Field(default=None, description="only these labels")
     format: str | None = Field(default=None, description="of the output; None: as its suffix says")
+    audio_root: str | Path | None = Field(
+        default=None,
+        description="what paths are relative to; of a store: where its recordings lie now",
+    )
+    absolute_paths: bool = Field(
+        default=False, description="whole paths, else relative to the audio root"
+    )
     segments: int | None = Field(
         default=None, ge=1, description="cut out so many of each label, for review"
     )

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from dawnchorus.engine.exports import DETECTION_SCHEMA
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -56,7 +54,7 @@ def merge_windows(rows: pa.Table, merging: Merging) -> pa.Table:
         and detection["stop_s"] - detection["start_s"] >= merging.min_length_s - EDGE_S
     ]
     found.sort(key=lambda row: (row["start_s"], row["label"]))
-    return pa.Table.from_pylist(found, DETECTION_SCHEMA)
+    return pa.Table.from_pylist(found, rows.schema)
 
 
 def _detections(windows: Iterable[dict[str, Any]], gap_s: float) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from dawnchorus.engine.encode import (
     ready_model,
 )
 from dawnchorus.engine.header import make_header
+from dawnchorus.engine.jobs import make_job
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import (
@@ -29,8 +30,7 @@ from dawnchorus.engine.select import labels_of
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.interrupt import stop_on_signals
-from dawnchorus.places import as_place, relative_name
-from dawnchorus.store.schema import recording_id
+from dawnchorus.places import as_place
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.listing import Carried
     from dawnchorus.engine.plan import Scan
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
@@ -118,7 +117,7 @@ def embed_others(
         with StoreWriter(as_place(store), header) as writer, stop_on_signals() as stop:
             if audio_root is None:
                 root = as_place(writer.header.audio_root)
-            jobs = Planner(writer, root, left).jobs(scan, config.shard)
+            jobs = Planner(writer, root, config, left).jobs(scan)
             run = _Run(writer)
             size = batch_size(encoder, config.batch_size)
             encode = batches.vectors_and_logits if config.predict else batches.vectors
@@ -185,31 +184,21 @@ class Planner:
     Attributes:
         writer: the open store.
         audio_root: what the recordings' lasting names are relative to.
+        config: the run's options.
         left: ids that are not this run's.
     """
 
     writer: StoreWriter
     audio_root: Path
+    config: EmbedConfig
     left: frozenset[str] = frozenset()
 
-    def jobs(self, scan: Scan, shard: tuple[int, int] | None) -> Iterator[Job]:
+    def jobs(self, scan: Scan) -> Iterator[Job]:
         """A job for every recording of this shard; called by the thread that reads."""
         for path, carried in scan.entries():
-            job = self.job(path, carried)
-            if in_shard(job.recording_id, shard) and job.recording_id not in self.left:
+            job = make_job(path, carried, self.audio_root, self.config)
+            if in_shard(job.recording_id, self.config.shard) and job.recording_id not in self.left:
                 yield self.claimed(stat_job(job))
-
-    def job(self, path: Path, carried: Carried) -> Job:
-        """A recording by its lasting name, not looked at yet."""
-        name = relative_name(path, self.audio_root)
-        return Job(
-            recording_id=recording_id(name),
-            path=path,
-            name=name,
-            size=None,
-            modified_ns=None,
-            carried=carried,
-        )
 
     def claimed(self, job: Job) -> Job:
         """The job as far as it is still to do, or one that says why it is none."""

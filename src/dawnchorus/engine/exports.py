@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import DawnchorusError, UsageError
 from dawnchorus.places import is_remote, written
+from dawnchorus.store.columns import distinct
 from dawnchorus.store.files import beside, remove_if_possible
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ DETECTION_SCHEMA: Final = pa.schema(
         ("probability", pa.float32()),
         ("rank", pa.int32()),
         ("n_windows", pa.int32()),
+        ("recorded_at", pa.string()),
+        ("local_time", pa.string()),
     ]
 )
 RAVEN_COLUMNS: Final = (
@@ -66,7 +69,8 @@ class RecordingDetections:
         path: as the user's arguments lead to it.
         duration_s: of the recording.
         highest_hz: what the model can have heard of it.
-        table: columns of `DETECTION_SCHEMA`; samples count at the recording's own rate.
+        table: columns of `DETECTION_SCHEMA`, then those of the user's list; samples count at the
+            recording's own rate.
     """
 
     path: Path
@@ -76,7 +80,7 @@ class RecordingDetections:
 
 
 class Export(Protocol):
-    """A file that takes one recording after the other."""
+    """A file that takes one recording after the other; made from its path and its columns."""
 
     def write(self, detections: RecordingDetections) -> None:
         """Add a recording, with or without detections."""
@@ -90,10 +94,10 @@ class Export(Protocol):
 class CsvExport:
     """Comma separated, UTF-8, decimal points; times to the microsecond."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
-        write_csv(DETECTION_SCHEMA.empty_table(), self._file)
+        write_csv(schema.empty_table(), self._file)
 
     def write(self, detections: RecordingDetections) -> None:
         """One line a detection."""
@@ -121,9 +125,9 @@ class ParquetExport:
 
     ROWS: Final = 100_000
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Start the file."""
-        self._writer = pq.ParquetWriter(path, DETECTION_SCHEMA, write_page_checksum=True)
+        self._writer = pq.ParquetWriter(path, schema, write_page_checksum=True)
         self._waiting: list[pa.Table] = []
 
     def write(self, detections: RecordingDetections) -> None:
@@ -150,11 +154,13 @@ class RavenExport:
     together; ``File Offset (s)`` is the time in the file itself.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, delimiter="\t", lineterminator="\n")
-        self._writer.writerow(RAVEN_COLUMNS)
+        # what is known of the recording comes behind: Raven shows columns of any name
+        self._more = schema.names[schema.get_field_index("recorded_at") :]
+        self._writer.writerow([*RAVEN_COLUMNS, *distinct(self._more, RAVEN_COLUMNS)])
         self._n_selections = 0
         self._offset_s = 0.0
 
@@ -177,6 +183,7 @@ class RavenExport:
                     f"{row['start_s']:.6f}",
                     row["label"],
                     f"{row['probability']:.6f}",
+                    *(row[name] for name in self._more),
                 ]
             )
         self._offset_s += detections.duration_s
@@ -189,7 +196,7 @@ class RavenExport:
 class JsonLinesExport:
     """One JSON object a detection and line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, _schema: pa.Schema) -> None:
         """Start the file."""
         self._file = path.open("x", encoding="utf-8", newline="")
 
@@ -207,7 +214,7 @@ class JsonLinesExport:
 class AudacityExport:
     """A label track of Audacity for one recording: start, stop, label and probability."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, _schema: pa.Schema) -> None:
         """Start the file."""
         self._file = path.open("x", encoding="utf-8", newline="")
 
@@ -238,7 +245,7 @@ class KaleidoscopeExport:
         "MANUAL ID",
     )
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, _schema: pa.Schema) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
@@ -260,9 +267,9 @@ class KaleidoscopeExport:
 class Collect:
     """Keeps everything in memory, for notebooks and small jobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: pa.Schema = DETECTION_SCHEMA) -> None:
         """Start empty."""
-        self._tables = [DETECTION_SCHEMA.empty_table()]
+        self._tables = [schema.empty_table()]
 
     def write(self, detections: RecordingDetections) -> None:
         """Add the rows."""
@@ -276,7 +283,7 @@ class Collect:
         return pa.concat_tables(self._tables)
 
 
-FORMATS: Final[Mapping[str, Callable[[Path], Export]]] = {
+FORMATS: Final[Mapping[str, Callable[[Path, pa.Schema], Export]]] = {
     "csv": CsvExport,
     "parquet": ParquetExport,
     "jsonl": JsonLinesExport,
@@ -295,7 +302,14 @@ class ExportFile:
     A context manager: left without ``close`` or ``keep_partial``, nothing stays behind.
     """
 
-    def __init__(self, path: Path, kind: str, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        schema: pa.Schema = DETECTION_SCHEMA,
+        *,
+        overwrite: bool = False,
+    ) -> None:
         """Start the file.
 
         Raises:
@@ -306,7 +320,7 @@ class ExportFile:
         self._unfinished = beside(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._export = FORMATS[kind](self._unfinished)
+            self._export = FORMATS[kind](self._unfinished, schema)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -357,7 +371,15 @@ class ExportFile:
 class ExportFolder:
     """A file for each recording, in a folder that mirrors the recordings'."""
 
-    def __init__(self, path: Path, kind: str, root: Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        root: Path,
+        schema: pa.Schema = DETECTION_SCHEMA,
+        *,
+        overwrite: bool = False,
+    ) -> None:
         """``root``: the folder of the recordings.
 
         Raises:
@@ -367,6 +389,7 @@ class ExportFolder:
         self.path = path
         self._kind = kind
         self._root = root
+        self._schema = schema
         self._overwrite = overwrite
 
     def write(self, detections: RecordingDetections) -> None:
@@ -382,7 +405,7 @@ class ExportFolder:
             relative = Path(os.path.relpath(detections.path.absolute(), self._root))
         inside = Path(*(part for part in relative.parts if part != ".."))
         path = self.path / inside.with_name(inside.stem + IN_FOLDER[self._kind])
-        with ExportFile(path, self._kind, overwrite=self._overwrite) as file:
+        with ExportFile(path, self._kind, self._schema, overwrite=self._overwrite) as file:
             file.write(detections)
             file.close()
 
@@ -411,7 +434,12 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 
 def open_export(
-    output: str | Path | None, *, kind: str | None, root: Path, overwrite: bool
+    output: str | Path | None,
+    *,
+    kind: str | None,
+    root: Path,
+    overwrite: bool,
+    schema: pa.Schema = DETECTION_SCHEMA,
 ) -> ExportFile | ExportFolder | AbstractContextManager[Collect]:
     """A file or folder in the format asked for or in that of its suffix, or memory.
 
@@ -420,12 +448,13 @@ def open_export(
         kind: one of `FORMATS`; None: as the suffix says.
         root: the folder of the recordings.
         overwrite: replace what is there.
+        schema: `DETECTION_SCHEMA`, and behind it the columns of the user's list.
 
     Raises:
         UsageError: There is no such format, or something is there already.
     """
     if output is None:
-        return nullcontext(Collect())
+        return nullcontext(Collect(schema))
     path = Path(output)
     kind = kind or BY_SUFFIX.get(path.suffix.lower()) or ""
     if kind not in FORMATS:
@@ -435,13 +464,16 @@ def open_export(
             f"--format {', '.join(FORMATS)}"
         )
     if kind == "audacity" or (kind == "raven" and not path.suffix):
-        return ExportFolder(path, kind, root, overwrite=overwrite)
-    return ExportFile(path, kind, overwrite=overwrite)
+        return ExportFolder(path, kind, root, schema, overwrite=overwrite)
+    return ExportFile(path, kind, schema, overwrite=overwrite)
 
 
 def detection_table(columns: Mapping[str, Iterable[Any]]) -> pa.Table:
-    """A table of `DETECTION_SCHEMA` from columns of any kind."""
-    arrays = [pa.array(columns[field.name], field.type) for field in DETECTION_SCHEMA]
+    """A table of `DETECTION_SCHEMA` from columns of any kind; one that is not given is empty."""
+    n_rows = len(list(columns["path"]))
+    arrays = [
+        pa.array(columns.get(field.name, [None] * n_rows), field.type) for field in DETECTION_SCHEMA
+    ]
     return pa.Table.from_arrays(arrays, schema=DETECTION_SCHEMA)
 
 

@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.errors import UsageError
+from dawnchorus.local_time import parse_zone
 from dawnchorus.places import as_place
-from dawnchorus.store.schema import EMBEDDING_COLUMNS, RECORDING_SCHEMA
+from dawnchorus.store.schema import COMPUTED, EMBEDDING_COLUMNS, RECORDING_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 LIST_SUFFIX: Final = ".csv"
-PATH, START_TIME = "path", "start_time"
+PATH, START_TIME, TIME_ZONE = "path", "start_time", "time_zone"
 
 Carried = tuple[tuple[str, str], ...]
 
@@ -23,7 +24,8 @@ Carried = tuple[tuple[str, str], ...]
 def read_listing(listing: Path) -> Iterator[tuple[Path, Carried]]:
     """Recordings of a list, one after the other, with the columns to carry along.
 
-    Paths are relative to the list's folder. ``start_time``, where it is given, is ISO 8601.
+    Paths are relative to the list's folder. ``start_time``, where it is given, is ISO 8601;
+    ``time_zone``, an IANA name or an offset, says what local time is at that place.
 
     Raises:
         UsageError: Not such a file; the line is named.
@@ -42,7 +44,7 @@ def _check_columns(listing: Path, columns: Sequence[str]) -> None:
     if PATH not in columns:
         found = ", ".join(columns) or "nothing"
         raise UsageError(f"{listing}: need a column {PATH!r}, found {found}")
-    taken = (set(RECORDING_SCHEMA.names) | EMBEDDING_COLUMNS) - {PATH}
+    taken = {*RECORDING_SCHEMA.names, *EMBEDDING_COLUMNS, *COMPUTED} - {PATH, TIME_ZONE}
     clashes = sorted(taken & set(columns))
     if clashes:
         raise UsageError(
@@ -65,5 +67,10 @@ def _entry(listing: Path, line: int, row: dict[str, str]) -> tuple[Path, Carried
                 f"{listing}, line {line}: {START_TIME} {when!r} is not a time such as "
                 "2024-05-01T04:30:00+02:00"
             ) from error
+    if row.get(TIME_ZONE):
+        try:
+            parse_zone(row[TIME_ZONE])
+        except UsageError as error:
+            raise UsageError(f"{listing}, line {line}: {error}") from error
     path = as_place(name) if "://" in name else listing.parent / name
     return path, tuple(row.items())

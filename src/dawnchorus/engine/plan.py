@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dawnchorus.audio.io import AUDIO_SUFFIXES
-from dawnchorus.engine.listing import LIST_SUFFIX, read_listing
+from dawnchorus.engine.listing import LIST_SUFFIX, START_TIME, read_listing
 from dawnchorus.errors import UsageError
 from dawnchorus.places import absolute, as_place, common_folder, is_remote, on_web, reaching
 
@@ -33,6 +33,7 @@ class Scan:
         n_folders, n_files, suffixes: everything that was looked at, for the user who finds nothing.
         n_duplicates: files left out because they are the same file as another one.
         unlisted: folders that could not be read, with the system's reason.
+        columns: of the user's lists, in their order, but for the path.
     """
 
     named: tuple[Path, ...]
@@ -43,6 +44,7 @@ class Scan:
     n_duplicates: int = 0
     suffixes: Counter[str] = field(default_factory=Counter)
     unlisted: list[str] = field(default_factory=list)
+    columns: dict[str, None] = field(default_factory=dict)
 
     def entries(self) -> Iterator[tuple[Path, Carried]]:
         """Recordings in the order of the arguments, sorted inside a folder; columns of a list."""
@@ -69,8 +71,9 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
     for item in named:
         _check_there(item)
     scan = Scan(tuple(named))
-    for path, _ in _walk_all(scan):
+    for path, carried in _walk_all(scan):
         scan.n_recordings += 1
+        scan.columns |= dict.fromkeys(name for name, _ in carried)
         if is_remote(path):
             continue  # its size came with the listing, where there was one
         try:
@@ -108,37 +111,88 @@ def _is_folder(item: Path) -> bool:
 
 
 def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
-    """All recordings; counts go to ``scan``."""
-    roots = [item.resolve() for item in scan.named if not is_remote(item) and item.is_dir()]
+    """All recordings; counts go to ``scan``.
+
+    Lists come first: what they say of a recording holds too where its folder is named beside them.
+    """
+    lists = [item for item in scan.named if _is_list(item)]
+    others = [item for item in scan.named if not _is_list(item)]
+    roots = [item.resolve() for item in others if not is_remote(item) and item.is_dir()]
     visited: set[tuple[int, int]] = set()  # folders: a link may lead back, an argument lie inside
     taken: set[Path] = set()  # files reached in other ways than by walking down to them
-    for item in scan.named:
-        for path, carried in _reached_from(item, scan, visited):
-            if is_remote(path):
-                if len(scan.named) > 1 or not _is_folder(item):
-                    if path in taken:
-                        scan.n_duplicates += 1
-                        continue
-                    taken.add(path)
-            elif not item.is_dir() or path.is_symlink():
-                real = path.resolve()
-                if real in taken or _is_walked(real, roots):
-                    scan.n_duplicates += 1
-                    continue
-                taken.add(real)
+    for path, carried, expected in _listed_in(lists, scan):
+        real = path if is_remote(path) else path.resolve()
+        if real not in taken:
+            taken.add(real)
             yield path, carried
+        elif not expected:
+            scan.n_duplicates += 1
+    listed = frozenset(taken)
+    for item in others:
+        for path in _reached_from(item, scan, visited):
+            known_by = _to_compare(path, item, several=len(scan.named) > 1, listed=bool(listed))
+            if known_by is not None:
+                beside = not is_remote(path) and (path.is_symlink() or not item.is_dir())
+                if known_by in taken or (beside and _is_walked(known_by, roots)):
+                    scan.n_duplicates += known_by not in listed
+                    continue
+                taken.add(known_by)
+            yield path, ()
 
 
-def _reached_from(
-    item: Path, scan: Scan, visited: set[tuple[int, int]]
-) -> Iterator[tuple[Path, Carried]]:
+def _to_compare(path: Path, item: Path, *, several: bool, listed: bool) -> Path | None:
+    """What a file is known by where it may be reached twice; None: it is reached once alone."""
+    if is_remote(path):
+        return path if several or not _is_folder(item) else None
+    return path.resolve() if listed or not item.is_dir() or path.is_symlink() else None
+
+
+def _is_list(item: Path) -> bool:
+    return item.suffix.lower() == LIST_SUFFIX and not _is_folder(item)
+
+
+def _listed_in(lists: Sequence[Path], scan: Scan) -> Iterator[tuple[Path, Carried, bool]]:
+    """Recordings of all lists; the third value: a folder's row was expected to come to it again."""
+    for listing in lists:
+        folders = _folder_rows(listing)
+        for path, carried in read_listing(listing):
+            if absolute(path) not in folders:
+                yield path, _inherited(path, carried, folders), False
+        for folder in folders:
+            for path in _reached_from(folder, scan, set()):
+                yield path, _inherited(path, (), folders), True
+
+
+def _folder_rows(listing: Path) -> dict[Path, Carried]:
+    folders: dict[Path, Carried] = {}
+    for path, carried in read_listing(listing):
+        if path.suffix.lower() in AUDIO_SUFFIXES or not _is_folder(path):
+            continue
+        if dict(carried).get(START_TIME):
+            raise UsageError(
+                f"{listing}: {path} is a folder, and the recordings in it do not all begin at one "
+                f"time; leave its {START_TIME} empty"
+            )
+        folders[absolute(path)] = carried
+    return folders
+
+
+def _inherited(path: Path, carried: Carried, folders: dict[Path, Carried]) -> Carried:
+    """What a list says of a recording and of the folders it lies in; the nearest counts."""
+    if not folders:
+        return carried
+    values: dict[str, str] = {}
+    above = (folders[folder] for folder in reversed(absolute(path).parents) if folder in folders)
+    for said in (*above, carried):
+        values |= {name: value for name, value in said if value or name not in values}
+    return tuple(values.items())
+
+
+def _reached_from(item: Path, scan: Scan, visited: set[tuple[int, int]]) -> Iterator[Path]:
     if _is_folder(item):
-        walk = _walk_remote(item, scan) if is_remote(item) else _walk(item, scan, visited)
-        yield from ((path, ()) for path in walk)
-    elif item.suffix.lower() == LIST_SUFFIX:
-        yield from read_listing(item)
+        yield from _walk_remote(item, scan) if is_remote(item) else _walk(item, scan, visited)
     else:
-        yield item, ()
+        yield item
 
 
 def _is_walked(real: Path, roots: Sequence[Path]) -> bool:

@@ -22,6 +22,7 @@ from dawnchorus.engine.exports import (
     open_export,
     window_rows,
 )
+from dawnchorus.engine.jobs import columns_of, make_job
 from dawnchorus.engine.naming import (
     model_for,
     naming_of,
@@ -34,6 +35,7 @@ from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import common_root, find_recordings, in_shard
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
+from dawnchorus.engine.recording_columns import RecordingColumns
 from dawnchorus.engine.report import PredictReport, Tally
 from dawnchorus.engine.rescore import predict_from_store, store_in
 from dawnchorus.engine.segments import Segments, cut_segments, open_segments
@@ -41,19 +43,22 @@ from dawnchorus.engine.select import Rule, asked, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
-from dawnchorus.store.schema import recording_id
+from dawnchorus.local_time import parse_zone
+from dawnchorus.places import as_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.plan import Scan
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.store.read import Store
 
+FOR_STORES: Final = ("time_zone", "site_from")  # what is said of recordings, not done to them
 NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash", "predict")
 
 
@@ -98,7 +103,10 @@ def predict(
     store = store_in(recordings)
     if store is not None:
         _refuse_for_store(store, model, config)
-        report = predict_from_store(store, output, selection, probe=held, overwrite=overwrite)
+        root = as_place(selection.audio_root or store.header.audio_root)
+        report = predict_from_store(
+            store, root, output, config, selection, probe=held, overwrite=overwrite
+        )
         return replace(report, warnings=(*report.warnings, *silent))
     scan = find_recordings(recordings)
     config = windows_for(held, config)
@@ -109,28 +117,42 @@ def predict(
         settings = read_settings(encoder, config)
         naming.check(settings.window)
         tally = Tally(scan, encoder.sample_rate)
+        root = common_root(selection.audio_root or recordings)
+        columns = RecordingColumns(
+            columns_of(scan, config), root if selection.absolute_paths else None
+        )
         with (
             open_export(
-                output, kind=selection.format, root=common_root(recordings), overwrite=overwrite
+                output,
+                kind=selection.format,
+                root=root,
+                overwrite=overwrite,
+                schema=columns.schema,
             ) as export,
             stop_on_signals() as stop,
         ):
             segments = open_segments(output, selection.segments, overwrite=overwrite)
-            run = _Run(export, rule, naming.labels, settings.sample_rate, segments)
-            jobs = _plan(scan.paths(), config.shard)
+            run = _Run(export, rule, naming.labels, settings.sample_rate, columns, segments)
+            jobs = _plan(scan, root, config)
             size = batch_size(encoder, config.batch_size)
             work = Work(jobs, settings, naming.logits, size, count, "predicting")
             seconds = drive(work, tally, run.take, progress=progress, stop=stop)
             if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
-            notes = [*silent, *naming.batches.notes, *cut_segments(segments)]
+            notes = [
+                *silent,
+                *naming.batches.notes,
+                *columns.warnings(),
+                *cut_segments(segments),
+            ]
         return PredictReport(
             **tally.fields(notes),
             model=encoder.name,
             device=model_identity(encoder).device,
             n_workers=count,
             seconds={**seconds, **naming.batches.seconds},
+            audio_root=root,
             output=None if output is None else Path(output),
             table=export.table() if isinstance(export, Collect) else None,
             n_rows=run.n_rows,
@@ -168,7 +190,7 @@ def _refuse_for_store(
     chosen = [
         name
         for name in type(config).model_fields
-        if getattr(config, name) != getattr(nothing_chosen, name)
+        if name not in FOR_STORES and getattr(config, name) != getattr(nothing_chosen, name)
     ]
     if model not in (None, store.header.model):
         chosen.append("model")
@@ -179,12 +201,10 @@ def _refuse_for_store(
         )
 
 
-def _plan(paths: Iterable[Path], shard: tuple[int, int] | None) -> Iterator[Job]:
-    for path in paths:
-        name = path.as_posix()
-        identity = recording_id(name)
-        if in_shard(identity, shard):
-            job = Job(recording_id=identity, path=path, name=name, size=None, modified_ns=None)
+def _plan(scan: Scan, root: Path, config: EmbedConfig) -> Iterator[Job]:
+    for path, carried in scan.entries():
+        job = make_job(path, carried, root, config)
+        if in_shard(job.recording_id, config.shard):
             yield stat_job(job)
 
 
@@ -220,6 +240,7 @@ class _Run:
     rule: Rule
     labels: Sequence[str]
     model_rate: int
+    recording_columns: RecordingColumns
     segments: Segments | None = None
     n_rows: int = 0
     without_detection: list[str] = field(default_factory=list)
@@ -248,20 +269,26 @@ class _Run:
         if highest > self.loudest[0]:
             label = self.labels[int(self.rule.columns[column])]
             start_s = float(event.start_sample[window]) / self.model_rate
-            self.loudest = (highest, label, str(event.source.job.path), start_s)
+            self.loudest = (highest, label, event.source.job.name, start_s)
 
     def _write(self, event: Ended) -> None:
         rate = event.source.rate
-        path = event.source.job.path
+        job = event.source.job
         table = pa.concat_tables(
             [DETECTION_SCHEMA.empty_table(), *(self._rows(heard, event) for heard in self._heard)]
         )
-        table = self.rule.merged(table)
+        began = event.source.began
+        table = self.recording_columns.fill(
+            self.rule.merged(table),
+            None if began is None else began.time,
+            job.carried,
+            None if job.time_zone is None else parse_zone(job.time_zone),
+        )
         self.n_rows += len(table)
         if not len(table):
-            self.without_detection.append(str(path))
+            self.without_detection.append(job.name)
         detections = RecordingDetections(
-            path=path,
+            path=job.path,
             duration_s=event.n_samples / rate,
             highest_hz=min(rate, self.model_rate) / 2,
             table=table,
@@ -273,7 +300,7 @@ class _Run:
     def _rows(self, heard: _Heard, ended: Ended) -> pa.Table:
         event = heard.event
         return window_rows(
-            str(ended.source.job.path),
+            self.recording_columns.path(ended.source.job.name),
             rate=ended.source.rate,
             n_samples=ended.n_samples,
             model_rate=self.model_rate,

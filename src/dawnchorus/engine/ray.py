@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from dawnchorus.engine.embed import EmbedReport, Planner, embed_others, make_store
 from dawnchorus.engine.encode import DEFAULT_MODEL
+from dawnchorus.engine.jobs import make_job
 from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.plan import find_recordings
 from dawnchorus.engine.read import stat_job
@@ -137,10 +138,11 @@ def _long_recordings(
         return []
     [(_, header)] = cluster.results([cluster.start(_make_store, work)])
     writer = opened.enter_context(StoreWriter(as_place(work["store"]), header))
-    planner = Planner(writer, as_place(work["audio_root"] or header.audio_root))
+    root = as_place(work["audio_root"] or header.audio_root)
+    planner = Planner(writer, root, work["config"])
     joiners = []
     for path, carried in long:
-        job = stat_job(planner.job(path, carried))
+        job = stat_job(make_job(path, carried, root, work["config"]))
         if not spans_of(job, header, cluster.n_workers):
             continue
         spans = spans_of(planner.claimed(job), header, cluster.n_workers)

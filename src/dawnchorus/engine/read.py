@@ -45,6 +45,7 @@ class Job:
         stop_window: windows from it on are somebody else's work; None: to the end.
         known_hash: a file with this content needs no reading.
         carried: what the user's list says of it.
+        time_zone: of its place, by name or offset; None: only the recording itself says it.
         skip: do not read it, and why, in a few words; empty: its results are there already.
         fetched: a copy on this machine of what lies behind a URL, when it has come.
     """
@@ -58,6 +59,7 @@ class Job:
     stop_window: int | None = None
     known_hash: str | None = None
     carried: tuple[tuple[str, str], ...] = ()
+    time_zone: str | None = None
     skip: str | None = None
     fetched: Future[Path] | None = None
 

@@ -86,6 +86,7 @@ class PredictReport(RunReport):
     """What a run of `predict` did.
 
     Attributes:
+        audio_root: folder that the paths of the rows are relative to, unless they are absolute.
         output: the file written, None when ``table`` has the rows.
         segments: the folder of what was cut out, None when that was not asked for.
         without_detection: recordings that were read and gave no row.
@@ -93,6 +94,7 @@ class PredictReport(RunReport):
         empty_because: why there is no row, None when there is one.
     """
 
+    audio_root: Path
     output: Path | None
     table: pa.Table | None
     n_rows: int

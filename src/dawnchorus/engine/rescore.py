@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from dawnchorus.engine.exports import Collect, RecordingDetections, open_export, window_rows
+from dawnchorus.engine.jobs import stored_columns, with_site
 from dawnchorus.engine.naming import check_store, scores_of
+from dawnchorus.engine.recording_columns import RecordingColumns
 from dawnchorus.engine.report import PredictReport
 from dawnchorus.engine.segments import cut_segments, open_segments
 from dawnchorus.engine.select import asked, make_rule
 from dawnchorus.errors import UsageError
+from dawnchorus.local_time import parse_zone
 from dawnchorus.places import as_place, is_remote, on_web, reaching
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.configs import PredictConfig
+    from dawnchorus.configs import EmbedConfig, PredictConfig
     from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.store.read import StoredRecording
 
@@ -47,31 +50,48 @@ def store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
 
 def predict_from_store(
     store: Store,
+    root: Path,
     output: str | Path | None,
+    config: EmbedConfig,
     selection: PredictConfig,
     *,
     probe: FittedProbe | None = None,
     overwrite: bool,
 ) -> PredictReport:
-    """Rows from the scores that a store holds, or from a probe on its vectors."""
+    """Rows from the scores that a store holds, or from a probe on its vectors.
+
+    Args:
+        store: that holds them.
+        root: where its recordings lie.
+        output: as for `predict`.
+        config: its ``time_zone`` counts before that of the store, its ``site_from`` where the store
+            has no site.
+        selection: which probabilities become rows.
+        probe: to name windows by their vectors.
+        overwrite: replace an output that exists.
+    """
     started = time.perf_counter()
     header = store.header
     if probe is not None:
         check_store(header, probe)
     labels = (header.labels or ()) if probe is None else probe.classes
     rule, unknown = make_rule(selection, labels)
-    root = as_place(header.audio_root)
+    columns = RecordingColumns(
+        stored_columns(store, config), root if selection.absolute_paths else None
+    )
     n_done = n_rows = n_windows = 0
     duration_s, without = 0.0, []
     segments = open_segments(output, selection.segments, overwrite=overwrite)
-    with open_export(output, kind=selection.format, root=root, overwrite=overwrite) as export:
+    with open_export(
+        output, kind=selection.format, root=root, overwrite=overwrite, schema=columns.schema
+    ) as export:
         for recording in store.each_recording(scores=probe is None):
             row, windows = recording.row, recording.windows
             scores = _scores(recording, probe)
             path = as_place(row.path) if "://" in row.path else root / row.path
             window, label, rank = rule.choose(scores)
             table = window_rows(
-                str(path),
+                columns.path(row.path),
                 rate=row.rate or header.sample_rate,
                 n_samples=row.n_samples or 0,
                 model_rate=header.sample_rate,
@@ -84,7 +104,13 @@ def predict_from_store(
                     "rank": rank,
                 },
             )
-            table = rule.merged(table)
+            zone = config.time_zone or row.time_zone
+            table = columns.fill(
+                rule.merged(table),
+                row.recorded_at,
+                with_site(row.carried, row.path, root, config),
+                None if zone is None else parse_zone(zone),
+            )
             highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
             detections = RecordingDetections(
                 path=path,
@@ -113,7 +139,8 @@ def predict_from_store(
         seconds=dict.fromkeys(("read", "resample", "frontend", "encoder"), 0.0),
         n_workers=1,
         failures=(),
-        warnings=tuple(cut_segments(segments)),
+        warnings=(*columns.warnings(), *cut_segments(segments)),
+        audio_root=root,
         output=None if output is None else Path(output),
         table=export.table() if isinstance(export, Collect) else None,
         n_rows=n_rows,

@@ -44,6 +44,7 @@ def opened_row(source: Source) -> RecordingRow:
         started=source.started,
         recorded_at=None if source.began is None else source.began.time,
         recorded_from=None if source.began is None else source.began.source,
+        time_zone=job.time_zone,
         carried=job.carried,
     )
 
@@ -74,6 +75,7 @@ def failed_row(event: Broken) -> RecordingRow:
         modified_ns=event.job.modified_ns,
         reason=event.reason,
         message=event.message,
+        time_zone=event.job.time_zone,
         carried=event.job.carried,
         ended=datetime.now(UTC),
     )

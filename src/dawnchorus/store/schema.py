@@ -134,6 +134,10 @@ class RecordingRow:
         reason: a short verdict, ``message`` the whole sentence, for a failed or damaged one.
         recorded_at: when the recording began, ISO 8601, with an offset where that is known.
         recorded_from: where that was found: ``list``, ``guano``, ``audiomoth`` or ``file name``.
+        time_zone: of the place, as the user named it; says what local time is where the recording
+            itself says UTC or nothing.
+        recorder_latitude, recorder_longitude: in degrees, as the recorder wrote them.
+        recorder_temperature_int_c, recorder_temperature_ext_c: inside and outside of the recorder.
         started, ended: when it was embedded.
         carried: the user's own columns and what they say of this recording.
         parts: the parts that hold its windows; rows elsewhere with its id are not part of the
@@ -158,6 +162,11 @@ class RecordingRow:
     parts: tuple[Part, ...] = ()
     recorded_at: str | None = None
     recorded_from: str | None = None
+    time_zone: str | None = None
+    recorder_latitude: float | None = None
+    recorder_longitude: float | None = None
+    recorder_temperature_int_c: float | None = None
+    recorder_temperature_ext_c: float | None = None
     started: datetime | None = None
     ended: datetime | None = None
     revision: int = 0
@@ -173,8 +182,8 @@ class RecordingRow:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RecordingRow:
         """The row of a table."""
-        known = {name: values[name] for name in cls.__slots__ if name in values}
-        own = {*cls.__slots__}
+        own = {*cls.__slots__} - {"carried"}  # a user may have a column of that name
+        known = {name: values[name] for name in own if name in values}
         carried = tuple(
             (name, value)
             for name, value in values.items()
@@ -213,6 +222,11 @@ RECORDING_SCHEMA: Final = pa.schema(
         ("parts", pa.list_(pa.struct([("name", pa.string()), ("sha256", pa.string())]))),
         ("recorded_at", pa.string()),
         ("recorded_from", pa.string()),
+        ("time_zone", pa.string()),
+        ("recorder_latitude", pa.float64()),
+        ("recorder_longitude", pa.float64()),
+        ("recorder_temperature_int_c", pa.float64()),
+        ("recorder_temperature_ext_c", pa.float64()),
         ("started", _UTC),
         ("ended", _UTC),
         ("revision", pa.int32()),
@@ -233,6 +247,7 @@ WINDOW_SCHEMA: Final = pa.schema(
 
 
 EMBEDDING_COLUMNS: Final = frozenset({*WINDOW_SCHEMA.names, "vector", "scores"})
+COMPUTED: Final = ("local_time",)  # columns that reading makes
 
 
 def embedding_schema(header: StoreHeader) -> pa.Schema:

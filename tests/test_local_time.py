@@ -1,0 +1,70 @@
+"""One rule for clocks: what a recording says is kept, what the user names fills in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from dawnchorus.errors import UsageError
+from dawnchorus.local_time import as_text, later, local_start, parse_zone, zone_kind, zone_warnings
+
+LIMA = "America/Lima"  # five hours behind UTC all year
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "zone", "local"),
+    [
+        # its own offset is kept, whatever is named
+        ("2024-05-01T05:00:00-04:00", None, "2024-05-01T05:00:00-04:00"),
+        ("2024-05-01T05:00:00-04:00", LIMA, "2024-05-01T05:00:00-04:00"),
+        # UTC is moved to the named zone, over midnight too
+        ("2024-05-01T04:15:00+00:00", None, "2024-05-01T04:15:00+00:00"),
+        ("2024-05-01T04:15:00+00:00", LIMA, "2024-04-30T23:15:00-05:00"),
+        # a clock without a zone is local
+        ("2024-05-01T04:15:00", None, "2024-05-01T04:15:00"),
+        ("2024-05-01T04:15:00", LIMA, "2024-05-01T04:15:00-05:00"),
+        ("2024-05-01T04:15:00", "Europe/Berlin", "2024-05-01T04:15:00+02:00"),
+        ("2024-01-01T04:15:00", "Europe/Berlin", "2024-01-01T04:15:00+01:00"),
+    ],
+)
+def test_local_time_is_the_recordings_own_or_the_named_zones(
+    recorded_at: str, zone: str | None, local: str
+) -> None:
+    named = None if zone is None else parse_zone(zone)
+    assert local_start(recorded_at, named).isoformat() == local
+
+
+def test_a_night_of_clock_change_has_no_hour_twice() -> None:
+    start = local_start("2024-10-27T02:30:00", parse_zone("Europe/Berlin"))  # 03:00 becomes 02:00
+    assert as_text(later(start, 1800)) == "2024-10-27T02:00:00.000+01:00"
+    assert as_text(later(start, 3600.25)) == "2024-10-27T02:30:00.250+01:00"
+    assert later(start, 3600) - later(start, 0) == timedelta(0)  # on the wall, not in truth
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [("+02:00", 2), ("-0400", -4), ("UTC+5:30", 5.5), ("utc-3", -3), ("UTC", 0), ("Z", 0)],
+)
+def test_fixed_offsets_are_read(text: str, hours: float) -> None:
+    assert parse_zone(text).utcoffset(None) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["Mars/Base", "+31:00", "+02:75", "-13:00", "", "../etc/passwd"])
+def test_what_is_no_zone_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="time zone"):
+        parse_zone(text)
+
+
+def test_mixed_and_missing_zones_are_said_and_one_clock_is_not() -> None:
+    def said(*times: str, zone: str | None = None) -> str:
+        named = None if zone is None else parse_zone(zone)
+        return " | ".join(zone_warnings(Counter(zone_kind(time, named) for time in times)))
+
+    utc, east, west = ("2024-05-01T04:00:00" + z for z in ("+00:00", "+02:00", "-04:00"))
+    assert said(east, east) == said(utc, utc[:19], zone=LIMA) == ""
+    assert "1 recordings say UTC" in said(utc)
+    assert "do not say their time zone" in said(utc[:19])
+    assert "+02:00 (1), UTC (1)" in said(utc, east)
+    assert "-04:00 (1)" in said(west, east, zone=LIMA)
