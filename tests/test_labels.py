@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dawnchorus.errors import WeightsError
-from dawnchorus.labels import read_label_map, write_label_map
+from dawnchorus.labels import LabelMapping, read_label_map, write_label_map
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, unique=True))
@@ -52,3 +53,20 @@ def test_a_map_with_holes_or_other_things_is_refused(
 def test_a_missing_map_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"label_map\.json: not a readable"):
         read_label_map(tmp_path / "label_map.json")
+
+
+def test_a_mapping_serves_both_forms() -> None:
+    mapping = LabelMapping(["robin", "wren"])
+    assert dict(mapping) == {
+        "label_to_index": {"robin": 0, "wren": 1},
+        "index_to_label": {0: "robin", 1: "wren"},
+    }
+    assert mapping["index_to_label"][1] == mapping["1"] == mapping[1] == "wren"
+    assert mapping.get("1", "?") == mapping.get(np.int64(1)) == "wren"
+    assert mapping.get("2", "?") == "?"
+    assert mapping.get("index_to_label") == {0: "robin", 1: "wren"}
+    assert "1" in mapping
+    assert "label_to_index" in mapping
+    assert "2" not in mapping
+    with pytest.raises(KeyError, match="an index from 0 to 1"):
+        mapping["-1"]

@@ -3,13 +3,55 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dawnchorus.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+class LabelMapping(dict[str, Any]):  # Any: one dictionary each way
+    """Labels of a model in both forms that code for the released library reads.
+
+    The dictionary is the released library's: ``["index_to_label"][7]`` and
+    ``["label_to_index"]["robin"]``. An index finds its label too, as text or as a number:
+    ``.get("7")``, ``["7"]``, ``[7]``, ``"7" in mapping``.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        """``labels``: in the order of the logits."""
+        super().__init__(
+            label_to_index={label: index for index, label in enumerate(labels)},
+            index_to_label=dict(enumerate(labels)),
+        )
+
+    def __missing__(self, key: object) -> str:
+        """The label of an index."""
+        label = self._label(key)
+        if label is None:
+            last = len(self["index_to_label"]) - 1
+            raise KeyError(
+                f"{key!r}: need label_to_index, index_to_label, or an index from 0 to {last}"
+            )
+        return label
+
+    def __contains__(self, key: object) -> bool:
+        """Whether it is one of the two names, or an index."""
+        return super().__contains__(key) or self._label(key) is not None
+
+    def get(self, key: object, default: Any = None) -> Any:
+        """As of a dictionary, with indices among the keys."""
+        label = self._label(key)
+        return super().get(str(key), default) if label is None else label
+
+    def _label(self, key: object) -> str | None:
+        text = str(key)
+        if isinstance(key, bool) or not (text.isascii() and text.isdecimal()):
+            return None
+        found: str | None = self["index_to_label"].get(int(text))
+        return found
 
 
 def read_label_map(path: Path) -> list[str]:
