@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import soxr  # type: ignore[import-untyped]  # comes without types
 
+from dawnchorus.audio.samples import as_float32
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -46,13 +48,13 @@ def resample_blocks(
     gives a sample more or less at the end, it is cut or made a zero.)
     """
     if from_hz == to_hz:
-        yield from blocks
+        yield from map(as_float32, blocks)
         return
     stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality)
     n_in = n_out = 0
     for block in blocks:
         n_in += len(block)
-        out = stream.resample_chunk(np.ascontiguousarray(block, np.float32))
+        out = stream.resample_chunk(np.ascontiguousarray(as_float32(block)))
         n_out += len(out)
         if len(out):
             yield out

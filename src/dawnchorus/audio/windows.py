@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dawnchorus.audio.samples import as_float32
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,11 +58,18 @@ def window_starts(n_samples: int, window: int, hop: int) -> NDArray[np.int64]:
 def cut(
     samples: NDArray[np.float32], window: int, hop: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Cut an array into windows.
+    """Cut an array ``(n,)`` into windows; integers are divided by their full scale.
 
     Returns:
         ``(windows, window)`` with zero padding in the last ones, and ``(windows,)`` valid samples.
+
+    Raises:
+        UsageError: Unless ``0 < hop <= window``, or it is not one channel of samples.
     """
+    if np.ndim(samples) != 1:
+        raise UsageError(
+            f"samples: of shape {np.shape(samples)}; need one channel, (n,): mix channels first"
+        )
     pieces = list(cut_blocks([samples], window, hop))
     if not pieces:
         return np.zeros((0, window), np.float32), np.zeros(0, np.int64)
@@ -87,7 +95,7 @@ def cut_blocks(blocks: Iterable[NDArray[np.float32]], window: int, hop: int) -> 
     held = np.zeros(0, np.float32)
     start = index = 0  # start: position in the recording of held[0]
     for block in blocks:
-        held = np.concatenate([held, block])
+        held = np.concatenate([held, as_float32(block)])
         offset = 0
         # strictly longer: a window that ends with the recording is the last, and is left to the end
         while len(held) - offset > window:

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from dawnchorus.audio import frontend
 from dawnchorus.configs import Config, LayerSelection, Pooling
 from dawnchorus.errors import UsageError, WeightsError
+from dawnchorus.labels import LabelMapping
 from dawnchorus.models.encoder import EncoderOutput, masked_mean
 from dawnchorus.models.pretrained import Pretrained
 from dawnchorus.models.readout import Readout
+from dawnchorus.models.waveforms import as_lengths, as_waveforms
 from dawnchorus.nn.blocks import NORM_EPS, Block
 from dawnchorus.nn.patches import PATCH, PatchEmbed
 from dawnchorus.nn.positions import sincos_positions
@@ -175,9 +177,9 @@ class EAT(Pretrained, nn.Module):
         nn.init.xavier_uniform_(kernel.data.view(kernel.shape[0], -1))
 
     @property
-    def label_mapping(self) -> dict[str, str] | None:
-        """Index as text to label, as code for the released library reads it."""
-        return None if self.labels is None else {str(i): name for i, name in enumerate(self.labels)}
+    def label_mapping(self) -> LabelMapping | None:
+        """Labels both ways, as code for the released library reads them; None without labels."""
+        return None if self.labels is None else LabelMapping(self.labels)
 
     @property
     def max_samples(self) -> int:
@@ -195,18 +197,20 @@ class EAT(Pretrained, nn.Module):
         """Logits ``(batch, classes)``, or tokens without a head or with ``return_features_only``.
 
         Args:
-            waveforms: ``(batch, samples)`` at 16 kHz.
+            waveforms: ``(batch, samples)`` at 16 kHz, or ``(samples,)`` for a batch of one; a
+                tensor, an array or a list. Integers are divided by their full scale.
             padding_mask: taken and not used, as in the released library; ``encode`` has
                 ``lengths``.
 
         Raises:
-            UsageError: The input is longer than the window; nothing is ever cut silently.
+            UsageError: The input is longer than the window (nothing is ever cut silently), is no
+                sound, or holds NaN.
             WeightsError: The weights hold a classifier whose labels are missing or do not fit.
         """
         del padding_mask
         if self.no_logits is not None and not self.return_features_only:
             raise WeightsError(f"{self.name}: no logits: {self.no_logits}")
-        features, n_frames = self.features(waveforms)
+        features, n_frames = self.features(*self._heard(waveforms, None))
         tokens, has_signal = self.tokens(features, n_frames)
         if self.return_features_only:
             return tokens
@@ -222,17 +226,18 @@ class EAT(Pretrained, nn.Module):
         """Encode windows; see :class:`dawnchorus.models.encoder.Encoder`.
 
         Args:
-            waveforms: ``(batch, samples)`` at 16 kHz.
-            lengths: ``(batch,)`` samples that hold sound, None: all.
+            waveforms: as for calling the model.
+            lengths: ``(batch,)`` samples that hold sound, None: all; a list or array will do.
             layers: block indices for block outputs, names of modules such as
                 ``blocks.11.attn.proj`` (a leading ``backbone.model.`` is allowed), or
                 ``last_layer`` and ``all`` with the released library's meaning, which is the
                 attention projections.
 
         Raises:
-            UsageError: The input is too long or too short, or a layer does not exist.
+            UsageError: The input is too long, too short, no sound or not finite, lengths do not
+                belong to it, or a layer does not exist.
         """
-        features, n_frames = self.features(waveforms, lengths)
+        features, n_frames = self.features(*self._heard(waveforms, lengths))
         return self.encode_features(features, n_frames, layers)
 
     def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -243,8 +248,23 @@ class EAT(Pretrained, nn.Module):
         readout = Readout.of(self.config.embedding_layers, self.config.pooling)
         return readout.take(self.encode(waveforms, lengths, readout.layers))
 
+    def _heard(self, waveforms: object, lengths: object) -> tuple[Tensor, Tensor | None]:
+        """What a user gave, checked; see `waveforms`."""
+        checked = as_waveforms(waveforms, what=f"{self.name}: waveforms")
+        return checked, as_lengths(lengths, checked, what=f"{self.name}: lengths")
+
     def features(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised log-mel ``(batch, frames, 128)``, and how many frames of each hold sound."""
+        """Normalised log-mel ``(batch, frames, 128)``, and how many frames of each hold sound.
+
+        Loops over recordings and training steps come in here with sound that is known to be
+        finite: looking at every sample once more would make a GPU wait. Users call the model,
+        ``encode`` or ``embed``, which look.
+
+        Raises:
+            UsageError: The input is too long or too short, or not of floating-point numbers.
+        """
+        if not waveforms.is_floating_point():
+            raise UsageError(f"{self.name}: features of {waveforms.dtype}; need float32")
         if waveforms.ndim == 2 and waveforms.shape[1] > self.max_samples:
             raise UsageError(self._too_long(waveforms.shape[1]))
         # in float32 whatever the weights' precision: a bfloat16 log-mel would be off by 0.03
