@@ -264,3 +264,12 @@ def test_a_cached_download_needs_no_network(
     assert isinstance(model, EAT)
     with pytest.raises(DownloadError, match=r"someone/other"):
         load_model("hf://someone/other", device="cpu")
+
+
+def test_a_model_loaded_in_inference_mode_can_be_trained(tiny_folder: Path) -> None:
+    with torch.inference_mode():
+        model = load_model(tiny_folder, "cpu")
+    model.train()
+    model(0.1 * torch.randn(1, 16_000)).sum().backward()
+    assert model.cls_token.grad is not None
+    assert not any(p.is_inference() for p in [*model.parameters(), *model.buffers()])

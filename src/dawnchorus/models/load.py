@@ -54,10 +54,11 @@ class LoadedModel:
     fit: checkpoints.Loaded
 
 
+@torch.inference_mode(mode=False)  # wherever it is called, the model can be trained later
 def load_model(
     name: str | Path,
-    *,
     device: str = "auto",
+    *,
     return_features_only: bool = False,
     normalization: Normalization = None,
     precision: Precision = "float32",
@@ -94,6 +95,7 @@ def load_model(
     return model.to(chosen).eval()
 
 
+@torch.inference_mode(mode=False)
 def open_model(name: str | Path, *, normalization: Normalization = None) -> LoadedModel:
     """As `load_model`, on the CPU, with how the weights fitted."""
     source = find_source(name)
