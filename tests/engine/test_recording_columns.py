@@ -151,3 +151,19 @@ def test_a_row_that_names_a_folder_holds_for_all_recordings_in_it(
     listing.write_text("path,start_time\nin/North,2024-05-01T04:30:00\n")
     with pytest.raises(UsageError, match="leave its start_time empty"):
         predict(listing, model=tiny_encoder)
+
+
+def test_a_recorders_position_and_temperature_are_columns_of_the_store(
+    tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound
+) -> None:
+    path = write_sound(tmp_path / "a.wav", 1.0)
+    guano = b"GUANO|Version: 1.0\nLoc Position: 47.5 8.25\nTemperature Int: 12.5\n"
+    chunk = b"guan" + len(guano).to_bytes(4, "little") + guano + b"\0" * (len(guano) % 2)
+    whole = path.read_bytes() + chunk
+    path.write_bytes(whole[:4] + (len(whole) - 8).to_bytes(4, "little") + whole[8:])
+    embed(path, model=tiny_encoder, store=tmp_path / "s")
+    (row,) = Store(tmp_path / "s").recordings().to_pylist()
+    names = ("latitude", "longitude", "temperature_int_c", "temperature_ext_c")
+    assert [row[f"recorder_{name}"] for name in names] == [47.5, 8.25, 12.5, None]
+    _, windows = Store(tmp_path / "s").read(["path", "recorder_latitude"])
+    assert windows["recorder_latitude"].to_pylist() == [47.5]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dawnchorus.audio.clock import Began, when_began
+from dawnchorus.audio.clock import Began, Surroundings, surroundings, when_began
 from dawnchorus.audio.io import open_recording
 from dawnchorus.audio.resample import resample_blocks, resampled_length
 from dawnchorus.audio.windows import Window, cut_blocks, n_windows
@@ -68,7 +68,8 @@ class Job:
 class Source:
     """An opened recording; ``n_expected`` windows if its header is right, None if it is silent.
 
-    ``began`` is when it was recorded, None if nothing says it.
+    ``began`` is when it was recorded, None if nothing says it, ``around`` what the recorder says of
+    its surroundings.
     """
 
     job: Job
@@ -77,6 +78,7 @@ class Source:
     content_hash: str | None
     n_expected: int | None
     started: datetime
+    around: Surroundings
     began: Began | None = None
 
 
@@ -242,6 +244,7 @@ def _read_windows(
             n_expected=_expected(info.n_samples, info.sample_rate, settings),
             started=started,
             began=_began(job, file),
+            around=surroundings(file),
         )
         index = -1
         for window in cut_blocks(at_model_rate, settings.window, settings.hop):

@@ -45,6 +45,10 @@ def opened_row(source: Source) -> RecordingRow:
         recorded_at=None if source.began is None else source.began.time,
         recorded_from=None if source.began is None else source.began.source,
         time_zone=job.time_zone,
+        recorder_latitude=source.around.latitude,
+        recorder_longitude=source.around.longitude,
+        recorder_temperature_int_c=source.around.temperature_int_c,
+        recorder_temperature_ext_c=source.around.temperature_ext_c,
         carried=job.carried,
     )
 
