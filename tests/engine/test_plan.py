@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from dawnchorus.engine.doctor import doctor
+from dawnchorus.engine.embed import embed
 from dawnchorus.engine.plan import (
     common_root,
     find_recordings,
     in_shard,
 )
+from dawnchorus.engine.predict import predict
 from dawnchorus.errors import UsageError
+from dawnchorus.models.eat import EAT
 from dawnchorus.places import relative_name
 from dawnchorus.store.schema import recording_id
+
+WriteSound = Callable[..., Path]
 
 
 def touch(path: Path) -> Path:
@@ -107,3 +114,23 @@ def test_shards_share_the_recordings_out_and_none_is_in_two() -> None:
     assert sorted(i for share in shares for i in share) == sorted(identities)
     assert min(map(len, shares)) > 70
     assert all(in_shard(i, None) for i in identities)
+
+
+def test_paths_that_can_be_gone_through_once_are_all_taken(
+    tmp_path: Path, write_sound: WriteSound, tiny_encoder: EAT
+) -> None:
+    for name in "ab":
+        write_sound(tmp_path / "r" / f"{name}.wav", 1.0)
+
+    def once() -> Iterator[Path]:
+        return (tmp_path / "r").glob("*.wav")
+
+    assert find_recordings(once()).n_recordings == 2
+    assert common_root(once()) == tmp_path / "r"
+    assert embed(once(), store=tmp_path / "s", model=tiny_encoder).n_done == 2
+    assert predict(once(), model=tiny_encoder, top_k=1).n_done == 2
+    assert len(doctor(once()).findings) == 2
+    with pytest.raises(UsageError, match="need a path or several, got int"):
+        find_recordings(3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="need paths, got NoneType"):
+        find_recordings([None])  # type: ignore[list-item]

@@ -11,7 +11,7 @@ import torch
 from dawnchorus.configs import EmbedConfig
 from dawnchorus.engine.encode import BatchEncoder
 from dawnchorus.engine.workers import n_cores, n_workers, one_core_each, replicas
-from dawnchorus.errors import DeviceError
+from dawnchorus.errors import DeviceError, UsageError
 from dawnchorus.models.eat import EAT
 
 
@@ -33,6 +33,12 @@ def test_the_older_form_of_a_quota_is_read(tmp_path: Path) -> None:
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text("100000\n")
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
     assert n_cores({}, tmp_path) == 1
+
+
+def test_more_workers_than_cores_could_serve_are_refused(tiny_encoder: EAT) -> None:
+    assert n_workers(tiny_encoder, 16) == 16
+    with pytest.raises(UsageError, match=r"workers 100000: .* cores; need 1 to \d+"):
+        n_workers(tiny_encoder, 100_000)
 
 
 def test_replicas_share_weights_and_not_hooks(tiny_encoder: EAT) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from dawnchorus.benchmark.tasks.registry import find_tasks
 from dawnchorus.errors import TaskError
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.parts import part_names, read_part, write_part
+from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,11 +137,11 @@ class Results:
         """Write all rows as one Parquet and one CSV file, and return them."""
         table = self.read()
         self.folder.mkdir(parents=True, exist_ok=True)
-        sink, text = io.BytesIO(), io.BytesIO()
+        sink = io.BytesIO()
         pq.write_table(table, sink)
         write_whole(self.folder / TABLE, sink.getvalue())
-        pa_csv.write_csv(table, text)
-        write_whole(self.folder / CSV, text.getvalue())
+        rows = (row.values() for row in table.to_pylist())
+        write_whole(self.folder / CSV, csv_text(table.column_names, rows).encode())
         return table
 
 

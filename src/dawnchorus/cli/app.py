@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from functools import wraps
 from importlib import import_module
-from typing import Any, Final
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus import __version__
+from dawnchorus.cli import streams
+from dawnchorus.cli.output import say
 from dawnchorus.errors import DawnchorusError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMMANDS: Final = {
     "embed": "Turn recordings into embeddings, in a store.",
@@ -48,6 +54,7 @@ def usage() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    streams.prepare()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
@@ -55,20 +62,20 @@ def main(arguments: list[str] | None = None) -> int:
         code = run(given)
         sys.stdout.flush()
         return code
+    except streams.OutputError as error:
+        if not error.reader_gone:
+            say(f"dawnchorus: {error}")
+        return 0 if error.reader_gone else error.exit_code
     except DawnchorusError as error:
         if debug:
             raise
-        print(f"dawnchorus: {error}", file=sys.stderr)
+        say(f"dawnchorus: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         if debug:
             raise
-        print("dawnchorus: interrupted", file=sys.stderr)
+        say("dawnchorus: interrupted")
         return 130
-    except BrokenPipeError:
-        # the reader of our output is gone (`| head`); keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def run(arguments: list[str]) -> int:
@@ -104,17 +111,30 @@ def run_command(name: str, arguments: list[str]) -> int:
     for function in vars(module).get("subcommands") or [module.command]:
         # a command may be called what Python calls something else: filter_
         names.append(function.__name__.rstrip("_").replace("_", "-"))
-        program.command(names[-1], no_args_is_help=False)(function)
+        program.command(names[-1], no_args_is_help=False)(_finite(function))
     arguments = _with_default(arguments, vars(module).get("default"), names)
     try:
         result = program(arguments, prog_name=f"dawnchorus {name}", standalone_mode=False)
     except any_usage_error as error:
-        print(f"dawnchorus {name}: {error.format_message()}", file=sys.stderr)
-        print(f"See: dawnchorus {name} --help", file=sys.stderr)
+        say(f"dawnchorus {name}: {error.format_message()}")
+        say(f"See: dawnchorus {name} --help")
         return int(error.exit_code)
     except typer.Exit as stop:
         return int(stop.exit_code)
     return result if isinstance(result, int) else 0
+
+
+def _finite(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that refuses ``inf`` and ``nan``, which are numbers to Python and to no option."""
+
+    @wraps(function)
+    def checked(**given: Any) -> Any:
+        for name, value in given.items():
+            if isinstance(value, float) and not isfinite(value):
+                raise UsageError(f"--{name.replace('_', '-')} {value}: need a number")
+        return function(**given)
+
+    return checked
 
 
 def _with_default(arguments: list[str], default: str | None, names: list[str]) -> list[str]:

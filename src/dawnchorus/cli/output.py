@@ -8,15 +8,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from dawnchorus.cli.streams import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 LINE_EVERY_S: Final = 10.0  # without a terminal: one line of progress now and then
 
 
-def say(text: str) -> None:
+def say(text: str, *, end: str = "\n") -> None:
     """Talk to the user, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    tell(text, end=end)
 
 
 def print_json(value: Any) -> None:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from dawnchorus.cli import output
 from dawnchorus.training.devices import is_first
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:
 
     def say(record: Mapping[str, Any]) -> None:
         if live and "loss" in record:
-            print(CLEAR_LINE + line_of(record, n_steps), end="", file=sys.stderr, flush=True)
+            output.say(CLEAR_LINE + line_of(record, n_steps), end="")
             if record["step"] == n_steps:
-                print(file=sys.stderr)
+                output.say("")
             return
-        print((CLEAR_LINE if live else "") + line_of(record, n_steps), file=sys.stderr, flush=True)
+        output.say((CLEAR_LINE if live else "") + line_of(record, n_steps))
 
     return say
 
@@ -92,7 +93,7 @@ def show_report(report: TrainReport, summary: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(report), default=str))
         return
-    print(f"{report.steps} steps, {report.skipped_steps} skipped{summary}", file=sys.stderr)
+    output.say(f"{report.steps} steps, {report.skipped_steps} skipped{summary}")
     print(report.export)
 
 

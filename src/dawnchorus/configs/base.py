@@ -18,7 +18,9 @@ LayerSelection = tuple[int | str, ...]
 class Config(BaseModel):
     """Base of all configs: frozen, no unknown keys, one-line errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=False, allow_inf_nan=False
+    )
 
     def __init__(self, **values: Any) -> None:  # Any: a file's keys, checked right here
         """Check the values.

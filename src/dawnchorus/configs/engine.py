@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  pydantic resolves the annotation at run time
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,14 +13,19 @@ from dawnchorus.local_time import parse_zone
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+LONGEST_S: Final = 3600.0  # a window is held in memory whole
+LARGEST_BATCH: Final = 4096  # so are the windows of a batch
+
 
 class WindowConfig(Config):
     """How a recording is cut into windows; a length left out is the model's own."""
 
     window_s: float | None = Field(
-        default=None, gt=0, description="seconds; None: the model's window"
+        default=None, gt=0, le=LONGEST_S, description="seconds; None: the model's window"
     )
-    hop_s: float | None = Field(default=None, gt=0, description="seconds; None: the window")
+    hop_s: float | None = Field(
+        default=None, gt=0, le=LONGEST_S, description="seconds; None: the window"
+    )
 
     @model_validator(mode="after")
     def _hop_within_window(self) -> Self:
@@ -41,7 +46,10 @@ class EmbedConfig(Config):
         default=None, description="layers to pool and join; None: the model's own"
     )
     batch_size: int | None = Field(
-        default=None, ge=1, description="windows at once; None: 8 on a CPU, 64 elsewhere"
+        default=None,
+        ge=1,
+        le=LARGEST_BATCH,
+        description="windows at once; None: 8 on a CPU, 64 elsewhere",
     )
     workers: int | None = Field(
         default=None, ge=1, description="batches encoded at once on a CPU; None: one a core"

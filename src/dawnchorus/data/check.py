@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from dataclasses import dataclass, fields
 from functools import partial
@@ -18,6 +16,7 @@ from dawnchorus.data.manifest import with_column
 from dawnchorus.data.measure import OK, Measured, measure
 from dawnchorus.data.parallel import in_threads
 from dawnchorus.store.files import write_whole
+from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,13 +92,10 @@ def check_manifest(
 
 def write_report(report: CheckReport, path: Path) -> None:
     """Write a CSV with a line for each clip, the bad ones first."""
-    text = io.StringIO()
-    writer = csv.writer(text)
     names = [field.name for field in fields(ClipFinding)]
-    writer.writerow(names)
-    for finding in sorted(report.findings, key=lambda f: (f.verdict in HARMLESS, f.verdict == OK)):
-        writer.writerow([getattr(finding, name) for name in names])
-    write_whole(path, text.getvalue().encode())
+    found = sorted(report.findings, key=lambda f: (f.verdict in HARMLESS, f.verdict == OK))
+    rows = ([getattr(finding, name) for name in names] for finding in found)
+    write_whole(path, csv_text(names, rows).encode())
 
 
 def _finding(clip: Clip, measured: Measured) -> ClipFinding:

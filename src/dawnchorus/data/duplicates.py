@@ -7,8 +7,6 @@ time are aligned and compared sample by sample.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from dataclasses import dataclass, fields
 from functools import partial
@@ -23,6 +21,7 @@ from dawnchorus.data.parallel import in_threads, one_core_each
 from dawnchorus.data.sounds import FileSounds
 from dawnchorus.errors import AudioError
 from dawnchorus.store.files import write_whole
+from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,12 +175,9 @@ def find_duplicates(
 
 def write_duplicates(report: DuplicateReport, path: Path) -> None:
     """Write a CSV with a line for each pair."""
-    text = io.StringIO()
-    writer = csv.writer(text)
     names = [field.name for field in fields(Duplicate)]
-    writer.writerow(names)
-    writer.writerows([getattr(pair, name) for name in names] for pair in report.found)
-    write_whole(path, text.getvalue().encode())
+    rows = ([getattr(pair, name) for name in names] for pair in report.found)
+    write_whole(path, csv_text(names, rows).encode())
 
 
 def without_duplicates(manifest: Manifest, report: DuplicateReport) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from dawnchorus.data.manifest import SPLITS, texts
 from dawnchorus.data.summary import UNKNOWN, summarise
 from dawnchorus.errors import DependencyError
+from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +46,9 @@ def plot_summary(manifest: Manifest, path: Path) -> None:
     _lengths(axes[1, 0], manifest)
     _bars(axes[1, 1], summary.licences, "clips", "licence")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:] or None, dpi=110)
+    write_whole(path, drawn.getvalue())
 
 
 def _splits(manifest: Manifest) -> list[tuple[str, Manifest]]:

@@ -7,7 +7,6 @@ without either, the publisher's own accepted name, else the published one withou
 from __future__ import annotations
 
 import csv
-import io
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.data.names import Match, Name, Published, Resolver, Taxon, parse_name
 from dawnchorus.errors import UsageError
 from dawnchorus.store.files import write_whole
+from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,8 +126,7 @@ class Taxonomy:
                 fate.published.name,
             ),
         )
-        lines = [REPORT_COLUMNS, *(self._line(fate) for fate in fates)]
-        write_whole(path, _csv(lines).encode())
+        write_whole(path, csv_text(REPORT_COLUMNS, map(self._line, fates)).encode())
 
     def _line(self, fate: Fate) -> tuple[object, ...]:
         match, taxon = fate.match, fate.match.taxon or Taxon("")
@@ -181,9 +180,3 @@ def read_corrections(path: Path) -> dict[str, str]:
         if corrections.setdefault(published, accepted) != accepted:
             raise UsageError(f"{path}: line {number}: {published!r} is corrected in two ways")
     return corrections
-
-
-def _csv(lines: list[tuple[object, ...]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(lines)
-    return text.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import statistics
 from collections import Counter, defaultdict
@@ -13,14 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.clock import when_began, which_recorder
 from dawnchorus.audio.io import open_recording
-from dawnchorus.engine.plan import common_root, find_recordings
-from dawnchorus.errors import AudioError, DependencyError, UsageError
+from dawnchorus.engine.plan import as_places, common_root, find_recordings
+from dawnchorus.errors import AudioError, DependencyError
 from dawnchorus.places import local_copy, relative_name
+from dawnchorus.store.files import write_whole
+from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dawnchorus.engine.plan import Inputs
     from dawnchorus.engine.report import Progress
 
 OK: Final = "ok"
@@ -101,7 +103,7 @@ class DoctorReport:
 
 
 def doctor(
-    recordings: str | Path | Sequence[str | Path],
+    recordings: Inputs,
     *,
     deep: bool = False,
     progress: Progress | None = None,
@@ -111,6 +113,7 @@ def doctor(
     Raises:
         UsageError: There is nothing to look at.
     """
+    recordings = as_places(recordings)
     scan = find_recordings(recordings)
     root = common_root(recordings)
     findings = []
@@ -292,18 +295,12 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def write_findings(report: DoctorReport, path: Path) -> None:
-    """One line a recording, as CSV.
+def write_findings(report: DoctorReport, path: Path, *, spreadsheet_safe: bool = False) -> None:
+    """One line a recording, as CSV; ``spreadsheet_safe`` as in `CsvWriter`.
 
     Raises:
-        UsageError: The file cannot be written.
+        StoreError: The file cannot be written.
     """
     names = [field.name for field in fields(Finding)]
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(names)
-            for finding in report.findings:
-                writer.writerow([getattr(finding, name) for name in names])
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    rows = ([getattr(finding, name) for name in names] for finding in report.findings)
+    write_whole(path, csv_text(names, rows, spreadsheet_safe=spreadsheet_safe).encode())

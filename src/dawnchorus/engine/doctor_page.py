@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.doctor import OK, DoctorReport, Finding, FolderSummary
-from dawnchorus.errors import UsageError
+from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,12 +38,9 @@ def write_page(report: DoctorReport, path: Path) -> None:
     """Write the page.
 
     Raises:
-        UsageError: The file cannot be written.
+        StoreError: The file cannot be written.
     """
-    try:
-        path.write_text(make_page(report), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    write_whole(path, make_page(report).encode("utf-8", "backslashreplace"))
 
 
 def make_page(report: DoctorReport) -> str:

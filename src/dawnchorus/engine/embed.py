@@ -19,6 +19,7 @@ from dawnchorus.engine.jobs import make_job
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import (
+    as_places,
     common_root,
     find_recordings,
     in_shard,
@@ -34,11 +35,11 @@ from dawnchorus.places import as_place
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.plan import Scan
+    from dawnchorus.engine.plan import Inputs, Scan
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.store.schema import StoreHeader
@@ -52,7 +53,7 @@ class EmbedReport(RunReport):
 
 
 def embed(
-    recordings: str | Path | Sequence[str | Path],
+    recordings: Inputs,
     *,
     store: str | Path,
     model: str | Path | Encoder = DEFAULT_MODEL,
@@ -97,7 +98,7 @@ def embed(
 
 def embed_others(
     left: frozenset[str],
-    recordings: str | Path | Sequence[str | Path],
+    recordings: Inputs,
     *,
     store: str | Path,
     model: str | Path | Encoder,
@@ -106,6 +107,7 @@ def embed_others(
     progress: Progress | None = None,
 ) -> EmbedReport:
     """`embed`, but for the recordings whose ids are in ``left``: they are somebody else's work."""
+    recordings = as_places(recordings)
     scan = find_recordings(recordings)
     with ready_model(model, config) as encoder:
         settings = read_settings(encoder, config)
@@ -140,7 +142,7 @@ def embed_others(
 
 
 def make_store(
-    recordings: str | Path | Sequence[str | Path],
+    recordings: Inputs,
     *,
     store: str | Path,
     model: str | Path | Encoder,
@@ -152,6 +154,7 @@ def make_store(
     Raises:
         StoreError: It has other settings, or cannot be written.
     """
+    recordings = as_places(recordings)
     with ready_model(model, config) as encoder:
         batches = _batch_encoder(encoder, config, 1)
         dim = batches.check(read_settings(encoder, config).window)

@@ -5,7 +5,6 @@ A new format is one class with ``write`` and ``close``, and one line in `FORMATS
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from contextlib import nullcontext, suppress
@@ -21,6 +20,7 @@ from dawnchorus.errors import DawnchorusError, UsageError
 from dawnchorus.places import is_remote, written
 from dawnchorus.store.columns import distinct
 from dawnchorus.store.files import beside, remove_if_possible
+from dawnchorus.tabular import CsvWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -110,10 +110,10 @@ class CsvExport:
 
 def write_csv(table: pa.Table, file: TextIO, *, header: bool = True) -> None:
     """Write detections as CSV, for files and for the terminal."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = CsvWriter(file)
     if header:
-        writer.writerow(table.column_names)
-    writer.writerows([_text(value) for value in row.values()] for row in table.to_pylist())
+        writer.row(table.column_names)
+    writer.rows([_text(value) for value in row.values()] for row in table.to_pylist())
 
 
 def _text(value: Any) -> Any:
@@ -157,10 +157,10 @@ class RavenExport:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, delimiter="\t", lineterminator="\n")
+        self._writer = CsvWriter(self._file, delimiter="\t")
         # what is known of the recording comes behind: Raven shows columns of any name
         self._more = schema.names[schema.get_field_index("recorded_at") :]
-        self._writer.writerow([*RAVEN_COLUMNS, *distinct(self._more, RAVEN_COLUMNS)])
+        self._writer.row([*RAVEN_COLUMNS, *distinct(self._more, RAVEN_COLUMNS)])
         self._n_selections = 0
         self._offset_s = 0.0
 
@@ -169,7 +169,7 @@ class RavenExport:
         path = _absolute(detections.path)
         for row in detections.table.to_pylist():
             self._n_selections += 1
-            self._writer.writerow(
+            self._writer.row(
                 [
                     self._n_selections,
                     "Spectrogram 1",
@@ -248,8 +248,8 @@ class KaleidoscopeExport:
     def __init__(self, path: Path, _schema: pa.Schema) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(self.COLUMNS)
+        self._writer = CsvWriter(self._file)
+        self._writer.row(self.COLUMNS)
 
     def write(self, detections: RecordingDetections) -> None:
         """One line a detection."""
@@ -257,7 +257,7 @@ class KaleidoscopeExport:
         place = [path.parent.parent, path.parent.name, path.name, 0]
         for row in detections.table.to_pylist():
             times = [f"{row['start_s']:.6f}", f"{row['stop_s'] - row['start_s']:.6f}"]
-            self._writer.writerow([*place, *times, row["label"], f"{row['probability']:.6f}", ""])
+            self._writer.row([*place, *times, row["label"], f"{row['probability']:.6f}", ""])
 
     def close(self) -> None:
         """Finish the file."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from dawnchorus.audio.io import AUDIO_SUFFIXES
 from dawnchorus.engine.listing import LIST_SUFFIX, START_TIME, read_listing
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dawnchorus.engine.listing import Carried
+
+Inputs: TypeAlias = str | Path | Iterable[str | Path]
 
 
 @dataclass(slots=True)
@@ -55,7 +58,7 @@ class Scan:
         return (path for path, _ in self.entries())
 
 
-def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
+def find_recordings(inputs: Inputs) -> Scan:
     """Walk folders for sound files; a file that is named itself is taken whatever its suffix.
 
     A ``.csv`` is a list of recordings, see `read_listing`.
@@ -67,7 +70,7 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
         UsageError: A path does not exist, a list is wrong, or nothing was found; the message says
             what was scanned.
     """
-    named = _named(inputs)
+    named = as_places(inputs)
     for item in named:
         _check_there(item)
     scan = Scan(tuple(named))
@@ -85,10 +88,25 @@ def find_recordings(inputs: str | Path | Sequence[str | Path]) -> Scan:
     return scan
 
 
-def _named(inputs: str | Path | Sequence[str | Path]) -> list[Path]:
+def as_places(inputs: Inputs) -> list[Path]:
+    """What the user named as a list, which can be gone through more than once; a generator cannot.
+
+    Raises:
+        UsageError: It is neither a path nor some of them.
+    """
     if isinstance(inputs, str | Path) or is_remote(inputs):
         return [as_place(cast("str | Path", inputs))]
-    return [as_place(item) for item in inputs]
+    if not isinstance(inputs, Iterable):
+        raise UsageError(f"need a path or several, got {type(inputs).__name__}: {inputs!r:.60}")
+    return [as_place(_path_of(item)) for item in inputs]
+
+
+def _path_of(item: object) -> str | Path:
+    if isinstance(item, str | Path) or is_remote(item):
+        return cast("str | Path", item)
+    if isinstance(item, os.PathLike):
+        return Path(item)
+    raise UsageError(f"need paths, got {type(item).__name__} among them: {item!r:.60}")
 
 
 def _check_there(item: Path) -> None:
@@ -256,9 +274,9 @@ def _nothing_found(named: Sequence[Path], scan: Scan) -> str:
     )
 
 
-def common_root(inputs: str | Path | Sequence[str | Path]) -> Path:
+def common_root(inputs: Inputs) -> Path:
     """The folder that holds everything named: what the paths in a new store are relative to."""
-    named = _named(inputs)
+    named = as_places(inputs)
     return common_folder(
         [absolute(item) if _is_folder(item) else absolute(item).parent for item in named]
     )

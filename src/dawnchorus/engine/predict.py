@@ -33,7 +33,7 @@ from dawnchorus.engine.naming import (
 )
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import common_root, find_recordings, in_shard
+from dawnchorus.engine.plan import as_places, common_root, find_recordings, in_shard
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.recording_columns import RecordingColumns
 from dawnchorus.engine.report import PredictReport, Tally
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.plan import Scan
+    from dawnchorus.engine.plan import Inputs, Scan
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.fitted import FittedProbe
@@ -63,7 +63,7 @@ NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash", "predict
 
 
 def predict(
-    recordings: str | Path | Sequence[str | Path],
+    recordings: Inputs,
     *,
     output: str | Path | None = None,
     model: str | Path | Encoder | None = None,
@@ -100,6 +100,7 @@ def predict(
     """
     held = None if probe is None else open_probe(probe)
     config, selection, silent = _configs(config, selection, options, held)
+    recordings = as_places(recordings)
     store = store_in(recordings)
     if store is not None:
         _refuse_for_store(store, model, config)

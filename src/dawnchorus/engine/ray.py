@@ -10,24 +10,24 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.engine.embed import EmbedReport, Planner, embed_others, make_store
 from dawnchorus.engine.encode import DEFAULT_MODEL
 from dawnchorus.engine.jobs import make_job
 from dawnchorus.engine.options import embed_config
-from dawnchorus.engine.plan import find_recordings
+from dawnchorus.engine.plan import as_places, find_recordings
 from dawnchorus.engine.read import stat_job
 from dawnchorus.engine.spans import SpanJoiner, embed_span, may_be_long, spans_of
 from dawnchorus.errors import DawnchorusError, DependencyError, RunInterruptedError, UsageError
-from dawnchorus.places import absolute, as_place, is_remote, written
+from dawnchorus.places import absolute, as_place, written
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.plan import Scan
+    from dawnchorus.engine.plan import Inputs, Scan
     from dawnchorus.engine.read import Job
     from dawnchorus.engine.report import Progress
     from dawnchorus.engine.spans import SpanDone
@@ -38,7 +38,7 @@ RETRIES: Final = 10  # of a share whose worker was killed
 
 
 def embed_on_ray(
-    recordings: str | Path | Sequence[str | Path],
+    recordings: Inputs,
     *,
     store: str | Path,
     model: str | Path = DEFAULT_MODEL,
@@ -78,10 +78,10 @@ def embed_on_ray(
     if config.shard:
         raise UsageError("--engine ray makes shares itself; --shard is for job arrays")
     started = time.perf_counter()
-    named = _list_of(recordings)
+    named = as_places(recordings)
     scan = find_recordings(named)
     work = {
-        "recordings": [written(absolute(as_place(item))) for item in named],
+        "recordings": [written(absolute(item)) for item in named],
         "store": written(absolute(as_place(store))),
         "model": str(Path(model).absolute()) if Path(model).exists() else str(model),
         "audio_root": None if audio_root is None else written(absolute(as_place(audio_root))),
@@ -121,12 +121,6 @@ def embed_on_ray(
             ray.shutdown()
     elapsed_s = time.perf_counter() - started
     return _joined(reports, joiners, as_place(store), cluster.n_workers, elapsed_s)
-
-
-def _list_of(recordings: str | Path | Sequence[str | Path]) -> list[str | Path]:
-    if isinstance(recordings, str | Path) or is_remote(recordings):
-        return [cast("str | Path", recordings)]
-    return list(recordings)
 
 
 def _long_recordings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from dawnchorus.engine.segments import cut_segments, open_segments
 from dawnchorus.engine.select import asked, make_rule
 from dawnchorus.errors import UsageError
 from dawnchorus.local_time import parse_zone
-from dawnchorus.places import as_place, is_remote, on_web, reaching
+from dawnchorus.places import as_place, on_web, reaching
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
@@ -31,16 +31,11 @@ if TYPE_CHECKING:
     from dawnchorus.store.read import StoredRecording
 
 
-def store_in(recordings: str | Path | Sequence[str | Path]) -> Store | None:
+def store_in(named: Sequence[Path]) -> Store | None:
     """The store, if one is all that was named."""
-    if isinstance(recordings, str | Path) or is_remote(recordings):
-        place = as_place(cast("str | Path", recordings))
-    elif len(recordings) == 1:
-        place = as_place(recordings[0])
-    else:
+    if len(named) != 1 or on_web(named[0]):
         return None
-    if on_web(place):
-        return None
+    place = named[0]
     try:
         with reaching(place):
             return Store(place) if (place / HEADER_NAME).is_file() else None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import nn
 
+from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 CGROUP: Final = Path("/sys/fs/cgroup")
 CPU_BATCH: Final = 8  # measured for the tiny size; larger batches leave the caches
 GPU_BATCH: Final = 64
+LEAST_MOST_WORKERS: Final = 16  # so that a command for a small server runs on a laptop too
+MOST_A_CORE: Final = 4
 ALLOTTED: Final = ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS")  # what a scheduler or user allows
 
 
@@ -61,7 +64,17 @@ def batch_size(model: Encoder, wanted: int | None) -> int:
 
 
 def n_workers(model: Encoder, wanted: int | None) -> int:
-    """Batches to encode at once: one a core for our models on a CPU, else one."""
+    """Batches to encode at once: one a core for our models on a CPU, else one.
+
+    Raises:
+        UsageError: More are wanted than this machine's cores could ever be kept busy with.
+    """
+    most = max(LEAST_MOST_WORKERS, MOST_A_CORE * (os.cpu_count() or 1))
+    if wanted is not None and wanted > most:
+        raise UsageError(
+            f"workers {wanted}: each is a thread with a batch of windows in memory, and this "
+            f"machine has {os.cpu_count() or 1} cores; need 1 to {most}, or leave it out"
+        )
     if not isinstance(model, EAT) or not _on_cpu(model):
         return 1  # a GPU is filled by one; a foreign encoder may not bear two threads
     return wanted or n_cores()

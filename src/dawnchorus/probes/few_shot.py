@@ -7,8 +7,6 @@ the draw does not touch.
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +14,7 @@ import numpy as np
 
 from dawnchorus.errors import DependencyError, TaskError
 from dawnchorus.probes.folds import number_groups
+from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -162,12 +161,8 @@ def _point(n_clips: int, values: NDArray[np.float64], n_short: int, why: str) ->
 
 def as_csv(points: Sequence[CurvePoint]) -> str:
     """The curve as a CSV table; the empty cell for what is not defined."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(CurvePoint))
-    for point in points:
-        writer.writerow(_cell(value) for value in asdict(point).values())
-    return text.getvalue()
+    names = [field.name for field in fields(CurvePoint)]
+    return csv_text(names, ([_cell(value) for value in asdict(p).values()] for p in points))
 
 
 def _cell(value: Any) -> Any:
@@ -211,4 +206,6 @@ def plot_curves(
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="lower right", frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    unfinished = path.with_name(f".{path.name}.beside")
+    figure.savefig(unfinished, format=path.suffix[1:], dpi=110)
+    unfinished.replace(path)

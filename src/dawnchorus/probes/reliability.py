@@ -185,7 +185,9 @@ def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Fl
     axes[0, 0].set_ylabel("share that is right")
     axes[1, 0].set_ylabel("how many")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    unfinished = path.with_name(f".{path.name}.beside")
+    figure.savefig(unfinished, format=path.suffix[1:], dpi=110)
+    unfinished.replace(path)
 
 
 def _draw(top: Any, bottom: Any, view: tuple[Floats, Flags], side: str, colour: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dawnchorus import metrics
+from dawnchorus.tabular import csv_text
 from dawnchorus.training import devices
 
 if TYPE_CHECKING:
@@ -72,13 +71,12 @@ def macro(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
     """The table as a CSV file, the empty cell for what is not defined."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
-        writer.writerow(rounded)
-    return text.getvalue().encode()
+    cells = ([_rounded(row.get(column)) for column in COLUMNS] for row in rows)
+    return csv_text(COLUMNS, cells).encode()
+
+
+def _rounded(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def in_shares(

@@ -15,7 +15,7 @@ from dawnchorus.store.schema import FLAGS, HEADER_NAME, recording_id
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from dawnchorus.store.read import StoredRecording
@@ -33,7 +33,7 @@ class MergeReport:
     n_windows: int
 
 
-def merge_stores(sources: Sequence[str | Path], target: str | Path) -> MergeReport:
+def merge_stores(sources: Iterable[str | Path], target: str | Path) -> MergeReport:
     """Copy the finished recordings of stores into one, which may be there already.
 
     Paths become relative to the folder that holds all of the stores' recordings.
@@ -42,9 +42,9 @@ def merge_stores(sources: Sequence[str | Path], target: str | Path) -> MergeRepo
         UsageError: No source was given.
         StoreError: Settings differ, a source is damaged, or the disk refuses.
     """
-    if not sources:
-        raise UsageError("merge: need one store or more to merge into another")
     stores = [Store(source) for source in sources]
+    if not stores:
+        raise UsageError("merge: need one store or more to merge into another")
     place = as_place(target)
     header = _joint_header(stores, place)
     n_merged = n_duplicates = n_windows = 0
