@@ -85,7 +85,8 @@ def test_what_is_no_terminal_gets_utf8_unless_chosen_otherwise(
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, encoding="cp1252"))
         monkeypatch.setenv("PYTHONIOENCODING", chosen)
         streams.prepare()
-        print("\N{OWL}", end="", flush=True)
+        sys.stdout.write("\N{OWL}")
+        sys.stdout.flush()
         assert held.getvalue() == written
 
 
