@@ -169,7 +169,7 @@ def test_val_is_scored_without_a_look_at_test(tmp_path: Path, tiny_folder: Path)
 
 
 def test_shards_hold_all_jobs_once_and_merge_to_the_whole(
-    corpus: Path, tmp_path: Path, tiny_folder: Path
+    corpus: Path, tmp_path: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = [str(tiny_folder), f"random:{tiny_folder}", "log-mel"]
     common = {"models": models, "tasks": [TASK, SEVERAL], "probes": ["linear"]}
@@ -189,6 +189,9 @@ def test_shards_hold_all_jobs_once_and_merge_to_the_whole(
     assert len(kept[0]) >= 8  # what a report draws from
     assert kept[0] == kept[1]
     assert len(merge(parts, tmp_path / "merged")) == len(table)  # again: nothing new
+    assert main(["benchmark", "merge", *map(str, parts), "-o", str(tmp_path / "by_command")]) == 0
+    assert f"by_command: {len(table)} rows of 2 folders" in capsys.readouterr().out
+    assert rows_of(tmp_path / "by_command") == rows_of(tmp_path / "whole")
 
 
 def test_the_paper_protocol_hears_the_padded_window_and_asks_its_own_measures(
@@ -325,6 +328,8 @@ def test_items_that_an_audit_found_are_left_out_of_a_second_score(
     pq.write_table(table, audit / ITEMS_FILE)
     config = plan(corpus, tmp_path / "out", tiny_folder, leaks=str(tmp_path / "leaks"))
     benchmark(config)
+    [unaudited] = dry_run(plan(corpus, tmp_path / "out", tiny_folder))
+    assert unaudited.n_done == 0 < unaudited.n_cells  # scores with and without are other cells
     for measure in ("accuracy", "retrieval_roc_auc", "nmi"):
         both = [score_of(tmp_path / "out", measure=measure, leaks=w) for w in ("with", "without")]
         assert [row["n_items"] for row in both] == [8, 6]

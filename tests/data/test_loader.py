@@ -14,7 +14,7 @@ from conftest import make_sound
 from dawnchorus.audio.augment import mix_at_snr
 from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
 from dawnchorus.data.batches import Batch, BatchSource
-from dawnchorus.data.cache import open_sounds
+from dawnchorus.data.cache import SoundCache, open_sounds
 from dawnchorus.data.folders import manifest_of_folder
 from dawnchorus.data.loader import Loader
 from dawnchorus.data.manifest import Manifest, write_manifest
@@ -153,3 +153,16 @@ def test_noise_never_comes_from_validation_and_a_pool_may_lie_elsewhere(
     piece = pool.piece(3 * RATE, np.random.default_rng(0))
     assert len(piece) == 3 * RATE
     np.testing.assert_array_equal(piece[: round(0.7 * RATE)], piece[round(0.7 * RATE) :][:11_200])
+
+
+def test_sounds_that_memory_cannot_hold_are_refused_before_one_is_decoded(clips: Manifest) -> None:
+    ends = {clip.path: clip.stop_s for clip in clips}
+    needed = round(sum(ends.values()) * RATE) * 2
+    with pytest.raises(UsageError, match=r"set data.sounds: files"):
+        open_sounds(clips, "memory", RATE, free_bytes=lambda: needed - 1)
+    with pytest.raises(UsageError, match="in each of 3 processes"):
+        open_sounds(clips, "memory", RATE, n_processes=3, free_bytes=lambda: needed)
+    held = open_sounds(clips, "memory", RATE, free_bytes=lambda: needed)
+    assert isinstance(held, SoundCache)
+    arrays = held._sounds.values()
+    assert sum(array.nbytes for array in arrays) == pytest.approx(needed, abs=4 * len(ends))

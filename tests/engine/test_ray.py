@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dawnchorus.cli.app import main
 from dawnchorus.engine import spans
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.ray import embed_on_ray
@@ -58,6 +59,19 @@ def test_a_cluster_makes_the_store_of_one_machine(
     assert_same(tmp_path / "s", tmp_path / "whole")
     again = embed_on_ray(folder, model=tiny_folder, store=tmp_path / "s", device="cpu")
     assert (again.n_done, again.n_skipped, again.n_failed) == (0, 12, 1)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_command_line_embeds_on_a_cluster(
+    folder: Path, tmp_path: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["embed", str(folder), "-o", str(tmp_path / "s"), "-m", str(tiny_folder), "-q"]
+    assert main([*command, "--device", "cpu", "--engine", "ray"]) == 3  # one of them is bad
+    assert "bad.wav" in capsys.readouterr().err
+    embed(folder, model=tiny_folder, store=tmp_path / "whole", device="cpu")
+    assert_same(tmp_path / "s", tmp_path / "whole")
+    assert main([*command, "--engine", "rya"]) == 2
+    assert "rya" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("cluster")

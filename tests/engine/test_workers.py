@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from dawnchorus.configs import EmbedConfig
 from dawnchorus.engine.encode import BatchEncoder
-from dawnchorus.engine.workers import n_cores, n_workers, one_core_each, replicas
+from dawnchorus.engine.workers import n_workers, one_core_each, replicas
 from dawnchorus.errors import DeviceError, UsageError
+from dawnchorus.machine import n_cores
 from dawnchorus.models.eat import EAT
-
-
-def test_a_containers_quota_and_a_schedulers_share_are_kept(tmp_path: Path) -> None:
-    free = n_cores({}, tmp_path)
-    assert free >= 1
-    assert n_cores({"SLURM_CPUS_PER_TASK": "1"}, tmp_path) == 1
-    assert n_cores({"OMP_NUM_THREADS": "4096"}, tmp_path) == free
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert n_cores({}, tmp_path) == free
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert n_cores({}, tmp_path) == 1
-    (tmp_path / "cpu.max").write_text("20000 100000\n")
-    assert n_cores({}, tmp_path) == 1
-
-
-def test_the_older_form_of_a_quota_is_read(tmp_path: Path) -> None:
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("100000\n")
-    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
-    assert n_cores({}, tmp_path) == 1
 
 
 def test_more_workers_than_cores_could_serve_are_refused(tiny_encoder: EAT) -> None:

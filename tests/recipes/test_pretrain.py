@@ -22,7 +22,8 @@ from dawnchorus import load_model
 from dawnchorus.cli.app import main
 from dawnchorus.configs import PretrainConfig
 from dawnchorus.errors import TrainingError, UsageError
-from dawnchorus.recipes.pretrain import check_spread
+from dawnchorus.recipes.pretrain import check_spread, pretrain_dry_run
+from dawnchorus.training import devices, dryrun
 
 RATE = 16_000
 TONES = {"low": 500.0, "high": 4000.0}
@@ -179,6 +180,31 @@ def test_a_dry_run_says_what_it_would_be_and_leaves_nothing(
     assert found["batch"]["clips a step"] == [4]
     assert found["tried"]["steps"] == 2
     assert not runs.exists()
+
+
+def test_a_dry_run_of_what_cannot_fit_says_so_and_starts_nothing(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(devices, "launch", started.append)
+    monkeypatch.setattr(dryrun, "free_memory", lambda: 50 * 2**20)
+    for sound in corpus.glob("*.wav"):
+        sound.unlink()  # sizes are known without decoding anything
+    assert main(["pretrain", str(recipe(corpus)), "--dry-run"]) == 2
+    out, err = capsys.readouterr()
+    assert "free in the machine  50" in out
+    assert "a run needs some" in err
+    assert "50 MB are free" in err
+    assert not started
+
+
+def test_a_dry_run_measures_what_the_largest_piece_keeps(corpus: Path) -> None:
+    whole, halves = (
+        pretrain_dry_run(recipe(corpus, accumulate=parts))["memory_mb"]["activations"]
+        for parts in (1, 2)
+    )
+    assert whole == pytest.approx(2 * halves, abs=1)
+    assert whole > 5
 
 
 def test_a_collapse_ends_training_and_says_where() -> None:

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import toy_training
+from dawnchorus.training import devices
 from dawnchorus.training.run import RunFolder
 from toy_training import N_STEPS, SCENARIOS, Toy, run_in, steps_of
 
@@ -88,3 +89,26 @@ def test_one_process_goes_on_where_two_stopped(
     run, _ = run_in(here, Toy(stages=True), **changes)
     for one, other in zip(steps_of(run, "loss"), steps_of(alone[True], "loss"), strict=True):
         assert one == pytest.approx(other, rel=SUM_ORDER)
+
+
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    first = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    waits_for_ever = """
+import threading
+from dawnchorus.training import devices
+devices._end_with_parent()
+print("waiting", flush=True)
+threading.Event().wait()
+"""
+    env = {**os.environ, "LOCAL_RANK": "1", devices.PARENT: str(first.pid)}
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
+    other = subprocess.Popen(
+        [sys.executable, "-c", waits_for_ever], env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    with other.stdout as said:
+        assert said.readline() == "waiting\n"
+        assert other.poll() is None
+        first.kill()  # not waited for yet: a zombie has ended too
+        assert other.wait(timeout=30) == 1
+    first.communicate()

@@ -73,7 +73,12 @@ Extend = Annotated[
 Runs = Annotated[Path, typer.Option(help="Folder that holds run folders.")]
 Devices = Annotated[int | None, typer.Option(help="Processes on this machine.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what it would be, try two steps, leave nothing.")
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say sizes, schedule and memory, refuse what cannot fit, then try two steps. "
+        "Nothing is left behind.",
+    ),
 ]
 
 # what is said

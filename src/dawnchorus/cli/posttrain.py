@@ -63,7 +63,7 @@ def command(
     )  # fmt: skip
     checked = PosttrainConfig(**values)
     if dry_run:
-        output.show_dry_run(posttrain_dry_run(checked), as_json=as_json)
+        output.run_dry(posttrain_dry_run, checked, as_json=as_json)
         return
     report = posttrain(
         checked, runs=runs, extend=extend, say=output.talk(checked.steps, quiet=quiet)

@@ -42,7 +42,7 @@ def command(
     )  # fmt: skip
     checked = PretrainConfig(**values)
     if dry_run:
-        output.show_dry_run(pretrain_dry_run(checked), as_json=as_json)
+        output.run_dry(pretrain_dry_run, checked, as_json=as_json)
         return
     report = pretrain(
         checked, runs=runs, extend=extend, say=output.talk(checked.steps, quiet=quiet)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from dawnchorus.configs import TrainConfig
     from dawnchorus.training.run import TrainReport
 
 CLEAR_LINE: Final = "\r\x1b[K"
@@ -80,10 +81,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def show_dry_run(found: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print what a dry run found, from the first process."""
-    if is_first():
-        print(json.dumps(found, indent=1) if as_json else dry_run_text(found))
+def run_dry(dry_run: Callable[..., dict[str, Any]], config: TrainConfig, *, as_json: bool) -> None:
+    """Print what a dry run finds as it goes; as JSON, all of it at its end."""
+    if as_json:
+        found = dry_run(config)
+        if is_first():
+            print(json.dumps(found, indent=1))
+    else:
+        dry_run(config, show=lambda part: print(dry_run_text(part), flush=True))
 
 
 def show_report(report: TrainReport, summary: str, *, as_json: bool) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow.compute as pc
 
+from dawnchorus.data.parallel import in_threads, n_threads
 from dawnchorus.data.sounds import FileSounds
-from dawnchorus.errors import AudioError
+from dawnchorus.errors import AudioError, UsageError
+from dawnchorus.machine import free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from typing import Literal
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from dawnchorus.data.manifest import Manifest
     from dawnchorus.data.sounds import Sounds
 
-INT16_SCALE = 32767.0
+INT16_SCALE: Final = 32767.0
+BYTES_A_SAMPLE: Final = 2
 
 
 class SoundCache:
@@ -33,11 +35,11 @@ class SoundCache:
         self.sample_rate = sample_rate
         self._sounds: dict[str, NDArray[np.int16]] = {}
 
-    def load(self, paths: Iterable[str], n_threads: int = 2) -> None:
+    def load(self, paths: Iterable[str], threads: int = 0) -> None:
         """Decode files that are not held yet; a file that cannot be read is an error."""
         missing = [path for path in dict.fromkeys(paths) if path not in self._sounds]
-        with ThreadPoolExecutor(n_threads) as pool:
-            self._sounds.update(zip(missing, pool.map(self._decode, missing), strict=True))
+        decoded = in_threads(self._decode, missing, threads)
+        self._sounds.update(zip(missing, decoded, strict=True))
 
     def _decode(self, path: str) -> NDArray[np.int16]:
         samples = FileSounds(self.root, self.sample_rate).read_whole(path)
@@ -64,16 +66,52 @@ class SoundCache:
         return piece.astype(np.float32) / np.float32(INT16_SCALE)
 
 
+def decoded_bytes(manifest: Manifest, sample_rate: int) -> int:
+    """What `SoundCache` takes for a manifest's files, as far as its clips reach into them."""
+    ends = manifest.table.group_by("path").aggregate([("stop_s", "max")])["stop_s_max"]
+    return round((pc.sum(ends).as_py() or 0.0) * sample_rate) * BYTES_A_SAMPLE
+
+
 def open_sounds(
-    manifest: Manifest, how: Literal["memory", "files"], sample_rate: int, n_threads: int = 2
+    manifest: Manifest,
+    how: Literal["memory", "files"],
+    sample_rate: int,
+    *,
+    n_processes: int = 1,
+    free_bytes: Callable[[], int] = free_memory,
 ) -> Sounds:
     """Where the clips of a manifest are read: decoded into memory now, or file by file later.
 
+    Args:
+        manifest: whose files.
+        how: into memory, or from files.
+        sample_rate: of the sound that is given out.
+        n_processes: processes on this machine, each of which holds all of it.
+        free_bytes: the memory that there is.
+
     Raises:
+        UsageError: Into memory, and there is not as much.
         AudioError: Into memory, and a file cannot be read.
     """
     if how == "files":
         return FileSounds(manifest.folder, sample_rate)
+    check_memory(manifest, sample_rate, n_processes=n_processes, free=free_bytes())
     sounds = SoundCache(manifest.folder, sample_rate)
-    sounds.load(pc.unique(manifest.table["path"]).to_pylist(), n_threads)
+    sounds.load(pc.unique(manifest.table["path"]).to_pylist(), n_threads(n_processes=n_processes))
     return sounds
+
+
+def check_memory(manifest: Manifest, sample_rate: int, *, n_processes: int, free: int) -> None:
+    """Refuse to decode into memory what it cannot hold; the system would end the run midway.
+
+    Raises:
+        UsageError: It does not fit into ``free`` bytes.
+    """
+    needed = decoded_bytes(manifest, sample_rate) * n_processes
+    if needed > free:
+        each = f" in each of {n_processes} processes" if n_processes > 1 else ""
+        raise UsageError(
+            f"{manifest.named}: its sounds take {needed / 2**20:,.0f} MB decoded into memory{each}"
+            f", {free / 2**20:,.0f} MB are free; set data.sounds: files, or pack them with "
+            "dawnchorus data pack"
+        )

@@ -31,18 +31,22 @@ class Loader:
     Which come next follows from how it is asked: the same parts of one step after the other.
     """
 
-    def __init__(self, source: BatchSource, *, workers: int = 0, ahead: int = AHEAD) -> None:
+    def __init__(
+        self, source: BatchSource, *, workers: int = 0, ahead: int = AHEAD, n_processes: int = 1
+    ) -> None:
         """Start the threads.
 
         Args:
             source: what to draw from.
             workers: threads that read and augment clips; 0: one a core, 16 at most. Sound behind
-                URLs is waited for most of the time, so more are of use there.
+                URLs is waited for most of the time, so more help there.
             ahead: batches, or parts where parts are asked for, to hold.
+            n_processes: processes on this machine that share its cores, each with a loader.
         """
         self.source = source
         self.ahead = ahead
-        self._rows = ThreadPoolExecutor(n_threads(workers), thread_name_prefix="dawnchorus-clip")
+        count = n_threads(workers, n_processes=n_processes)
+        self._rows = ThreadPoolExecutor(count, thread_name_prefix="dawnchorus-clip")
         # each of these only waits for the rows of its batch
         self._batches = ThreadPoolExecutor(max(ahead, 1), thread_name_prefix="dawnchorus-batch")
         self._lock = threading.Lock()

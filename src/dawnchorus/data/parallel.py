@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
+
+from dawnchorus.machine import cores_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,13 +20,14 @@ AHEAD: Final = 4  # items in work or waiting, for each thread
 MOST_THREADS: Final = 16  # beyond them Python itself is the bottleneck (benchmarks/loader.py)
 
 
-def n_threads(wanted: int = 0) -> int:
-    """As many threads as wanted; 0: one for each core that this process may use, 16 at most."""
-    if wanted:
-        return wanted
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+def n_threads(wanted: int = 0, *, n_processes: int = 1) -> int:
+    """As many threads as wanted; 0: one for each core that this process may use, 16 at most.
+
+    Args:
+        wanted: what the user asks for, of each process.
+        n_processes: processes on this machine that share the cores out.
+    """
+    return wanted or min(cores_of_each(n_processes), MOST_THREADS)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How many cores a run may use, and how they are shared out.
+"""How the cores that a run may use are shared out.
 
 On a CPU each core encodes batches of its own: a batch split over all cores stops at every operation
 until the slowest is through, and the reading thread makes one of them slow.
@@ -10,52 +10,24 @@ import os
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
 
 from dawnchorus.errors import UsageError
+from dawnchorus.machine import n_cores
 from dawnchorus.models.eat import EAT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from dawnchorus.models.encoder import Encoder
 
-CGROUP: Final = Path("/sys/fs/cgroup")
 CPU_BATCH: Final = 8  # measured for the tiny size; larger batches leave the caches
 GPU_BATCH: Final = 64
 LEAST_MOST_WORKERS: Final = 16  # so that a command for a small server runs on a laptop too
 MOST_A_CORE: Final = 4
-ALLOTTED: Final = ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS")  # what a scheduler or user allows
-
-
-def n_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = CGROUP) -> int:
-    """Cores that this process may use: affinity, container quota, SLURM and OMP_NUM_THREADS."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    limits = [len(affinity(0)) if affinity else os.cpu_count() or 1]
-    quota = _quota(cgroup)
-    if quota:
-        limits.append(quota)
-    limits += [int(environment[key]) for key in ALLOTTED if environment.get(key, "").isdecimal()]
-    return max(1, min(limits))
-
-
-def _quota(cgroup: Path) -> int | None:
-    """Whole cores of a container's quota, None without one; version 2, then version 1."""
-    try:
-        allowed, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        try:
-            allowed = (cgroup / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii").strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text(encoding="ascii").strip()
-        except OSError:
-            return None
-    if not (allowed.isdecimal() and period.isdecimal() and int(period)):
-        return None  # "max" or -1: no quota
-    return max(1, int(allowed) // int(period))
 
 
 def batch_size(model: Encoder, wanted: int | None) -> int:

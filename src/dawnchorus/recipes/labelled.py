@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from dawnchorus.audio.frontend import SAMPLE_RATE
 from dawnchorus.data.batches import BatchSource
-from dawnchorus.data.cache import open_sounds
+from dawnchorus.data.cache import decoded_bytes, open_sounds
 from dawnchorus.data.manifest import read_manifest, resolve, texts
 from dawnchorus.data.teacher import Teacher
 from dawnchorus.data.vocabulary import Vocabulary, gather_vocabulary, unknown_labels
@@ -71,9 +71,10 @@ def open_data(config: PosttrainConfig) -> LabelledData:
     training, n_left_out = _with_known(training, vocabularies)
     validation, n_unheard = _with_known(validation, vocabularies)
     few = _choose(validation, config)
+    read = heard(clips, few)
     source = BatchSource(
         training,
-        open_sounds(heard(clips, few), config.data.sounds, SAMPLE_RATE),
+        open_sounds(read, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
         vocabularies,
         data=config.data,
         buckets=config.buckets,
@@ -83,6 +84,7 @@ def open_data(config: PosttrainConfig) -> LabelledData:
     )
     facts = {
         "clips": len(training),
+        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
         "validation_clips": len(few),
         "labels": len(vocabularies[0]),
         "label_hash": vocabularies[0].hash,

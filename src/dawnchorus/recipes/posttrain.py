@@ -11,7 +11,6 @@ import torch
 
 from dawnchorus.configs import PosttrainConfig
 from dawnchorus.data.draws import generator
-from dawnchorus.data.loader import Loader
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.objectives.classify import (
@@ -20,13 +19,13 @@ from dawnchorus.objectives.classify import (
     draw_choices,
     expect_few,
 )
+from dawnchorus.recipes.dry_run import plan_and_try
 from dawnchorus.recipes.export import chosen_weights, export_model, model_files
 from dawnchorus.recipes.labelled import LabelledData, open_data
-from dawnchorus.recipes.start import as_config, take_weights
+from dawnchorus.recipes.start import as_config, open_loader, take_weights
 from dawnchorus.recipes.validation import as_csv, in_shares, macro, per_class
 from dawnchorus.store.files import write_whole
 from dawnchorus.training import devices
-from dawnchorus.training.dryrun import dry_run
 from dawnchorus.training.loop import Task, train
 from dawnchorus.training.run import RunFolder, TrainReport
 from dawnchorus.training.schedule import Stage, config_rate, warmup_cosine
@@ -83,8 +82,8 @@ def posttrain(
     _tell_data(run, data, say)
     objective = build_objective(config, data)
     card = make_card(config, objective.model)
-    with Loader(data.source, workers=config.data.workers) as loader:
-        task = Posttraining(objective, data, config, run).task(card, loader)
+    with open_loader(data.source, config) as loader:
+        task = Posttraining(objective, data, config, run).task(card, loader.draw)
         state = train(task, config, run, fabric=fabric, say=say)
     if devices.is_first():
         weights = chosen_weights(run, config.export)
@@ -112,17 +111,21 @@ def _tell_data(
             run.log(record)
 
 
-def posttrain_dry_run(config: PosttrainConfig | str | Path) -> dict[str, Any]:
-    """What `posttrain` would do, with two steps of each stage tried; nothing is left behind."""
+def posttrain_dry_run(
+    config: PosttrainConfig | str | Path,
+    *,
+    show: Callable[[Mapping[str, Any]], None] = lambda _found: None,
+) -> dict[str, Any]:
+    """What `posttrain` would do; see `plan_and_try`."""
     config = as_config(config, PosttrainConfig)
-    fabric = devices.launch(config)
-    data = open_data(config)
+    return plan_and_try(config, open_data=open_data, make_task=_fresh_task, show=show)
+
+
+def _fresh_task(
+    config: PosttrainConfig, data: LabelledData, draw: Callable[[int, int, int], Batch]
+) -> Task[Batch]:
     objective = build_objective(config, data)
-    with Loader(data.source, workers=config.data.workers) as loader:
-        task = Posttraining(objective, data, config).task(
-            make_card(config, objective.model), loader
-        )
-        return dry_run(task, config, fabric=fabric, data=data.facts)
+    return Posttraining(objective, data, config).task(make_card(config, objective.model), draw)
 
 
 def build_objective(config: PosttrainConfig, data: LabelledData) -> ClassifyObjective:
@@ -215,11 +218,11 @@ class Posttraining:
         self.run = run
         self.n_steps_done = 0
 
-    def task(self, card: Card, loader: Loader) -> Task[Batch]:
-        """What the loop needs to know; ``loader`` draws the batches."""
+    def task(self, card: Card, draw: Callable[[int, int, int], Batch]) -> Task[Batch]:
+        """What the loop needs to know."""
         return Task(
             module=self.objective,
-            draw=loader.draw,
+            draw=draw,
             losses=self.losses,
             describe=_ids,
             size=_size,

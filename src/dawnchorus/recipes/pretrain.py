@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from dawnchorus.configs import PretrainConfig
-from dawnchorus.data.loader import Loader
 from dawnchorus.errors import TaskError, TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
 from dawnchorus.models.card import Card
@@ -18,12 +17,12 @@ from dawnchorus.nn import ema
 from dawnchorus.nn.decoder import Decoder
 from dawnchorus.nn.masking import MaskShape
 from dawnchorus.objectives.eat import EATObjective, EATOptions, effective_rank
+from dawnchorus.recipes.dry_run import plan_and_try
 from dawnchorus.recipes.export import export_model, model_files
-from dawnchorus.recipes.start import as_config, take_weights
+from dawnchorus.recipes.start import as_config, open_loader, take_weights
 from dawnchorus.recipes.unlabelled import UnlabelledData, open_data
 from dawnchorus.recipes.validation import in_shares
 from dawnchorus.training import devices
-from dawnchorus.training.dryrun import dry_run
 from dawnchorus.training.loop import Task, train
 from dawnchorus.training.run import RunFolder, TrainReport
 
@@ -75,7 +74,7 @@ def pretrain(
         say({"event": "data", **data.facts})
     objective = build_objective(config)
     card = make_card(config, objective.model)
-    with Loader(data.source, workers=config.data.workers) as loader:
+    with open_loader(data.source, config) as loader:
         task = make_task(objective, data, config, card, draw=loader.draw)
         state = train(task, config, run, fabric=fabric, say=say)
     exported = objective.model if config.export == "student" else objective.teacher
@@ -95,16 +94,22 @@ def pretrain(
     )
 
 
-def pretrain_dry_run(config: PretrainConfig | str | Path) -> dict[str, Any]:
-    """What `pretrain` would do, with two steps tried; nothing is left behind."""
+def pretrain_dry_run(
+    config: PretrainConfig | str | Path,
+    *,
+    show: Callable[[Mapping[str, Any]], None] = lambda _found: None,
+) -> dict[str, Any]:
+    """What `pretrain` would do; see `plan_and_try`."""
     config = as_config(config, PretrainConfig)
-    fabric = devices.launch(config)
-    data = open_data(config)
+    return plan_and_try(config, open_data=open_data, make_task=_fresh_task, show=show)
+
+
+def _fresh_task(
+    config: PretrainConfig, data: UnlabelledData, draw: Callable[[int, int, int], Batch]
+) -> Task[Batch]:
     objective = build_objective(config)
     card = make_card(config, objective.model)
-    with Loader(data.source, workers=config.data.workers) as loader:
-        task = make_task(objective, data, config, card, draw=loader.draw)
-        return dry_run(task, config, fabric=fabric, data=data.facts)
+    return make_task(objective, data, config, card, draw=draw)
 
 
 def build_objective(config: PretrainConfig) -> EATObjective:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dawnchorus.configs import TrainConfig, read_recipe
+from dawnchorus.data.loader import Loader
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model
+
+if TYPE_CHECKING:
+    from dawnchorus.data.batches import BatchSource
 
 ConfigT = TypeVar("ConfigT", bound=TrainConfig)
 
@@ -16,6 +20,11 @@ ConfigT = TypeVar("ConfigT", bound=TrainConfig)
 def as_config(config: ConfigT | str | Path, kind: type[ConfigT]) -> ConfigT:
     """The config itself, or read from its YAML file and those that it builds on."""
     return kind(**read_recipe(Path(config))) if isinstance(config, (str, Path)) else config
+
+
+def open_loader(source: BatchSource, config: TrainConfig) -> Loader:
+    """A loader of this process, one of ``config.devices`` on this machine that share its cores."""
+    return Loader(source, workers=config.data.workers, n_processes=config.devices)
 
 
 def take_weights(model: EAT, name: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dawnchorus.audio.frontend import SAMPLE_RATE
 from dawnchorus.data.batches import BatchSource
-from dawnchorus.data.cache import open_sounds
+from dawnchorus.data.cache import decoded_bytes, open_sounds
 from dawnchorus.data.manifest import read_manifest, resolve, texts
 from dawnchorus.errors import TaskError
 from dawnchorus.places import as_place
@@ -55,9 +55,10 @@ def open_data(config: PretrainConfig) -> UnlabelledData:
         )
     rows = np.random.default_rng(config.seed).permutation(len(validation))
     few = sorted(validation.take(rows[: config.validation_clips]), key=lambda clip: clip.duration_s)
+    read = heard(clips, few)
     source = BatchSource(
         training,
-        open_sounds(heard(clips, few), config.data.sounds, SAMPLE_RATE),
+        open_sounds(read, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
         [],
         data=config.data,
         buckets=config.buckets,
@@ -67,6 +68,7 @@ def open_data(config: PretrainConfig) -> UnlabelledData:
     seconds = training.seconds("stop_s") - training.seconds("start_s")
     facts = {
         "clips": len(training),
+        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
         "hours": round(float(seconds.sum()) / 3600, 2),
         "validation_clips": len(few),
     }

@@ -11,9 +11,11 @@ import gc
 import logging
 import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import psutil
 import torch
 from torch import distributed, nn
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LEAVE_S: Final = 0.1
+WATCH_S: Final = 0.5
+PARENT: Final = "DAWNCHORUS_PARENT"  # environment: number of the first process
 RANK_NAMES: Final = ("RANK", "LOCAL_RANK")  # of torchrun, of Fabric
 
 
@@ -43,6 +47,8 @@ def launch(config: TrainConfig) -> Any:  # Any: Fabric, imported late
     device = resolve_device(config.device)
     _check_started(config)
     several = config.devices * config.nodes > 1
+    if several:
+        _end_with_parent()
     fabric = Fabric(
         accelerator=device.type,
         devices=config.devices if device.index is None else [device.index],
@@ -55,6 +61,32 @@ def launch(config: TrainConfig) -> Any:  # Any: Fabric, imported late
     if several:
         atexit.register(_leave)
     return fabric
+
+
+def _end_with_parent() -> None:
+    """Let no process outlive the one that started it, however that one ends.
+
+    A process that waits for the others of its group does not notice that the first one was killed:
+    some were seen waiting minutes later.
+    """
+    if is_first():
+        os.environ[PARENT] = str(os.getpid())  # Fabric's processes inherit it
+        return
+    parent = int(os.environ.get(PARENT, os.getppid()))  # of torchrun and SLURM: their launcher
+    threading.Thread(target=_watch, args=(parent,), name="dawnchorus-parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while _is_alive(parent):
+        time.sleep(WATCH_S)
+    os._exit(1)  # whatever it is doing waits for others, who are gone
+
+
+def _is_alive(number: int) -> bool:
+    try:
+        return bool(psutil.Process(number).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _leave() -> None:

@@ -1,4 +1,8 @@
-"""What a run would be: its size, its schedule, and two steps of each stage trained for real."""
+"""What a run would be, before anything is started; then two steps of each stage for real.
+
+`plan_run` needs shapes only, `check_fits` refuses what the machine cannot hold, `saved_bytes`
+measures what a few clips take, `try_steps` trains.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import torch
+from torch import nn
+
+from dawnchorus.errors import UsageError
+from dawnchorus.machine import free_memory
+from dawnchorus.models.load import resolve_device
 from dawnchorus.training import devices
 from dawnchorus.training.loop import Task, train
 from dawnchorus.training.run import RunFolder
@@ -15,45 +25,136 @@ from dawnchorus.training.schedule import only_stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import nn
-
     from dawnchorus.configs import TrainConfig
     from dawnchorus.training.schedule import Stage
 
 BatchT = TypeVar("BatchT")
 N_TRIED: Final = 2  # steps of each stage
 MB: Final = 2**20
+OF_THE_MODEL: Final = ("weights", "gradients", "moments")
 
 
-def dry_run(
-    task: Task[BatchT],
-    config: TrainConfig,
-    *,
-    fabric: Any = None,  # Any: Fabric, imported late
-    data: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Say what a run would be, and train two steps of each stage; nothing is left behind.
+def plan_run(
+    task: Task[BatchT], config: TrainConfig, *, data: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What a run would be, from its module's shapes alone: it may lie on torch's meta device.
 
     Args:
-        task: what would be trained; it is trained a little, so make it anew for the run itself.
+        task: what would be trained; nothing is drawn or computed.
         config: the run's.
-        fabric: as `launch` gives it; None: launched here.
-        data: what is known of the data, passed on.
+        data: what is known of the data, passed on; ``decoded_mb`` of it counts as memory where
+            sounds are held there.
 
     Returns:
-        ``parameters``, ``memory``, ``batch``, ``schedule``, ``data`` and ``tried``, each a mapping.
+        ``run``, ``parameters``, ``memory_mb``, ``batch``, ``schedule`` and ``data``.
     """
-    fabric = fabric or devices.launch(config)
     stages = tuple(task.stages) or (only_stage(config),)
-    found = {
-        "run": {"name": config.name, "steps": config.steps, "device": str(fabric.device)},
-        "parameters": parameters_of(task.module, stages),
-        "memory_mb": memory_of(task.module, config),
+    device = resolve_device(config.device)
+    parameters = parameters_of(task.module, stages)  # the last stage trains most
+    held = data.get("decoded_mb", 0) if config.data.sounds == "memory" else 0
+    return {
+        "run": {"name": config.name, "steps": config.steps, "device": str(device)},
+        "parameters": parameters,
+        "memory_mb": {
+            **memory_of(task.module, config),
+            "decoded sounds": held,
+            "free in the machine": free_memory() // MB,
+            **({"free on the GPU": free_on_gpu(device)} if device.type == "cuda" else {}),
+        },
         "batch": batch_of(config),
         "schedule": schedule_of(stages),
-        "data": dict(data or {}),
+        "data": dict(data),
     }
-    return {**found, "tried": _try(task, config, stages, fabric)}
+
+
+def free_on_gpu(device: torch.device) -> int:
+    """Memory of a CUDA device that nobody holds, in MB."""
+    return round(torch.cuda.mem_get_info(device)[0] / MB)
+
+
+def check_fits(memory_mb: Mapping[str, int], config: TrainConfig) -> None:
+    """Refuse a run that this machine cannot hold, before it is started.
+
+    Args:
+        memory_mb: as in `plan_run`: for one process, and ``activations`` where they were measured.
+        config: the run's.
+
+    Raises:
+        UsageError: It needs more memory than is free; the message says how much and for what.
+    """
+    parts = {name: memory_mb.get(name, 0) for name in (*OF_THE_MODEL, "activations")}
+    sounds = {"decoded sounds": memory_mb["decoded sounds"]}
+    if "free on the GPU" in memory_mb:
+        _refuse_over(memory_mb["free on the GPU"], parts, "on the GPU", config, 1)
+    else:
+        sounds |= parts
+    _refuse_over(memory_mb["free in the machine"], sounds, "in memory", config, config.devices)
+
+
+def _refuse_over(
+    free: int, parts: Mapping[str, int], where: str, config: TrainConfig, n_processes: int
+) -> None:
+    needed = sum(parts.values()) * n_processes
+    if needed <= free:
+        return
+    shown = ", ".join(f"{name} {value:,}" for name, value in parts.items() if value)
+    each = f" for each of {n_processes} processes" if n_processes > 1 else ""
+    raise UsageError(
+        f"{config.name}: a run needs some {needed:,} MB {where} ({shown}{each}), {free:,} MB are "
+        "free; lower batch_size or raise accumulate, set data.sounds: files, or choose a smaller "
+        "size"
+    )
+
+
+def saved_bytes(task: Task[BatchT], batch: BatchT, config: TrainConfig) -> int:
+    """Bytes that autograd keeps of a batch for the backward pass, parameters not counted.
+
+    The batch is computed on the CPU, in the run's precision; torch's random state stays as it was.
+    """
+    seen: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, nn.Parameter):
+            storage = tensor.untyped_storage()
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    half = config.precision == "bfloat16"
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
+        torch.autocast("cpu", torch.bfloat16, enabled=half),
+    ):
+        # bound, so that nothing is freed and its address counted for another tensor
+        losses = task.losses(task.module, batch)
+        n_bytes = sum(seen.values())
+        del losses
+    return n_bytes
+
+
+def try_steps(task: Task[BatchT], config: TrainConfig, *, fabric: Any) -> dict[str, Any]:
+    """Train two steps of each stage for real, in a folder that goes away again.
+
+    Args:
+        task: it is trained a little, so make it anew for the run itself.
+        config: the run's.
+        fabric: as `launch` gives it.
+    """
+    stages = tuple(task.stages) or (only_stage(config),)
+    short = tuple(replace(stage, n_steps=min(N_TRIED, stage.n_steps)) for stage in stages)
+    tried = replace(task, stages=short, validate=dict)
+    quiet = config.model_copy(update={"log_every": 1, "loggers": ()})
+    with TemporaryDirectory(prefix="dawnchorus-") as folder:
+        run = RunFolder(Path(folder))
+        run.open(config)
+        train(tried, quiet, run, fabric=fabric)
+        records = [record for record in run.records() if "loss" in record]
+    return {
+        "steps": len(records),
+        "losses": [record["loss"] for record in records],
+        "clips_per_s": [record["clips_per_s"] for record in records],
+        "peak_memory_mb": devices.peak_memory_mb(),
+    }
 
 
 def parameters_of(module: nn.Module, stages: tuple[Stage, ...]) -> dict[str, int]:
@@ -102,22 +203,3 @@ def schedule_of(stages: tuple[Stage, ...]) -> dict[str, float]:
                 rates[f"step {first + step + 1}"] = stage.rate(step)
         first += stage.n_steps
     return rates
-
-
-def _try(
-    task: Task[BatchT], config: TrainConfig, stages: tuple[Stage, ...], fabric: Any
-) -> dict[str, Any]:
-    short = tuple(replace(stage, n_steps=min(N_TRIED, stage.n_steps)) for stage in stages)
-    tried = replace(task, stages=short, validate=dict)
-    quiet = config.model_copy(update={"log_every": 1, "loggers": ()})
-    with TemporaryDirectory(prefix="dawnchorus-") as folder:
-        run = RunFolder(Path(folder))
-        run.open(config)
-        train(tried, quiet, run, fabric=fabric)
-        records = [record for record in run.records() if "loss" in record]
-    return {
-        "steps": len(records),
-        "losses": [record["loss"] for record in records],
-        "clips_per_s": [record["clips_per_s"] for record in records],
-        "peak_memory_mb": devices.peak_memory_mb(),
-    }
