@@ -13,6 +13,7 @@
     ├── TaskError              1  a task or dataset cannot be scored
     ├── TrainingError          1  training cannot start or go on
     └── RunInterruptedError  130 the user or the scheduler stopped the run
+    DawnchorusWarning          -  nothing failed, something was assumed or left out
 
 A message says where, what was found, what is needed and what to do. Foreign errors are caught only
 at the border where a foreign library is called, by name, and one of these is raised from them.
@@ -79,3 +80,7 @@ class RunInterruptedError(DawnchorusError):
     """The user or the scheduler stopped the run; what was finished is kept."""
 
     exit_code = 130
+
+
+class DawnchorusWarning(UserWarning):
+    """Something was assumed or left out, and the result has to be read with that in mind."""

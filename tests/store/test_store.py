@@ -549,6 +549,7 @@ def in_time(path: Path) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:1 recordings do not say their time zone")
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
@@ -695,7 +696,7 @@ def test_sqlite_has_every_window_under_its_recording(tmp_path: Path) -> None:
     assert [item[3] for item in found] == table["start_s"].to_pylist()
     stored = np.stack([np.frombuffer(item[4], "<f2") for item in found])
     np.testing.assert_array_equal(stored.astype(np.float32), vectors)
-    with pytest.raises(UsageError, match="no columns or filters"):
+    with pytest.raises(UsageError, match="no columns, scores or filters"):
         export_store(store, tmp_path / "b.sqlite", where={"site": "North"})
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.sqlite", "a.store"]
 

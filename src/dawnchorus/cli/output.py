@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli.streams import tell
+from dawnchorus.errors import DawnchorusWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +21,16 @@ LINE_EVERY_S: Final = 10.0  # without a terminal: one line of progress now and t
 def say(text: str, *, end: str = "\n") -> None:
     """Talk to the user, on stderr."""
     tell(text, end=end)
+
+
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Each warning of ours becomes a line for the user, once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DawnchorusWarning)
+        yield
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        say(f"warning: {text}")
 
 
 def print_json(value: Any) -> None:

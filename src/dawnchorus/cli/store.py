@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dawnchorus.cli import options
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,10 +125,21 @@ def export(
         Path, typer.Option("-o", "--output", help=".npz, .csv, .parquet or .sqlite.")
     ],
     columns: Annotated[
-        str | None, typer.Option(help="Such as path,start_s,site; else all of a window.")
+        str | None, typer.Option(help="Such as path,start_s,local_time,site; else all of a window.")
     ] = None,
-    time_of_day: Annotated[str | None, typer.Option(help="Such as 04:00-07:00.")] = None,
-    dates: Annotated[str | None, typer.Option(help="Such as 2024-05-01..2024-05-31.")] = None,
+    no_vectors: Annotated[
+        bool, typer.Option("--no-vectors", help="Leave the vectors out.")
+    ] = False,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Labels' probabilities too (embed --predict).")
+    ] = False,
+    time_of_day: Annotated[
+        str | None, typer.Option(help="Such as 04:00-07:00, in local time.")
+    ] = None,
+    dates: Annotated[
+        str | None, typer.Option(help="Such as 2024-05-01..2024-05-31, in local time.")
+    ] = None,
+    time_zone: options.TimeZone = None,
     label: Annotated[str | None, typer.Option(help="Whose score reaches --min-score.")] = None,
     min_score: Annotated[float, typer.Option(help="With --label.")] = 0.5,
     where: Annotated[
@@ -136,8 +148,12 @@ def export(
 ) -> int:
     """Write windows and vectors to one file for other programs.
 
+    Times of day, dates and the column local_time are local: an offset that a recording gives itself
+    is kept; --time-zone, or that of embed, holds for recordings that say UTC or no zone.
+
     Example: dawnchorus store export archive.store -o dawn.npz --time-of-day 04:00-07:00
     """
+    from dawnchorus.cli.output import say, warnings_said
     from dawnchorus.store.export import export_store
     from dawnchorus.store.read import Store
 
@@ -145,12 +161,18 @@ def export(
         "where": dict(_pair(text, "=") for text in where or ()),
         "time_of_day": _pair(time_of_day, "-") if time_of_day else None,
         "dates": _pair(dates, "..") if dates else None,
+        "time_zone": time_zone,
         "label": label,
         "min_score": min_score if label else None,
     }
     names = None if columns is None else [name.strip() for name in columns.split(",")]
-    given = {name: value for name, value in filters.items() if value}
-    n_windows = export_store(Store(path), output, names, **given)
+    given = {name: value for name, value in filters.items() if value not in (None, {})}
+    with warnings_said():
+        n_windows = export_store(
+            Store(path), output, names, vectors=not no_vectors, scores=scores, **given
+        )
+    if time_of_day or dates:
+        say(f"chosen by local time; UTC and clocks without a zone: {time_zone or 'as embedded'}")
     print(f"{output}: {n_windows} windows")
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time  # noqa: TC003  pydantic resolves them at run time
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from dawnchorus.configs import Config
+from dawnchorus.local_time import parse_zone
+from dawnchorus.store.local import local_times
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +23,9 @@ Value = str | int | float | bool
 class WindowFilter(Config):
     """All that is given must hold.
 
-    Times and dates are the recorder's own, as they were written; windows of a recording whose start
-    is not known pass no filter on them.
+    Times of day and dates are local: what a recording says of its zone is kept, ``time_zone`` holds
+    for those that say UTC or nothing (see `dawnchorus.local_time`). Windows of a recording whose
+    start is not known pass no filter on them.
     """
 
     where: dict[str, Value | tuple[Value, ...]] = Field(
@@ -32,6 +35,10 @@ class WindowFilter(Config):
         default=None, description="from and before, such as 04:00 and 07:00; may run over midnight"
     )
     dates: tuple[date, date] | None = Field(default=None, description="first and last day")
+    time_zone: str | None = Field(
+        default=None,
+        description="IANA name or offset, before the one that the store has for a recording",
+    )
     label: str | None = Field(default=None, description="whose score reaches min_score")
     min_score: float = Field(default=0.5, ge=0, le=1)
 
@@ -41,41 +48,45 @@ class WindowFilter(Config):
             raise ValueError(f"dates: need first <= last, got {self.dates[0]} and {self.dates[1]}")
         return self
 
+    @model_validator(mode="after")
+    def _zone_exists(self) -> Self:
+        if self.time_zone is not None:
+            parse_zone(self.time_zone)
+        return self
+
+    @property
+    def needs_clock(self) -> bool:
+        """It asks when something was heard."""
+        return bool(self.time_of_day or self.dates)
+
     @property
     def is_open(self) -> bool:
         """Everything passes."""
-        return not (self.where or self.time_of_day or self.dates or self.label is not None)
+        return not (self.where or self.needs_clock or self.label is not None)
 
     def passes(self, windows: pa.Table) -> NDArray[np.bool_]:
-        """Which pass all but the label; the table has ``recorded_at`` and the columns asked for."""
+        """Which pass all but the label.
+
+        Args:
+            windows: has the columns asked for, and `RECORDING_CLOCK` where `needs_clock`.
+        """
         keep = np.ones(len(windows), np.bool_)
         for column, value in self.where.items():
             wanted = value if isinstance(value, tuple) else (value,)
             texts = pa.array([str(item) for item in wanted])
             as_text = windows[column].cast(pa.string())
             keep &= pc.is_in(as_text, texts).to_numpy()
-        if self.time_of_day or self.dates:
-            keep &= self._in_time(windows)
+        if self.needs_clock:
+            moments = local_times(windows, self.time_zone)
+            keep &= np.fromiter(
+                (moment is not None and self._holds(moment) for moment in moments),
+                np.bool_,
+                len(windows),
+            )
         return keep
 
-    def _in_time(self, windows: pa.Table) -> NDArray[np.bool_]:
-        began = {
-            text: datetime.fromisoformat(text).replace(tzinfo=None)
-            for text in pc.unique(windows["recorded_at"]).to_pylist()
-            if text
-        }
-        return np.fromiter(
-            (
-                text in began and self._holds(began[text] + timedelta(seconds=start_s))
-                for text, start_s in zip(
-                    windows["recorded_at"].to_pylist(), windows["start_s"].to_pylist(), strict=True
-                )
-            ),
-            np.bool_,
-            len(windows),
-        )
-
     def _holds(self, moment: datetime) -> bool:
+        moment = moment.replace(tzinfo=None)  # what the clock on the wall shows
         if self.dates and not self.dates[0] <= moment.date() <= self.dates[1]:
             return False
         if self.time_of_day is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import DawnchorusWarning, UsageError
 from dawnchorus.places import as_place
 from dawnchorus.store.check import check_store
 from dawnchorus.store.filter import WindowFilter
+from dawnchorus.store.local import RECORDING_CLOCK, clock_warnings, local_column
 from dawnchorus.store.parts import by_part, read_part, read_rows, rows_of
-from dawnchorus.store.schema import EMBEDDINGS, WINDOW_SCHEMA, read_header
+from dawnchorus.store.schema import COMPUTED, EMBEDDINGS, WINDOW_SCHEMA, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from dawnchorus.store.check import CheckReport
     from dawnchorus.store.schema import RecordingRow
 
+# beside columns of any name: users have columns called place and part
+_PLACE, _PART = "\0place", "\0part"
 _ORDER = [("path", "ascending"), ("window", "ascending")]
 
 
@@ -77,7 +81,8 @@ class Store:
 
         Args:
             columns: columns of the table: those of a window, and those of its recording, such as
-                ``recorded_at`` or ``site``. None: ``path`` and all that a window has.
+                ``recorded_at`` or ``site``; ``local_time`` is when a window begins. None: ``path``
+                and all that a window has.
             memory_map: a new ``.npy`` file for the vectors, for more of them than fit in memory;
                 they come as an array that lies in it, and `numpy.load` opens it again.
             filters: fields of `WindowFilter`, such as ``where={"site": "North"}`` or
@@ -93,6 +98,16 @@ class Store:
         """
         rule = WindowFilter(**filters)
         return self._read("vector", self.header.dim, columns, rule, memory_map)
+
+    def windows(self, columns: Sequence[str] | None = None, **filters: Any) -> pa.Table:
+        """The table of `read` alone: vectors are left on disk.
+
+        Raises:
+            UsageError: A column or filter does not exist.
+            StoreError: A part is missing or damaged.
+        """
+        wanted = _default(columns)
+        return self._chosen(wanted, WindowFilter(**filters)).select(wanted)
 
     def read_scores(
         self, columns: Sequence[str] | None = None, **filters: Any
@@ -147,38 +162,44 @@ class Store:
         rule: WindowFilter,
         memory_map: str | Path | None = None,
     ) -> tuple[NDArray[np.float32], pa.Table]:
-        wanted = ["path", *WINDOW_SCHEMA.names] if columns is None else list(columns)
+        wanted = _default(columns)
+        windows = self._chosen(wanted, rule)
+        return self._values(windows, values, width, memory_map), windows.select(wanted)
+
+    def _chosen(self, wanted: Sequence[str], rule: WindowFilter) -> pa.Table:
+        """Windows that pass, in order, with the wanted columns and their places in the parts."""
         recordings = self.recordings()
         of_windows = {"path", *WINDOW_SCHEMA.names}
         known = [*of_windows, *(n for n in recordings.column_names if n not in of_windows)]
+        known += [name for name in COMPUTED if name not in known]
         unknown = [name for name in [*wanted, *rule.where] if name not in known]
         if unknown:
             raise UsageError(f"no column {unknown[0]!r} in a store; it has {', '.join(known)}")
+        if rule.needs_clock or set(COMPUTED) & set(wanted):
+            for text in clock_warnings(recordings, rule.time_zone):
+                warnings.warn(text, DawnchorusWarning, stacklevel=4)
         parts = by_part(_with_status(recordings, "done"))
         pieces = [self._windows(name, owners) for name, owners in sorted(parts.items())]
         windows = pa.concat_tables([_empty_windows(), *pieces])
         if not rule.is_open:
             windows = windows.filter(pa.array(self._passes(windows, recordings, rule)))
-        order = pc.sort_indices(windows, _ORDER).to_numpy()
-        vectors = self._values(windows, order, values, width, memory_map)
-        windows = windows.take(order)
+        windows = windows.sort_by(_ORDER)
         extra = [name for name in wanted if name not in of_windows]
-        if extra:
-            windows = _with_recordings(windows, recordings, extra)
-        return vectors, windows.select(wanted)
+        return _with_recordings(windows, recordings, extra, rule.time_zone)
 
     def _passes(
         self, windows: pa.Table, recordings: pa.Table, rule: WindowFilter
     ) -> NDArray[np.bool_]:
-        extra = [name for name in ("recorded_at", *rule.where) if name not in windows.column_names]
-        keep = rule.passes(_with_recordings(windows, recordings, extra))
+        clock = RECORDING_CLOCK if rule.needs_clock else ()
+        extra = [name for name in {*clock, *rule.where} if name not in windows.column_names]
+        keep = rule.passes(_with_recordings(windows, recordings, extra, rule.time_zone))
         if rule.label is None:
             return keep
         labels = self.header.labels
         if labels is None or rule.label not in labels:
             has = "no scores" if labels is None else f"{len(labels)} labels"
             raise UsageError(f"{self.path}: has {has}, and no label {rule.label!r}")
-        scores = self._values(windows, np.arange(len(windows)), "scores", len(labels))
+        scores = self._values(windows, "scores", len(labels))
         passed: NDArray[np.bool_] = keep & (scores[:, labels.index(rule.label)] >= rule.min_score)
         return passed
 
@@ -186,8 +207,8 @@ class Store:
         """The windows of a part that belong to finished recordings, and each one's place in it."""
         table = read_part(self.path / EMBEDDINGS / part, WINDOW_SCHEMA.names)
         place = pa.array(np.arange(len(table)), pa.int64())
-        table = table.append_column("place", place).append_column(
-            "part", pa.array([part] * len(table), pa.string())
+        table = table.append_column(_PLACE, place).append_column(
+            _PART, pa.array([part] * len(table), pa.string())
         )
         # other rows are of a recording that failed later, or was read anew
         table = table.filter(pc.is_in(table["recording_id"], pa.array(list(owners), pa.string())))
@@ -199,21 +220,21 @@ class Store:
     def _values(
         self,
         windows: pa.Table,
-        order: NDArray[np.int64],
         column: str,
         width: int,
         memory_map: str | Path | None = None,
     ) -> NDArray[np.float32]:
-        values = _new_array((len(order), width), memory_map)
-        target = np.empty(len(order), np.int64)
-        target[order] = np.arange(len(order))
+        """Vectors or scores of windows in any order, each part read once."""
+        values = _new_array((len(windows), width), memory_map)
+        order = pc.sort_indices(windows, [(_PART, "ascending"), (_PLACE, "ascending")]).to_numpy()
+        sorted_windows = windows.select([_PART, _PLACE]).take(order)
         first = 0
-        for part, n_rows in _runs(windows["part"]):
+        for part, n_rows in _runs(sorted_windows[_PART]):
             rows = slice(first, first + n_rows)
             lists = read_part(self.path / EMBEDDINGS / part, [column])[column]
             stored = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            place = windows["place"][rows.start : rows.stop].to_numpy()
-            values[target[rows]] = stored.reshape(-1, width)[place]
+            place = sorted_windows[_PLACE][rows.start : rows.stop].to_numpy()
+            values[order[rows]] = stored.reshape(-1, width)[place]
             first = rows.stop
         return values
 
@@ -229,8 +250,8 @@ def _new_array(shape: tuple[int, int], memory_map: str | Path | None) -> NDArray
 def _empty_windows() -> pa.Table:
     schema = WINDOW_SCHEMA.insert(0, pa.field("path", pa.string()))
     return (
-        schema.append(pa.field("place", pa.int64()))
-        .append(pa.field("part", pa.string()))
+        schema.append(pa.field(_PLACE, pa.int64()))
+        .append(pa.field(_PART, pa.string()))
         .empty_table()
     )
 
@@ -240,12 +261,25 @@ def _as_array(lists: pa.ChunkedArray, n_rows: int) -> NDArray[np.float32]:
     return flat.reshape(n_rows, -1).astype(np.float32)
 
 
-def _with_recordings(windows: pa.Table, recordings: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Windows with columns of their recordings."""
+def _with_recordings(
+    windows: pa.Table, recordings: pa.Table, columns: Sequence[str], time_zone: str | None
+) -> pa.Table:
+    """Windows with columns of their recordings, and with those that are computed."""
     place = pc.index_in(windows["recording_id"], recordings["recording_id"].combine_chunks())
+    computed = [name for name in COMPUTED if name not in recordings.column_names]
     for name in columns:
-        windows = windows.append_column(name, recordings[name].take(place))
+        if name in computed:
+            clock = [recordings[column].take(place) for column in RECORDING_CLOCK]
+            table = pa.table([windows["start_s"], *clock], names=["start_s", *RECORDING_CLOCK])
+            values = local_column(table, time_zone)
+        else:
+            values = recordings[name].take(place)
+        windows = windows.append_column(name, values)
     return windows
+
+
+def _default(columns: Sequence[str] | None) -> list[str]:
+    return ["path", *WINDOW_SCHEMA.names] if columns is None else list(columns)
 
 
 def _with_status(table: pa.Table, status: str) -> dict[str, RecordingRow]:
