@@ -17,6 +17,8 @@ import soundfile
 from dawnchorus.engine.exports import DETECTION_SCHEMA, RecordingDetections, open_export
 from dawnchorus.engine.segments import Segments
 from dawnchorus.errors import UsageError
+from dawnchorus.store.files import beside
+from dawnchorus.store.leftovers import hold
 
 WriteSound = Callable[..., Path]
 ROOT = Path("/recordings")
@@ -165,3 +167,97 @@ def test_the_best_of_each_label_are_cut_out_for_review(
     whole, _ = soundfile.read(path)
     assert (rate, len(samples)) == (48_000, round(3.5 * 48_000))
     np.testing.assert_allclose(samples, whole[4 * 48_000 : 4 * 48_000 + len(samples)], atol=4e-5)
+
+
+def test_segments_of_recordings_with_one_name_are_a_file_each_and_an_index_tells_them_apart(
+    tmp_path: Path, write_sound: WriteSound
+) -> None:
+    sites = [write_sound(tmp_path / site / "dawn.wav", 4.0) for site in "AB"]
+    segments = Segments(tmp_path / "x.segments", 9)
+    for path in sites:
+        segments.take(detections(path, (0.0, "wren", 0.9), (2.0, "Wren", 0.5)))
+    assert segments.write() == []
+    index = pd.read_csv(tmp_path / "x.segments/index.csv")
+    assert len(index) == len(set(index["file"].str.casefold())) == 4
+    for line in index.to_dict("records"):
+        samples, rate = soundfile.read(tmp_path / "x.segments" / line["file"])
+        whole, _ = soundfile.read(line["path"])
+        start, stop = (line[f"{end}_in_segment_s"] for end in ("start", "stop"))
+        assert (stop - start, start) == (1.5, min(1.0, line["start_s"]))
+        assert line["segment_s"] == len(samples) / rate
+        heard = samples[round(start * rate) : round(stop * rate)]
+        there = whole[round(line["start_s"] * rate) : round(line["stop_s"] * rate)]
+        np.testing.assert_allclose(heard, there, atol=4e-5)
+
+
+def test_segments_of_an_earlier_run_go_and_the_users_own_files_stay(
+    tmp_path: Path, write_sound: WriteSound
+) -> None:
+    path = write_sound(tmp_path / "a.wav", 4.0)
+    folder = tmp_path / "x.segments"
+    for start_s in (0.0, 2.0):
+        segments = Segments(folder, 1)
+        segments.take(detections(path, (start_s, "wren", 0.9)))
+        segments.write()
+        (folder / "wren" / "mine.txt").write_text("heard well")
+        (tmp_path / "precious.flac").touch()
+        index = (folder / "index.csv").read_text()
+        (folder / "index.csv").write_text(index + "../precious.flac\n")
+    found = sorted(path.name for path in folder.rglob("*.*") if path.is_file())
+    assert found == ["0.900_a_2.00s.flac", "index.csv", "mine.txt"]
+    assert (tmp_path / "precious.flac").exists()
+
+
+@pytest.mark.parametrize("kind", ["raven", "audacity"])
+def test_recordings_that_differ_in_suffix_get_a_table_each(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "r").mkdir()
+    paths = [tmp_path / "r" / f"dawn.{suffix}" for suffix in ("wav", "flac")]
+    paths.append(tmp_path / "r" / f"{'x' * 235}.wav")
+    for path in paths:
+        path.touch()
+    for overwrite in (False, True):
+        with open_export(
+            tmp_path / "out", kind=kind, root=tmp_path / "r", overwrite=overwrite
+        ) as export:
+            for path in paths:
+                export.write(detections(path, (0.0, path.suffix, 0.5)))
+            export.close()
+        found = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()]
+        assert len(found) == 3
+        assert sum(".flac" in text for text in found) == 1
+
+
+def test_what_a_killed_run_left_is_removed_and_what_another_is_writing_stays(
+    tmp_path: Path,
+) -> None:
+    dead, live, other = (beside(tmp_path / name) for name in ("x.csv", "x.csv", "y.csv"))
+    for path in (dead, live, other):
+        path.touch()
+    held = hold(live)
+    assert held is not None
+    export(tmp_path / "x.csv")
+    assert [path.exists() for path in (dead, live, other)] == [False, True, True]
+    held.close()
+    (tmp_path / "tables/site").mkdir(parents=True)
+    dead = beside(tmp_path / "tables/site/a.labels.txt")
+    dead.touch()
+    with open_export(tmp_path / "tables", kind="audacity", root=ROOT, overwrite=True) as file:
+        file.write(HEARD[0])
+        file.close()
+    assert not dead.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="a system without devices")
+def test_a_device_is_never_replaced_by_a_file() -> None:
+    with pytest.raises(UsageError, match="is a device or a pipe"):
+        open_export(Path("/dev/null"), kind="csv", root=ROOT, overwrite=True)
+
+
+def test_what_cannot_be_in_one_line_is_quoted_in_every_table(tmp_path: Path) -> None:
+    rude = detections(ROOT / "a\rb.wav", (0.0, "wren\rrobin", 0.5))
+    for kind, between in (("csv", ","), ("raven", "\t"), ("kaleidoscope", ",")):
+        path = tmp_path / f"{kind}.txt"
+        with open_export(path, kind=kind, root=ROOT, overwrite=False) as file:
+            file.write(rude)
+            file.close()
+        assert len(pd.read_csv(path, sep=between)) == 1

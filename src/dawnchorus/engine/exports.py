@@ -6,7 +6,6 @@ A new format is one class with ``write`` and ``close``, and one line in `FORMATS
 from __future__ import annotations
 
 import json
-import os
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dawnchorus.engine.table_names import TableNames
 from dawnchorus.errors import DawnchorusError, UsageError
-from dawnchorus.places import is_remote, written
+from dawnchorus.places import is_remote
 from dawnchorus.store.columns import distinct
 from dawnchorus.store.files import beside, remove_if_possible
+from dawnchorus.store.leftovers import hold, remove_leftovers
 from dawnchorus.tabular import CsvWriter
 
 if TYPE_CHECKING:
@@ -321,6 +322,7 @@ class ExportFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._export = FORMATS[kind](self._unfinished, schema)
+            self._held = hold(self._unfinished)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -365,6 +367,8 @@ class ExportFile:
         """Remove what was not finished."""
         with suppress(OSError):  # the run's own error is the one to report
             self._export.close()
+        if self._held:
+            self._held.close()
         remove_if_possible(self._unfinished)
 
 
@@ -388,7 +392,8 @@ class ExportFolder:
         _refuse_existing(path, overwrite=overwrite)
         self.path = path
         self._kind = kind
-        self._root = root
+        self._names = TableNames(path, root, IN_FOLDER[kind])
+        self._cleared: Path | None = None  # the folder that holds no leftovers any more
         self._schema = schema
         self._overwrite = overwrite
 
@@ -398,13 +403,10 @@ class ExportFolder:
         Raises:
             DawnchorusError: The disk refuses.
         """
-        if is_remote(detections.path):
-            relative = Path(written(detections.path).removeprefix(written(self._root) + "/"))
-            relative = Path(*(part for part in relative.parts if not part.endswith(":")))
-        else:
-            relative = Path(os.path.relpath(detections.path.absolute(), self._root))
-        inside = Path(*(part for part in relative.parts if part != ".."))
-        path = self.path / inside.with_name(inside.stem + IN_FOLDER[self._kind])
+        path = self._names.path(detections.path)
+        if path.parent != self._cleared:
+            remove_leftovers(path.parent)
+            self._cleared = path.parent
         with ExportFile(path, self._kind, self._schema, overwrite=self._overwrite) as file:
             file.write(detections)
             file.close()
@@ -429,6 +431,11 @@ def _absolute(path: Path) -> Path:
 
 
 def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UsageError(
+            f"{path}: is a device or a pipe, and must stay one; name a file, or leave "
+            "the output out for CSV on standard output"
+        )
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: exists already; choose another name, or say --overwrite")
 
@@ -465,6 +472,7 @@ def open_export(
         )
     if kind == "audacity" or (kind == "raven" and not path.suffix):
         return ExportFolder(path, kind, root, schema, overwrite=overwrite)
+    remove_leftovers(path.parent, path.name)
     return ExportFile(path, kind, schema, overwrite=overwrite)
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import heapq
-import re
+import io
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.audio.io import read_audio, read_info, write_flac
+from dawnchorus.engine.file_names import apart, legal
 from dawnchorus.errors import AudioError, UsageError
 from dawnchorus.places import local_copy
+from dawnchorus.store.files import remove_if_possible, write_whole
+from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from dawnchorus.engine.exports import RecordingDetections
 
 CONTEXT_S: Final = 1.0  # of sound before and after, for the ear
+INDEX: Final = "index.csv"
 
 
 @dataclass(order=True, slots=True)
@@ -24,17 +30,22 @@ class _Candidate:
     probability: float
     order: int  # of two alike the first one found stays
     path: Path = field(compare=False)
-    start_s: float = field(compare=False)
-    stop_s: float = field(compare=False)
+    row: dict[str, Any] = field(compare=False)
+
+    @property
+    def lead_in_s(self) -> float:
+        """Of sound before the detection."""
+        return min(CONTEXT_S, float(self.row["start_s"]))
 
 
 class Segments:
     """Collects candidates while a run goes on; memory grows with labels, not with recordings."""
 
-    def __init__(self, folder: Path, per_label: int) -> None:
+    def __init__(self, folder: Path, per_label: int, *, spreadsheet_safe: bool = False) -> None:
         """``per_label`` segments at most of each label, into ``folder``."""
         self.folder = folder
         self._per_label = per_label
+        self._safe = spreadsheet_safe
         self._best: dict[str, list[_Candidate]] = defaultdict(list)
         self._n_seen = 0
 
@@ -42,9 +53,7 @@ class Segments:
         """Consider one recording's detections."""
         for row in detections.table.to_pylist():
             self._n_seen += 1
-            candidate = _Candidate(
-                row["probability"], -self._n_seen, detections.path, row["start_s"], row["stop_s"]
-            )
+            candidate = _Candidate(row["probability"], -self._n_seen, detections.path, row)
             best = self._best[row["label"]]
             if len(best) < self._per_label:
                 heapq.heappush(best, candidate)
@@ -52,32 +61,84 @@ class Segments:
                 heapq.heappushpop(best, candidate)
 
     def write(self) -> list[str]:
-        """Cut and write them; returns what could not be cut.
+        """Cut and write them, and ``index.csv`` of them; returns what could not be cut.
 
         Files are ``LABEL/PROBABILITY_RECORDING_STARTs.flac``, one channel at the recording's rate,
-        with a second before and after.
+        with a second before and after. Where two would have one name, a hash tells them apart.
         """
-        problems = []
-        for label, best in sorted(self._best.items()):
-            for candidate in sorted(best, reverse=True):
-                try:
-                    self._cut(self.folder / safe_name(label), candidate)
-                except (AudioError, OSError) as error:
-                    problems.append(str(error))
+        self._remove_earlier()
+        problems, lines = [], []
+        for name, candidate in self._named():
+            try:
+                length_s = _cut(self.folder / name, candidate)
+            except (AudioError, OSError) as error:
+                problems.append(str(error))
+            else:
+                lines.append(_line(name, candidate, length_s))
+        if lines:
+            columns = list(dict.fromkeys(column for line in lines for column in line))
+            rows = ([line.get(column) for column in columns] for line in lines)
+            text = csv_text(columns, rows, spreadsheet_safe=self._safe)
+            write_whole(self.folder / INDEX, text.encode())
         return problems
 
-    def _cut(self, folder: Path, candidate: _Candidate) -> None:
-        start_s = max(0.0, candidate.start_s - CONTEXT_S)
-        with local_copy(candidate.path) as path:
-            rate = read_info(path).sample_rate
-            samples = read_audio(path, start_s=start_s, stop_s=candidate.stop_s + CONTEXT_S)
-        name = f"{candidate.probability:.3f}_{candidate.path.stem}_{candidate.start_s:.2f}s.flac"
-        write_flac(folder / name, samples, rate)
+    def _named(self) -> list[tuple[str, _Candidate]]:
+        """Each segment's file, by label and falling probability."""
+        folders = apart({label: (legal(label), label) for label in self._best})
+        named = []
+        for label, best in sorted(self._best.items()):
+            wanted = {at: _name(candidate) for at, candidate in enumerate(best)}
+            names = {at: f"{folders[label]}/{name}.flac" for at, name in apart(wanted).items()}
+            falling = sorted(zip(best, range(len(best)), strict=True), reverse=True)
+            named += [(names[at], candidate) for candidate, at in falling]
+        return named
+
+    def _remove_earlier(self) -> None:
+        """What an earlier run cut, as its index says; other files in the folder are the user's."""
+        try:
+            text = (self.folder / INDEX).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return
+        for line in csv.DictReader(io.StringIO(text, newline="")):
+            inside = PurePosixPath((line.get("file") or "").lstrip("'"))
+            if inside.suffix != ".flac" or inside.is_absolute() or ".." in inside.parts:
+                continue  # not a line of ours
+            remove_if_possible(self.folder / inside)
+            with suppress(OSError):  # something else lies there
+                (self.folder / inside).parent.rmdir()
+        remove_if_possible(self.folder / INDEX)
 
 
-def safe_name(label: str) -> str:
-    """A label as the name of a folder on any system."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", label).strip(" .") or "_"
+def _name(candidate: _Candidate) -> tuple[str, str]:
+    """A segment's name, and what tells it from others of that name."""
+    start_s = candidate.row["start_s"]
+    whole = f"{candidate.path} {start_s} {candidate.row['stop_s']}"
+    behind = f"_{start_s:.2f}s"
+    return legal(f"{candidate.probability:.3f}_{candidate.path.stem}", behind=behind), whole
+
+
+def _cut(target: Path, candidate: _Candidate) -> float:
+    """Write one segment; returns its seconds."""
+    start_s = candidate.row["start_s"] - candidate.lead_in_s
+    with local_copy(candidate.path) as path:
+        rate = read_info(path).sample_rate
+        samples = read_audio(path, start_s=start_s, stop_s=candidate.row["stop_s"] + CONTEXT_S)
+    write_flac(target, samples, rate)
+    return len(samples) / rate
+
+
+def _line(name: str, candidate: _Candidate, length_s: float) -> dict[str, Any]:
+    """A line of the index: all that is known of a detection, and where it lies in the segment."""
+    row = candidate.row
+    start_s = candidate.lead_in_s
+    times = {
+        "start_in_segment_s": start_s,
+        "stop_in_segment_s": min(start_s + row["stop_s"] - row["start_s"], length_s),
+        "segment_s": length_s,
+    }
+    known = {"label": row["label"], "probability": row["probability"], **row}
+    line = {"file": name, "review": "", **known, **times}
+    return {k: f"{v:.6f}" if isinstance(v, float) else v for k, v in line.items()}
 
 
 def open_segments(
