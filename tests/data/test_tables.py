@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dawnchorus.data.filter import filter_manifest, licence_terms
 from dawnchorus.data.join import join_manifests
 from dawnchorus.data.manifest import Manifest
-from dawnchorus.data.split import split_manifest
+from dawnchorus.data.split import group_numbers, split_manifest
 from dawnchorus.errors import TaskError, UsageError
 
 HERE = Path("/data")
@@ -58,6 +58,19 @@ def test_clips_of_the_same_span_are_reported_and_dropped_when_asked() -> None:
     joined, report = join_manifests([one, two], HERE, drop_duplicates=True)
     assert [clip.id for clip in joined] == ["c0", "c1", "y"]
     assert report.n_clips == 3
+
+
+def test_two_spellings_of_a_path_are_one_recording_wherever_manifests_name_it() -> None:
+    spelled = ["a.wav", "./a.wav", "x/../a.wav", ".//a.wav", "/data/a.wav", ".\\a.wav"]
+    ids = [f"c{n}" for n in range(len(spelled))]
+    starts = [float(n) for n in range(len(spelled))]
+    columns = {"id": ids, "path": spelled, "start_s": starts, "stop_s": [n + 1 for n in starts]}
+    clips = manifest(**columns)
+    assert {clip.path for clip in clips} == {"a.wav"}
+    assert len(set(group_numbers(clips, ()).tolist())) == 1
+    one, two = manifest(path=["x/./b.wav"]), manifest(id=["other"], path=["x//b.wav"])
+    assert join_manifests([one, two], HERE)[1].n_duplicates == 1
+    assert manifest(path=["s3://b//./a.wav"])[0].path == "s3://b//./a.wav"
 
 
 def test_files_of_unknown_length_are_duplicates_as_well() -> None:

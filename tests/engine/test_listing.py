@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dawnchorus.engine.embed import embed
-from dawnchorus.engine.listing import read_listing
+from dawnchorus.engine.listing import describe_listing, read_listing
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.store.read import Store
@@ -49,14 +49,18 @@ def test_columns_come_along_and_times_are_kept_as_written(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("file,site\na.wav,x\n", "need a column 'path', found file, site"),
-        ("", "need a column 'path', found nothing"),
+        ("place,site\na.wav,x\n", "need a column 'path', found place, site"),
+        ("", "list.csv: is empty"),
         ("path,status\na.wav,x\n", "a column 'status' of its own"),
         ("path,vector\na.wav,x\n", "a column 'vector' of its own"),
-        ("path,site\na.wav\n", "line 2: has more or fewer"),
-        ("path,site\na.wav,x,y\n", "line 2: has more or fewer"),
+        ("path,site\na.wav\n", "line 2: need 2 fields as in line 1, found 1"),
+        ("path,site\na.wav,x,y\n", "line 2: need 2 fields"),
         ("path,site\na.wav,x\n ,y\n", "line 3: the path is empty"),
         ("path,start_time\na.wav,yesterday\n", "line 2: start_time 'yesterday'"),
+        ("path,start_time\na.wav,12/05/2024\n", "line 2: start_time '12/05/2024', .* two days"),
+        ("path,start_time\na.wav,13/05/2024\nb.wav,05/13/2024\n", "has the day first and"),
+        ("path,start_time\na.wav,45424.5\n", "line 2: start_time '45424.5'"),
+        ('path,note\na.wav,"x\nb.wav,y\n', "line 2: a quotation mark"),
     ],
 )
 def test_a_wrong_list_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
@@ -69,5 +73,35 @@ def test_a_wrong_list_is_refused_with_its_line(tmp_path: Path, text: str, said: 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     listing = tmp_path / "list.csv"
     listing.write_bytes(b"\xff\xfe\x00path")
-    with pytest.raises(UsageError, match="cannot be read as a list"):
+    with pytest.raises(UsageError, match=r"list of recordings .*list.csv: cannot be read"):
         list(read_listing(listing))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_list_is_read_however_it_was_saved(tmp_path: Path, encoding: str, separator: str) -> None:
+    listing = tmp_path / "list.csv"
+    rows = [
+        ("File", "Stätte", "Start time"),
+        ("x\\a.wav", "Nørd", "25/05/2024 04:30"),
+        ("./b.wav", "", "12/05/2024 14:30:05"),
+        ("c.wav", "", "NA"),
+    ]
+    listing.write_text("\n".join(map(separator.join, rows)), encoding=encoding)
+    found = {
+        path.relative_to(tmp_path).as_posix(): dict(row) for path, row in read_listing(listing)
+    }
+    assert list(found) == ["x/a.wav", "b.wav", "c.wav"]
+    assert [row["start_time"] for row in found.values()] == [
+        "2024-05-25T04:30:00", "2024-05-12T14:30:05", ""
+    ]  # fmt: skip
+    assert found["x/a.wav"]["Stätte"] == "Nørd"
+    said = describe_listing(listing)[-1]
+    assert "read: path = File, start_time = Start time; carried along: Stätte" in said
+
+
+def test_dates_that_are_not_read_as_the_start_are_named(tmp_path: Path) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text("path,date,time,site\na.wav,2024-05-01,04:30,x\n")
+    (said,) = describe_listing(listing)
+    assert "carried along: date, time, site (date, time not read as the time" in said

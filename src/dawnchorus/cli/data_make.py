@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Manifest to write (.parquet).")]
 Kind = Annotated[str, typer.Option(help="Of the labels: species, sound, individual, calltype.")]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="OURS=THEIRS: path, start_s, stop_s, length_s, labels or any other column of a "
+        "manifest, such as labels=Species. Repeatable."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 SHOWN = 20  # of what cannot be read
@@ -58,9 +65,7 @@ def csv(
     audio: Annotated[
         Path | None, typer.Option(help="Folder that its paths are relative to; else its own.")
     ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(help="OURS=THEIRS, such as labels=Species; often.")
-    ] = None,
+    column: Column = None,
     separator: Annotated[
         str | None, typer.Option(help="Between several labels in a cell; else a cell is one.")
     ] = None,
@@ -70,7 +75,10 @@ def csv(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Make a manifest of a table; columns with usual names are found by themselves.
+    """Make a manifest of a table: BirdNET's, Kaleidoscope's, OpenSoundscape's, your own ...
+
+    Columns with usual names are found, and which was read as what is said. A table of which a
+    column that looks like times or labels was not read is refused.
 
     Example: dawnchorus data csv clips.csv --audio wav/ --column labels=Species -o clips.parquet
     """
@@ -94,6 +102,7 @@ def raven(
     audio: Annotated[Path, typer.Option(help="Folder of the recordings.")],
     output: Output = Path("manifest.parquet"),
     label: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
+    column: Column = None,
     kind: Kind = "species",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -106,7 +115,14 @@ def raven(
     from dawnchorus.data.annotations import manifest_of_raven
 
     with progress(None, "reading headers", quiet=quiet, unit="files") as advance:
-        made = manifest_of_raven(tables, audio=audio, label=label, kind=kind, progress=advance)
+        made = manifest_of_raven(
+            tables,
+            audio=audio,
+            label=label,
+            columns=pairs("--column", column),
+            kind=kind,
+            progress=advance,
+        )
     return finish(made, output, as_json=as_json)
 
 
@@ -148,12 +164,15 @@ def finish(made: Made, output: Path, *, as_json: bool) -> int:
     from dawnchorus.data.manifest import write_manifest
     from dawnchorus.data.summary import summarise
 
+    for note in made.notes:
+        say(note)
     write_manifest(made.manifest, output)
     total = summarise(made.manifest).total
     if as_json:
         bad = [{"path": path, "verdict": word, "message": said} for path, word, said in made.bad]
         facts = {"output": output, "clips": total.n_clips, "files": total.n_files}
-        print_json({**facts, "hours": total.hours, "labels": total.n_labels, "bad": bad})
+        facts |= {"hours": total.hours, "labels": total.n_labels, "notes": made.notes}
+        print_json({**facts, "bad": bad})
     else:
         print_bad([message for _, _, message in made.bad], say)
         print(

@@ -38,7 +38,8 @@ def command(
     from dawnchorus.engine.doctor import OK, doctor, write_findings
     from dawnchorus.engine.doctor_page import write_page
 
-    report = doctor(paths, deep=deep, progress=runs.megabytes(quiet=quiet))
+    named = runs.inputs(paths, None, quiet=quiet)
+    report = doctor(named, deep=deep, progress=runs.megabytes(quiet=quiet))
     if table:
         write_findings(report, table)
     if page:

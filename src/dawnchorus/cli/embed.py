@@ -61,7 +61,7 @@ def command(
     from dawnchorus.cli import runs
 
     report = _engine(engine, address)(
-        runs.inputs(paths, listing),
+        runs.inputs(paths, listing, quiet=quiet),
         store=store,
         progress=runs.megabytes(quiet=quiet),
         **runs.given(

@@ -100,7 +100,7 @@ def command(
 
     names, thresholds = (None, {}) if labels is None else read_label_list(labels)
     report = predict(
-        runs.inputs(paths, listing),
+        runs.inputs(paths, listing, quiet=quiet),
         output=result,
         overwrite=overwrite,
         progress=runs.megabytes(quiet=quiet),

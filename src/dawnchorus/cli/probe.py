@@ -136,7 +136,7 @@ def fit(
         ),
         fit=FitConfig(**kinds),
     )
-    made = _read(labels, form, audio, column, separator)
+    made = _read(labels, form, audio, column, separator, quiet=quiet)
     with progress(len(made.manifest), "embedding", quiet=quiet, unit="clips") as advance:
         report = probe_fit(
             made,
@@ -195,7 +195,7 @@ def evaluate(
             group_by=_names(group_by),
         )
     )
-    made = _of_split(_read(labels, form, audio, column, separator), split)
+    made = _of_split(_read(labels, form, audio, column, separator, quiet=quiet), split)
     with progress(len(made.manifest), "embedding", quiet=quiet, unit="clips") as advance:
         report = probe_evaluate(
             probe,
@@ -247,20 +247,26 @@ def _read(
     audio: Path | None,
     column: list[str] | None,
     separator: str | None,
+    *,
+    quiet: bool,
 ) -> Made:
     from dawnchorus.cli.data_make import pairs
+    from dawnchorus.cli.output import say
     from dawnchorus.recipes.probe_labels import FORMS, read_labels
 
     chosen = next((name for name in FORMS if name == form), None)
     if form is not None and chosen is None:
         raise UsageError(f"--format {form!r}; known: {', '.join(FORMS)}")
-    return read_labels(
+    made = read_labels(
         labels,
         form=chosen,
         audio=audio,
         columns=pairs("--column", column),
         separator=separator,
     )
+    for note in () if quiet else made.notes:
+        say(note)
+    return made
 
 
 def _of_split(made: Made, split: str | None) -> Made:

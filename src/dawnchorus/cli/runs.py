@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import output
 from dawnchorus.errors import UsageError
+from dawnchorus.places import as_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +25,10 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def inputs(paths: list[str] | None, listing: Path | None) -> list[str | Path]:
-    """What is to be read: paths, and the recordings of a list.
+def inputs(
+    paths: list[str] | None, listing: Path | None, *, quiet: bool = False
+) -> list[str | Path]:
+    """What is to be read: paths, and the recordings of a list, of which is said what is read.
 
     Raises:
         UsageError: Neither was given, or the list is no CSV.
@@ -35,7 +38,20 @@ def inputs(paths: list[str] | None, listing: Path | None) -> list[str | Path]:
         raise UsageError("need recordings or folders of recordings, or --recordings list.csv")
     if listing and listing.suffix.lower() != ".csv":
         raise UsageError(f"--recordings {listing}: need a .csv file")
+    for item in () if quiet else named:
+        for note in _about(item):
+            output.say(note)
     return named
+
+
+def _about(item: str | Path) -> tuple[str, ...]:
+    """What is read of a list of recordings; nothing of other inputs."""
+    from dawnchorus.engine.listing import LIST_SUFFIX, describe_listing
+
+    if not str(item).lower().endswith(LIST_SUFFIX):
+        return ()
+    place = as_place(item)
+    return describe_listing(place) if place.is_file() else ()
 
 
 def parse_channel(text: str | None) -> str | int | None:

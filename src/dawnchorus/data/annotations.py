@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.audio.io import AUDIO_SUFFIXES
-from dawnchorus.data.folders import Made, with_lengths
-from dawnchorus.data.tables import clip_id, read_lines
-from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.data.recordings import Recordings
+from dawnchorus.data.spans import BEGIN, LabelWords, Spans, read_spans
+from dawnchorus.data.tables import manifest_of_spans
+from dawnchorus.errors import TaskError
+from dawnchorus.text_tables.text import open_table, read_text
+from dawnchorus.text_tables.values import has_decimal_comma, parse_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from dawnchorus.data.folders import Made
 
 RAVEN_SUFFIX: Final = ".txt"
-_LABEL_COLUMNS: Final = ("annotation", "species", "label", "common name", "type", "call type", "id")
+POINT: Final = "point"
+_SCORED: Final = re.compile(r"(.+) [01]\.\d{3}")  # as our own Audacity labels end
 
 
 def manifest_of_raven(
@@ -23,55 +28,50 @@ def manifest_of_raven(
     *,
     audio: Path,
     label: str | None = None,
+    columns: Mapping[str, str] | None = None,
     kind: str = "species",
     progress: Callable[[int], None] = lambda _n: None,
 ) -> Made:
     """Make a manifest of Raven selection tables, a clip for each selection.
 
-    The recording is the one that ``Begin File`` names, wherever it lies below ``audio``, else the
-    one whose name the table's begins with. Selections without a label are clips without labels.
+    The recording is the one that ``Begin Path`` or ``Begin File`` names, wherever it lies below
+    ``audio``, else the one whose name the table's begins with. Selections without a label are clips
+    without labels; those without a length, and tables without selections, are named.
 
     Args:
         tables: selection tables, or folders of them (``.txt``).
         audio: folder of the recordings.
         label: the column that holds it; None: the one with a usual name.
+        columns: our column to theirs, for others than the label.
         kind: of the labels.
         progress: called with 1 after each recording.
 
     Raises:
-        TaskError: A table cannot be read, or a recording is not found or is found twice.
+        TaskError: A table cannot be read, or no recording is found.
         UsageError: It is not clear which column is the label.
     """
-    find = _Finder(audio)
-    clips: list[tuple[str, float, float, str]] = []
+    recordings, given = Recordings(audio), dict(columns or {})
+    if label is not None:
+        given["labels"] = label
+    spans = Spans()
     for table in _tables(tables):
-        names, lines = read_lines(table)
-        _need(table, names, ("Begin Time (s)", "End Time (s)"))
-        column = _label_column(table, names, label)
-        seen = set()
-        for number, line in enumerate(lines, start=2):
-            # a selection has a line for each view: waveform, spectrogram
-            key = line.get("Selection") or str(number)
-            if key not in seen:
-                clips.append(_selection(table, number, line, column, find))
-            seen.add(key)
-    return _manifest(clips, audio, kind, progress)
+        spans.extend(_raven_spans(table, recordings, given))
+    return _manifest(spans, recordings, kind, progress)
 
 
-def _selection(
-    table: Path, number: int, line: dict[str, str], column: str, find: _Finder
-) -> tuple[str, float, float, str]:
-    try:
-        start_s, stop_s = float(line["Begin Time (s)"]), float(line["End Time (s)"])
-        offset = line.get("File Offset (s)") or ""
-        # with several recordings open, Begin Time counts from the first one's beginning
-        if offset:
-            start_s, stop_s = float(offset), float(offset) + stop_s - start_s
-    except ValueError as error:
-        raise TaskError(f"{table}, line {number}: a time is no number") from error
-    named = line.get("Begin File") or line.get("Begin Path") or ""
-    path = find.named(table, PureWindowsPath(named).name) if named else find.beside(table)
-    return path, start_s, stop_s, (line[column] or "").strip()
+def _raven_spans(table: Path, recordings: Recordings, columns: Mapping[str, str]) -> Spans:
+    text = open_table(table)
+    if BEGIN not in text.names and "start_s" not in columns:
+        raise TaskError(
+            f"{table}: not a Raven selection table: no column {BEGIN!r}; columns: "
+            f"{list(text.names)}"
+        )
+    if next(text.rows(), None) is None:
+        return Spans(notes=[f"{table}: has no selections"])
+    spans = read_spans(table, recordings, columns=columns)
+    names = {"path", "start_s", "stop_s", "labels", "where"}
+    spans.rows = [{name: row[name] for name in names} for row in spans.rows]
+    return spans
 
 
 def manifest_of_audacity(
@@ -84,7 +84,8 @@ def manifest_of_audacity(
     """Make a manifest of Audacity label files, a clip for each label with a length.
 
     The recording is the one whose name the label file's begins with. Labels at a point of time are
-    among what is bad.
+    among what is bad. A score behind a label is not part of it: in a column of its own, as BirdNET
+    writes it, or as the last word with three decimals, as dawnchorus does.
 
     Args:
         tables: label files, or folders of them (``.txt``).
@@ -93,38 +94,64 @@ def manifest_of_audacity(
         progress: called with 1 after each recording.
 
     Raises:
-        TaskError: A label file cannot be read, or a recording is not found or is found twice.
+        TaskError: A label file cannot be read, or no recording is found.
     """
-    find = _Finder(audio)
-    clips, points = [], []
+    recordings, spans = Recordings(audio), Spans()
     for table in _tables(tables):
-        path = find.beside(table)
-        for start_s, stop_s, label in _audacity_labels(table):
-            if stop_s > start_s:
-                clips.append((path, start_s, stop_s, label))
-            else:
-                message = f"{table}: {label!r} at {start_s:g} s has no length"
-                points.append((clip_id(path, start_s, stop_s), "point", message))
-    made = _manifest(clips, audio, kind, progress)
-    return Made(made.manifest, (*made.bad, *points))
+        spans.extend(_audacity_spans(table, recordings))
+    return _manifest(spans, recordings, kind, progress)
 
 
-def _audacity_labels(table: Path) -> Iterable[tuple[float, float, str]]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"{table}: cannot be read as Audacity labels: {error}") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith("\\"):
+def _audacity_spans(table: Path, recordings: Recordings) -> Spans:
+    text, remarks = read_text(table)
+    spans, words = Spans(notes=list(remarks)), LabelWords(table)
+    located, n_scored = recordings.beside(table), 0
+    if located.problem is not None:
+        verdict, message = located.problem
+        spans.bad.append((located.path, verdict, f"{table}: {message}"))
+        return spans
+    for where, start_s, stop_s, label in _audacity_labels(table, text):
+        scored = _SCORED.fullmatch(label)
+        n_scored += scored is not None
+        labels = words.labels(label if scored is None else scored[1])
+        spans.add(
+            {
+                "path": located.path,
+                "start_s": start_s,
+                "stop_s": stop_s,
+                "labels": list(labels),
+                "where": where,
+            }
+        )
+    spans.bad = [(name, POINT, message) for name, _, message in spans.bad]
+    if n_scored:
+        spans.notes.append(f"{table}: {n_scored} labels end in a score, which is not part of them")
+    spans.notes += words.notes()
+    return spans
+
+
+def _audacity_labels(table: Path, text: str) -> Iterator[tuple[str, float, float, str]]:
+    """Where it stands, start, stop and label of each."""
+    lines = [line.split("\t") for line in text.splitlines()]
+    decimal_comma = has_decimal_comma(cell for cells in lines for cell in cells[:2])
+    for number, cells in enumerate(lines, start=1):
+        where = f"{table}, line {number}"
+        if cells[0].startswith("\\") or not any(map(str.strip, cells)):
             continue  # the line after a label may give its frequencies
-        start, _, rest = line.partition("\t")
-        stop, _, label = rest.partition("\t")
         try:
-            yield float(start), float(stop), label.strip()
+            if len(cells) < 2:
+                raise ValueError("there is no tab")
+            start_s, stop_s = (
+                parse_number(cell.strip(), decimal_comma=decimal_comma) for cell in cells[:2]
+            )
+            if len(cells) > 3:
+                parse_number(cells[3].strip())  # BirdNET's score; anything else is a label cut
         except ValueError as error:
+            found = "\t".join(cells)
             raise TaskError(
-                f"{table}, line {number}: need start, stop and label between tabs, found {line!r}"
+                f"{where}: need start, stop and label between tabs, found {found!r} ({error})"
             ) from error
+        yield where, start_s, stop_s, cells[2].strip() if len(cells) > 2 else ""
 
 
 def _tables(named: Sequence[Path]) -> list[Path]:
@@ -137,86 +164,12 @@ def _tables(named: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _need(table: Path, names: Sequence[str], wanted: Iterable[str]) -> None:
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise TaskError(f"{table}: not a Raven selection table: no column {missing[0]!r}")
-
-
-def _label_column(table: Path, names: list[str], given: str | None) -> str:
-    if given is not None:
-        if given not in names:
-            raise UsageError(f"{table}: no column {given!r}; columns: {names}")
-        return given
-    usual = {name.lower(): name for name in names}
-    for name in _LABEL_COLUMNS:
-        if name in usual:
-            return usual[name]
-    raise UsageError(f"{table}: which column is the label? columns: {names}")
-
-
-class _Finder:
-    """Finds recordings below a folder by name."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._by_name: dict[str, list[str]] = {}
-        for file in sorted(folder.rglob("*")):
-            if file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith("."):
-                path = file.relative_to(folder).as_posix()
-                self._by_name.setdefault(file.name, []).append(path)
-
-    def named(self, table: Path, name: str) -> str:
-        """Path of the recording of a name."""
-        return self._only(table, self._by_name.get(name, []), name)
-
-    def beside(self, table: Path) -> str:
-        """Path of the recording that a table belongs to by its name: the longest that fits."""
-        # not "rec1" for "rec10.Table.1.txt": a name ends where no letter or digit follows
-        fitting = ((rf"{re.escape(Path(name).stem)}(?![^\W_])", name) for name in self._by_name)
-        stems = [name for pattern, name in fitting if re.match(pattern, table.name)]
-        longest = max((len(Path(name).stem) for name in stems), default=0)
-        paths = [
-            path
-            for name in stems
-            if len(Path(name).stem) == longest
-            for path in self._by_name[name]
-        ]
-        return self._only(table, paths, table.stem)
-
-    def _only(self, table: Path, paths: list[str], name: str) -> str:
-        near = [path for path in paths if (self.folder / path).parent == table.parent]
-        paths = near if len(near) == 1 else paths
-        if len(paths) != 1:
-            found = "is not" if not paths else f"is there {len(paths)} times"
-            raise TaskError(f"{table}: its recording {name!r} {found} below {self.folder}")
-        return paths[0]
-
-
 def _manifest(
-    clips: Iterable[tuple[str, float, float, str]],
-    audio: Path,
-    kind: str,
-    progress: Callable[[int], None],
+    spans: Spans, recordings: Recordings, kind: str, progress: Callable[[int], None]
 ) -> Made:
-    rows: dict[str, dict[str, Any]] = {}
-    for path, start_s, stop_s, label in clips:
-        name = clip_id(path, start_s, stop_s)
-        row = rows.setdefault(
-            name,
-            {
-                "id": name,
-                "path": path,
-                "start_s": start_s,
-                "stop_s": stop_s,
-                "labels": [],
-                "kind": kind,
-                "level": "segment",
-                "group": path,
-            },
-        )
-        if label and label not in row["labels"]:
-            row["labels"].append(label)
-    if not rows:
+    extra: dict[str, Any] = {"kind": kind, "level": "segment"}
+    spans.rows = [{**row, **extra, "group": row["path"]} for row in spans.rows]
+    if not spans.rows and not spans.bad:
         raise TaskError("no annotation with a length in the files given")
-    return with_lengths(list(rows.values()), audio, progress, named=str(audio))
+    spans.notes += recordings.notes()
+    return manifest_of_spans(spans, recordings.folder, progress, named=str(recordings.folder))

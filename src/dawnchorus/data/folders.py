@@ -28,14 +28,19 @@ SPLIT_FOLDERS: Final = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "dev": "val", "test": "test", "testing": "test",
 }  # fmt: skip
+TOLERANCE_S: Final = 0.1  # by which the end of a span may lie behind the recording's
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A new manifest, and the files that are not in it: path, verdict and message of each."""
+    """A new manifest, and the files that are not in it: path, verdict and message of each.
+
+    ``notes`` says what was read as what, and what to mind.
+    """
 
     manifest: Manifest
     bad: tuple[tuple[str, str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def manifest_of_folder(
@@ -98,8 +103,11 @@ def with_lengths(
 ) -> Made:
     """Measure the file of each row and make a manifest of those that can be read.
 
-    A row whose ``stop_s`` is missing or lies after the end gets the end; one that starts there is
-    bad as well.
+    A row whose ``stop_s`` is missing or lies after the end gets the end, which the notes say; one
+    that starts there is bad as well.
+
+    Raises:
+        TaskError: None can be read, or most end long after their recordings.
     """
     unique = list(dict.fromkeys(row["path"] for row in rows))
     found: dict[str, Measured] = {}
@@ -113,15 +121,20 @@ def with_lengths(
         for path, measured in found.items()
         if not measured.readable
     ]
+    readable = [row for row in rows if found[row["path"]].readable]
+    notes = _too_long(readable, found, named)
     good: list[dict[str, Any]] = []
-    for row in rows:
+    for row in readable:
         measured = found[row["path"]]
-        if not measured.readable:
-            continue
-        start_s, stop_s = row.get("start_s") or 0.0, row.get("stop_s") or measured.duration_s
+        stop_s = row.get("stop_s")
+        start_s, stop_s = (
+            row.get("start_s") or 0.0,
+            measured.duration_s if stop_s is None else stop_s,
+        )
+        where = row.pop("where", None)
         if start_s >= measured.duration_s:
             message = f"{row['path']}: ends at {measured.duration_s:.3f} s, before {start_s:g} s"
-            bad.append((row["id"], "beyond-end", message))
+            bad.append((row["id"], "beyond-end", f"{where}: {message}" if where else message))
             continue
         good.append(
             {
@@ -134,7 +147,31 @@ def with_lengths(
         )
     if not good:
         raise TaskError(f"{named}: none of {len(rows)} clips can be read; the first: {bad[0][2]}")
-    return Made(Manifest(_table(good), folder, named=named), tuple(bad))
+    return Made(Manifest(_table(good), folder, named=named), tuple(bad), notes)
+
+
+def _too_long(
+    rows: Sequence[dict[str, Any]], found: dict[str, Measured], named: str
+) -> tuple[str, ...]:
+    """Spans that end after their recordings; where most do by far, the times are no seconds."""
+    ends = [
+        (row, float(row["stop_s"]), found[row["path"]].duration_s)
+        for row in rows
+        if row.get("stop_s") is not None
+    ]
+    late = [end for end in ends if end[1] > end[2] + TOLERANCE_S]
+    if not late:
+        return ()
+    row, stop_s, duration_s = late[0]
+    where = row.get("where") or row["path"]
+    said = f"{where}: ends at {stop_s:g} s, its recording at {duration_s:g} s"
+    if 2 * sum(stop_s > 2 * duration_s for _, stop_s, duration_s in late) > len(ends):
+        raise TaskError(
+            f"{named}: most of {len(ends)} clips end long after their recordings ({said}); are the "
+            "times in another unit? Say so in the name of the column, as in start_ms or "
+            "start_samples; or are these other recordings?"
+        )
+    return (f"{len(late)} of {len(ends)} clips end after their recordings and are cut ({said})",)
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from dawnchorus.errors import TaskError
 from dawnchorus.places import as_place, is_remote, reaching, written
 from dawnchorus.store.files import beside, remove_if_possible, sync_folder
+from dawnchorus.text_tables.paths import ODD, plain_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,7 +103,7 @@ class Clip:
 class Manifest(Sequence[Clip]):
     """Clips as Arrow columns; ``table`` has at least `CLIP_COLUMNS`, ``folder`` is theirs.
 
-    Relative paths start at ``folder``.
+    Relative paths start at ``folder``; each is spelled in one way, see `plain_path`.
     """
 
     def __init__(self, table: pa.Table, folder: Path, *, named: str = "manifest") -> None:
@@ -117,7 +118,8 @@ class Manifest(Sequence[Clip]):
             TaskError: A column is missing or of the wrong type, an id is missing or there twice,
                 a split is unknown, or a clip ends before it starts.
         """
-        self.table = _check_rows(_fill_columns(_with_types(table, named)), named)
+        typed = _one_spelling(_with_types(table, named), folder)
+        self.table = _check_rows(_fill_columns(typed), named)
         self.folder = folder
         self.named = named
 
@@ -315,6 +317,30 @@ def _with_types(table: pa.Table, named: str) -> pa.Table:
             at = table.column_names.index(name)
             table = table.set_column(at, name, table[name].dictionary_encode())
     return table.unify_dictionaries().combine_chunks()
+
+
+def _one_spelling(table: pa.Table, folder: Path) -> pa.Table:
+    """The same with each path spelled in one way: two spellings would count as two recordings."""
+    paths = table["path"]
+    odd = pc.match_substring_regex(paths, ODD)
+    if not is_remote(folder):
+        top = os.path.abspath(folder).rstrip("/") + "/"  # noqa: PTH100  links stay links
+        odd = pc.or_(odd, pc.starts_with(paths, top))
+    odd = pc.and_not(odd, pc.match_substring(paths, "://"))
+    unique = pc.unique(paths.filter(odd))
+    if not len(unique):
+        return table
+    local = None if is_remote(folder) else folder
+
+    def plain(path: str) -> str:
+        path = plain_path(path, local)
+        return path if local is None else path.removeprefix(top)
+
+    other = pa.array(map(plain, unique.to_pylist()), pa.string())
+    spelled = pc.if_else(
+        odd, other.take(pc.index_in(paths, value_set=unique).combine_chunks()), paths
+    )
+    return table.set_column(table.column_names.index("path"), "path", spelled)
 
 
 def _fill_columns(table: pa.Table) -> pa.Table:

@@ -1,35 +1,26 @@
-"""A manifest of any table of clips: CSV, or TSV, with the columns mapped by the user."""
+"""A manifest of any table of clips; which layouts are known is in `docs/data.md`."""
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.data.folders import SPLIT_FOLDERS, with_lengths
-from dawnchorus.data.manifest import MANIFEST_SCHEMA, NEEDED
-from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.data.folders import Made, with_lengths
+from dawnchorus.data.recordings import Recordings
+from dawnchorus.data.spans import Spans, clip_id, read_spans
+from dawnchorus.errors import TaskError
+from dawnchorus.text_tables.text import open_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-    from typing import Any
+    from collections.abc import Callable, Mapping, Sequence
 
-    from dawnchorus.data.folders import Made
+CSV_SUFFIXES: Final = frozenset({".csv", ".tsv"})
 
-# What other tables call our columns; compared without case, spaces and underscores.
-_ALSO: Final = {
-    "path": ("file", "filename", "filepath", "audio", "audiopath", "localpath", "recording"),
-    "labels": ("label", "species", "class", "category", "target", "tag", "tags"),
-    "start_s": ("start", "starttime", "begin", "onset", "begintime"),
-    "stop_s": ("stop", "end", "endtime", "offset", "stoptime"),
-    "licence": ("license",),
-    "id": ("clipid", "itemid"),
-}
+__all__ = ["clip_id", "csv_files", "manifest_of_csv", "manifest_of_spans", "read_lines"]
 
 
 def manifest_of_csv(
-    table: Path,
+    tables: Path | Sequence[Path],
     *,
     audio: Path | None = None,
     columns: Mapping[str, str] | None = None,
@@ -37,132 +28,95 @@ def manifest_of_csv(
     values: Mapping[str, str] | None = None,
     progress: Callable[[int], None] = lambda _n: None,
 ) -> Made:
-    """Make a manifest of a CSV or TSV file with a line for each clip.
+    """Make a manifest of a table with a line for each labelled span.
 
-    A column is taken when it is called as ours is, or in a way that we know (``file``, ``species``,
-    ``start`` ...); others are kept as they are. Lines of one file and span are one clip with all
-    their labels.
+    A column is read when it is called as ours is, or as in a layout that we know (BirdNET, Raven,
+    Kaleidoscope, OpenSoundscape, crowsetta); the notes of what is made say which was read as what.
+    Others are kept as they are. Lines of one file and span are one clip with all their labels. A
+    table without paths belongs to the recording of its own name.
 
     Args:
-        table: the file, UTF-8; comma, semicolon or tab is told from its first line.
-        audio: folder that its paths are relative to; None: the table's.
-        columns: our column to theirs, such as ``{"path": "wav", "labels": "Species"}``.
+        tables: files, or folders of them (``.csv``, ``.tsv``); encoding, separator, decimal sign
+            and units are found out.
+        audio: folder that their paths are relative to; None: the first table's, or the folder of
+            tables.
+        columns: our column to theirs, such as ``{"path": "wav", "labels": "Species"}``; also
+            ``start_s``, ``stop_s``, ``length_s``.
         separator: text between several labels in one cell; None: a cell is one label, commas and
             all.
-        values: our column to a value for every clip, such as ``{"source": "Watkins"}``.
+        values: our column to a value for every clip, such as ``{"source": "Watkins"}``; an empty
+            ``labels`` says that the clips have none.
         progress: called with 1 after each file.
 
     Raises:
         TaskError: The table cannot be read, or none of its clips can.
-        UsageError: A column is not there, or not known which it is.
+        UsageError: A column is not there, or it is not clear what it is.
     """
-    names, lines = read_lines(table)
-    mapping = _mapping(table, names, columns or {}, values or {})
-    rows: dict[tuple[str, float | None, float | None], dict[str, Any]] = {}
-    for number, line in enumerate(lines, start=2):
-        row = _row(table, number, line, mapping) | dict(values or {})
-        text = str(row.pop("labels", "") or "")
-        row["labels"] = [label.strip() for label in text.split(separator or "\0") if label.strip()]
-        _add(rows, row)
-    folder = table.parent if audio is None else audio
-    return with_lengths(_with_ids(list(rows.values())), folder, progress, named=str(table))
+    named = [tables] if isinstance(tables, Path) else list(tables)
+    first = named[0]
+    folder = audio or (first if first.is_dir() else first.parent)
+    recordings, spans = Recordings(folder), Spans()
+    files = [file for item in named for file in (csv_files(item) if item.is_dir() else [item])]
+    for file in files:
+        spans.extend(
+            read_spans(file, recordings, columns=columns, separator=separator, values=values)
+        )
+    if not spans.rows and not spans.bad:
+        raise TaskError(f"{first}: no line under the names of its columns")
+    spans.notes += recordings.notes()
+    return manifest_of_spans(spans, folder, progress, named=str(first))
+
+
+def csv_files(folder: Path) -> list[Path]:
+    """The tables of a folder."""
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in CSV_SUFFIXES)
+
+
+def manifest_of_spans(
+    spans: Spans, folder: Path, progress: Callable[[int], None], *, named: str
+) -> Made:
+    """Measure the recordings of labelled spans and make a manifest of them.
+
+    Raises:
+        TaskError: None of them can be read.
+    """
+    if not spans.rows:
+        raise TaskError(f"{named}: none of {len(spans.bad)} rows is a clip: {spans.bad[0][2]}")
+    made = with_lengths(_clips(spans.rows), folder, progress, named=named)
+    return Made(made.manifest, (*spans.bad, *made.bad), (*spans.notes, *made.notes))
+
+
+def _clips(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one file and span as one clip with all labels; every clip with an id."""
+    clips: dict[tuple[str, float | None, float | None], dict[str, Any]] = {}
+    for row in rows:
+        held = clips.setdefault((row["path"], row["start_s"], row["stop_s"]), row)
+        if held is not row:
+            held["labels"] = list(dict.fromkeys([*held["labels"], *row["labels"]]))
+    taken = {row["id"] for row in clips.values() if row.get("id")}
+    for row in clips.values():
+        if not row.get("id"):
+            row["id"] = _free_id(clip_id(row["path"], row["start_s"], row["stop_s"]), taken)
+    return list(clips.values())
+
+
+def _free_id(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where another span is the same to the millisecond."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}#{number}", number + 1
+    taken.add(free)
+    return free
 
 
 def read_lines(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Names of the columns and the lines of a text table.
 
     Raises:
-        TaskError: It cannot be read, or a line has more fields than the first.
+        TaskError: It cannot be read, has no lines, or one has more fields than the first.
     """
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"{table}: cannot be read as a table in UTF-8: {error}") from error
-    first = text.partition("\n")[0]
-    delimiter = max("\t;,", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = list(reader.fieldnames or ())
-    lines = []
-    for line in reader:
-        if None in line or None in line.values():
-            n = len(names)
-            raise TaskError(
-                f"{table}, line {reader.line_num}: need {n} fields as in the first line"
-            )
-        lines.append(line)
+    text = open_table(table)
+    lines = [row for _, row in text.rows()]
     if not lines:
         raise TaskError(f"{table}: no line under the names of its columns")
-    return names, lines
-
-
-def _mapping(
-    table: Path, names: list[str], given: Mapping[str, str], values: Mapping[str, str]
-) -> dict[str, str]:
-    """Their column to ours."""
-    for ours, theirs in given.items():
-        if theirs not in names:
-            raise UsageError(f"{table}: no column {theirs!r} for {ours!r}; columns: {names}")
-    mapping = {theirs: ours for ours, theirs in given.items()}
-    for ours in MANIFEST_SCHEMA.names:
-        if ours in given or ours in values:
-            continue
-        known = [name for name in names if _plain(name) in {_plain(ours), *_ALSO.get(ours, ())}]
-        known = [name for name in known if name not in mapping]
-        known = [name for name in known if _plain(name) == _plain(ours)] or known
-        if len(known) > 1 and ours in NEEDED:
-            raise UsageError(f"{table}: which of {known} is {ours!r}? name it: {ours}=COLUMN")
-        mapping |= {known[0]: ours} if known else {}
-    if "path" not in mapping.values():
-        raise UsageError(f"{table}: which column is the path? name it: path=COLUMN; {names}")
-    return mapping
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace(" ", "").replace("_", "")
-
-
-def _row(
-    table: Path, number: int, line: Mapping[str, str], mapping: Mapping[str, str]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for theirs, text in line.items():
-        ours = mapping.get(theirs, theirs)
-        value: Any = text.strip() or None
-        kind = str(MANIFEST_SCHEMA.field(ours).type) if ours in MANIFEST_SCHEMA.names else "string"
-        if value is not None and kind in {"double", "int64"}:
-            try:
-                value = float(value) if kind == "double" else int(value)
-            except ValueError as error:
-                raise TaskError(
-                    f"{table}, line {number}: {theirs} is {text!r}, need a number"
-                ) from error
-        row[ours] = value
-    split = row.get("split")
-    row["split"] = SPLIT_FOLDERS.get(split.lower(), split) if split else None
-    if not row["path"]:
-        raise TaskError(f"{table}, line {number}: the path is empty")
-    return row
-
-
-def _add(rows: dict[tuple[str, float | None, float | None], dict[str, Any]], row: Any) -> None:
-    """Put a line to the others; labels of one file and span are put together."""
-    key = (row["path"], row.get("start_s"), row.get("stop_s"))
-    held = rows.setdefault(key, row)
-    if held is not row:
-        held["labels"] = list(dict.fromkeys([*held["labels"], *row["labels"]]))
-
-
-def _with_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every row with an id: the table's where it has one, else path and span."""
-    for row in rows:
-        if not row.get("id"):
-            row["id"] = clip_id(row["path"], row.get("start_s"), row.get("stop_s"))
-    return rows
-
-
-def clip_id(path: str, start_s: float | None, stop_s: float | None) -> str:
-    """An id for a piece of a file, of its path alone where it is the whole."""
-    if start_s is None and stop_s is None:
-        return path
-    end = "" if stop_s is None else f"{stop_s:.3f}"
-    return f"{path}:{start_s or 0.0:.3f}-{end}"
+    return list(text.names), lines

@@ -1,22 +1,30 @@
-"""Lists of recordings: a CSV with a ``path`` column and columns to carry along."""
+"""Lists of recordings: a table with a column of paths and columns to carry along."""
 
 from __future__ import annotations
 
-import csv
-from datetime import datetime
+import re
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.local_time import parse_zone
-from dawnchorus.places import as_place
+from dawnchorus.places import as_place, is_remote
 from dawnchorus.store.schema import COMPUTED, EMBEDDING_COLUMNS, RECORDING_SCHEMA
+from dawnchorus.text_tables import names as known
+from dawnchorus.text_tables.paths import plain_path
+from dawnchorus.text_tables.text import open_table
+from dawnchorus.text_tables.values import day_first, is_missing, parse_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from dawnchorus.text_tables.text import TextTable
 
 LIST_SUFFIX: Final = ".csv"
 PATH, START_TIME, TIME_ZONE = "path", "start_time", "time_zone"
+# Other names of the column that says when a recording began.
+_STARTS: Final = ("starttime", "startdatetime", "recordingstart", "datetime")
+_NAMELESS: Final = re.compile(r"column \d+")  # such as the row numbers that pandas writes
 
 Carried = tuple[tuple[str, str], ...]
 
@@ -24,53 +32,105 @@ Carried = tuple[tuple[str, str], ...]
 def read_listing(listing: Path) -> Iterator[tuple[Path, Carried]]:
     """Recordings of a list, one after the other, with the columns to carry along.
 
-    Paths are relative to the list's folder. ``start_time``, where it is given, is ISO 8601;
-    ``time_zone``, an IANA name or an offset, says what local time is at that place.
+    The list may be written in any usual encoding and with any usual separator. Paths are relative
+    to its folder. ``start_time``, where it is given, is ISO 8601, or a date that can mean one day
+    only; it comes along as ISO 8601. ``time_zone``, an IANA name or an offset, says what local time
+    is at that place.
 
     Raises:
         UsageError: Not such a file; the line is named.
     """
     try:
-        with listing.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            _check_columns(listing, rows.fieldnames or ())
-            for row in rows:
-                yield _entry(listing, rows.line_num, row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{listing}: cannot be read as a list of recordings: {error}") from error
+        table = open_table(listing)
+        path, start = _columns(table)
+        first_is_day = None if start is None else _day_first(table, start)
+        for line, row in table.rows():
+            where = f"{listing}, line {line}"
+            carried = {name: row[name] for name in table.names if _comes_along(name, path)}
+            if start is not None:
+                carried[START_TIME] = _moment(row[start], where, start, first_is_day=first_is_day)
+            if carried.get(TIME_ZONE):
+                _check_zone(carried[TIME_ZONE], where)
+            yield _place(listing, row[path], where), tuple(carried.items())
+    except TaskError as error:
+        raise UsageError(f"list of recordings {error}") from error
 
 
-def _check_columns(listing: Path, columns: Sequence[str]) -> None:
-    if PATH not in columns:
-        found = ", ".join(columns) or "nothing"
-        raise UsageError(f"{listing}: need a column {PATH!r}, found {found}")
+def describe_listing(listing: Path) -> tuple[str, ...]:
+    """What is read of a list, and what to mind, in words.
+
+    Raises:
+        UsageError: Not such a file.
+    """
+    try:
+        table = open_table(listing)
+    except TaskError as error:
+        raise UsageError(f"list of recordings {error}") from error
+    path, start = _columns(table)
+    read = f"path = {path}" + ("" if start is None else f", {START_TIME} = {start}")
+    along = [name for name in table.names if _comes_along(name, path) and name != start]
+    said = f"{listing}: read: {read}; carried along: {', '.join(along) or 'nothing'}"
+    dates = [name for name in along if known.plain(name) in {"date", "time", "timestamp"}]
+    if start is None and dates:
+        said += (
+            f" ({', '.join(dates)} not read as the time of the recording; for that, call a column "
+            f"{START_TIME} and write 2024-05-01T04:30:00+02:00)"
+        )
+    return (*table.remarks, said)
+
+
+def _columns(table: TextTable) -> tuple[str, str | None]:
+    """The column of the paths, and that of the times."""
+    named = {known.plain(name): name for name in reversed(table.names)}
+    path = (
+        PATH
+        if PATH in table.names
+        else next((named[key] for key in known.PATH if key in named), None)
+    )
+    if path is None:
+        found = ", ".join(table.names)
+        raise UsageError(f"{table.path}: need a column {PATH!r}, found {found}")
     taken = {*RECORDING_SCHEMA.names, *EMBEDDING_COLUMNS, *COMPUTED} - {PATH, TIME_ZONE}
-    clashes = sorted(taken & set(columns))
+    clashes = sorted(taken & {name for name in table.names if name != path})
     if clashes:
         raise UsageError(
-            f"{listing}: a store has a column {clashes[0]!r} of its own; rename that of the list"
+            f"{table.path}: a store has a column {clashes[0]!r} of its own; rename that of the list"
         )
+    exact = START_TIME if START_TIME in table.names else None
+    return path, exact or next((named[key] for key in _STARTS if key in named), None)
 
 
-def _entry(listing: Path, line: int, row: dict[str, str]) -> tuple[Path, Carried]:
-    if None in row or None in row.values():
-        raise UsageError(f"{listing}, line {line}: has more or fewer fields than the first line")
-    name = row.pop(PATH).strip()
-    if not name:
-        raise UsageError(f"{listing}, line {line}: the path is empty")
-    when = row.get(START_TIME)
-    if when:
-        try:
-            datetime.fromisoformat(when)
-        except ValueError as error:
-            raise UsageError(
-                f"{listing}, line {line}: {START_TIME} {when!r} is not a time such as "
-                "2024-05-01T04:30:00+02:00"
-            ) from error
-    if row.get(TIME_ZONE):
-        try:
-            parse_zone(row[TIME_ZONE])
-        except UsageError as error:
-            raise UsageError(f"{listing}, line {line}: {error}") from error
-    path = as_place(name) if "://" in name else listing.parent / name
-    return path, tuple(row.items())
+def _comes_along(name: str, path: str) -> bool:
+    return name != path and not _NAMELESS.fullmatch(name)
+
+
+def _day_first(table: TextTable, start: str) -> bool | None:
+    try:
+        return day_first(row[start] for _, row in table.rows())
+    except ValueError as error:
+        raise UsageError(f"{table.path}: column {start!r}: {error}") from error
+
+
+def _moment(text: str, where: str, column: str, *, first_is_day: bool | None) -> str:
+    if is_missing(text):
+        return ""
+    try:
+        return parse_moment(text, first_is_day=first_is_day)
+    except ValueError as error:
+        raise UsageError(f"{where}: {column} {text!r}, {error}") from error
+
+
+def _check_zone(text: str, where: str) -> None:
+    try:
+        parse_zone(text)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _place(listing: Path, text: str, where: str) -> Path:
+    if not text:
+        raise UsageError(f"{where}: the path is empty")
+    if "://" in text:
+        return as_place(text)
+    folder = listing.parent
+    return folder / plain_path(text, None if is_remote(folder) else folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -12,9 +13,11 @@ from dawnchorus.audio.io import AUDIO_SUFFIXES
 from dawnchorus.data.annotations import RAVEN_SUFFIX, manifest_of_audacity, manifest_of_raven
 from dawnchorus.data.folders import Made, manifest_of_folder
 from dawnchorus.data.manifest import read_manifest
+from dawnchorus.data.spans import BEGIN
 from dawnchorus.data.split import DEFAULT_GROUPS, group_numbers
-from dawnchorus.data.tables import manifest_of_csv
+from dawnchorus.data.tables import csv_files, manifest_of_csv
 from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.text_tables.text import open_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
 Form = Literal["csv", "folder", "raven", "audacity", "manifest"]
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
-RAVEN_WORDS: Final = "Begin Time (s)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +79,14 @@ def read_labels(
     """Read labelled clips.
 
     Args:
-        places: a CSV or TSV (``path,label``, and ``start_s``, ``stop_s``, ``split``, ``group``
-            where there are), a folder with a folder for each label, Raven selection tables or
-            Audacity labels (files or folders of them), or a manifest (``.parquet``).
+        places: tables (``path,label``, and ``start_s``, ``stop_s``, ``split``, ``group`` where
+            there are; or as BirdNET, Kaleidoscope, OpenSoundscape ... write them), a folder with a
+            folder for each label, Raven selection tables or Audacity labels (files or folders of
+            them), or a manifest (``.parquet``).
         form: which of these it is; None: told from the files.
         audio: folder of the recordings, where paths are relative to another folder than the
             table's, or annotations lie apart from them.
-        columns: for a CSV, our column to theirs, such as ``{"labels": "Species"}``; for Raven
-            ``labels`` alone.
+        columns: our column to theirs, such as ``{"labels": "Species"}``.
         separator: text between several labels in a cell of a CSV.
 
     Raises:
@@ -98,14 +100,14 @@ def read_labels(
         folder = audio or (named[0] if named[0].is_dir() else named[0].parent)
         if form == "audacity":
             return manifest_of_audacity(named, audio=folder)
-        return manifest_of_raven(named, audio=folder, label=(columns or {}).get("labels"))
+        return manifest_of_raven(named, audio=folder, columns=columns)
+    if form == "csv":
+        return manifest_of_csv(named, audio=audio, columns=columns, separator=separator)
     if len(named) > 1:
         raise UsageError(f"{form}: need one of them, got {len(named)}")
     if form == "manifest":
         return Made(read_manifest(named[0]))
-    if form == "folder":
-        return manifest_of_folder(named[0])
-    return manifest_of_csv(named[0], audio=audio, columns=columns, separator=separator)
+    return manifest_of_folder(named[0])
 
 
 def form_of(places: Sequence[Path]) -> Form:
@@ -121,8 +123,10 @@ def form_of(places: Sequence[Path]) -> Form:
         tables = sorted(place.rglob(f"*{RAVEN_SUFFIX}"))
         if tables:
             return form_of(tables)
+        if csv_files(place):
+            return "csv"
         raise UsageError(
-            f"{place}: need a folder for each label with sounds in it, or annotations (.txt)"
+            f"{place}: need a folder for each label with sounds in it, or annotations (.txt, .csv)"
         )
     if not place.is_file():
         raise UsageError(f"{place}: no such file or folder")
@@ -131,12 +135,21 @@ def form_of(places: Sequence[Path]) -> Form:
     if place.suffix.lower() in {".csv", ".tsv"}:
         return "csv"
     if place.suffix.lower() == RAVEN_SUFFIX:
-        with place.open(encoding="utf-8-sig", errors="replace") as file:
-            return "raven" if RAVEN_WORDS in file.readline() else "audacity"
+        return _form_of_text(place)
     raise UsageError(
         f"{place}: what is it? need .csv, .tsv, .parquet, a Raven or Audacity .txt, or a folder; "
         f"or name its form: {', '.join(FORMS)}"
     )
+
+
+def _form_of_text(place: Path) -> Form:
+    """Raven has its columns' names, Audacity begins with times; whatever else is a table."""
+    if not place.stat().st_size:
+        return "audacity"  # a track without labels
+    names = open_table(place).names
+    if BEGIN in names:
+        return "raven"
+    return "audacity" if re.match(r"[\d.,]+(\s|$)", names[0]) else "csv"
 
 
 def labelled(
