@@ -129,6 +129,11 @@ def _summary(report: RunReport) -> Iterator[str]:
         f"{report.n_found} recordings found = {report.n_done} done + {report.n_skipped} skipped "
         f"(there already) + {report.n_failed} failed"
     )
+    if report.n_corrected:
+        yield (
+            f"{report.n_corrected} of the skipped were brought up to date: start, time zone, site "
+            "and other columns"
+        )
     if report.n_windows:
         yield (
             f"{report.n_windows} windows of {report.duration_s / 3600:.2f} h of sound in "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from dawnchorus.engine.corrections import corrected_row, says_something
 from dawnchorus.engine.drive import Work, drive
 from dawnchorus.engine.encode import (
     DEFAULT_MODEL,
@@ -16,6 +17,7 @@ from dawnchorus.engine.encode import (
 )
 from dawnchorus.engine.header import make_header
 from dawnchorus.engine.jobs import make_job
+from dawnchorus.engine.moved import KnownContent, audio_root_of
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import (
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.store.schema import StoreHeader
 
+ANOTHER_RUN: Final = "another run is doing them"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedReport(RunReport):
@@ -65,8 +69,10 @@ def embed(
     """Embed every window of every recording into a store.
 
     The same call again goes on: recordings that are in the store are skipped, those that failed
-    are tried again. A bad recording never ends the run; it is listed with its reason. Several runs
-    may write one store: each recording is done by one of them.
+    are tried again. What a list says now of recordings that are done is brought up to date without
+    embedding them again, and recordings that are reached by another path are known by their
+    content. A bad recording never ends the run; it is listed with its reason. Several runs may
+    write one store: each recording is done by one of them.
 
     Args:
         recordings: files and folders; folders are walked. A ``.csv`` is a list of recordings:
@@ -117,9 +123,9 @@ def embed_others(
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(as_place(store), header) as writer, stop_on_signals() as stop:
-            if audio_root is None:
-                root = as_place(writer.header.audio_root)
-            jobs = Planner(writer, root, config, left).jobs(scan)
+            place = audio_root_of(writer, scan, audio_root)
+            jobs = Planner(writer, place.path, config, left).jobs(scan)
+            settings = replace(settings, why_skip=KnownContent(writer, place.path).why_skip)
             run = _Run(writer)
             size = batch_size(encoder, config.batch_size)
             encode = batches.vectors_and_logits if config.predict else batches.vectors
@@ -132,7 +138,7 @@ def embed_others(
                 f"finished is in {store}, and the same command goes on from there"
             )
         return EmbedReport(
-            **tally.fields([*batches.notes, *_advice(writer, config)]),
+            **tally.fields([*batches.notes, *_advice(writer, config), *filter(None, [place.note])]),
             model=encoder.name,
             device=model_identity(encoder).device,
             n_workers=count,
@@ -206,8 +212,15 @@ class Planner:
     def claimed(self, job: Job) -> Job:
         """The job as far as it is still to do, or one that says why it is none."""
         if not self.writer.claim(job.recording_id):
-            return replace(job, skip="another run is doing them")
-        return self._rest(job) or replace(job, skip="")
+            return replace(job, skip=ANOTHER_RUN)
+        return self._corrected(self._rest(job) or replace(job, skip=""))
+
+    def _corrected(self, job: Job) -> Job:
+        """The job with the new row of a recording that is done and of which a list says more."""
+        if not (says_something(job) and (job.skip == "" or job.known_hash)):
+            return job
+        row = self.writer.row(job.recording_id)
+        return job if row is None else replace(job, corrected=corrected_row(row, job))
 
     def _rest(self, job: Job) -> Job | None:
         known = self.writer.known(job.recording_id)
@@ -245,7 +258,9 @@ class _Run:
         elif isinstance(event, Broken):
             self.writer.fail(failed_row(event))
         elif isinstance(event, Skipped):
-            if not event.why:  # else another run holds it
+            if event.is_corrected and event.job.corrected:
+                self.writer.correct(event.job.corrected)
+            elif event.why != ANOTHER_RUN:
                 self.writer.give_up(event.job.recording_id)
         else:
             self.writer.flush_if_due()

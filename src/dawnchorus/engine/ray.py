@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dawnchorus.engine.embed import EmbedReport, Planner, embed_others, make_store
 from dawnchorus.engine.encode import DEFAULT_MODEL
 from dawnchorus.engine.jobs import make_job
+from dawnchorus.engine.moved import audio_root_of
 from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.plan import as_places, find_recordings
 from dawnchorus.engine.read import stat_job
@@ -132,7 +133,7 @@ def _long_recordings(
         return []
     [(_, header)] = cluster.results([cluster.start(_make_store, work)])
     writer = opened.enter_context(StoreWriter(as_place(work["store"]), header))
-    root = as_place(work["audio_root"] or header.audio_root)
+    root = audio_root_of(writer, scan, work["audio_root"]).path
     planner = Planner(writer, root, work["config"])
     joiners = []
     for path, carried in long:
@@ -221,6 +222,7 @@ def _joined(
         n_found=total("n_found") + len(joiners),
         n_done=total("n_done") + len(done),
         n_skipped=total("n_skipped"),
+        n_corrected=total("n_corrected"),
         n_failed=total("n_failed") + len(failed),
         n_windows=total("n_windows") + sum(joiner.n_windows for joiner in joiners),
         duration_s=total("duration_s") + sum(row.duration_s or 0.0 for row in done),

@@ -22,11 +22,13 @@ from dawnchorus.places import is_remote, reaching
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from dawnchorus.store.schema import RecordingRow
 
 PUT_WAIT_S: Final = 0.1  # how late the thread notices that it is to stop
 HASH_BLOCK: Final = 1 << 20
@@ -46,6 +48,7 @@ class Job:
         known_hash: a file with this content needs no reading.
         carried: what the user's list says of it.
         time_zone: of its place, by name or offset; None: only the recording itself says it.
+        corrected: its row with what a list says of it now, where a done recording's differs.
         skip: do not read it, and why, in a few words; empty: its results are there already.
         fetched: a copy on this machine of what lies behind a URL, when it has come.
     """
@@ -60,6 +63,7 @@ class Job:
     known_hash: str | None = None
     carried: tuple[tuple[str, str], ...] = ()
     time_zone: str | None = None
+    corrected: RecordingRow | None = None
     skip: str | None = None
     fetched: Future[Path] | None = None
 
@@ -123,6 +127,11 @@ class Skipped:
     job: Job
     why: str = ""
 
+    @property
+    def is_corrected(self) -> bool:
+        """Whether its row is to be brought up to date."""
+        return not self.why and self.job.corrected is not None
+
 
 Item = Cut | Ended | Broken | Skipped
 
@@ -136,6 +145,7 @@ class ReadSettings:
     hop: int
     channel: Literal["mean"] | int = "mean"
     content_hash: bool = True
+    why_skip: Callable[[Job, str], str | None] | None = None  # by a recording's content
 
 
 @dataclass(slots=True)
@@ -226,10 +236,14 @@ def _read_windows(
     content_hash = None
     if settings.content_hash and file.is_file():
         before = time.perf_counter()
-        content_hash = _hash(file, stop)
+        content_hash = content_hash_of(file, stop)
         clock.seconds["read"] += time.perf_counter() - before
         if content_hash == job.known_hash:
             yield Skipped(job)
+            return
+        why = settings.why_skip(job, content_hash) if settings.why_skip else None
+        if why:
+            yield Skipped(job, why)
             return
     with open_recording(file, channel=settings.channel) as recording:
         info = recording.info
@@ -310,11 +324,16 @@ def _expected(n_samples: int | None, rate: int, settings: ReadSettings) -> int |
     return n_windows(length, settings.window, settings.hop)
 
 
-def _hash(path: Path, stop: threading.Event) -> str:
+def content_hash_of(path: Path, stop: threading.Event | None = None) -> str:
+    """What a store knows a file's bytes by.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(HASH_BLOCK):
-            if stop.is_set():
+            if stop is not None and stop.is_set():
                 raise Stopped
             digest.update(block)
     return f"sha256:{digest.hexdigest()}"

@@ -44,6 +44,7 @@ class RunReport:
 
     Attributes:
         n_skipped: recordings whose results were there already.
+        n_corrected: of them, those whose columns were brought up to date from a list.
         duration_s: sound that was read to its end in this run.
         elapsed_s: by the clock, without loading the model.
         seconds: per stage; reading runs beside the encoder, of which ``n_workers`` are at work.
@@ -64,6 +65,7 @@ class RunReport:
     n_workers: int
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
+    n_corrected: int = 0
 
     @property
     def real_time_factor(self) -> float:
@@ -115,6 +117,7 @@ class Tally:
     n_failed: int = 0
     n_done: int = 0
     n_skipped: int = 0
+    n_corrected: int = 0
     n_windows: int = 0
     duration_s: float = 0.0
     failures: list[Failure] = field(default_factory=list)
@@ -133,6 +136,7 @@ class Tally:
                 self.failures.append(Failure(str(event.job.path), event.reason, event.message))
         elif isinstance(event, Skipped):
             self.n_skipped += 1
+            self.n_corrected += event.is_corrected
             if event.why:
                 self.notes[event.why] += 1
 
@@ -180,6 +184,7 @@ class Tally:
             "n_found": self.n_found,
             "n_done": self.n_done,
             "n_skipped": self.n_skipped,
+            "n_corrected": self.n_corrected,
             "n_failed": self.n_failed,
             "n_windows": self.n_windows,
             "duration_s": self.duration_s,

@@ -76,6 +76,8 @@ def predict_from_store(
     )
     n_done = n_rows = n_windows = 0
     duration_s, without = 0.0, []
+    if selection.segments:
+        _check_there(store, root)
     segments = open_segments(output, selection.segments, overwrite=overwrite)
     with open_export(
         output, kind=selection.format, root=root, overwrite=overwrite, schema=columns.schema
@@ -144,6 +146,19 @@ def predict_from_store(
         unknown_labels=unknown,
         empty_because=None if n_rows else f"no detection: {asked(selection)}",
     )
+
+
+def _check_there(store: Store, root: Path) -> None:
+    try:
+        with reaching(root):
+            there = on_web(root) or root.exists()
+    except OSError as error:
+        raise UsageError(f"{root}: {error}") from error
+    if not there:
+        raise UsageError(
+            f"{root}: the recordings of {store.path} are not there, so nothing can be cut out of "
+            "them; say where they lie now with --audio-root"
+        )
 
 
 def _scores(recording: StoredRecording, probe: FittedProbe | None) -> NDArray[np.float32]:

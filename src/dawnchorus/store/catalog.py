@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.store.files import changed_ns
-from dawnchorus.store.parts import latest_rows, part_names, read_part, rows_of
+from dawnchorus.store.parts import latest_rows, part_names, read_part, read_rows, rows_of
 from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Catalog:
         self._on_disk = part_names(store / EMBEDDINGS)
         self.named_parts: set[str] = set()
         self._entries = self._index(sorted(self._seen))
+        self._by_hash: np.ndarray | None = None  # places of entries, made when first asked for
+        self._rows = StoredRows(store)
         self._later: dict[str, Known] = {}  # committed by others since
 
     def _index(self, names: Iterable[str]) -> np.ndarray:
@@ -120,15 +122,30 @@ class Catalog:
                 return None
             return _known(self._entries[place])
 
-    def row(self, store: Path, recording_id: str) -> RecordingRow:
-        """The whole row of a recording; reads the disk, for the few that a run goes on with."""
-        wanted = pa.scalar(recording_id)
-        tables = []
-        for name in sorted(part_names(store / RECORDINGS)):
-            table = read_part(store / RECORDINGS / name)
-            tables.append(table.filter(pc.equal(table["recording_id"], wanted)))
-        found = latest_rows(pa.concat_tables(tables, promote_options="default"))
-        return rows_of(found)[recording_id]
+    def row(self, recording_id: str) -> RecordingRow | None:
+        """The whole row of a recording as last committed; all of them are read when it is new.
+
+        Raises:
+            StoreError: A part of ``recordings/`` is damaged.
+        """
+        known = self.get(recording_id)
+        return None if known is None else self._rows.get(recording_id, known.revision)
+
+    def holding(self, content_hash: str) -> list[str]:
+        """Ids of the recordings with this content that were done when the store was opened."""
+        with self._lock:
+            if self._by_hash is None:
+                self._by_hash = np.argsort(self._entries["hash"], kind="stable")
+            hashes = self._entries["hash"][self._by_hash]
+        wanted = np.bytes_(content_hash.removeprefix(HASH_PREFIX).encode())
+        first, after = (int(np.searchsorted(hashes, wanted, side)) for side in ("left", "right"))
+        entries = self._entries[self._by_hash[first:after]]
+        done = entries[(entries["status"] == STATUSES.index("done")) & ~entries["lost"]]
+        return [f"{int(number):016x}" for number in done["id"]]
+
+    def has_size(self, n_bytes: int) -> bool:
+        """Whether a recording of this size was there when the store was opened."""
+        return bool((self._entries["size"] == n_bytes).any())
 
     def refresh(self) -> None:
         """Take in what other writers committed.
@@ -162,6 +179,37 @@ class Catalog:
         """A part of ``recordings/`` is this writer's own, so that nothing in it is news."""
         with self._lock:
             self._seen.add(part)
+
+
+class StoredRows:
+    """Whole rows of a store, read when one is first asked for: most runs need none."""
+
+    def __init__(self, store: Path) -> None:
+        """Nothing is read yet."""
+        self._store = store
+        self._table: pa.Table | None = None
+        self._ids = np.zeros(0, np.uint64)
+
+    def get(self, recording_id: str, revision: int) -> RecordingRow | None:
+        """A recording's row of this revision; others may have committed it since the last look."""
+        row = self._find(recording_id)
+        if row is None or row.revision != revision:
+            self._read()
+            row = self._find(recording_id)
+        return row if row is not None and row.revision == revision else None
+
+    def _read(self) -> None:
+        table = read_rows(self._store)
+        ids = np.array([int(text, 16) for text in table["recording_id"].to_pylist()], np.uint64)
+        order = np.argsort(ids)
+        self._ids, self._table = ids[order], table.take(pa.array(order)).combine_chunks()
+
+    def _find(self, recording_id: str) -> RecordingRow | None:
+        number = np.uint64(int(recording_id, 16))
+        place = int(np.searchsorted(self._ids, number))
+        if self._table is None or place == len(self._ids) or self._ids[place] != number:
+            return None
+        return rows_of(self._table.slice(place, 1))[recording_id]
 
 
 def _known(entry: np.void) -> Known:

@@ -165,9 +165,35 @@ class StoreWriter:
         """A recording as last committed, by this or any other run; claim it first."""
         return self._catalog.get(recording_id)
 
+    @property
+    def n_known(self) -> int:
+        """Recordings that were committed when the store was opened."""
+        return len(self._catalog)
+
+    def row(self, recording_id: str) -> RecordingRow | None:
+        """The whole row of a recording as last committed, None if there is none."""
+        return self._catalog.row(recording_id)
+
+    def holding(self, content_hash: str) -> list[str]:
+        """Ids of the recordings with this content that were done when the store was opened."""
+        return self._catalog.holding(content_hash)
+
+    def has_size(self, n_bytes: int) -> bool:
+        """Whether a recording of this size was there when the store was opened."""
+        return self._catalog.has_size(n_bytes)
+
+    def correct(self, recording: RecordingRow) -> None:
+        """Commit what is known better of a recording that is done; its windows stay."""
+        parts, n_windows = list(recording.parts), recording.n_windows
+        with self._guard:
+            self._open[recording.recording_id] = _Open(recording, parts, n_windows, complete=True)
+        self.flush_if_due()
+
     def resume(self, recording_id: str) -> int:
         """Go on with a ``partial`` recording; returns how many windows are already there."""
-        row = self._catalog.row(self._path, recording_id)
+        row = self._catalog.row(recording_id)
+        if row is None:
+            return 0
         with self._guard:
             self._open[recording_id] = _Open(row, list(row.parts), row.n_windows)
         return row.n_windows
