@@ -179,7 +179,7 @@ def test_probe_features_are_those_of_the_released_library(
     models: dict[str, EAT], key: str, layers: list[int | str], aggregation: str, case: str
 ) -> None:
     config = ProbeConfig(target_layers=layers, aggregation=aggregation)
-    probe = build_probe_from_config(config, models["base"], num_classes=3, device="cpu")
+    probe = build_probe_from_config(config, 3, "cpu", models["base"])
     try:
         found = probe.features(waves(case))
     finally:

@@ -8,7 +8,7 @@ import torch
 from dawnchorus.configs import ProbeConfig
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT, EATConfig
-from dawnchorus.probes.build import build_probe_from_config
+from dawnchorus.probes.build import Probe, build_probe_from_config
 from dawnchorus.probes.heads import aggregate
 
 
@@ -24,8 +24,12 @@ def encoder() -> EAT:
 WAVES = 0.1 * torch.randn(2, 16_000, generator=torch.Generator().manual_seed(1))
 
 
+def build(config: ProbeConfig, encoder: EAT, n_classes: int = 3) -> Probe:
+    return build_probe_from_config(config, n_classes, "cpu", encoder)
+
+
 def test_a_frozen_encoder_gets_no_gradient_and_stays_in_evaluation(encoder: EAT) -> None:
-    probe = build_probe_from_config(ProbeConfig(), encoder, 3, "cpu")
+    probe = build(ProbeConfig(), encoder)
     probe.train()
     probe(WAVES).sum().backward()
     assert all(p.grad is None for p in encoder.parameters())
@@ -34,7 +38,7 @@ def test_a_frozen_encoder_gets_no_gradient_and_stays_in_evaluation(encoder: EAT)
 
 
 def test_an_unfrozen_encoder_is_trained(encoder: EAT) -> None:
-    probe = build_probe_from_config(ProbeConfig(freeze_backbone=False), encoder, 3, "cpu")
+    probe = build(ProbeConfig(freeze_backbone=False), encoder)
     probe.train()
     probe(WAVES).sum().backward()
     assert encoder.training
@@ -44,14 +48,12 @@ def test_an_unfrozen_encoder_is_trained(encoder: EAT) -> None:
 
 
 def test_stored_features_give_the_logits_of_waveforms(encoder: EAT) -> None:
-    online = build_probe_from_config(ProbeConfig(target_layers=["all"]), encoder, 3, "cpu")
-    stored = build_probe_from_config(
-        ProbeConfig(target_layers=["all"], online_training=False), encoder, 3, "cpu"
-    )
+    online = build(ProbeConfig(target_layers=["all"]), encoder)
+    stored = build(ProbeConfig(target_layers=["all"], online_training=False), encoder)
     stored.classifier.load_state_dict(online.classifier.state_dict())
     torch.testing.assert_close(stored(online.features(WAVES)), online(WAVES))
     assert online.n_features == 128
-    with pytest.raises(UsageError, match="length 64, need 128"):
+    with pytest.raises(UsageError, match=r"\(2, 64\), need \(batch, 128\)"):
         stored(torch.zeros(2, 64))
 
 
@@ -67,10 +69,19 @@ def test_every_aggregation_joins_layers_along_the_channels() -> None:
     ("config", "n_classes", "complaint"),
     [
         (ProbeConfig(), 0, "num_classes is 0"),
-        (ProbeConfig(aggregation="none"), 3, "mean, max or cls_token"),
+        (ProbeConfig(design="dawnchorus", aggregation="none"), 3, "mean, max or cls_token"),
         (ProbeConfig(target_layers=["blocks.7"]), 3, r"blocks\.7"),
         (ProbeConfig(target_layers=[5]), 3, "no layer 5"),
-        (ProbeConfig(probe_type="lstm", aggregation="mean"), 3, "reads tokens; use none"),
+        (
+            ProbeConfig(design="dawnchorus", probe_type="lstm", aggregation="mean"),
+            3,
+            "reads tokens; use none",
+        ),
+        (
+            ProbeConfig(probe_type="attention", aggregation="none", num_heads=5),
+            3,
+            "num_heads 5 does not divide the 64 channels",
+        ),
         (ProbeConfig(probe_type="knn"), 3, "fit it on stored embeddings"),
     ],
 )
@@ -78,20 +89,21 @@ def test_what_cannot_be_built_is_refused(
     encoder: EAT, config: ProbeConfig, n_classes: int, complaint: str
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
-        build_probe_from_config(config, encoder, n_classes, "cpu")
+        build(config, encoder, n_classes)
 
 
-def test_all_layers_are_weighed_equally_until_something_is_learned(encoder: EAT) -> None:
-    config = ProbeConfig(target_layers=["all"])
-    probe = build_probe_from_config(config, encoder, 3, "cpu")
+def test_our_design_weighs_all_layers_equally_until_something_is_learned(encoder: EAT) -> None:
+    config = ProbeConfig(design="dawnchorus", target_layers=["all"])
+    probe = build(config, encoder)
     assert probe.layer_weights == {"blocks.0.attn.proj": 0.5, "blocks.1.attn.proj": 0.5}
     first, second = probe.features(WAVES).split(64, dim=1)
     torch.testing.assert_close(probe(WAVES), probe.classifier((first + second) / 2))
 
 
 def test_layers_of_different_width_get_an_adapter(encoder: EAT) -> None:
-    config = ProbeConfig(target_layers=["blocks.0.mlp.fc1", "output", "last_layer"])
-    probe = build_probe_from_config(config, encoder, 3, "cpu")
+    layers = ["blocks.0.mlp.fc1", "output", "last_layer"]
+    config = ProbeConfig(design="dawnchorus", target_layers=layers)
+    probe = build(config, encoder)
     assert probe.widths == [256, 64, 64]
     assert probe(WAVES).shape == (2, 3)
     assert set(probe.layer_weights or {}) == {"blocks.0.mlp.fc1", "output", "blocks.1.attn.proj"}
@@ -100,7 +112,7 @@ def test_layers_of_different_width_get_an_adapter(encoder: EAT) -> None:
 def test_output_is_not_the_released_last_layer(encoder: EAT) -> None:
     def features(layer: str) -> torch.Tensor:
         config = ProbeConfig(target_layers=[layer], aggregation="cls_token")
-        return build_probe_from_config(config, encoder, 3, "cpu").features(WAVES)
+        return build(config, encoder).features(WAVES)
 
     out = encoder.encode(WAVES, layers=["blocks.1.attn.proj"])
     torch.testing.assert_close(features("output"), out.tokens[:, 0])
@@ -112,13 +124,12 @@ def test_output_is_not_the_released_last_layer(encoder: EAT) -> None:
 def test_a_probe_on_tokens_gives_the_same_from_waveforms_and_stored_tokens(
     encoder: EAT, kind: str
 ) -> None:
-    config = ProbeConfig(probe_type=kind, target_layers=["last_layer", "output"])
+    layers = ["last_layer", "output"]
+    config = ProbeConfig(design="dawnchorus", probe_type=kind, target_layers=layers)
     assert config.aggregation == "none"
-    online = build_probe_from_config(config, encoder, 3, "cpu").eval()
+    online = build(config, encoder).eval()
     tokens = online.features(WAVES)
     assert tokens.shape == (2, 1 + 8 * 7, 128)
-    stored = build_probe_from_config(
-        config.model_copy(update={"online_training": False}), encoder, 3, "cpu"
-    ).eval()
+    stored = build(config.model_copy(update={"online_training": False}), encoder).eval()
     stored.load_state_dict(online.state_dict())
     torch.testing.assert_close(stored(tokens), online(WAVES))

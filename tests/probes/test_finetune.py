@@ -46,7 +46,7 @@ def probe_of(config: ProbeConfig) -> Probe:
         ),
         name="tiny",
     )  # fmt: skip
-    return build_probe_from_config(config, encoder.eval(), 2, "cpu")
+    return build_probe_from_config(config, 2, "cpu", encoder.eval())
 
 
 def moved(probe: Probe) -> float:
@@ -84,7 +84,11 @@ def test_training_is_the_same_twice_and_ends_on_its_best_epoch() -> None:
     config = QUICK.model_copy(update={"select_by": "loss"})
     logits = []
     for _ in range(2):
-        probe = probe_of(ProbeConfig(probe_type="attention", freeze_backbone=False))
+        probe = probe_of(
+            ProbeConfig(
+                probe_type="attention", aggregation="none", dropout_rate=0, freeze_backbone=False
+            )
+        )
         found = fit_online(probe, always, never, config, multi_label=True)
         y, out = predict_online(probe, never)
         logits.append(out)
@@ -102,6 +106,29 @@ def test_training_is_the_same_twice_and_ends_on_its_best_epoch() -> None:
         ProbeConfig(freeze_backbone=False, target_layers=["output"], aggregation="cls_token"),
         ProbeConfig(freeze_backbone=False, target_layers=["last_layer", "output"]),
         ProbeConfig(freeze_backbone=False, probe_type="prototype", target_layers=["output"]),
+        ProbeConfig(freeze_backbone=False, target_layers=["all", "blocks.0.mlp.fc1"]),
+        ProbeConfig(
+            freeze_backbone=False,
+            probe_type="lstm",
+            aggregation="none",
+            use_positional_encoding=True,
+        ),
+        ProbeConfig(
+            freeze_backbone=False,
+            probe_type="attention",
+            aggregation="none",
+            target_layers=["all", "output"],
+            use_positional_encoding=True,
+        ),
+        ProbeConfig(
+            freeze_backbone=False,
+            probe_type="transformer",
+            aggregation="none",
+            num_heads=3,
+            attention_dim=32,
+            use_positional_encoding=True,
+        ),
+        ProbeConfig(freeze_backbone=False, design="dawnchorus", target_layers=["all", "output"]),
     ],
 )
 def test_a_saved_folder_is_a_model_and_its_probe(config: ProbeConfig, tmp_path: Path) -> None:

@@ -60,3 +60,10 @@ def test_layers_of_one_width_are_averaged_at_first() -> None:
     mix = LayerMix([3, 3, 3])
     layers = [torch.full((2, 3), float(k)) for k in range(3)]
     torch.testing.assert_close(mix(layers), torch.ones(2, 3))
+
+
+def test_layers_are_brought_to_the_width_of_most_of_them_else_to_the_largest() -> None:
+    assert LayerMix([3, 3, 3, 8]).dim == 3
+    assert LayerMix([3, 3, 8, 5]).dim == 8
+    mix = LayerMix([3, 8])
+    assert mix([torch.zeros(2, 3), torch.zeros(2, 8)]).shape == (2, 8)

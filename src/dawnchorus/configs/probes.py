@@ -13,7 +13,7 @@ TOKEN_PROBES: Final = frozenset({"lstm", "attention", "transformer", "prototype"
 
 
 class HeadConfig(Config):
-    """Kind and size of a head; names and meanings follow the released library.
+    """Kind and size of a head that is fitted on stored features.
 
     Source of the defaults: the released evaluation configs where they have one (attention with 8
     heads, 64 channels and a dropout of 0.3), Rauch et al., arXiv 2504.12880 for prototypes.
@@ -25,10 +25,16 @@ class HeadConfig(Config):
     activation: Literal["relu", "gelu", "tanh", "swish"] = "relu"
     num_heads: int = Field(default=8, gt=0, description="attention, transformer")
     attention_dim: int = Field(default=64, gt=0, description="attention, transformer: channels")
+    feedforward_dim: int | None = Field(
+        default=None, gt=0, description="transformer: inside a block; None: 4 x attention_dim"
+    )
     num_layers: int = Field(default=1, gt=0, description="lstm, attention, transformer: layers")
     lstm_hidden_size: int = Field(default=64, gt=0)
     bidirectional: bool = True
     use_positional_encoding: bool = Field(default=False, description="attention, transformer")
+    n_positions: int | None = Field(
+        default=None, gt=0, description="lstm, transformer: most tokens, each with a learned vector"
+    )
     n_prototypes: int = Field(default=20, gt=0, description="prototype: of each class")
 
     @model_validator(mode="after")
@@ -37,37 +43,89 @@ class HeadConfig(Config):
             raise ValueError(
                 f"attention_dim {self.attention_dim} is no multiple of num_heads {self.num_heads}"
             )
-        if not self.hidden_dims or min(self.hidden_dims) < 1:
-            raise ValueError(f"hidden_dims {self.hidden_dims}: need widths of at least 1")
+        _check_hidden(self.hidden_dims)
         return self
 
 
-class ProbeConfig(HeadConfig):
-    """A probe on a frozen or trainable encoder; the fields follow the released library."""
+def _check_hidden(widths: tuple[int, ...] | None) -> None:
+    if widths is not None and (not widths or min(widths) < 1):
+        raise ValueError(f"hidden_dims {widths}: need widths of at least 1")
 
+
+class ProbeConfig(Config):
+    """A probe on a frozen or trainable encoder; fields and defaults are the released library's.
+
+    What is None takes the size that the released library's classes have, which its own config asks
+    for. ``design`` is ours: ``dawnchorus`` builds our heads, with the sizes of `HeadConfig`, layers
+    that are weighed against each other, and tokens for the heads that read them.
+    """
+
+    probe_type: ProbeType = "linear"
+    design: Literal["released", "dawnchorus"] = "released"
     target_layers: LayerSelection = ("last_layer",)
     aggregation: Literal["mean", "max", "cls_token", "none"] = Field(
-        default="mean", description="none keeps every token; the default of probes on tokens"
+        default="mean", description="of tokens; none keeps every token"
+    )
+    input_processing: Literal["flatten", "sequence", "pooled", "none"] = Field(
+        default="pooled", description="checked and not used, as in the released library"
     )
     freeze_backbone: bool = True
-    online_training: bool = Field(
-        default=True, description="True: waveforms in; False: stored embeddings in"
+    online_training: bool | None = Field(
+        default=None,
+        description="True: waveforms in; False: stored features in; None: as there is an encoder",
+    )
+    hidden_dims: tuple[int, ...] | None = Field(default=None, description="None: (512, 256)")
+    dropout_rate: float | None = Field(default=None, ge=0, lt=1, description="None: 0.1")
+    activation: Literal["relu", "gelu", "tanh", "swish"] = Field(default="relu", description="mlp")
+    num_heads: int | None = Field(
+        default=None, gt=0, description="None: 8 for attention, 12 for a transformer"
+    )
+    attention_dim: int | None = Field(
+        default=None,
+        gt=0,
+        description="transformer: width inside a block, None: 768; attention does not use it",
+    )
+    num_layers: int | None = Field(
+        default=None, gt=0, description="None: 2, but 4 for a transformer"
+    )
+    lstm_hidden_size: int | None = Field(default=None, gt=0, description="None: 256")
+    bidirectional: bool | None = Field(default=None, description="None: False")
+    max_sequence_length: int | None = Field(
+        default=None, gt=0, description="lstm, transformer: most tokens with positions, None: 1000"
+    )
+    use_positional_encoding: bool = False
+    target_length: int | None = Field(
+        default=None, gt=0, description="samples of a clip where tokens are flattened; None: window"
+    )
+    n_prototypes: int | None = Field(default=None, gt=0, description="None: 20")
+    extra_config: dict[str, Any] | None = Field(  # Any: whatever a user keeps there
+        default=None, description="kept and not used, as in the released library"
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _tokens_for_token_probes(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if values.get("probe_type") in TOKEN_PROBES:
-            return {"aggregation": "none", **values}
-        return values
+    def _tokens_for_our_heads(cls, values: dict[str, Any]) -> dict[str, Any]:
+        layers = values.get("target_layers")
+        if isinstance(layers, str) or any(isinstance(x, bool) for x in layers or ()):
+            raise ValueError(f"target_layers {layers!r}: need a list of names or numbers of layers")
+        kind = values.get("probe_type")
+        ours = values.get("design") == "dawnchorus" or kind == "prototype"
+        return {"aggregation": "none", **values} if ours and kind in TOKEN_PROBES else values
 
     @model_validator(mode="after")
-    def _can_be_trained(self) -> Self:
-        if not (self.freeze_backbone or self.online_training):
+    def _can_be_built(self) -> Self:
+        if not self.freeze_backbone and self.online_training is False:
             raise ValueError(
                 "freeze_backbone=False trains the encoder, which needs waveforms: set "
                 "online_training=True"
             )
+        if not self.target_layers:
+            raise ValueError("target_layers: need at least one layer")
+        if self.input_processing == "sequence" and self.probe_type not in TOKEN_PROBES:
+            raise ValueError(
+                f"input_processing 'sequence' is for probes on tokens, not {self.probe_type!r}"
+            )
+        _check_hidden(self.hidden_dims)
         return self
 
 

@@ -2,146 +2,239 @@
 
 Source of the layer names: the released ``avex`` library, where integers, ``last_layer`` and ``all``
 count attention output projections and not blocks (`EAT.released_layers`). ``output`` is ours: what
-the encoder gives at its end, which is what the code behind the paper's tables read.
+the encoder gives at its end, which is what the code behind the paper's tables read. What is built
+on the layers is said in ``design``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import torch
 from torch import Tensor, nn
 
-from dawnchorus.configs.probes import TOKEN_PROBES
+from dawnchorus.configs import ProbeConfig
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import Encoder
 from dawnchorus.models.load import resolve_device
 from dawnchorus.models.readout import OUTPUT
+from dawnchorus.models.waveforms import as_waveforms
+from dawnchorus.probes.design import Joining, head_config, joining_of, joining_of_stored
 from dawnchorus.probes.heads import LayerMix, aggregate, make_head
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from dawnchorus.configs import ProbeConfig
-    from dawnchorus.models.encoder import Encoder
+P = ParamSpec("P")
+ORDER = "build_probe_from_config(probe_config, num_classes, device, base_model, input_dim)"
 
 
 class Probe(nn.Module):
     """An encoder, features of chosen layers, and a classifier.
 
     Attributes:
+        encoder: None for a probe on stored features alone.
         layers: names of the encoder's modules whose outputs are read.
+        joining: how the features of the layers become what the head reads.
         widths: channels of each layer.
         n_features: their sum, length of what is stored of a window, or of each of its tokens.
-        mix: weighs several layers against each other; None for one.
+        mix: weighs several layers against each other; None where they stand side by side.
+        head_config: kind and size of the head.
         classifier: the head.
     """
 
-    def __init__(self, config: ProbeConfig, encoder: Encoder, n_classes: int) -> None:
+    def __init__(
+        self,
+        config: ProbeConfig,
+        encoder: Encoder | None,
+        n_classes: int,
+        *,
+        input_dim: Any = None,
+        target_length: int | None = None,
+    ) -> None:
         """Take the encoder as it is; a frozen one has its gradients switched off.
 
         Raises:
-            UsageError: No such layer, fewer than one class, or an aggregation that does not go
-                with the head.
+            UsageError: No such layer, or an aggregation that does not go with the head.
         """
         super().__init__()
-        if n_classes < 1:
-            raise UsageError(f"num_classes is {n_classes}; need at least 1")
-        _check_aggregation(config)
         self.config = config
         self.encoder = encoder
-        self.layers = layer_names(encoder, config.target_layers)
-        self.widths = layer_widths(encoder, self.layers)
-        self.n_features = sum(self.widths)
-        self.mix = LayerMix(self.widths) if len(self.layers) > 1 else None
-        dim = self.mix.dim if self.mix else self.widths[0]
-        self.classifier = make_head(config, dim, n_classes)
-        if isinstance(encoder, nn.Module):
-            encoder.requires_grad_(requires_grad=not config.freeze_backbone)
-        elif not config.freeze_backbone:
-            raise UsageError(
-                f"freeze_backbone=False trains the encoder, and {encoder.name} is no torch module"
+        self.layers: list[str | int] = []
+        self.joining: Joining
+        if encoder is None:
+            self.joining = joining_of_stored(config, input_dim)
+        else:
+            self.layers = layer_names(encoder, config.target_layers)
+            length = target_length or config.target_length
+            self.joining = joining_of(
+                config, layer_widths(encoder, self.layers), _n_tokens(config, encoder, length)
             )
+            _freeze(encoder, frozen=config.freeze_backbone)
+        self.widths = list(self.joining.widths)
+        self.n_features = sum(self.widths)
+        joined = self.joining.item_widths
+        self.mix = LayerMix(joined) if self.joining.weighs else None
+        dim = self.mix.dim if self.mix else sum(joined)
+        dim = 1 if self.joining.reads_numbers else dim
+        self.head_config = head_config(config, dim)
+        self.classifier = make_head(self.head_config, dim, n_classes)
+
+    @property
+    def base_model(self) -> Encoder | None:
+        """The encoder, by the released library's name."""
+        return self.encoder
+
+    @property
+    def reads_waveforms(self) -> bool:
+        """Whether waveforms go in; otherwise stored features do."""
+        return self.encoder is not None and self.config.online_training is not False
 
     @property
     def layer_weights(self) -> dict[str | int, float] | None:
-        """Learned share of each layer, summing to 1; None where one layer is read."""
+        """Learned share of each layer, summing to 1; None where layers are not weighed."""
         if self.mix is None:
             return None
-        return dict(zip(self.layers, self.mix.weights.tolist(), strict=True))
+        names = self.layers or list(range(len(self.widths)))
+        return dict(zip(names, self.mix.weights.tolist(), strict=True))
 
     def train(self, mode: bool = True) -> Probe:  # noqa: FBT001, FBT002 - torch's signature
         """Switch modes; a frozen encoder stays in evaluation mode."""
         super().train(mode)
-        if self.config.freeze_backbone and isinstance(self.encoder, nn.Module):
-            self.encoder.eval()
+        encoder: object = self.encoder
+        if self.config.freeze_backbone and isinstance(encoder, nn.Module):
+            encoder.eval()
         return self
 
     def features(self, waveforms: Tensor) -> Tensor:
         """What is stored of ``(batch, samples)``.
 
         Returns:
-            ``(batch, n_features)``, the layers side by side, or ``(batch, tokens, n_features)`` for
-            a head that reads tokens.
+            ``(batch, n_features)``, the layers side by side, or ``(batch, tokens, n_features)``
+            where tokens are kept.
+
+        Raises:
+            UsageError: There is no encoder, or the waveforms are not what it takes.
         """
+        if self.encoder is None:
+            raise UsageError("this probe was built on stored features (input_dim), not on a model")
         wanted = [name for name in self.layers if name != OUTPUT]
+        sound = as_waveforms(waveforms)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
-            output = self.encoder.encode(waveforms, layers=wanted)
+            output = self.encoder.encode(sound, layers=wanted)
         tokens = [output.tokens if n == OUTPUT else output.layers[n] for n in self.layers]
         return aggregate(tokens, self.config.aggregation)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Any, padding_mask: Tensor | None = None) -> Tensor:
         """Logits, ``(batch, classes)``.
 
         Args:
-            inputs: waveforms ``(batch, samples)`` at the encoder's rate if
-                ``config.online_training``, else stored features as `features` gives them.
+            inputs: waveforms ``(batch, samples)`` at the encoder's rate where there is one and
+                ``config.online_training`` is not False, else stored features as `features` gives
+                them, or a list of those of each layer. The released library's dictionary with
+                ``raw_wav`` (and ``padding_mask``) will do.
+            padding_mask: ``(batch, tokens)`` bool, True on tokens that heads on tokens leave out.
+                One for the samples of waveforms is taken and not used, as in the released library.
 
         Raises:
-            UsageError: Stored features of another length.
+            UsageError: Stored features or a mask of another shape; see `features`.
         """
-        if self.config.online_training:
-            return self._classify(self.features(inputs))
-        if inputs.shape[-1] != self.n_features:
-            raise UsageError(
-                f"features of length {inputs.shape[-1]}, need {self.n_features} "
-                f"({len(self.layers)} layers of {self.encoder.dim}); waveforms go in with "
-                f"online_training=True"
-            )
-        return self._classify(inputs)
+        if isinstance(inputs, Mapping):
+            padding_mask = inputs.get("padding_mask", padding_mask)
+            inputs = _only(inputs)
+        features = self.features(inputs) if self.reads_waveforms else self._stored(inputs)
+        return self._classify(features, self._keep(features, padding_mask))
 
-    def _classify(self, features: Tensor) -> Tensor:
-        if self.mix is not None:
-            features = self.mix(torch.split(features, self.widths, dim=-1))
-        logits: Tensor = self.classifier(features)
+    def _stored(self, inputs: Any) -> Tensor:
+        features = torch.cat(list(inputs), dim=-1) if isinstance(inputs, list | tuple) else inputs
+        need = ("batch", "tokens")[: 1 + self.joining.has_tokens]
+        if features.ndim != len(need) + 1 or features.shape[-1] != self.n_features:
+            raise UsageError(
+                f"features of shape {tuple(features.shape)}, need ({', '.join(need)}, "
+                f"{self.n_features}); waveforms go in where the probe is built with base_model= "
+                "and without online_training=False"
+            )
+        return features
+
+    def _keep(self, features: Tensor, padding_mask: Tensor | None) -> Tensor | None:
+        """Which tokens count; None: all."""
+        if padding_mask is None or not (self.joining.has_tokens and self.joining.reads_tokens):
+            return None
+        if padding_mask.shape == features.shape[:2]:
+            return ~padding_mask.to(features.device, torch.bool)
+        if self.reads_waveforms:
+            return None
+        raise UsageError(
+            f"padding_mask of shape {tuple(padding_mask.shape)} for features of shape "
+            f"{tuple(features.shape)}; need one value a token"
+        )
+
+    def _classify(self, features: Tensor, keep: Tensor | None = None) -> Tensor:
+        parts = torch.split(features, self.widths, dim=-1) if self.mix else (features,)
+        if self.joining.n_tokens is not None:
+            if features.shape[1] != self.joining.n_tokens:
+                raise UsageError(
+                    f"{features.shape[1]} tokens, this probe flattens {self.joining.n_tokens}; "
+                    "give clips of one length, and build it with target_length= (samples)"
+                )
+            parts = tuple(part.flatten(1) for part in parts)
+        joined = self.mix(parts) if self.mix else parts[0]
+        if self.joining.reads_numbers:
+            joined = joined[..., None]
+        logits: Tensor
+        if self.joining.reads_tokens:
+            logits = self.classifier(joined, keep)
+        else:
+            logits = self.classifier(joined)
         return logits
 
 
-def _check_aggregation(config: ProbeConfig) -> None:
-    kind = config.probe_type
-    if kind == "knn":
-        raise UsageError("a knn probe has nothing to train here; fit it on stored embeddings")
-    if kind not in TOKEN_PROBES and config.aggregation == "none":
+def _only(inputs: Mapping[str, Any]) -> Any:
+    """Waveforms or features of the released library's dictionary."""
+    if "raw_wav" in inputs:
+        return inputs["raw_wav"]
+    found = [value for key, value in inputs.items() if key not in {"label", "padding_mask"}]
+    return found[0] if len(found) == 1 else found
+
+
+def _freeze(encoder: Encoder, *, frozen: bool) -> None:
+    if isinstance(encoder, nn.Module):
+        encoder.requires_grad_(requires_grad=not frozen)
+        if frozen:
+            encoder.eval()
+    elif not frozen:
         raise UsageError(
-            f"aggregation 'none' keeps every token, a probe of type {kind!r} takes one vector a "
-            f"window; use mean, max or cls_token"
+            f"freeze_backbone=False trains the encoder, and {encoder.name} is no torch module"
         )
-    if kind in TOKEN_PROBES and config.aggregation != "none":
-        raise UsageError(
-            f"aggregation {config.aggregation!r} leaves one vector a window, a probe of type "
-            f"{kind!r} reads tokens; use none"
-        )
+
+
+def _n_tokens(config: ProbeConfig, encoder: Encoder, length: int | None) -> int:
+    """Tokens of a clip, where they are flattened; 0 where nobody asks."""
+    if config.aggregation != "none":
+        return 0
+    n_samples = length or round(encoder.window_s * encoder.sample_rate)
+    with torch.no_grad():
+        return encoder.encode(torch.zeros(1, n_samples)).tokens.shape[1]
 
 
 def layer_names(encoder: Encoder, selection: Sequence[int | str]) -> list[str | int]:
-    """Layers of a selection in the released library's terms; other encoders name their own."""
+    """Layers of a selection in the released library's terms; other encoders name their own.
+
+    As there, each is read once, and ``all`` comes after those that are named.
+    """
     if not isinstance(encoder, EAT):
-        return list(selection)
-    return [
+        return list(dict.fromkeys(selection))
+    named = [item for item in selection if item != "all"]
+    wanted = [*named, "all"] if "all" in selection else named
+    names = [
         name
-        for item in selection
+        for item in wanted
         for name in ([item] if item == OUTPUT else encoder.released_layers([item]))
     ]
+    return list(dict.fromkeys(names))
 
 
 def layer_widths(encoder: Encoder, names: Sequence[str | int]) -> list[int]:
@@ -165,19 +258,73 @@ def layer_widths(encoder: Encoder, names: Sequence[str | int]) -> list[int]:
     return [widths[name] for name in names]
 
 
+def _either_order(build: Callable[P, Probe]) -> Callable[P, Probe]:
+    """Let in the order that came before the released one: config, encoder, classes, device."""
+
+    @wraps(build)
+    def called(*args: P.args, **kwargs: P.kwargs) -> Probe:
+        if len(args) > 1 and isinstance(args[1], Encoder):
+            names = ("probe_config", "base_model", "num_classes", "device")
+            named: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
+            return build(**named)  # type: ignore[call-arg]  # all by name
+        return build(*args, **kwargs)
+
+    return called
+
+
+@_either_order
+@torch.inference_mode(mode=False)  # wherever it is built, it can be trained
 def build_probe_from_config(
-    probe_config: ProbeConfig, base_model: Encoder, num_classes: int, device: str = "auto"
+    probe_config: ProbeConfig,
+    num_classes: int,
+    device: str = "auto",
+    base_model: Encoder | None = None,
+    input_dim: Any = None,
+    *,
+    target_length: int | None = None,
 ) -> Probe:
-    """Join a probe to an encoder, as the released library's function of this name does.
+    """Build a probe as the released library's function of this name does, on a model or without.
 
     Args:
         probe_config: kind, layers, aggregation, whether the encoder is trained.
-        base_model: an encoder, such as `load_model` returns.
         num_classes: classes of the task.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        base_model: an encoder, such as `load_model` returns; waveforms go in.
+        input_dim: instead of it, what is stored of a clip, whose features then go in: a number of
+            channels; or the shape of an item, ``(channels,)`` or ``(tokens, channels)``; or a list
+            of shapes, one a layer.
+        target_length: samples of a clip, where the tokens of all of it are flattened to one vector
+            (a linear or mlp probe with aggregation none); None: the encoder's window.
 
     Raises:
-        UsageError: The config does not fit the encoder.
+        UsageError: The config does not fit the encoder, or arguments are missing or exchanged.
         DeviceError: The device is missing.
     """
-    return Probe(probe_config, base_model, num_classes).to(resolve_device(device))
+    _check_arguments(probe_config, num_classes, device, base_model)
+    if (base_model is None) == (input_dim is None):
+        raise UsageError(
+            "need either base_model (waveforms go in) or input_dim (stored features go in), "
+            f"got {'neither' if base_model is None else 'both'}"
+        )
+    probe = Probe(
+        probe_config, base_model, num_classes, input_dim=input_dim, target_length=target_length
+    )
+    return probe.to(resolve_device(device))
+
+
+def _check_arguments(config: object, n_classes: object, device: object, encoder: object) -> None:
+    """Say which argument is not what stands in its place."""
+    if not isinstance(config, ProbeConfig):
+        raise UsageError(f"probe_config: need a ProbeConfig, got {type(config).__name__}; {ORDER}")
+    if not isinstance(n_classes, int) or isinstance(n_classes, bool):
+        raise UsageError(
+            f"num_classes: need a whole number, got {type(n_classes).__name__}; {ORDER}"
+        )
+    if n_classes < 1:
+        raise UsageError(f"num_classes is {n_classes}; need at least 1")
+    if not isinstance(device, str | torch.device):
+        raise UsageError(f"device: need a name such as cpu, got {type(device).__name__}; {ORDER}")
+    if encoder is not None and not isinstance(encoder, Encoder):
+        raise UsageError(
+            f"base_model: need an encoder, as load_model returns it, got {type(encoder).__name__}"
+        )

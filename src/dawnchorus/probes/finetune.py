@@ -16,8 +16,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save
 
-from dawnchorus.configs import FinetuneConfig, HeadConfig
-from dawnchorus.configs.probes import TOKEN_PROBES
 from dawnchorus.errors import TrainingError, UsageError, WeightsError
 from dawnchorus.models.card import CARD_FILE, WEIGHTS_FILE, Card
 from dawnchorus.models.checkpoints import sha256_of
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from dawnchorus.configs import FinetuneConfig
     from dawnchorus.probes.build import Probe
 
     Batch = tuple[Tensor, Tensor]  # waveforms (batch, samples), labels (batch, classes) of 0 and 1
@@ -82,8 +81,10 @@ def fit_online(
         UsageError: The probe takes stored features, or the batches can be read only once.
         TrainingError: The loss is no number any more.
     """
-    if not probe.config.online_training:
-        raise UsageError("this probe takes stored features: build it with online_training=True")
+    if not probe.reads_waveforms:
+        raise UsageError(
+            "this probe takes stored features: build it with base_model= and online_training=True"
+        )
     measure, score = measure_of(config, multi_label=multi_label)
     n_batches = sum(1 for _ in train)
     if not n_batches or sum(1 for _ in train) != n_batches:
@@ -196,18 +197,16 @@ def fitted_of(
     """The probe without its encoder, as one that was fitted on stored features.
 
     Raises:
-        UsageError: The number of classes is another, or layers differ in width.
+        UsageError: The number of classes is another, or the probe reads what no store holds.
     """
     n_classes = len(classes)
-    if len(set(probe.widths)) > 1:
-        raise UsageError(
-            f"layers {probe.layers} are {probe.widths} wide; a probe on layers of different "
-            f"widths cannot be saved without its encoder"
-        )
-    head = HeadConfig(**{name: getattr(probe.config, name) for name in HeadConfig.model_fields})
-    tokens = [0] if head.probe_type in TOKEN_PROBES else []
-    shape = ([len(probe.layers)] if probe.mix else []) + tokens + [probe.widths[0]]
-    net = Net(head, shape, n_classes)
+    _check_storable(probe)
+    if probe.encoder is None:
+        raise UsageError("a probe without an encoder (input_dim) does not say what it reads")
+    encoder, head = probe.encoder, probe.head_config
+    tokens = [0] if probe.joining.reads_tokens else []
+    shape = [len(probe.layers), *tokens, probe.widths[0]] if probe.mix else None
+    net = Net(head, shape or [*tokens, probe.n_features], n_classes)
     state = {f"head.{name}": value for name, value in probe.classifier.state_dict().items()}
     if probe.mix is not None:
         state |= {f"mix.{name}": value for name, value in probe.mix.state_dict().items()}
@@ -220,13 +219,28 @@ def fitted_of(
         config=head,
         classes=tuple(classes),
         multi_label=multi_label,
-        encoder=EncoderMark.of(probe.encoder),
+        encoder=EncoderMark.of(encoder),
         readout=tuple(str(layer) for layer in probe.layers),
         pooling=POOLING_OF[probe.config.aggregation],
         net=net.eval(),
         taught=tuple(range(n_classes)),
         notes=dict(notes or {}),
     )
+
+
+def _check_storable(probe: Probe) -> None:
+    """Refuse what stores do not hold: layers of other widths to weigh, tokens flattened or none."""
+    joining = probe.joining
+    if joining.weighs and len(set(probe.widths)) > 1:
+        raise UsageError(
+            f"layers {probe.layers} are {probe.widths} wide; a probe that weighs layers of "
+            f"different widths cannot be saved without its encoder"
+        )
+    if joining.n_tokens is not None or joining.reads_numbers:
+        raise UsageError(
+            f"a probe of type {probe.config.probe_type!r} with aggregation "
+            f"{probe.config.aggregation!r} reads what no store holds, and cannot be saved"
+        )
 
 
 def save_online(

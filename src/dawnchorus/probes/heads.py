@@ -54,15 +54,16 @@ def aggregate(layers: Sequence[Tensor], how: Aggregation) -> Tensor:
 class LayerMix(nn.Module):
     """A weighted mean of layers, the weights learned.
 
-    Source: the released library: softmax over one number a layer, which start at 0; layers of
-    another width than the commonest are brought to it by a linear adapter.
+    Source: the released library: softmax over one number a layer, which start at 0; all layers are
+    brought to the width that more than half of them have, else to the largest, by linear adapters.
     """
 
     def __init__(self, dims: Sequence[int]) -> None:
         """``dims``: width of each layer."""
         super().__init__()
         self.dims = tuple(dims)
-        self.dim = max(dims, key=lambda dim: (self.dims.count(dim), dim))
+        usual = max(dims, key=self.dims.count)
+        self.dim = usual if 2 * self.dims.count(usual) > len(dims) else max(dims)
         self.raw = nn.Parameter(torch.zeros(len(self.dims)))
         self.adapters = nn.ModuleList(
             nn.Identity() if dim == self.dim else nn.Linear(dim, self.dim) for dim in self.dims
@@ -98,12 +99,36 @@ class Mlp(nn.Sequential):
         super().__init__(*hidden, nn.Linear(widths[-1], n_classes))
 
 
+class Positions(nn.Module):
+    """A learned vector for each place among the tokens, added to them."""
+
+    def __init__(self, n_tokens: int, dim: int) -> None:
+        """``n_tokens``: the most there can be."""
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(n_tokens, dim))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(batch, tokens, dim)``, likewise.
+
+        Raises:
+            UsageError: There are more tokens than places.
+        """
+        if tokens.shape[1] > len(self.table):
+            raise UsageError(
+                f"{tokens.shape[1]} tokens, the probe has positions for {len(self.table)}; set "
+                "max_sequence_length"
+            )
+        moved: Tensor = tokens + self.table[: tokens.shape[1]]
+        return moved
+
+
 class Lstm(nn.Module):
     """A recurrent net over the tokens, its outputs averaged."""
 
     def __init__(self, config: HeadConfig, dim: int, n_classes: int) -> None:
         """``dim``: of a token."""
         super().__init__()
+        self.positions = Positions(config.n_positions, dim) if config.n_positions else None
         self.lstm = nn.LSTM(
             dim,
             config.lstm_hidden_size,
@@ -117,6 +142,7 @@ class Lstm(nn.Module):
 
     def forward(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         """``(batch, tokens, dim)`` to logits; tokens that are not kept are left out."""
+        tokens = tokens if self.positions is None else self.positions(tokens)
         kept = all_kept(tokens) if keep is None else keep
         front = kept.int().argsort(dim=1, descending=True, stable=True)
         ordered = tokens.gather(1, front[..., None].expand_as(tokens))
@@ -170,10 +196,11 @@ class Transformer(nn.Module):
         width = config.attention_dim
         self.entry = nn.Identity() if dim == width else nn.Linear(dim, width)
         self.has_positions = config.use_positional_encoding
+        self.positions = Positions(config.n_positions, width) if config.n_positions else None
         block = nn.TransformerEncoderLayer(
             width,
             config.num_heads,
-            4 * width,
+            config.feedforward_dim or 4 * width,
             config.dropout_rate,
             ACTIVATIONS[config.activation](),
             batch_first=True,
@@ -186,6 +213,7 @@ class Transformer(nn.Module):
         """As `Attention.forward`."""
         x = self.entry(tokens)
         x = with_positions(x) if self.has_positions else x
+        x = x if self.positions is None else self.positions(x)
         x = self.blocks(x, src_key_padding_mask=None if keep is None else ~keep)
         logits: Tensor = self.classifier(self.dropout(mean_of_kept(x, keep)))
         return logits
