@@ -108,3 +108,36 @@ def test_the_command_says_what_is_wrong_and_exits_with_3(
     assert "wrong: 1 header-unpatched, 1 truncated, 1 empty" in out
     assert (tmp_path / "x.html").exists()
     assert main(["doctor", str(disk / "north"), "-q"]) == 0
+
+
+def test_times_are_local_and_mixed_zones_are_said(tmp_path: Path, write_sound: WriteSound) -> None:
+    write_sound(tmp_path / "in" / "20240501T041500Z.wav", 2.0)
+    write_sound(tmp_path / "in" / "20240501T050000-0400.wav", 2.0)
+    (folder,) = doctor(tmp_path / "in").folders
+    assert (folder.first, folder.last) == ("2024-05-01 04:15", "2024-05-01 05:00")
+    mixed = doctor(tmp_path / "in")
+    assert any("mixed: -04:00 (1), UTC (1)" in warning for warning in mixed.clock_warnings)
+    assert "mixed: -04:00" in make_page(mixed)
+    named = doctor(tmp_path / "in", time_zone="America/New_York")
+    assert named.folders[0].first == "2024-05-01 00:15"
+    assert named.clock_warnings == ()
+    assert "in America/New_York for recordings that say UTC" in make_page(named)
+    write_findings(named, tmp_path / "f.csv")
+    assert "2024-05-01T00:15:00-04:00" in (tmp_path / "f.csv").read_text()
+
+
+def test_the_program_takes_a_time_zone_and_says_which_times_it_shows(
+    tmp_path: Path, write_sound: WriteSound, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sound(tmp_path / "in" / "20240501T041500Z.wav", 2.0)
+    assert main(["doctor", str(tmp_path / "in"), "-q"]) == 0
+    said = capsys.readouterr()
+    assert "2024-05-01 04:15" in said.out
+    assert "Times are local, by each recorder's own clock." in said.out
+    assert "warning: 1 recordings say UTC" in said.err
+    assert main(["doctor", str(tmp_path / "in"), "-q", "--time-zone", "-04:00"]) == 0
+    said = capsys.readouterr()
+    assert "2024-05-01 00:15" in said.out
+    assert "in -04:00 for recordings" in said.out
+    assert "warning" not in said.err
+    assert main(["doctor", str(tmp_path / "in"), "--time-zone", "Mars"]) == 2

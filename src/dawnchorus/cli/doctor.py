@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dawnchorus.cli import options
+
 if TYPE_CHECKING:
     from dawnchorus.engine.doctor import DoctorReport
 
@@ -18,6 +20,7 @@ def command(
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode every file to its end, not only headers.")
     ] = False,
+    time_zone: options.TimeZone = None,
     page: Annotated[
         Path | None, typer.Option("--html", help="Write a page with a picture of coverage.")
     ] = None,
@@ -39,7 +42,7 @@ def command(
     from dawnchorus.engine.doctor_page import write_page
 
     named = runs.inputs(paths, None, quiet=quiet)
-    report = doctor(named, deep=deep, progress=runs.megabytes(quiet=quiet))
+    report = doctor(named, deep=deep, time_zone=time_zone, progress=runs.megabytes(quiet=quiet))
     if table:
         write_findings(report, table)
     if page:
@@ -59,6 +62,8 @@ def _facts(report: DoctorReport) -> dict[str, object]:
     return {
         "root": report.root,
         "deep": report.deep,
+        "clocks": report.clocks,
+        "clock_warnings": report.clock_warnings,
         "n_recordings": len(report.findings),
         "hours": report.hours,
         "verdicts": report.verdicts,
@@ -67,7 +72,7 @@ def _facts(report: DoctorReport) -> dict[str, object]:
 
 
 def _print(report: DoctorReport) -> None:
-    from dawnchorus.cli.output import print_table
+    from dawnchorus.cli.output import print_table, say
     from dawnchorus.engine.doctor import OK
 
     rows = [
@@ -88,6 +93,9 @@ def _print(report: DoctorReport) -> None:
     for folder in report.folders:
         for oddity in folder.oddities:
             print(f"{folder.folder}: {oddity}")
+    print(report.clocks)
+    for warning in report.clock_warnings:
+        say(f"warning: {warning}")
     for finding in [found for found in report.findings if found.verdict != OK][:20]:
         print(f"{finding.path}: {finding.verdict}: {finding.message}")
     wrong = ", ".join(f"{n} {verdict}" for verdict, n in report.verdicts.items() if verdict != OK)

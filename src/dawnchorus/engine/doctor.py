@@ -6,20 +6,22 @@ import itertools
 import statistics
 from collections import Counter, defaultdict
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.clock import when_began, which_recorder
+from dawnchorus.audio.clock import surroundings, when_began, which_recorder
 from dawnchorus.audio.io import open_recording
 from dawnchorus.engine.plan import as_places, common_root, find_recordings
 from dawnchorus.errors import AudioError, DependencyError
+from dawnchorus.local_time import local_start, parse_zone, zone_kind, zone_warnings
 from dawnchorus.places import local_copy, relative_name
 from dawnchorus.store.files import write_whole
 from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
     from dawnchorus.engine.plan import Inputs
@@ -43,6 +45,9 @@ class Finding:
         verdict: ``ok``, or one word of `dawnchorus.audio.io`'s table; ``message`` is the sentence.
         readable: some of its sound can be had.
         began: its start as it was written, None if nothing says it; ``began_from`` is where.
+        local_start: the same in local time.
+        latitude, longitude: of the recorder in degrees, as it wrote them itself.
+        temperature_int_c, temperature_ext_c: inside and outside of the recorder.
     """
 
     path: str
@@ -57,13 +62,18 @@ class Finding:
     readable: bool
     began: str | None
     began_from: str | None
+    local_start: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    temperature_int_c: float | None = None
+    temperature_ext_c: float | None = None
 
     @property
     def span(self) -> tuple[datetime, datetime] | None:
-        """From when to when, by the recorder's own clock."""
-        if self.began is None:
+        """From when to when, in local time."""
+        if self.local_start is None:
             return None
-        start = datetime.fromisoformat(self.began).replace(tzinfo=None)
+        start = datetime.fromisoformat(self.local_start).replace(tzinfo=None)
         return start, start + timedelta(seconds=self.duration_s)
 
 
@@ -84,10 +94,15 @@ class FolderSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorReport:
-    """Everything that was found; ``deep`` tells that every file was decoded to its end."""
+    """Everything that was found; ``deep`` tells that every file was decoded to its end.
+
+    ``clocks`` says which times the local ones are, and ``clock_warnings`` what is mixed or missing.
+    """
 
     root: Path
     deep: bool
+    clocks: str
+    clock_warnings: tuple[str, ...]
     findings: tuple[Finding, ...]
     folders: tuple[FolderSummary, ...]
 
@@ -106,13 +121,22 @@ def doctor(
     recordings: Inputs,
     *,
     deep: bool = False,
+    time_zone: str | None = None,
     progress: Progress | None = None,
 ) -> DoctorReport:
     """Look at every recording's header, or with ``deep`` at all of its sound.
 
+    Args:
+        recordings: files and folders.
+        deep: decode every file to its end.
+        time_zone: IANA name or offset, for recordings that say UTC or no zone; an offset that a
+            recording gives itself is kept.
+        progress: as in `embed`.
+
     Raises:
-        UsageError: There is nothing to look at.
+        UsageError: There is nothing to look at, or no such time zone.
     """
+    zone = None if time_zone is None else parse_zone(time_zone)
     recordings = as_places(recordings)
     scan = find_recordings(recordings)
     root = common_root(recordings)
@@ -120,14 +144,29 @@ def doctor(
     shown = progress(scan.n_bytes, "looking") if progress else nullcontext(lambda _n: None)
     with shown as advance:
         for path in scan.paths():
-            finding = _examined(path, relative_name(path, root), deep=deep)
+            finding = _in_zone(_examined(path, relative_name(path, root), deep=deep), zone)
             findings.append(finding)
             advance(finding.n_bytes)
     groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[finding.folder, finding.recorder or ""].append(finding)
     folders = tuple(_summary(*key, group) for key, group in sorted(groups.items()))
-    return DoctorReport(root=root, deep=deep, findings=tuple(findings), folders=folders)
+    kinds = Counter(zone_kind(found.began, zone) for found in findings if found.began)
+    named = f"; in {time_zone} for recordings that say UTC or no zone" if time_zone else ""
+    return DoctorReport(
+        root=root,
+        deep=deep,
+        clocks=f"Times are local, by each recorder's own clock{named}.",
+        clock_warnings=tuple(zone_warnings(kinds)),
+        findings=tuple(findings),
+        folders=folders,
+    )
+
+
+def _in_zone(finding: Finding, zone: tzinfo | None) -> Finding:
+    if finding.began is None:
+        return finding
+    return replace(finding, local_start=local_start(finding.began, zone).isoformat())
 
 
 def _examined(path: Path, name: str, *, deep: bool) -> Finding:
@@ -153,7 +192,7 @@ def _examined(path: Path, name: str, *, deep: bool) -> Finding:
 
 def examine(path: Path, name: str, *, deep: bool = False) -> Finding:
     """Look at one recording; whatever is wrong with it is in the finding."""
-    began = when_began(path)
+    began, around = when_began(path), surroundings(path)
     rate = channels = None
     duration_s, message, verdict, readable = 0.0, "", OK, True
     try:
@@ -187,6 +226,10 @@ def examine(path: Path, name: str, *, deep: bool = False) -> Finding:
         readable=readable,
         began=began.time if began else None,
         began_from=began.source if began else None,
+        latitude=around.latitude,
+        longitude=around.longitude,
+        temperature_int_c=around.temperature_int_c,
+        temperature_ext_c=around.temperature_ext_c,
     )
 
 

@@ -55,6 +55,7 @@ def make_page(report: DoctorReport) -> str:
         f"{n_bad} with something wrong ({how}). dawnchorus {version('dawnchorus')}</p>",
         "<h2>Coverage</h2>",
         coverage(report),
+        *(f"<p>{escape(line)}</p>" for line in (report.clocks, *report.clock_warnings)),
         "<h2>Folders and recorders</h2>",
         _folders(report.folders),
     ]
