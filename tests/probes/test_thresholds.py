@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import betainc
 
 from dawnchorus.errors import TaskError, UsageError
-from dawnchorus.probes.reliability import wilson
-from dawnchorus.probes.thresholds import clustered_share, find_thresholds
+from dawnchorus.probes.thresholds import ClassThreshold, find_thresholds
 
 
 def one_class(scores: list[float], hits: list[int], **wanted: float) -> tuple[float | None, str]:
-    found = find_thresholds(np.array(scores)[:, None], np.array(hits)[:, None], ["wren"], **wanted)[
-        0
-    ]
+    found = of_class(np.array(scores), np.array(hits), confidence=0.0, **wanted)
     return found.value, found.reason
+
+
+def of_class(
+    scores: np.ndarray, hits: np.ndarray, groups: np.ndarray | None = None, **wanted: float
+) -> ClassThreshold:
+    return find_thresholds(scores[:, None], hits[:, None], ["wren"], groups, **wanted)[0]  # type: ignore[arg-type]  # one of them is a whole number
 
 
 SCORES = [0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
@@ -39,7 +43,7 @@ def test_no_other_score_does_better_than_the_one_given(seed: int) -> None:
     scores = np.round(rng.random(60), 1 + seed % 2)  # with ties
     hits = rng.random(60) < scores
     for wanted in (0.5, 0.7, 0.9):
-        found = find_thresholds(scores[:, None], hits[:, None], ["x"], precision=wanted)[0]
+        found = of_class(scores, hits, precision=wanted, confidence=0)
         good = [
             t
             for t in np.unique(scores[hits])
@@ -48,7 +52,7 @@ def test_no_other_score_does_better_than_the_one_given(seed: int) -> None:
         assert (found.value is None) == (not good)
         if found.value is not None:
             assert scores[scores >= found.value].min() == min(good)
-        found = find_thresholds(scores[:, None], hits[:, None], ["x"], recall=wanted)[0]
+        found = of_class(scores, hits, recall=wanted, confidence=0)
         good = [t for t in np.unique(scores) if (scores[hits] >= t).mean() >= wanted - 1e-12]
         assert found.value is not None
         assert scores[scores >= found.value].min() == max(good)
@@ -66,39 +70,14 @@ def test_what_cannot_be_reached_or_told_is_said() -> None:
     assert "4 clips" in reason
 
 
-def test_clips_of_one_recording_are_worth_less_than_as_many_of_their_own() -> None:
-    hits = np.array([True] * 15 + [False] * 5)
-    alone = clustered_share(hits, np.arange(20))
-    assert alone[1:] == pytest.approx(
-        tuple(float(x[0]) for x in wilson(np.array([0.75]), np.array([20.0])))
-    )
-    together = clustered_share(hits, np.arange(20) // 5)  # whole recordings right or wrong
-    assert together[0] == 0.75
-    assert together[1] < alone[1]
-    assert together[2] > alone[2]
-    # all right: as sure as the recordings are many, not the clips
-    few = clustered_share(np.ones(20, bool), np.arange(20) // 5)
-    assert few[1] == pytest.approx(float(wilson(np.ones(1), np.array([4.0]))[0][0]))
-
-
-def test_the_interval_of_a_precision_covers_the_true_one_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(5)
-    n_groups, size, covered = 30, 4, 0
-    for _ in range(300):
-        rate = rng.beta(4, 1, n_groups)  # mean 0.8
-        hits = (rng.random((n_groups, size)) < rate[:, None]).ravel()
-        _, low, high = clustered_share(hits, np.repeat(np.arange(n_groups), size))
-        covered += low <= 0.8 <= high
-    assert 0.92 <= covered / 300 <= 0.985
-
-
 def test_the_threshold_s_own_interval_holds_it_and_is_the_same_again() -> None:
     rng = np.random.default_rng(6)
     scores = rng.random((200, 2))
     truth = rng.random((200, 2)) < scores**0.5
     groups = np.arange(200) // 4
-    found = find_thresholds(scores, truth, ["a", "b"], groups, precision=0.75)
-    assert found == find_thresholds(scores, truth, ["a", "b"], groups, precision=0.75)
+    wanted = {"precision": 0.75, "confidence": 0.0}
+    found = find_thresholds(scores, truth, ["a", "b"], groups, **wanted)
+    assert found == find_thresholds(scores, truth, ["a", "b"], groups, **wanted)
     for threshold in found:
         assert threshold.value is not None
         assert threshold.low is not None
@@ -110,6 +89,9 @@ def test_nonsense_is_refused() -> None:
     for wanted in ({}, {"precision": 0.5, "recall": 0.5}, {"precision": 1.5}, {"recall": 0.0}):
         with pytest.raises(UsageError, match="need one of precision and recall"):
             one_class(SCORES, HITS, **wanted)
+    for confidence in (-0.1, 1.0):
+        with pytest.raises(UsageError, match="need 0 or more, and under 1"):
+            of_class(np.array(SCORES), np.array(HITS), precision=0.9, confidence=confidence)
     with pytest.raises(TaskError, match="2 classes"):
         find_thresholds(np.ones((3, 1)), np.ones((3, 1)), ["a", "b"], precision=0.5)
 
@@ -123,9 +105,7 @@ def test_what_a_threshold_is_said_to_give_is_no_better_than_what_it_gives(wanted
     said, true = [], []
     for seed in range(150):
         scores = rng.normal(size=len(hits)) + 1.7 * hits
-        found = find_thresholds(scores[:, None], hits[:, None], ["x"], seed=seed, **{wanted: 0.8})[
-            0
-        ]
+        found = of_class(scores, hits, seed=seed, confidence=0, **{wanted: 0.8})
         if found.value is None:
             continue
         got = found.precision if wanted == "precision" else found.recall
@@ -147,9 +127,86 @@ def test_what_a_threshold_is_said_to_give_is_no_better_than_what_it_gives(wanted
 
 def test_clips_of_one_recording_say_nothing_of_another() -> None:
     groups = np.array([0, 0, 0, 1, 0, 0, 2, 2])
-    found = find_thresholds(
-        np.array(SCORES)[:, None], np.array(HITS)[:, None], ["wren"], groups, precision=0.8
-    )[0]
+    found = of_class(np.array(SCORES), np.array(HITS), groups, precision=0.8, confidence=0)
     assert found.value == 0.45
     assert found.precision is None
     assert "one recording" in found.reason
+
+
+def groups_of_clips(
+    n_groups: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Five clips a recording, half of them calls; scores of a recording lie higher or lower."""
+    groups = np.repeat(np.arange(n_groups), 5)
+    hits = rng.random(len(groups)) < 0.5
+    shift = 0.5 * rng.normal(size=n_groups)[groups]
+    return rng.normal(size=len(groups)) + 2.5 * hits + shift, hits, groups
+
+
+@pytest.mark.parametrize("wanted", ["precision", "recall"])
+def test_a_threshold_with_confidence_holds_on_other_recordings(wanted: str) -> None:
+    fresh, truth, _ = groups_of_clips(20_000, np.random.default_rng(1))
+    met: dict[float, list[bool]] = {0.0: [], 0.8: []}
+    for seed in range(60):
+        clips = groups_of_clips(60, np.random.default_rng(seed))
+        for confidence, held in met.items():
+            value = of_class(*clips, confidence=confidence, **{wanted: 0.9}).value
+            if value is not None:
+                reached = fresh >= value
+                share = truth[reached] if wanted == "precision" else reached[truth]
+                held.append(bool(share.mean() >= 0.9))
+    assert len(met[0.8]) > 40
+    # of all fits at most a fifth give a threshold that misses; 0.05 for 60 fits
+    assert (len(met[0.8]) - sum(met[0.8])) / 60 < 0.25
+    assert np.mean(met[0.8]) > 0.8
+    assert np.mean(met[0.0]) < 0.7  # without: as often missed as met
+
+
+def test_the_walk_ends_at_the_first_score_that_fails_its_test() -> None:
+    n = 60
+    scores = np.linspace(1, 0, n)
+    hits = np.ones(n, bool)
+    hits[[17, 18, 19, 20]] = False  # then 39 more that are right
+    found = of_class(scores, hits, precision=0.9)
+    expected = next(
+        k
+        for k in range(15, n)
+        if betainc(hits[: k + 1].sum(), k + 2 - hits[: k + 1].sum(), 0.9) > 0.2
+    )
+    assert found.value == pytest.approx((scores[expected - 1] + scores[expected]) / 2)
+    # all of them together would pass, but they lie behind the failure
+    assert betainc(56, 5, 0.9) > 0.2 or found.value > scores[-1]
+    hits[:] = True
+    hits[3] = False  # among the first sixteen: the walk does not get under way
+    assert of_class(scores, hits, precision=0.9).value is None
+    assert of_class(scores, hits, precision=0.9, confidence=0.0).value is not None
+
+
+def test_what_so_few_recordings_cannot_show_is_said_with_how_many_would() -> None:
+    scores = np.linspace(1, 0, 12)
+    hits = np.arange(12) < 6
+    assert of_class(scores, hits, precision=0.9).reason == (
+        "6 recordings show a precision of 0.76 at most, with confidence 0.8; 0.9 takes 16"
+    )
+    assert of_class(scores, hits, precision=0.75).value == pytest.approx(6 / 11 - 1 / 22)
+    assert "takes" not in of_class(scores, hits, precision=1.0).reason
+    many = np.tile(scores, 5), np.tile(np.arange(12) % 3 > 0, 5)
+    reason = of_class(*many, precision=0.9).reason
+    assert "precision 0.9 is not shown with confidence 0.8: at best 4" in reason
+
+
+def test_windows_of_few_recordings_do_not_pass_for_many_clips() -> None:
+    scores, hits = np.linspace(1, 0, 80), np.arange(80) < 40
+    assert of_class(scores, hits, precision=0.9).value is not None
+    ten = of_class(scores, hits, np.arange(80) // 8, precision=0.9)
+    assert ten.value is None
+    assert "5 recordings" in ten.reason
+
+
+def test_folds_that_set_no_threshold_are_no_recall_of_nothing() -> None:
+    scores, hits = np.linspace(1, 0, 32), np.arange(32) < 16
+    found = of_class(scores, hits, precision=0.9)
+    assert found.value is not None
+    assert found.precision is None  # fifteen recordings cannot show it
+    assert found.recall == 1.0  # of all clips
+    assert "untried on others" in found.reason

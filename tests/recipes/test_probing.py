@@ -28,7 +28,8 @@ from dawnchorus.recipes.probing import probe_fit
 
 RATE = 16_000
 TONES = {"frog": 600.0, "owl": 1500.0, "wren": 5000.0}
-QUICK = ProbeRunConfig(fit=FitConfig(strengths=(0.1,)), device="cpu")
+# confidence 0: eight clips of a class cannot show a precision of 0.9
+QUICK = ProbeRunConfig(fit=FitConfig(strengths=(0.1,)), device="cpu", confidence=0.0)
 
 
 def call(label: str | None, seconds: float, seed: int) -> np.ndarray:

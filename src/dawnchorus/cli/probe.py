@@ -89,6 +89,13 @@ def fit(
     target_recall: Annotated[
         float | None, typer.Option(help="Share of calls to be found, instead.")
     ] = None,
+    confidence: Annotated[
+        float,
+        typer.Option(
+            help="With which a threshold reaches its target on other recordings; 0: the threshold "
+            "that does best on these clips, and misses it elsewhere as often as not."
+        ),
+    ] = 0.8,
     calibration: Annotated[
         str, typer.Option(help="auto, none, temperature, platt_shared, platt or isotonic.")
     ] = "auto",
@@ -131,6 +138,7 @@ def fit(
             group_by=_names(group_by),
             target_precision=target_precision,
             target_recall=target_recall,
+            confidence=confidence,
             few_shot=_counts(few_shot),
             calibration=calibration,
         ),
@@ -347,6 +355,12 @@ def _fit_lines(report: ProbeReport) -> Iterator[str]:
             f"{before['after']['ece_mass_first_guess']:.3f} after"
         )
         yield f"thresholds are for a {measured.target}"
+        if all(found.value is None for found in measured.thresholds):
+            yield (
+                "no class has a threshold, so probe predict names nothing unless you choose: give "
+                "it --threshold or --top-k, or fit again with more clips, a lower "
+                "--target-precision, or --confidence 0"
+            )
         yield from remarks(measured.thresholds)
     yield f"the whole report: {report.folder / REPORT}"
 

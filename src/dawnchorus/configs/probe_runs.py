@@ -36,6 +36,12 @@ class ProbeRunConfig(Config):
     )
     target_precision: float | None = Field(default=None, gt=0, le=1)
     target_recall: float | None = Field(default=None, gt=0, le=1)
+    confidence: float = Field(
+        default=0.8,
+        ge=0,
+        lt=1,
+        description="with which thresholds reach their target; 0: what does best on these clips",
+    )
     few_shot: tuple[int, ...] = Field(
         default=(), description="score with so many clips of each class as well"
     )

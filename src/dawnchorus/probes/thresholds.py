@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.folds import grouped_folds, number_groups
-from dawnchorus.probes.reliability import wilson
+from dawnchorus.probes.ranked import MIN_FOUND, Ranked, Wanted, ranked, step_of
+from dawnchorus.probes.shares import (
+    clustered_share,
+    least_shares,
+    least_worth,
+    lower_bound,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,23 +25,28 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Rows = NDArray[np.int64]
 
 MIN_POSITIVE: Final = 5  # clips of a class, below which nothing is said
-MIN_FOUND: Final = 3  # of them that a threshold must find: one lucky clip is no precision of 1
-N_DRAWS: Final = 400  # of groups, for the interval of the threshold
+CONFIDENCE: Final = 0.8  # of fits that give a threshold, at most the rest miss the target
+N_DRAWS: Final = 200  # of groups, for the interval of the threshold
+DRAWN_VALUES: Final = 1 << 20  # draws times items at once
 SHORT: Final = 0.1  # of what was wanted; then it is said
+PRECISION: Final = ("precision", "precision_low", "precision_high")
+RECALL: Final = ("recall", "recall_low", "recall_high")
 FOLDS: Final = 10  # on each of which the thresholds that the others set are tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassThreshold:
-    """The threshold of one class; figures are of clips that did not set it, intervals are of 95%.
+    """The threshold of one class, and what it gives elsewhere; intervals are of 95%.
 
     Attributes:
         label: the class.
-        value: what finds most of the class with the wanted precision, or the highest with the
-            wanted recall, halfway to the next lower score; None where ``reason`` says why there is
-            none.
+        value: the lowest that is shown to have the wanted precision, or the highest with the wanted
+            recall, halfway to the next lower score; None where ``reason`` says why there is none.
+        confidence: with which the target holds elsewhere; 0: it is what did best on these clips,
+            and as often missed as met elsewhere.
         low, high: where other draws of the same recordings put it, None where fewer than half of
             them reach the target.
         precision, precision_low, precision_high: of scores that reach it, None where none does.
@@ -48,6 +60,7 @@ class ClassThreshold:
     value: float | None
     n_positive: int
     n_groups: int
+    confidence: float = 0.0
     low: float | None = None
     high: float | None = None
     precision: float | None = None
@@ -63,25 +76,6 @@ class ClassThreshold:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    """One class's items by falling score; a step is all items of one score.
-
-    ``score``, ``found`` (positives so far) and ``above`` (items so far) are ``(steps,)``.
-    """
-
-    score: Floats
-    found: Floats
-    above: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    target: float
-    by_precision: bool
-    seed: int
-
-
 def find_thresholds(
     probabilities: Floats,
     truth: NDArray[np.generic],
@@ -90,17 +84,19 @@ def find_thresholds(
     *,
     precision: float | None = None,
     recall: float | None = None,
+    confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> list[ClassThreshold]:
     """The threshold of each class for a wanted precision or recall.
 
-    The best of many scores looks better than it is, the more so the fewer clips there are. So
-    precision and recall are not those of the clips that set the threshold: all groups but a tenth
-    set one, which is tried on that tenth. They can lie under what was wanted.
+    The best of many scores looks better than it is, the more so the fewer clips there are. So with
+    a ``confidence`` the target has to be shown, see `dawnchorus.probes.ranked`: over all fits to
+    clips like these, no more than the rest give a threshold that misses it.
 
-    Shares of clips that lie in groups have a Wilson interval for as many independent clips as the
-    spread between the groups says they are worth (Korn and Graubard, Survey Methodology 24, 1998);
-    where all are right or all wrong, for as many as there are groups.
+    What was wanted is not measured on the clips that set the threshold: all groups but a tenth set
+    one, which is tried on that tenth. It can lie under the target. With a confidence the other of
+    precision and recall is that of all clips; without, it is measured like the first. Intervals are
+    those of `dawnchorus.probes.shares`.
 
     Args:
         probabilities: ``(items, classes)`` of items that neither the probe nor its calibration was
@@ -110,6 +106,8 @@ def find_thresholds(
         groups: ``(items,)``; None: every item is its own.
         precision: at least so many of the detections of a class are to be right, 0 to 1.
         recall: at least so many of its clips are to be found, 0 to 1. One of the two.
+        confidence: with which it is to hold for clips of other groups, under 1; 0: the threshold
+            that does best on these.
         seed: of the draws of groups.
 
     Raises:
@@ -117,6 +115,8 @@ def find_thresholds(
         TaskError: The arrays do not fit.
     """
     target = _target(precision, recall)
+    if not 0 <= confidence < 1:
+        raise UsageError(f"thresholds: confidence {confidence}; need 0 or more, and under 1")
     hot = np.asarray(truth) > 0
     if probabilities.shape != hot.shape or hot.shape[1] != len(classes):
         raise TaskError(
@@ -126,7 +126,7 @@ def find_thresholds(
     rng = np.random.default_rng(seed)
     n_groups = int(group.max()) + 1
     drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=N_DRAWS)
-    wanted = _Wanted(target, precision is not None, seed)
+    wanted = Wanted(target, precision is not None, confidence, seed)
     return [
         _of_class(
             label,
@@ -154,67 +154,94 @@ def _of_class(
     label: str,
     scores: Floats,
     hits: Flags,
-    group: NDArray[np.int64],
+    group: Rows,
     *,
     drawn: Floats,
-    wanted: _Wanted,
+    wanted: Wanted,
 ) -> ClassThreshold:
     n_positive = int(hits.sum())
     n_groups = len(np.unique(group[hits]))
-    nothing = ClassThreshold(label=label, value=None, n_positive=n_positive, n_groups=n_groups)
+    none = ClassThreshold(
+        label=label,
+        value=None,
+        n_positive=n_positive,
+        n_groups=n_groups,
+        confidence=wanted.confidence,
+    )
     if n_positive < MIN_POSITIVE:
         return replace(
-            nothing, reason=f"{n_positive} clips held out; need {MIN_POSITIVE} to say anything"
+            none, reason=f"{n_positive} clips held out; need {MIN_POSITIVE} to say anything"
         )
-    ranked = _ranked(scores, hits, np.ones((1, len(scores))))
-    step = _step(ranked, wanted)[0]
+    items = ranked(scores, hits, group, wanted)
+    step = step_of(items, wanted)[0]
     if step < 0:
-        return replace(nothing, reason=_unreached(ranked, wanted.target))
-    steps = _step(_ranked(scores, hits, drawn[:, group]), wanted)
-    values = _between(ranked.score)[steps[steps >= 0]]
-    low, high = (
-        np.quantile(values, [0.025, 0.975]) if 2 * len(values) >= len(steps) else (None, None)
-    )
+        why = _not_shown if wanted.confidence else _unreached
+        return replace(none, reason=why(items, wanted, n_groups))
+    values = _of_draws(scores, hits, group, drawn, wanted)
+    n_reached = len(values)
+    low, high = np.quantile(values, [0.025, 0.975]) if 2 * n_reached >= len(drawn) else (None, None)
+    value = float(items.between[step])
     found = replace(
-        nothing,
-        value=float(_between(ranked.score)[step]),
+        none,
+        value=value,
         low=None if low is None else float(low),
         high=None if high is None else float(high),
     )
     if n_groups < 2:
         return replace(found, reason="all its clips are of one recording: untried on another")
-    found = _with_shares(found, _reached_elsewhere(scores, hits, group, wanted), hits, group)
-    share = float((steps >= 0).mean())
-    said = [] if share >= 0.95 else [f"reached in {share:.0%} of draws of the recordings"]
-    got = found.precision if wanted.by_precision else found.recall
-    if got is not None and got < wanted.target - SHORT:
-        said.append(f"{got:.2f} on recordings that did not set it: more clips are needed")
-    return replace(found, reason="; ".join(said))
+    reached, tried = _tried_elsewhere(scores, hits, group, wanted)
+    found = _with_shares(found, reached[tried], hits[tried], group[tried])
+    if wanted.confidence:
+        # the walk looks at the target alone, so it flatters no other share; folds find a higher
+        # threshold than all clips do, and would say too little of it
+        own = _with_shares(found, scores >= value, hits, group)
+        others = RECALL if wanted.by_precision else PRECISION
+        found = replace(found, **{name: getattr(own, name) for name in others})
+    return replace(found, reason="; ".join(_remarks(found, wanted, n_reached / len(drawn))))
 
 
-def _reached_elsewhere(
-    scores: Floats, hits: Flags, group: NDArray[np.int64], wanted: _Wanted
-) -> Flags:
-    """Which items reach the threshold that the other folds set; none where they set none."""
-    reached = np.zeros(len(scores), bool)
+def _of_draws(scores: Floats, hits: Flags, group: Rows, drawn: Floats, wanted: Wanted) -> Floats:
+    """The thresholds of draws of the groups, of those that reach the target."""
+    at_once = max(1, DRAWN_VALUES // len(scores))
+    values = []
+    for first in range(0, len(drawn), at_once):
+        counts = drawn[first : first + at_once][:, group]
+        items = ranked(scores, hits, group, wanted, counts)
+        steps = step_of(items, wanted)
+        values.append(items.between[steps[steps >= 0]])
+    return np.concatenate(values)
+
+
+def _tried_elsewhere(
+    scores: Floats, hits: Flags, group: Rows, wanted: Wanted
+) -> tuple[Flags, Flags]:
+    """Which items reach the threshold that the other folds set, and for which they set one."""
+    reached, tried = np.zeros(len(scores), bool), np.zeros(len(scores), bool)
     fold_of = grouped_folds(hits[:, None], group, n_folds=FOLDS, seed=wanted.seed)
     for fold in np.unique(fold_of):
         inside = fold_of == fold
-        others, right = scores[~inside], hits[~inside]
-        ranked = _ranked(others, right, np.ones((1, len(others))))
-        step = _step(ranked, wanted)[0]
+        others = ranked(scores[~inside], hits[~inside], group[~inside], wanted)
+        step = step_of(others, wanted)[0]
         if step >= 0:
-            reached[inside] = scores[inside] >= _between(ranked.score)[step]
-    return reached
+            reached[inside] = scores[inside] >= others.between[step]
+            tried[inside] = True
+    return reached, tried
 
 
-def _between(scores: Floats) -> Floats:
-    """Each score halfway to the next lower one: what it finds is the same, with most to spare."""
-    return np.append((scores[:-1] + scores[1:]) / 2, scores[-1:])
+def _remarks(found: ClassThreshold, wanted: Wanted, share: float) -> list[str]:
+    said = []
+    if share < 0.95 and not wanted.confidence:
+        said.append(f"reached in {share:.0%} of draws of the recordings")
+    got = found.precision if wanted.by_precision else found.recall
+    if got is None:
+        said.append("without a tenth of its recordings no threshold is found: untried on others")
+    elif got < wanted.target - SHORT:
+        said.append(f"{got:.2f} on recordings that did not set it: more clips are needed")
+    return said
 
 
 def at_threshold(
-    label: str, scores: Floats, hits: Flags, group: NDArray[np.int64], value: float
+    label: str, scores: Floats, hits: Flags, group: Rows, value: float
 ) -> ClassThreshold:
     """What a threshold gives on given items; a share of nothing is None.
 
@@ -234,9 +261,7 @@ def at_threshold(
     return _with_shares(found, scores >= value, hits, group)
 
 
-def _with_shares(
-    found: ClassThreshold, reached: Flags, hits: Flags, group: NDArray[np.int64]
-) -> ClassThreshold:
+def _with_shares(found: ClassThreshold, reached: Flags, hits: Flags, group: Rows) -> ClassThreshold:
     nothing = (None, None, None)
     p = clustered_share(hits[reached], group[reached]) if reached.any() else nothing
     r = clustered_share(reached[hits], group[hits]) if hits.any() else nothing
@@ -251,64 +276,39 @@ def _with_shares(
     )
 
 
-def _ranked(scores: Floats, hits: Flags, counts: Floats) -> _Ranked:
-    """Steps, ``found`` and ``above`` for each row of ``counts``: how often an item was drawn."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    inside = counts[:, order]
-    return _Ranked(
-        score=scores[order[ends]],
-        found=np.cumsum(inside * hits[order], axis=1)[:, ends],
-        above=np.cumsum(inside, axis=1)[:, ends],
-    )
-
-
-def _step(ranked: _Ranked, wanted: _Wanted) -> NDArray[np.int64]:
-    """Which step each draw takes, -1 where none reaches the target."""
-    target = wanted.target
-    tiny = 1e-12  # shares such as 9 / 10 must reach 0.9
-    if wanted.by_precision:
-        with np.errstate(invalid="ignore"):
-            share = np.nan_to_num(ranked.found / ranked.above)
-        # a lower threshold that finds no more only lets wrong ones in
-        finds = np.diff(ranked.found, axis=1, prepend=0.0) > 0
-        good = finds & (share >= target - tiny) & (ranked.found >= MIN_FOUND)
-        last = good.shape[1] - 1 - good[:, ::-1].argmax(axis=1)
-        return np.where(good.any(axis=1), last, -1)
-    total = ranked.found[:, -1:]
-    good = (ranked.found >= target * total - tiny) & (total > 0)
-    return np.where(good.any(axis=1), good.argmax(axis=1), -1)
-
-
-def _unreached(ranked: _Ranked, target: float) -> str:
-    found, above = ranked.found[0], ranked.above[0]
-    enough = found >= MIN_FOUND
-    best = np.flatnonzero(enough)[int((found[enough] / above[enough]).argmax())]
+def _unreached(items: Ranked, wanted: Wanted, _n_groups: int) -> str:
+    right, above, score = _best(items, items.share)
     return (
-        f"precision {target:g} is not reached: at best {found[best] / above[best]:.2f} "
-        f"({found[best]:.0f} of {above[best]:.0f}) from a score of {ranked.score[best]:.3f}"
+        f"precision {wanted.target:g} is not reached: at best {right / above:.2f} "
+        f"({right:.0f} of {above:.0f}) from a score of {score:.3f}"
     )
 
 
-def clustered_share(
-    hits: Flags, group: NDArray[np.int64], level: float = 0.95
-) -> tuple[float, float, float]:
-    """A share of items that lie in groups, and its interval; see `find_thresholds`.
+def _not_shown(items: Ranked, wanted: Wanted, n_groups: int) -> str:
+    kind = "precision" if wanted.by_precision else "recall"
+    least, sure = least_worth(wanted.target, wanted.confidence), wanted.confidence
+    if n_groups < least:
+        most = (1 - sure) ** (1 / n_groups)
+        return (
+            f"{n_groups} recordings show a {kind} of {most:.2f} at most, with confidence {sure:g}"
+            + (f"; {wanted.target:g} takes {ceil(least - 1e-9)}" if np.isfinite(least) else "")
+        )
+    if not wanted.by_precision:
+        return f"recall {wanted.target:g} is not shown with confidence {sure:g}"
+    worth = items.sums.worth()
+    # how far below what would be enough, where so few could be enough at all
+    short = items.share - least_shares(worth, wanted.target, sure)
+    right, above, score = _best(items, short)
+    bound = lower_bound(right / above, float(worth[items.sums.items == above][0]), sure)
+    return (
+        f"precision {wanted.target:g} is not shown with confidence {sure:g}: at best "
+        f"{right:.0f} of {above:.0f} are right, which is {bound:.2f} or more, from a score of "
+        f"{score:.3f}"
+    )
 
-    Args:
-        hits: ``(n,)``, at least one.
-        group: ``(n,)``.
-        level: of the interval.
-    """
-    n = len(hits)
-    share = float(hits.mean())
-    _, number = np.unique(group, return_inverse=True)
-    n_groups = int(number.max()) + 1
-    n_worth = float(n)
-    if n_groups < n:
-        deviations = np.bincount(number, weights=hits - share)
-        spread = n_groups / max(n_groups - 1, 1) * float(np.sum(deviations**2)) / n**2
-        worth = share * (1 - share) / spread if spread > 0 else float(n_groups)
-        n_worth = min(max(worth, 1.0), float(n))
-    low, high = wilson(np.array([share]), np.array([n_worth]), level)
-    return share, float(low[0]), float(high[0])
+
+def _best(items: Ranked, by: Floats) -> tuple[float, float, float]:
+    """Right items, all items and score of the step with the highest ``by``."""
+    right, above = items.sums.right[0], items.sums.items[0]
+    step = int(np.where(right >= MIN_FOUND, by[0], -np.inf).argmax())
+    return float(right[step]), float(above[step]), float(items.score[step])

@@ -136,10 +136,10 @@ def _measured(measured: Measured) -> Iterator[str]:
     yield from (f"- {line}" for line in score_lines(measured.scores))
     yield "\n## Class by class\n"
     yield (
-        f"Thresholds are for a {measured.target} among clips like these; `probe predict` uses "
+        f"Thresholds are for a {measured.target}, if they are like these; `probe predict` uses "
         "them. Precision and recall are what they give on recordings that did not set them, which "
-        "can be less than was wanted. In recordings where a class is rarer than here, more of its "
-        "detections are wrong: listen to some (`--segments 20`).\n"
+        "can be less or more than was wanted. In recordings where a class is rarer than here, more "
+        "of its detections are wrong: listen to some (`--segments 20`).\n"
     )
     yield from table(CLASS_HEADINGS, class_rows(measured.classes, measured.thresholds))
     said = remarks(measured.thresholds)
@@ -147,8 +147,9 @@ def _measured(measured: Measured) -> Iterator[str]:
         yield ""
         yield from (f"- {line}" for line in said)
         yield (
-            "\nA class without a threshold gives no detections; `--threshold 0.5` gives them at "
-            "your own risk."
+            "\nA class without a threshold gives no detections. `probe predict --threshold 0.5` "
+            "gives them at your own risk; `probe fit --confidence 0` finds the thresholds that do "
+            "best on these clips, whether or not that can be shown to hold elsewhere."
         )
     yield "\n## Can its scores be believed?\n"
     calibration = measured.calibrated.calibration

@@ -13,7 +13,8 @@ from dawnchorus.probes.few_shot import CurvePoint, learning_curve
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.held_out import HeldOut, chosen_only
 from dawnchorus.probes.reliability import expected_calibration_error
-from dawnchorus.probes.thresholds import ClassThreshold, clustered_share, find_thresholds
+from dawnchorus.probes.shares import clustered_share
+from dawnchorus.probes.thresholds import ClassThreshold, find_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -176,6 +177,7 @@ def measure(
     calibration: Method | Literal["auto"],
     precision: float | None,
     recall: float | None,
+    confidence: float,
     seed: int,
 ) -> Measured:
     """Calibrate on clips held out, find thresholds, and score; each on clips it did not see.
@@ -187,6 +189,7 @@ def measure(
         calibration: a method, or ``auto``.
         precision: what thresholds are for.
         recall: what they are for instead; one of the two.
+        confidence: with which they reach it, see `find_thresholds`.
         seed: of folds and draws.
     """
     calibrated = choose_calibration(
@@ -209,9 +212,11 @@ def measure(
             held_out.group,
             precision=precision,
             recall=recall,
+            confidence=confidence,
             seed=seed,
         ),
-        target=f"precision of {precision:g}" if recall is None else f"recall of {recall:g}",
+        target=(f"precision of {precision:g}" if recall is None else f"recall of {recall:g}")
+        + (f" on others, with confidence {confidence:g}" if confidence else " on these clips"),
         calibrated=calibrated,
     )
 

@@ -162,6 +162,7 @@ def _fitted(
             calibration=config.calibration,
             precision=_target(config),
             recall=config.target_recall,
+            confidence=config.confidence,
             seed=config.fit.seed,
         )
         probe.calibration = measured.calibrated.calibration.to_json()
