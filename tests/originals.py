@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
+from dawnchorus.labels import write_label_map
+from dawnchorus.models.card import Card
+from dawnchorus.models.eat import EATConfig
 from dawnchorus.nn.positions import sincos_positions
 
 GOLDEN = Path(__file__).parent / "golden"
 POSITIONS = "fixed_positional_encoder.positions"
 TOK = (0, 1, 2, 8, 9, 63, 64, 128, 255, 256, 300, 400, 480, 496, 505, 511, 512)
+HEADS = ("classifier.weight", "model.head.weight")
 NORMALIZATION = (-5.553, 4.606)
 
 
@@ -70,6 +75,17 @@ def smaller(
 
 def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     return {key: tensor(key, shape) for key, shape in shapes.items()}
+
+
+def write_model(weights: dict[str, torch.Tensor], folder: Path, *, dim: int, n_blocks: int) -> Path:
+    """A folder with such weights, the card that belongs to them, and labels for its classes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / "model.safetensors")
+    config = EATConfig(dim=dim, n_layers=n_blocks, n_heads=dim // 64, normalization=NORMALIZATION)
+    Card(name=folder.name, config=config).write(folder / "card.yaml")
+    heads = [len(value) for key, value in weights.items() if key in HEADS]
+    write_label_map(folder / "label_map.json", [f"Species {i}" for i in range(*heads or [10])])
+    return folder
 
 
 LENGTHS = {

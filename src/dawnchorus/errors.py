@@ -19,6 +19,8 @@ A message says where, what was found, what is needed and what to do. Foreign err
 at the border where a foreign library is called, by name, and one of these is raised from them.
 """
 
+import warnings
+
 
 class DawnchorusError(Exception):
     """Base of all errors raised on purpose."""
@@ -84,3 +86,8 @@ class RunInterruptedError(DawnchorusError):
 
 class DawnchorusWarning(UserWarning):
     """Something was assumed or left out, and the result has to be read with that in mind."""
+
+
+# each time, not once a process: the second of two models may be the one that matters. Appended, so
+# that a filter of the user's counts before it.
+warnings.simplefilter("always", DawnchorusWarning, append=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dawnchorus.errors import WeightsError
@@ -55,7 +56,10 @@ class LabelMapping(dict[str, Any]):  # Any: one dictionary each way
 
 
 def read_label_map(path: Path) -> list[str]:
-    """Read ``label_map.json``: a flat object, label to index of its logit.
+    """Read ``label_map.json``: an object of label to index of its logit.
+
+    The released library's forms are read too: ``{"label_to_index": {...}, ...}``, and index (as
+    text) to label.
 
     Returns:
         Labels in the order of the logits.
@@ -64,8 +68,17 @@ def read_label_map(path: Path) -> list[str]:
         WeightsError: Not such a file, or the indices are not 0 to n - 1, each once.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable label map: {error}") from error
+    return parse_label_map(text, path)
+
+
+def parse_label_map(text: str, path: Path | str) -> list[str]:
+    """As `read_label_map`, from the text itself; ``path`` says in messages where it came from."""
+    try:
+        content = _label_to_index(json.loads(text, object_pairs_hook=_without_repeats))
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: not a readable label map: {error}") from error
     if not isinstance(content, dict) or not content:
         raise WeightsError(
@@ -82,6 +95,31 @@ def read_label_map(path: Path) -> list[str]:
             f"found {min(content.values())} to {max(content.values())}"
         )
     return sorted(content, key=lambda label: int(content[label]))
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{twice!r} is there twice")
+    return content
+
+
+def _label_to_index(content: Any) -> Any:
+    """One form of the three that label maps come in; anything else stays as it is."""
+    if not isinstance(content, dict):
+        return content
+    inner = content.get("label_to_index")
+    if isinstance(inner, dict):
+        return inner
+    if content and all(
+        key.isdecimal() and isinstance(value, str) for key, value in content.items()
+    ):
+        turned = {value: int(key) for key, value in content.items()}
+        if len(turned) < len(content):
+            raise ValueError("two indices have one label")
+        return turned
+    return content
 
 
 def label_map_text(labels: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import originals
 from dawnchorus import load_model
@@ -33,9 +32,8 @@ def load_original(size: str, folder: Path) -> EAT:
     weights = originals.weights(originals.smaller(shapes, dim, n_blocks))
     for key, want in originals.facts(f"encoder_{size}")["weight_checks"].items():
         assert float(weights[key].double().abs().sum()) == pytest.approx(want[1], rel=1e-9), key
-    save_file(weights, folder / f"{size}.safetensors")
     model = load_model(
-        folder / f"{size}.safetensors", device="cpu", normalization=originals.NORMALIZATION
+        originals.write_model(weights, folder / size, dim=dim, n_blocks=n_blocks), device="cpu"
     )
     assert isinstance(model, EAT)
     return model

@@ -17,7 +17,15 @@ from safetensors.torch import save_file
 import originals
 from dawnchorus import load_model
 from dawnchorus.configs import ProbeConfig
-from dawnchorus.errors import DeviceError, DownloadError, UsageError, WeightsError
+from dawnchorus.engine.select import labels_of as names_of
+from dawnchorus.errors import (
+    DawnchorusWarning,
+    DeviceError,
+    DownloadError,
+    UsageError,
+    WeightsError,
+)
+from dawnchorus.labels import write_label_map
 from dawnchorus.models import card as cards
 from dawnchorus.models import hub
 from dawnchorus.models.eat import EAT
@@ -45,8 +53,8 @@ def supervised() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("layout", SAFETENSORS)
 def test_every_published_layout_loads_tensor_by_tensor(layout: str, tmp_path: Path) -> None:
     weights = originals.weights(shapes_of(layout))
-    save_file(weights, tmp_path / "model.safetensors")
-    loaded = open_model(tmp_path, normalization=originals.NORMALIZATION)
+    originals.write_model(weights, tmp_path, dim=128, n_blocks=2)
+    loaded = open_model(tmp_path)
     model = loaded.model
     assert loaded.fit.n_matched == len(model.state_dict())
     foreign = {
@@ -80,7 +88,8 @@ def test_fairseq_checkpoints_give_the_student_whatever_else_they_hold(tmp_path: 
     content = {"cfg": Namespace(), "model": {**student, "_ema": teacher}}
     torch.save(content, path)
     del sys.modules["fairseq_options"]
-    model = load_model(path, device="cpu", normalization=originals.NORMALIZATION)
+    with pytest.warns(DawnchorusWarning, match="no card"):
+        model = load_model(path, device="cpu", normalization=originals.NORMALIZATION)
     key = "blocks.1.attn.qkv.weight"
     torch.testing.assert_close(model.state_dict()[key], student[key])
 
@@ -143,18 +152,43 @@ def test_what_does_not_fit_is_named(
         load_model(tmp_path, device="cpu", normalization=originals.NORMALIZATION)
 
 
-def test_labels_come_with_the_weights_and_must_fit(
-    tmp_path: Path, supervised: dict[str, torch.Tensor]
-) -> None:
-    save_file(supervised, tmp_path / "model.safetensors")
-    mapping = {f"Species {i}": i for i in range(10)}
-    (tmp_path / "label_map.json").write_text(json.dumps(mapping))
-    model = load_model(tmp_path, device="cpu", normalization=originals.NORMALIZATION)
+def test_labels_come_with_the_weights(tmp_path: Path, supervised: dict[str, torch.Tensor]) -> None:
+    model = load_model(
+        originals.write_model(supervised, tmp_path, dim=128, n_blocks=2), device="cpu"
+    )
     assert model.labels[3] == "Species 3"
     assert model.label_mapping["3"] == "Species 3"
-    (tmp_path / "label_map.json").write_text(json.dumps(dict(list(mapping.items())[:9])))
-    with pytest.raises(WeightsError, match=r"9 labels.*10 classes"):
-        load_model(tmp_path, device="cpu", normalization=originals.NORMALIZATION)
+
+
+@pytest.mark.parametrize(("n_labels", "said"), [(0, "no label map"), (9, "9 labels.*10 classes")])
+def test_a_missing_or_foreign_label_map_takes_logits_not_embeddings(
+    n_labels: int, said: str, tmp_path: Path, supervised: dict[str, torch.Tensor]
+) -> None:
+    whole = originals.write_model(supervised, tmp_path / "whole", dim=128, n_blocks=2)
+    other = originals.write_model(supervised, tmp_path / "other", dim=128, n_blocks=2)
+    (other / "label_map.json").unlink()
+    if n_labels:
+        write_label_map(other / "label_map.json", [f"Species {i}" for i in range(n_labels)])
+    with pytest.warns(DawnchorusWarning, match=said):
+        model = load_model(other, device="cpu")
+    waves = originals.wave("short_0.1s")
+    with torch.no_grad():
+        found = model.encode(waves)
+        assert found.logits is None
+        assert torch.equal(found.tokens, load_model(whole, device="cpu").encode(waves).tokens)
+        with pytest.raises(WeightsError, match=said):
+            model(waves)
+        assert load_features(other)(waves).shape == (1, 513, 128)
+    assert model.labels is None
+    with pytest.raises(UsageError, match=said):
+        names_of(model)
+
+
+def load_features(folder: Path) -> EAT:
+    with pytest.warns(DawnchorusWarning, match="embeddings"):
+        model = load_model(folder, device="cpu", return_features_only=True)
+    assert isinstance(model, EAT)
+    return model
 
 
 def test_a_wrong_name_gets_the_nearest_right_one() -> None:
@@ -196,7 +230,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_network_and_cache_the_error_says_which_file_to_put_where(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub, "cached", lambda _repo, _file: None)
+    monkeypatch.setattr(hub, "cached", lambda *_place: None)
     with pytest.raises(DownloadError) as caught:
         load_model(CARD)
     assert "safetensors" in str(caught.value)
@@ -260,7 +294,9 @@ def test_a_cached_download_needs_no_network(
     monkeypatch.setattr(
         "huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path / "hub")
     )
-    model = load_model("hf://someone/eat", device="cpu", normalization=originals.NORMALIZATION)
+    for name in ("card.yaml", "label_map.json"):
+        (released_folder / name).rename(snapshot / name)
+    model = load_model("hf://someone/eat", device="cpu")
     assert isinstance(model, EAT)
     with pytest.raises(DownloadError, match=r"someone/other"):
         load_model("hf://someone/other", device="cpu")

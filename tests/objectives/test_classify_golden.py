@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import originals
 from dawnchorus import load_model
@@ -35,9 +34,10 @@ def own_name(released: str) -> str:
 @pytest.fixture(scope="module")
 def objective(tmp_path_factory: pytest.TempPathFactory) -> ClassifyObjective:
     """The original's weights in our objective, the position table trained as in stage 2."""
-    path = tmp_path_factory.mktemp("original") / "base.safetensors"
-    save_file(originals.weights(originals.layout("i_avex_supervised_safetensors")), path)
-    model = load_model(path, device="cpu", normalization=originals.NORMALIZATION)
+    weights = originals.weights(originals.layout("i_avex_supervised_safetensors"))
+    folder = tmp_path_factory.mktemp("original") / "base"
+    originals.write_model(weights, folder, dim=768, n_blocks=12)
+    model = load_model(folder, device="cpu")
     model.train_positions()
     return ClassifyObjective(model, weights=ClassifyWeights())
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="A name of `dawnchorus models`, or a model folder.")],
+    name: Annotated[str, typer.Argument(help="Name, weights file, folder or hf://owner/repo.")],
     as_json: options.JsonOnly = False,
 ) -> None:
     """Say everything about a model: what it is, its input, licence, citation, oddities.
@@ -33,18 +33,21 @@ def command(
 
 
 def find_card(name: str) -> Card:
-    """The card of a known model, or the one that lies in a folder."""
+    """The card of a known model, without its weights, or the one that belongs to some weights."""
     from pathlib import Path
 
-    from dawnchorus.models.card import CARD_FILE, Card, known_cards
-    from dawnchorus.models.load import unknown_model
+    from dawnchorus.errors import WeightsError
+    from dawnchorus.models.card import known_cards
+    from dawnchorus.models.load import open_model
 
-    for folder in (Path(name), Path(name) / "export"):
-        if (folder / CARD_FILE).is_file():
-            return Card.read(folder / CARD_FILE)
     card = known_cards().get(name)
+    if card is None or Path(name).exists():
+        card = open_model(name).identity.card
     if card is None:
-        raise unknown_model(name)
+        raise WeightsError(
+            f"{name}: no card belongs to these weights, so nothing is known of them but what "
+            f"`dawnchorus verify {name}` reads off the file"
+        )
     return card
 
 

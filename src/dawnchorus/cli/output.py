@@ -24,13 +24,27 @@ def say(text: str, *, end: str = "\n") -> None:
 
 
 @contextmanager
-def warnings_said() -> Iterator[None]:
-    """Each warning of ours becomes a line for the user, once."""
-    with warnings.catch_warnings(record=True) as caught:
+def plain_warnings() -> Iterator[None]:
+    """Say what a result has to be read with as one line each; other warnings as Python has them."""
+    usual = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        *rest: Any,
+        **more: Any,
+    ) -> None:
+        if issubclass(category, DawnchorusWarning):
+            say(f"warning: {message}")
+        else:
+            usual(message, category, filename, lineno, *rest, **more)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always", DawnchorusWarning)
+        warnings.showwarning = show
         yield
-    for text in dict.fromkeys(str(warning.message) for warning in caught):
-        say(f"warning: {text}")
 
 
 def print_json(value: Any) -> None:

@@ -153,7 +153,7 @@ def export(
 
     Example: dawnchorus store export archive.store -o dawn.npz --time-of-day 04:00-07:00
     """
-    from dawnchorus.cli.output import say, warnings_said
+    from dawnchorus.cli.output import say
     from dawnchorus.store.export import export_store
     from dawnchorus.store.read import Store
 
@@ -167,10 +167,9 @@ def export(
     }
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     given = {name: value for name, value in filters.items() if value not in (None, {})}
-    with warnings_said():
-        n_windows = export_store(
-            Store(path), output, names, vectors=not no_vectors, scores=scores, **given
-        )
+    n_windows = export_store(
+        Store(path), output, names, vectors=not no_vectors, scores=scores, **given
+    )
     if time_of_day or dates:
         say(f"chosen by local time; UTC and clocks without a zone: {time_zone or 'as embedded'}")
     print(f"{output}: {n_windows} windows")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import platform
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from dawnchorus.cli import options
+
+if TYPE_CHECKING:
+    from dawnchorus.models.load import LoadedModel
+
+RIGHT: Final = "right"
 
 
 def command(
@@ -16,32 +21,31 @@ def command(
 ) -> int:
     """Load a model strictly, compare it with its card, and print what a bug report needs.
 
-    Exit code 1 if the weights do not fit, or compute other values than the card says.
+    Exit code 1 if the weights do not fit, are not those of their card, or have no card.
 
     Example: dawnchorus verify dawnchorus_eat_tiny
     """
     from dawnchorus.cli.output import print_json
 
-    facts, is_right = examine(name)
+    facts, verdict = examine(name)
     if as_json:
-        print_json({**facts, "verdict": "right" if is_right else "wrong"})
+        print_json({**facts, "verdict": verdict})
     else:
         for key, value in facts.items():
             print(f"{key:20}{value}")
-        print(f"{'verdict':20}{'right' if is_right else 'WRONG'}")
-    return 0 if is_right else 1
+        print(f"{'verdict':20}{verdict}")
+    return 0 if verdict == RIGHT else 1
 
 
-def examine(name: str) -> tuple[dict[str, Any], bool]:
+def examine(name: str) -> tuple[dict[str, Any], str]:
     """What there is to say of a model's weights, and whether they are right."""
     import torch
 
     from dawnchorus import __version__
-    from dawnchorus.models.fingerprint import fingerprint, largest_difference
     from dawnchorus.models.load import open_model
 
-    loaded = open_model(name)
-    model, card = loaded.model, loaded.source.card
+    loaded = open_model(name)  # refuses what is not as its card says
+    model, card = loaded.model, loaded.identity.card
     facts: dict[str, Any] = {
         "model": model.name,
         "weights": loaded.source.weights,
@@ -50,27 +54,41 @@ def examine(name: str) -> tuple[dict[str, Any], bool]:
         "tensors matched": loaded.fit.n_matched,
         "tensors not needed": len(loaded.fit.ignored),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "labels": len(model.labels or []),
-        "card": card.name if card else "none",
+        "normalization": model.config.normalization,
+        "labels": _labels(loaded),
+        "card": f"{card.name}, {loaded.identity.card_from}" if card else "none",
+        "sha256 on card": "none" if card is None or card.sha256 is None else "same",
     }
-    is_right = True
-    if card and card.sha256:
-        same = card.sha256 == model.weights_sha256
-        facts["sha256 on card"] = "same" if same else f"DIFFERS: {card.sha256}"
-        is_right &= same
-    if card and card.fingerprint:
-        difference = largest_difference(model, card.fingerprint)
-        facts["fingerprint"] = (
-            f"largest difference {difference:.2g}, tolerance {card.fingerprint.atol:.2g}"
-        )
-        is_right &= difference <= card.fingerprint.atol
-    else:
-        values = fingerprint(model).values
-        facts["fingerprint"] = "none on card; starts " + " ".join(f"{v:.4f}" for v in values[:4])
+    fingerprint, is_right = _fingerprint(loaded)
     facts |= {
+        "fingerprint": fingerprint,
         "dawnchorus": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
-    return facts, is_right
+    if card is None:
+        return facts, "not known: no card belongs to these weights"
+    return facts, RIGHT if is_right else "WRONG"
+
+
+def _labels(loaded: LoadedModel) -> str:
+    if loaded.labels.no_logits is not None:
+        return f"refused: {loaded.labels.no_logits}"
+    labels = loaded.model.labels
+    return "none" if labels is None else f"{len(labels)}, {loaded.labels.labels_from}"
+
+
+def _fingerprint(loaded: LoadedModel) -> tuple[str, bool]:
+    from dawnchorus.models.fingerprint import fingerprint, largest_difference
+
+    card = loaded.identity.card
+    if card is None or card.fingerprint is None:
+        values = fingerprint(loaded.model).values
+        return "none on card; starts " + " ".join(f"{v:.4f}" for v in values[:4]), True
+    if loaded.model.no_logits is not None:  # it was held to the card with its classifier on
+        return "as on the card", True
+    known = card.fingerprint
+    difference = largest_difference(loaded.model, known)
+    said = f"largest difference {difference:.2g}, tolerance {known.atol:.2g}"
+    return said, difference <= known.atol

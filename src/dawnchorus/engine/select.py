@@ -69,6 +69,9 @@ def labels_of(model: Encoder) -> Sequence[str]:
     Raises:
         UsageError: Nothing.
     """
+    refused = getattr(model, "no_logits", None)
+    if refused is not None:
+        raise UsageError(f"{model.name}: names nothing: {refused}")
     if not model.labels:
         raise UsageError(
             f"{model.name}: this model has no labels, so it names nothing; use embed alone, or a "

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from pydantic import Field
 
 from dawnchorus.configs import Config, read_yaml
+from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EATConfig  # noqa: TC001  pydantic needs it at run time
 
 if TYPE_CHECKING:
@@ -31,13 +32,14 @@ class HubLocation(Config):
     repo: str
     file: str
     label_map: str | None = None
+    revision: str | None = None  # commit that is read; None: the newest, held against the sha256
 
 
 class Fingerprint(Config):
     """Output values for the fixed test signal of ``fingerprint``, and how far they may be off."""
 
-    values: tuple[float, ...]
-    atol: float = 1e-3
+    values: tuple[float, ...] = Field(min_length=1)
+    atol: float = Field(default=1e-3, gt=0, le=0.1)
 
 
 class Card(Config):
@@ -51,6 +53,8 @@ class Card(Config):
     hub: HubLocation | None = None
     sha256: str | None = None
     n_bytes: int | None = None
+    tensors_sha256: str | None = None  # of the tensors alone, whatever else the file holds
+    precision: str = ""  # of the numbers in the file
     fingerprint: Fingerprint | None = None
     # what the released library's load_model really uses, where it differs from training
     released_normalization: tuple[float, float] | None = None
@@ -70,7 +74,31 @@ class Card(Config):
         Raises:
             UsageError: The file is missing, is not YAML, or has unknown or missing keys.
         """
-        return cls(**read_yaml(path))
+        try:
+            values = read_yaml(path)
+        except (OSError, ValueError, RecursionError) as error:
+            # a folder, a date that no calendar has, ten thousand brackets
+            raise UsageError(f"{path}: not a readable card: {str(error)[:200]}") from error
+        return cls.of(values, str(path))
+
+    @classmethod
+    def of(cls, values: dict[Any, Any], source: str) -> Card:  # Any: as a file brings them
+        """A card from its keys and values.
+
+        Args:
+            values: as read from YAML or JSON.
+            source: where they came from, for the message.
+
+        Raises:
+            UsageError: Keys are unknown or missing, or a value is not what its key needs.
+        """
+        foreign = [key for key in values if not isinstance(key, str)]
+        if foreign:
+            raise UsageError(f"{source}: not a card: the key {foreign[0]!r} is not a word")
+        try:
+            return cls(**values)
+        except UsageError as error:
+            raise UsageError(f"{source}: not a card that can be used: {error}") from error
 
     def text(self) -> str:
         """The card as YAML, without the keys that were left at their defaults."""

@@ -9,7 +9,6 @@ file must be used or be one that encoding does not need, and shapes must agree.
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -20,14 +19,28 @@ from safetensors.torch import load_file
 from torch import nn
 
 from dawnchorus.errors import WeightsError
+from dawnchorus.models.eat import (
+    EAT,
+    MAX_CLASSES,
+    MAX_DIM,
+    MAX_LAYERS,
+    MAX_MLP_RATIO,
+    MAX_TIME_STEPS,
+    N_BAND_STEPS,
+    EATConfig,
+)
+from dawnchorus.models.header import Header, read_header
+from dawnchorus.models.torch_files import read_torch
+from dawnchorus.nn.patches import PATCH
+from dawnchorus.nn.positions import sincos_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from torch import Tensor
 
-    from dawnchorus.models.eat import EAT
+    from dawnchorus.models.header import Shape
 
 Tensors = dict[str, "Tensor"]
 
@@ -40,7 +53,7 @@ RULES: Final = tuple(
         (r"(?:modality_encoders\.IMAGE\.)?fixed_positional_encoder\.positions", "positions"),
         (r"modality_encoders\.IMAGE\.context_encoder\.norm\.(\w+)", r"pre_norm.\1"),
         (r"pre_norm\.(\w+)", r"pre_norm.\1"),
-        (r"(blocks\.\d+\.(?:norm[12]|attn\.(?:qkv|proj)|mlp\.fc[12])\.\w+)", r"\1"),
+        (r"(blocks\.[0-9]{1,10}\.(?:norm[12]|attn\.(?:qkv|proj)|mlp\.fc[12])\.\w+)", r"\1"),
         (r"(?:classifier|head)\.(weight|bias)", r"head.linear.\1"),
         (r"fc_norm\.(weight|bias)", r"head.norm.\1"),
         (r"(head\.(?:linear|norm)\.\w+|cls_token|positions|patch_embed\.proj\.\w+)", r"\1"),
@@ -50,7 +63,14 @@ PREFIXES: Final = ("module.", "backbone.", "model.")
 # The pretraining decoder and the teacher: part of a pretraining checkpoint, not of the encoder.
 UNNEEDED: Final = re.compile(r"modality_encoders\.IMAGE\.decoder\..+|_ema(?:\..+)?")
 WRAPPERS: Final = ("model_state_dict", "model", "state_dict")
+READABLE: Final = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 HEAD_DIM: Final = 64  # channels of one attention head in every EAT
+MAX_MLP: Final = MAX_DIM * MAX_MLP_RATIO
+OURS: Final = "dawnchorus"  # the layout that this package writes
+# what a checkpoint of a run holds beside the model
+OF_TRAINING: Final = (
+    "further.", "to_embedding.", "to_logits.", "to_bands.", "teacher.", "decoder."
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,107 +96,98 @@ def weights_sha256_of(model: object) -> str | None:
     """
     noted: str | None = getattr(model, "weights_sha256", None)
     if noted is None and isinstance(model, nn.Module):
-        return f"tensors-{_tensors_sha256(model)}"
+        return f"tensors-{tensors_sha256(model.state_dict())}"
     return noted
 
 
-def _tensors_sha256(model: nn.Module) -> str:
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of tensors, in hex."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def read_checkpoint(path: Path) -> Tensors:
-    """Tensors of a checkpoint by their names in the file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """A weights file that was looked at: which tensors it has, and what it says of itself.
+
+    Attributes:
+        path: where it lies.
+        header: shapes, and the card and labels in it.
+        names: our name to the file's, of the tensors that the encoder takes.
+        ignored: names in the file of tensors that encoding does not need.
+        layout: for people to read.
+        tensors: by the names in the file, where looking meant reading; None: not read yet.
+    """
+
+    path: Path
+    header: Header
+    names: Mapping[str, str]
+    ignored: tuple[str, ...]
+    layout: str
+    tensors: Mapping[str, Tensor] | None = None
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Shapes by our names."""
+        return {ours: self.header.shapes[name] for ours, name in self.names.items()}
+
+    def read(self) -> Tensors:
+        """The file's tensors, by the names in the file.
+
+        Raises:
+            WeightsError: The file has changed or is gone since it was looked at.
+        """
+        if self.tensors is not None:
+            return dict(self.tensors)
+        try:
+            return load_file(self.path)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{self.path}: cannot be read: {error}") from error
+
+    def mapped(self, tensors: Mapping[str, Tensor]) -> Tensors:
+        """Those that the encoder takes, by our names."""
+        return {ours: tensors[name] for ours, name in self.names.items()}
+
+
+def look_at(path: Path) -> Weights:
+    """Look at a weights file: which layout, which tensors of which shape, which card.
+
+    Of a safetensors file only the header is read, so that a file that claims too much is refused
+    before anything is allocated.
 
     Raises:
-        WeightsError: The file is missing, empty, truncated, or holds anything but tensors
-            and plain values.
+        WeightsError: The file is missing, empty, truncated, of no known layout, or holds anything
+            but tensors and plain values.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
+    tensors: Tensors | None = None
     if path.suffix in {".pt", ".pth", ".bin", ".ckpt"}:
-        tensors = _unwrap(path, _read_torch(path))
+        tensors = _unwrap(path, read_torch(path))
+        header = Header(shapes={name: tuple(value.shape) for name, value in tensors.items()})
     else:
-        try:
-            tensors = load_file(path)
-        except (SafetensorError, OSError) as error:
-            size = path.stat().st_size
-            raise WeightsError(
-                f"{path}: not a whole safetensors file ({size} bytes): {error}; get it again"
-            ) from error
-    if not tensors:
+        header = read_header(path)
+    if not header.shapes:
         raise WeightsError(
             f"{path}: holds no tensors ({path.stat().st_size} bytes). Early copies of some "
             "published files were empty; get the file again"
         )
-    return tensors
-
-
-def _read_torch(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as plain:
-        # fairseq keeps its options as objects of other packages beside the tensors
-        try:
-            return torch.load(
-                path, map_location="cpu", weights_only=False, pickle_module=_TensorsOnly
-            )
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-            raise WeightsError(f"{path}: not a readable checkpoint: {error}") from plain
-
-
-class _Ignored:
-    """Stands for any object of a checkpoint that is not a tensor; it does nothing at all."""
-
-    def __init__(self, *_args: object, **_kwargs: object) -> None: ...
-
-    def __setstate__(self, _state: object) -> None: ...
-
-    def __setitem__(self, _key: object, _value: object) -> None: ...
-
-    def append(self, _value: object) -> None: ...
-
-    def extend(self, _values: object) -> None: ...
-
-    def __call__(self, *_args: object, **_kwargs: object) -> _Ignored:
-        return self
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
-class _TensorsOnly:
-    """A pickle module for `torch.load` that rebuilds tensors and calls nothing else.
-
-    Every other global becomes `_Ignored`, so a pickle that names ``os.system`` gets an object that
-    does nothing.
-    """
-
-    ALLOWED: Final = {
-        ("collections", "OrderedDict"),
-        ("torch._utils", "_rebuild_tensor_v2"),
-        ("torch._utils", "_rebuild_parameter"),
-        *(("torch", f"{kind}Storage") for kind in ("Float", "Half", "BFloat16", "Double", "Long")),
-        *(("torch", f"{kind}Storage") for kind in ("Int", "Short", "Char", "Byte", "Bool")),
-    }
-    UnpicklingError = pickle.UnpicklingError
-
-    class Unpickler(pickle.Unpickler):
-        """Finds only what tensors need."""
-
-        def find_class(self, module: str, name: str) -> Any:
-            if (module, name) in _TensorsOnly.ALLOWED:
-                return super().find_class(module, name)
-            return _Ignored
-
-    @staticmethod
-    def load(file: Any, **kwargs: Any) -> object:
-        """As `pickle.load`; torch calls it for old-style files."""
-        return _TensorsOnly.Unpickler(file, **kwargs).load()
+    wanted = list(header.shapes)
+    if any(name.startswith("model.cls_token") for name in wanted):  # a checkpoint of a run
+        wanted = [name for name in wanted if not name.startswith(OF_TRAINING)]
+    names, ignored = map_names(wanted, str(path))
+    return Weights(
+        path=path,
+        header=header,
+        names=names,
+        ignored=ignored,
+        layout=detect_layout(wanted),
+        tensors=tensors,
+    )
 
 
 def _unwrap(path: Path, content: object) -> Tensors:
@@ -185,33 +196,46 @@ def _unwrap(path: Path, content: object) -> Tensors:
             content = content[key]
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: need a dict of tensors, found {type(content).__name__}")
-    tensors = {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
-    return {str(name): value.detach() for name, value in tensors.items()}
+    tensors = {
+        str(name): value.detach()
+        for name, value in content.items()
+        if isinstance(value, torch.Tensor)
+    }
+    n_bytes = path.stat().st_size
+    for name, value in tensors.items():
+        # a stride of 0 makes a terabyte of one number
+        if value.numel() * value.element_size() > n_bytes:
+            raise WeightsError(
+                f"{path}: {name} has the shape {tuple(value.shape)}, which is more than the "
+                f"{n_bytes} bytes of the file can hold"
+            )
+    return tensors
 
 
-def detect_layout(names: Mapping[str, object]) -> str:
+def detect_layout(names: Iterable[str]) -> str:
     """Which of the known layouts a file's names follow, for people to read."""
+    names = list(names)
     if any(name.startswith("modality_encoders.") for name in names):
         return "fairseq"
     if any("backbone." in name for name in names):
         return "AVES2"
     if any(name.endswith("extra_tokens") for name in names):
         return "Hugging Face EAT"
-    return "dawnchorus" if "cls_token" in names else "unknown"
+    return OURS if any(_without_prefixes(name) == "cls_token" for name in names) else "unknown"
 
 
-def map_names(tensors: Mapping[str, Tensor], source: str) -> tuple[Tensors, tuple[str, ...]]:
+def map_names(names: Iterable[str], source: str) -> tuple[dict[str, str], tuple[str, ...]]:
     """Give tensors our names.
 
     Returns:
-        Tensors by our names, and the names of those that encoding does not need.
+        Our name to the one in the file, and the names of those that encoding does not need.
 
     Raises:
         WeightsError: A name is of no known layout, or two names mean the same tensor.
     """
-    mapped: Tensors = {}
+    mapped: dict[str, str] = {}
     ignored, unknown = [], []
-    for name, tensor in tensors.items():
+    for name in names:
         short = _without_prefixes(name)
         if UNNEEDED.fullmatch(short):
             ignored.append(name)
@@ -222,10 +246,11 @@ def map_names(tensors: Mapping[str, Tensor], source: str) -> tuple[Tensors, tupl
         elif ours in mapped:
             raise WeightsError(f"{source}: two tensors are {ours}, one of them {name}")
         else:
-            mapped[ours] = tensor
+            mapped[ours] = name
     if unknown:
+        n_names = len(mapped) + len(ignored) + len(unknown)
         raise WeightsError(
-            f"{source}: not EAT weights: {len(unknown)} of {len(tensors)} tensors have names of no "
+            f"{source}: not EAT weights: {len(unknown)} of {n_names} tensors have names of no "
             f"known layout, such as {', '.join(sorted(unknown)[:3])}"
         )
     return mapped, tuple(ignored)
@@ -245,53 +270,94 @@ def _our_name(name: str) -> str | None:
     return None
 
 
-def infer_shape(mapped: Mapping[str, Tensor], source: str) -> dict[str, Any]:
-    """Fields of `EATConfig` that can be read off the tensors.
+def infer_shape(shapes: Mapping[str, Shape], source: str) -> dict[str, Any]:
+    """Fields of `EATConfig` that can be read off the shapes of tensors.
+
+    Args:
+        shapes: by our names.
+        source: the file, for messages.
 
     Raises:
-        WeightsError: The tensors that tell the size are missing.
+        WeightsError: The tensors that tell the size are missing, or claim more than any EAT has.
     """
-    numbers = [int(name.split(".")[1]) for name in mapped if name.startswith("blocks.")]
-    if "cls_token" not in mapped or not numbers:
+    numbers = {int(name.split(".")[1]) for name in shapes if name.startswith("blocks.")}
+    if "cls_token" not in shapes or not numbers:
         raise WeightsError(
-            f"{source}: not EAT weights: no CLS token or no blocks among {len(mapped)}"
+            f"{source}: not EAT weights: no CLS token or no blocks among {len(shapes)}"
         )
-    dim = mapped["cls_token"].shape[-1]
+    n_layers = max(numbers) + 1
+    if n_layers > MAX_LAYERS or n_layers > len(numbers):
+        raise WeightsError(
+            f"{source}: names block {n_layers - 1} and holds {len(numbers)} blocks; need every one "
+            f"from 0 on, at most {MAX_LAYERS}"
+        )
+    dim = _axis(shapes, "cls_token", 2, source)
     fields: dict[str, Any] = {
         "dim": dim,
-        "n_layers": max(numbers) + 1,
+        "n_layers": n_layers,
         "n_heads": max(1, dim // HEAD_DIM),
-        "stored_positions": "positions" in mapped,
+        "stored_positions": "positions" in shapes,
     }
-    if "head.linear.weight" in mapped:
-        fields["n_classes"] = mapped["head.linear.weight"].shape[0]
-    if "head.norm.weight" in mapped:
+    if "head.linear.weight" in shapes:
+        fields["n_classes"] = _axis(shapes, "head.linear.weight", 0, source)
+    if "head.norm.weight" in shapes:
         fields["head_norm_eps"] = 1e-5
-    if "blocks.0.mlp.fc1.weight" in mapped:
-        fields["mlp_ratio"] = mapped["blocks.0.mlp.fc1.weight"].shape[0] / dim
+    if "blocks.0.mlp.fc1.weight" in shapes:
+        fields["mlp_ratio"] = _axis(shapes, "blocks.0.mlp.fc1.weight", 0, source) / dim
     return fields
 
 
-def load_into(model: EAT, mapped: Mapping[str, Tensor], source: str) -> int:
-    """Fill a model exactly, whatever precision the file has.
+def _axis(shapes: Mapping[str, Shape], name: str, axis: int, source: str) -> int:
+    limit = {"cls_token": MAX_DIM, "head.linear.weight": MAX_CLASSES}.get(name, MAX_MLP)
+    shape = shapes[name]
+    size = shape[axis] if len(shape) > axis else 0
+    if not 0 < size <= limit:
+        raise WeightsError(
+            f"{source}: {name} has the shape {shape}; need 1 to {limit} on axis {axis}"
+        )
+    return size
 
-    Returns:
-        How many tensors were matched.
+
+def build(config: EATConfig, name: str, shapes: Mapping[str, Shape], source: str) -> EAT:
+    """A model without memory for its weights, which the tensors of a file fit exactly.
+
+    Args:
+        config: of the model; a shorter or longer table of positions in the file is taken.
+        name: of the model.
+        shapes: of the file's tensors, by our names.
+        source: the file, for messages.
 
     Raises:
-        WeightsError: A tensor is missing, unknown or of another shape, or a value is not finite.
+        WeightsError: A tensor is missing, unknown or of another shape.
     """
-    want = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    have = {name: tuple(value.shape) for name, value in mapped.items()}
-    if "positions" in have and "positions" in want:
-        _fit_positions(model, have["positions"], source)
-        want["positions"] = have["positions"]
-    wrong = sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
+    if "positions" in shapes and config.stored_positions:
+        config = _fit_positions(config, shapes["positions"], source)
+    with torch.device("meta"):
+        model = EAT(config, name=name, initialise=False)
+    want = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    wrong = sorted(key for key in shapes.keys() | want.keys() if shapes.get(key) != want.get(key))
     if wrong:
-        shown = "; ".join(f"{n}: {have.get(n)}, need {want.get(n)}" for n in wrong[:3])
+        shown = "; ".join(f"{n}: {shapes.get(n)}, need {want.get(n)}" for n in wrong[:3])
         raise WeightsError(
-            f"{source}: does not fit {model.name}: {len(wrong)} of {len(want)} tensors are "
+            f"{source}: does not fit {name}: {len(wrong)} of {len(want)} tensors are "
             f"missing, unknown or of another shape ({shown})"
+        )
+    if not config.stored_positions:
+        model.positions = sincos_positions(config.dim, config.max_time_steps, N_BAND_STEPS)
+    return model
+
+
+def fill(model: EAT, mapped: Mapping[str, Tensor], source: str) -> None:
+    """Fill a model that `build` made, in float32 whatever precision the file has.
+
+    Raises:
+        WeightsError: A value is not a finite number, or of a type that weights do not have.
+    """
+    kinds = {value.dtype for value in mapped.values()} - READABLE
+    if kinds:
+        raise WeightsError(
+            f"{source}: holds numbers of the type {kinds.pop()}; need one of "
+            f"{', '.join(sorted(str(kind).removeprefix('torch.') for kind in READABLE))}"
         )
     broken = sorted(name for name, value in mapped.items() if not torch.isfinite(value).all())
     if broken:
@@ -301,18 +367,16 @@ def load_into(model: EAT, mapped: Mapping[str, Tensor], source: str) -> int:
     model.load_state_dict({name: value.float() for name, value in mapped.items()}, assign=True)
     for parameter in model.parameters():
         parameter.requires_grad_()
-    return len(mapped)
 
 
-def _fit_positions(model: EAT, shape: tuple[int, ...], source: str) -> None:
+def _fit_positions(config: EATConfig, shape: Shape, source: str) -> EATConfig:
     """Old checkpoints carry shorter tables; any that covers the model's window will do."""
-    n_bands = 8
-    padded = model.config.padded_frames
-    needed = (padded // 16 if padded else 1) * n_bands
-    if len(shape) != 3 or shape[2] != model.config.dim or shape[1] < needed or shape[1] % n_bands:
+    padded = config.padded_frames
+    needed = (padded // PATCH if padded else 1) * N_BAND_STEPS
+    fits = len(shape) == 3 and shape[2] == config.dim and shape[1] % N_BAND_STEPS == 0
+    if not fits or not needed <= shape[1] <= MAX_TIME_STEPS * N_BAND_STEPS:
         raise WeightsError(
-            f"{source}: the position table has shape {shape}, need (1, rows, {model.config.dim}) "
-            f"with at least {needed} rows"
+            f"{source}: the position table has shape {shape}, need (1, rows, {config.dim}) "
+            f"with {needed} to {MAX_TIME_STEPS * N_BAND_STEPS} rows"
         )
-    steps = shape[1] // n_bands
-    model.config = model.config.model_copy(update={"max_time_steps": steps})
+    return config.model_copy(update={"max_time_steps": shape[1] // N_BAND_STEPS})

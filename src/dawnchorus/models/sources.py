@@ -1,0 +1,254 @@
+"""Where the parts of a model lie: weights, and the card and label map that belong to them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.errors import DownloadError, UsageError, WeightsError
+from dawnchorus.models import hub
+from dawnchorus.models.address import HUB_PREFIX, WEIGHT_SUFFIXES, Address, parse_address
+from dawnchorus.models.card import (
+    CARD_FILE,
+    LABELS_FILE,
+    WEIGHTS_FILE,
+    Card,
+    bundled_folder,
+    known_cards,
+)
+from dawnchorus.models.hub import Access
+from dawnchorus.models.plugins import plugin_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXPORT: Final = "export"  # of a run's folder
+HUB_PAGE: Final = "https://huggingface.co/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the parts of a model lie on disk.
+
+    Attributes:
+        name: of the model, where no card has another.
+        weights: the weights file.
+        card_file: that lies beside it.
+        labels_file: that lies beside it.
+        named: a known model's card, for the name of the file, its folder or its repository.
+        is_new: downloaded just now.
+        must_match: came from the place on ``named``, so it has to be that card's file.
+        place: where a missing part would have to be, for messages.
+    """
+
+    name: str
+    weights: Path
+    card_file: Path | None = None
+    labels_file: Path | None = None
+    named: Card | None = None
+    is_new: bool = False
+    must_match: bool = False
+    place: str = ""
+
+
+def find_source(name: str | Path, access: Access | None = None) -> Source:
+    """Find a model's files, downloading them if they are only on a hub.
+
+    Raises:
+        UsageError: There is no such model.
+        WeightsError: A folder or repository has no weights, or several.
+        DownloadError: It is on a hub that cannot be reached.
+    """
+    text = str(name)
+    if text.startswith(HUB_PREFIX):
+        return _hub_source(parse_address(text), access or Access())
+    path = Path(name)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:  # a name too long for a path, a null byte
+        raise unknown_model(text[:200]) from error
+    if not text.strip():
+        raise unknown_model(text)
+    if is_folder:
+        return _folder_source(path)
+    if is_file:
+        return _file_source(path)
+    card = known_cards().get(text)
+    if card is not None:
+        return _known_source(card, access or Access())
+    if path.suffix in WEIGHT_SUFFIXES:
+        raise UsageError(f"{path}: no such file")
+    raise unknown_model(text)
+
+
+def unknown_model(name: str) -> UsageError:
+    """The error for a name that means nothing, with the nearest one that does."""
+    known = [*known_cards(), *plugin_names()]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    page = name.removeprefix(HUB_PAGE)
+    if page != name or (name.count("/") == 1 and not Path(name).parent.is_dir()):
+        hint = f" A model on the hub is given as {HUB_PREFIX}{page}."
+    return UsageError(
+        f"no model, file or folder is called {name!r}.{hint} Known models: {', '.join(known)}"
+    )
+
+
+def _known_source(card: Card, access: Access) -> Source:
+    folder = bundled_folder(card.name)
+    if folder is not None:
+        return replace(_folder_source(folder), named=card, must_match=True)
+    if card.hub is None:
+        raise UsageError(f"{card.name}: its card names no place to get the weights from")
+    place = card.hub
+    return _hub_source(
+        Address(repo=place.repo, revision=place.revision, file=place.file), access, card
+    )
+
+
+def _hub_source(address: Address, access: Access, card: Card | None = None) -> Source:
+    """Weights of a repository with what lies beside them.
+
+    A known model's card knows where its labels are; of any other repository a card and a label map
+    are looked for in the folder of the weights.
+    """
+    named = card or _card_of_repo(address)
+    repo, revision = address.repo, address.revision
+    must_match = card is not None or (named is not None and revision is None)
+    if must_match and named is not None and named.hub is not None:
+        revision = named.hub.revision
+    file = address.file or (named.hub.file if named and named.hub else None)
+    file = file or _weights_of_repo(address, access)
+    name = named.name if named else address.name
+    weights, is_new = hub.fetch(repo, file, revision=revision, access=access, name=name)
+    folder, commit = PurePosixPath(file).parent, hub.commit_of(weights)
+
+    def beside(wanted: str) -> Path | None:
+        # of the same commit: a card of today beside weights of last year would be of others
+        path = (folder / wanted).as_posix()
+        return hub.fetch_beside(repo, path, revision=commit, access=access, is_needed=is_new)
+
+    if named is not None and named.hub is not None:
+        label_map = named.hub.label_map
+        return Source(
+            name=named.name,
+            weights=weights,
+            labels_file=beside(label_map) if label_map else None,
+            named=named,
+            is_new=is_new,
+            must_match=must_match,
+            place=f"{HUB_PREFIX}{repo}",
+        )
+    return Source(
+        name=address.name,
+        weights=weights,
+        card_file=beside(CARD_FILE),
+        labels_file=beside(LABELS_FILE),
+        is_new=is_new,
+        place=f"{HUB_PREFIX}{repo}",
+    )
+
+
+def _card_of_repo(address: Address) -> Card | None:
+    for card in known_cards().values():
+        if card.hub and card.hub.repo == address.repo and address.file in {None, card.hub.file}:
+            return card
+    return None
+
+
+def _weights_of_repo(address: Address, access: Access) -> str:
+    """The weights file of a repository, by the cache where that settles it, else by the hub."""
+    here = [] if access.force_download else hub.cached_files(
+        address.repo, address.revision, access
+    )  # fmt: skip
+    usual = (WEIGHTS_FILE, f"{address.name}.safetensors")
+    settled = next((name for name in usual if name in here), None)
+    if settled is not None:
+        return settled
+    try:
+        files = hub.listed_files(address.repo, address.revision, access)
+    except DownloadError:
+        if not any(name.endswith(WEIGHT_SUFFIXES) for name in here):
+            raise
+        files = here
+    chosen = _choose(files, address)
+    if chosen is None:
+        raise WeightsError(
+            f"{address}: no weights in this repository; need {WEIGHTS_FILE}, or one other weights "
+            f"file ({', '.join(WEIGHT_SUFFIXES)})"
+        )
+    return chosen
+
+
+def _choose(files: Sequence[str], address: Address) -> str | None:
+    for wanted in (WEIGHTS_FILE, f"{EXPORT}/{WEIGHTS_FILE}"):
+        if wanted in files:
+            return wanted
+    found = [name for name in files if "/" not in name and name.endswith(WEIGHT_SUFFIXES)]
+    if len(found) > 1:
+        raise WeightsError(
+            f"{address}: several weights files ({', '.join(found[:5])}); name one of them: "
+            f"{address}/{found[0]}"
+        )
+    return found[0] if found else None
+
+
+def _folder_source(folder: Path) -> Source:
+    for inner in (folder, folder / EXPORT):
+        weights = _weights_in(inner)
+        if weights is not None:
+            return _beside(weights, name=folder.resolve().name)
+    raise WeightsError(
+        f"{folder}: no weights in this folder; need {WEIGHTS_FILE}, or one other weights file"
+    )
+
+
+def _weights_in(folder: Path) -> Path | None:
+    if (folder / WEIGHTS_FILE).is_file():
+        return folder / WEIGHTS_FILE
+    try:
+        found = sorted(path for path in folder.glob("*") if path.suffix in WEIGHT_SUFFIXES)
+    except OSError as error:
+        raise WeightsError(f"{folder}: cannot be read: {error}") from error
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found[:5])
+        raise WeightsError(f"{folder}: several weights files ({names}); name one of them")
+    return found[0] if found else None
+
+
+def _file_source(path: Path) -> Source:
+    return _beside(path, name=path.stem)
+
+
+def _beside(weights: Path, *, name: str) -> Source:
+    card, labels = weights.with_name(CARD_FILE), weights.with_name(LABELS_FILE)
+    return Source(
+        name=name,
+        weights=weights,
+        card_file=card if card.is_file() else None,
+        labels_file=labels if labels.is_file() else None,
+        named=_named(weights, name),
+        place=str(weights.parent),
+    )
+
+
+def _named(weights: Path, name: str) -> Card | None:
+    """The known model that a file, its folder or the name given is called after.
+
+    Nothing else says which input statistics a released file was trained with.
+    """
+    given = {_plain(name), _plain(weights.stem), _plain(weights.parent.resolve().name)}
+    for card in known_cards().values():
+        place = card.hub
+        own = [card.name] if place is None else [card.name, PurePosixPath(place.repo).name]
+        if place is not None and PurePosixPath(place.file).name != WEIGHTS_FILE:
+            own.append(PurePosixPath(place.file).stem)
+        if given & {_plain(text) for text in own}:
+            return card
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_")
