@@ -19,15 +19,20 @@ import pytest
 import soundfile
 import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from dawnchorus import load_model
 from dawnchorus.cli.app import main
 from dawnchorus.configs import PosttrainConfig, PretrainConfig, read_recipe
-from dawnchorus.recipes.export import chosen_weights
+from dawnchorus.errors import TrainingError
+from dawnchorus.models.card import Card
+from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.write import FilePrecision
+from dawnchorus.recipes.export import Which, chosen_weights, export_model, scores_of
 from dawnchorus.training.run import RunFolder
 
 RATE = 16_000
+KEPT = {".safetensors", ".yaml", ".json"}
 TONES = {"low": 500.0, "middle": 1500.0, "high": 4000.0}
 
 
@@ -283,12 +288,78 @@ def test_the_export_is_the_best_the_last_or_the_mean_of_what_is_kept(corpus: Pat
         (run.checkpoints / name).mkdir(parents=True)
         tensors = {"model.w": torch.tensor([value]), "further.w": torch.zeros(1)}
         save_file(tensors, run.checkpoints / name / "model.safetensors")
-    assert chosen_weights(run, "best") == {"w": torch.tensor([5.0])}  # none was validated
+    none_validated = chosen_weights(run, "best")
+    assert (none_validated.weights, none_validated.steps) == ({"w": torch.tensor([5.0])}, (4,))
     run.best.mkdir()
     save_file({"model.w": torch.tensor([2.0])}, run.best / "model.safetensors")
-    assert chosen_weights(run, "best") == {"w": torch.tensor([2.0])}
-    assert chosen_weights(run, "last") == {"w": torch.tensor([5.0])}
-    assert chosen_weights(run, "average") == {"w": torch.tensor([3.0])}
+    found: dict[Which, tuple[float, tuple[int, ...]]] = {
+        "best": (2.0, (3,)),
+        "last": (5.0, (4,)),
+        "average": (3.0, (2, 4)),
+    }
+    for which, (value, steps) in found.items():
+        chosen = chosen_weights(run, which, best_step=3)
+        assert (chosen.weights, chosen.steps) == ({"w": torch.tensor([value])}, steps)
+
+
+def test_a_card_states_the_score_of_the_weights_that_it_lies_with(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for step, score in ((2, 0.9), (4, 0.5), (6, 0.7)):
+        run.log({"step": step, "val_map": score})
+    assert scores_of(run, [2], "map") == "validation mAP 0.9000 at step 2"
+    assert scores_of(run, [4], "map") == "validation mAP 0.5000 at step 4"
+    assert scores_of(run, [5], "map") == "not validated at step 5"
+    mean = scores_of(run, [4, 6], "map")
+    assert mean.startswith("not validated: mean of steps 4, 6;")
+    assert "0.5000 at step 4, 0.7000 at step 6" in mean
+    assert scores_of(RunFolder(tmp_path / "unvalidated"), [2], "map") == ""
+
+
+def test_an_export_is_written_in_the_precision_asked_for(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = EATConfig(dim=64, n_layers=1, n_heads=1, padded_frames=None, stored_positions=False)
+    model = EAT(config)
+    card = Card(name="tones", config=config)
+    precisions: dict[FilePrecision, torch.dtype] = {
+        "float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32
+    }  # fmt: skip
+    for precision, dtype in precisions.items():
+        folder = tmp_path / precision
+        written = export_model(card, None, model.state_dict(), folder, precision)
+        assert written.precision == Card.read(folder / "card.yaml").precision == precision
+        assert {value.dtype for value in load_file(folder / "model.safetensors").values()} == {
+            dtype
+        }
+    exact = load_model(tmp_path / "float32", device="cpu").state_dict()
+    assert all(torch.equal(value, exact[name]) for name, value in model.state_dict().items())
+    large = {**model.state_dict(), "cls_token": torch.full((1, 1, 64), 1e5)}
+    with pytest.raises(TrainingError, match=r"not finite in float16.*export_precision: float32"):
+        export_model(card, None, large, tmp_path / "large", "float16")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_what_a_run_leaves_can_be_read_by_the_group(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short: dict[str, Any] = {"steps": 1, "warmup_steps": 0, "head_steps": 0}
+    before = os.umask(0o022)
+    try:
+        assert main(command(recipe(corpus, **short), corpus / "runs")) == 0
+    finally:
+        os.umask(before)
+    capsys.readouterr()
+    kept = [path for path in (corpus / "runs").rglob("*") if path.suffix in KEPT]
+    assert len({path.parent for path in kept}) >= 3  # checkpoint, best, export
+    assert {oct(path.stat().st_mode & 0o777) for path in kept} == {"0o644"}
+
+
+def test_training_starts_from_weights_that_saw_the_same_input(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recipe(corpus, init_from="dawnchorus_eat_tiny", normalization=[-4.268, 4.569])
+    assert main(command(path, corpus / "runs")) == 2
+    said = capsys.readouterr().err
+    assert "normalization: [-5.553, 4.606]" in said
 
 
 def test_a_folder_of_sounds_is_fine_tuned_from_a_model(

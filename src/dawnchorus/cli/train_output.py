@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import output
+from dawnchorus.models.card import CARD_FILE, Card
 from dawnchorus.training.devices import is_first
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def show_report(report: TrainReport, summary: str, *, as_json: bool) -> None:
         print(json.dumps(asdict(report), default=str))
         return
     output.say(f"{report.steps} steps, {report.skipped_steps} skipped{summary}")
+    card = Card.read(report.export / CARD_FILE)
+    output.say(f"exported in {card.precision}{'; ' if card.scores else ''}{card.scores}")
     print(report.export)
 
 

@@ -76,6 +76,9 @@ class TrainConfig(Config):
         default=None, ge=1, description="validations without a better score before the run ends"
     )
     log_every: int = Field(default=20, ge=1)
+    export_precision: Literal["float16", "bfloat16", "float32"] = Field(
+        default="float16", description="of the numbers in the exported file"
+    )
     loggers: tuple[LoggerName, ...] = ()
 
     @property

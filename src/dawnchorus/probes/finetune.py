@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save
 
-from dawnchorus.errors import TrainingError, UsageError, WeightsError
-from dawnchorus.models.card import CARD_FILE, WEIGHTS_FILE, Card
-from dawnchorus.models.checkpoints import sha256_of
+from dawnchorus.errors import TrainingError, UsageError
+from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.write import write_model
 from dawnchorus.nn.seeding import seeded
 from dawnchorus.probes.choose import Trial, mean_loss, measure_of
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
@@ -280,17 +278,8 @@ def _save_encoder(encoder: object, folder: Path) -> None:
         has_classifier=False,
         licence=encoder.licence or "unknown",
     )
-    tensors = {
-        key: value.detach().cpu().contiguous()
-        for key, value in encoder.state_dict().items()
-        if not key.startswith("head.")
+    weights = {
+        key: value for key, value in encoder.state_dict().items() if not key.startswith("head.")
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{WEIGHTS_FILE}"
-        unfinished.write_bytes(save(tensors))
-        card.write(folder / CARD_FILE)
-        unfinished.replace(folder / WEIGHTS_FILE)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{folder}: the encoder cannot be written: {error}") from error
-    encoder.name, encoder.weights_sha256 = name, sha256_of(folder / WEIGHTS_FILE)
+    written = write_model(folder, card, None, weights, "float32")
+    encoder.name, encoder.weights_sha256 = name, written.sha256

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.audio.windows import cut
@@ -255,7 +255,7 @@ class _Cache:
         unfinished = self.folder / f".{uuid.uuid4().hex}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({"vectors": np.concatenate(arrays)}, unfinished, told)
+            unfinished.write_bytes(save({"vectors": np.concatenate(arrays)}, told))
             unfinished.rename(self.folder / f"{unfinished.name[1:]}.safetensors")
         except (OSError, SafetensorError) as error:
             raise TaskError(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from safetensors.torch import save
 
-from dawnchorus.errors import TrainingError
-from dawnchorus.labels import label_map_text
-from dawnchorus.models.card import CARD_FILE, LABELS_FILE, WEIGHTS_FILE, Card
-from dawnchorus.models.eat import EAT
-from dawnchorus.models.fingerprint import fingerprint
-from dawnchorus.store.files import write_whole
+from dawnchorus.errors import TrainingError, WeightsError
+from dawnchorus.models.write import write_model
 from dawnchorus.training.checkpoint import MODEL, load_tensors
 
 if TYPE_CHECKING:
@@ -21,16 +17,37 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from dawnchorus.models.card import Card
+    from dawnchorus.models.write import FilePrecision
     from dawnchorus.training.run import RunFolder
 
+METRICS = {"map": "mAP", "retrieval": "retrieval ROC AUC"}  # as a card writes them
 Which = Literal["best", "last", "average"]
 PREFIX = "model."  # of the exported model among an objective's tensors
 
 
-def chosen_weights(run: RunFolder, which: Which) -> dict[str, Tensor]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenWeights:
+    """Weights of a run's model, and of which steps they are.
+
+    Attributes:
+        weights: by our names.
+        steps: after which they were taken; several: the mean of them.
+    """
+
+    weights: Mapping[str, Tensor]
+    steps: tuple[int, ...]
+
+
+def chosen_weights(run: RunFolder, which: Which, best_step: int | None = None) -> ChosenWeights:
     """Weights of a run's model: the best by validation, the last, or a mean of checkpoints.
 
     Without validation the best are the last.
+
+    Args:
+        run: its folder.
+        which: of its weights.
+        best_step: the step of the best validation.
 
     Raises:
         TrainingError: There is no checkpoint.
@@ -38,10 +55,15 @@ def chosen_weights(run: RunFolder, which: Which) -> dict[str, Tensor]:
     kept = sorted(run.checkpoints.glob("step-*"))
     if not kept:
         raise TrainingError(f"{run.checkpoints}: no checkpoint to export")
-    if which == "best" and (run.best / MODEL).is_file():
-        folders = [run.best]
-    else:
-        folders = kept if which == "average" else kept[-1:]
+    steps = [int(folder.name.removeprefix("step-")) for folder in kept]
+    if which == "best" and best_step is not None and (run.best / MODEL).is_file():
+        kept, steps = [run.best], [best_step]
+    elif which != "average":
+        kept, steps = kept[-1:], steps[-1:]
+    return ChosenWeights(weights=_mean(kept), steps=tuple(steps))
+
+
+def _mean(folders: Sequence[Path]) -> dict[str, Tensor]:
     sums: dict[str, Tensor] = {}
     for folder in folders:
         for name, value in load_tensors(folder / MODEL).items():
@@ -51,30 +73,43 @@ def chosen_weights(run: RunFolder, which: Which) -> dict[str, Tensor]:
     return {name: (value / len(folders)).float() for name, value in sums.items()}
 
 
-def model_files(card: Card, labels: Sequence[str] | None) -> dict[str, bytes]:
-    """Card and label map, which make a folder with a model's weights a model's."""
-    files = {CARD_FILE: card.text().encode()}
-    if labels is not None:
-        files[LABELS_FILE] = label_map_text(labels).encode()
-    return files
+def scores_of(run: RunFolder, steps: Sequence[int], metric: str) -> str:
+    """What validation said of exported weights, in words for their card; "" if it said nothing.
+
+    Args:
+        run: whose log holds the scores.
+        steps: of the exported weights; the mean of several was never validated itself.
+        metric: name of the score in the log, without ``val_``.
+    """
+    found = {
+        record["step"]: record[f"val_{metric}"]
+        for record in run.records()
+        if f"val_{metric}" in record
+    }
+    if not found:
+        return ""
+    name = METRICS.get(metric, metric)
+    said = [f"{found[step]:.4f} at step {step}" for step in steps if step in found]
+    if len(steps) > 1:
+        each = f"; each by itself: validation {name} {', '.join(said)}" if said else ""
+        return f"not validated: mean of steps {', '.join(map(str, steps))}{each}"
+    return f"validation {name} {said[0]}" if said else f"not validated at step {steps[0]}"
 
 
 def export_model(
-    card: Card, labels: Sequence[str] | None, weights: Mapping[str, Tensor], folder: Path
-) -> None:
-    """Write weights as float16, label map and card, with the fingerprint of what was written.
+    card: Card,
+    labels: Sequence[str] | None,
+    weights: Mapping[str, Tensor],
+    folder: Path,
+    precision: FilePrecision,
+) -> Card:
+    """Write weights with card and labels in them, and both beside them.
 
     Raises:
-        TrainingError: A weight is not finite in float16.
+        TrainingError: A weight is not finite in that precision, or the disk is full.
     """
-    halves = {name: value.half().contiguous() for name, value in weights.items()}
-    broken = sorted(name for name, value in halves.items() if not torch.isfinite(value).all())
-    if broken:
-        raise TrainingError(f"{folder}: {broken[0]} is not finite in float16; cannot be exported")
-    model = EAT(card.config, name=card.name, labels=labels, initialise=False)
-    model.load_state_dict({name: value.float() for name, value in halves.items()})
-    card = card.model_copy(update={"fingerprint": fingerprint(model.eval())})
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / WEIGHTS_FILE, save(halves))
-    for name, content in model_files(card, labels).items():
-        write_whole(folder / name, content)
+    try:
+        return write_model(folder, card, labels, weights, precision)
+    except WeightsError as error:
+        hint = "" if precision == "float32" else " (export_precision: float32 in the recipe)"
+        raise TrainingError(f"{error}{hint}") from error

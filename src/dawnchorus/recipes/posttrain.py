@@ -13,6 +13,8 @@ from dawnchorus.configs import PosttrainConfig
 from dawnchorus.data.draws import generator
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.header import header_metadata
+from dawnchorus.models.write import model_files
 from dawnchorus.objectives.classify import (
     ClassifyObjective,
     ClassifyWeights,
@@ -20,7 +22,7 @@ from dawnchorus.objectives.classify import (
     expect_few,
 )
 from dawnchorus.recipes.dry_run import plan_and_try
-from dawnchorus.recipes.export import chosen_weights, export_model, model_files
+from dawnchorus.recipes.export import chosen_weights, export_model, scores_of
 from dawnchorus.recipes.labelled import LabelledData, open_data
 from dawnchorus.recipes.start import as_config, open_loader, take_weights
 from dawnchorus.recipes.validation import as_csv, in_shares, macro, per_class
@@ -86,8 +88,12 @@ def posttrain(
         task = Posttraining(objective, data, config, run).task(card, loader.draw)
         state = train(task, config, run, fabric=fabric, say=say)
     if devices.is_first():
-        weights = chosen_weights(run, config.export)
-        export_model(_told(card, state), objective.model.labels, weights, run.export)
+        chosen = chosen_weights(run, config.export, state["best_step"])
+        scored = card
+        if state["best"] is not None:  # there were clips to validate on
+            scored = card.model_copy(update={"scores": scores_of(run, chosen.steps, "map")})
+        labels = objective.model.labels
+        export_model(scored, labels, chosen.weights, run.export, config.export_precision)
     devices.wait_for_all()
     return PosttrainReport(
         run=run.path,
@@ -229,6 +235,7 @@ class Posttraining:
             validate=self.validate,
             stages=stages_of(self.config, self.objective),
             beside=model_files(card, self.objective.model.labels),
+            metadata=header_metadata(card, self.objective.model.labels),
         )
 
     def losses(self, module: Any, batch: Batch) -> dict[str, Tensor]:
@@ -308,10 +315,3 @@ def make_card(config: PosttrainConfig, model: EAT) -> Card:
         config=model.config,
         training=f"dawnchorus posttrain, {config.steps} steps, seed {config.seed}{start}",
     )
-
-
-def _told(card: Card, state: Mapping[str, Any]) -> Card:
-    if state["best"] is None:
-        return card
-    scores = f"validation mAP {state['best']:.4f} at step {state['best_step']}"
-    return card.model_copy(update={"scores": scores})

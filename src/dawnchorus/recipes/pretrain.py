@@ -13,12 +13,14 @@ from dawnchorus.errors import TaskError, TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, RELEASED_FRAMES, EATConfig
+from dawnchorus.models.header import header_metadata
+from dawnchorus.models.write import model_files
 from dawnchorus.nn import ema
 from dawnchorus.nn.decoder import Decoder
 from dawnchorus.nn.masking import MaskShape
 from dawnchorus.objectives.eat import EATObjective, EATOptions, effective_rank
 from dawnchorus.recipes.dry_run import plan_and_try
-from dawnchorus.recipes.export import export_model, model_files
+from dawnchorus.recipes.export import export_model, scores_of
 from dawnchorus.recipes.start import as_config, open_loader, take_weights
 from dawnchorus.recipes.unlabelled import UnlabelledData, open_data
 from dawnchorus.recipes.validation import in_shares
@@ -81,8 +83,9 @@ def pretrain(
     if devices.is_first():
         weights = {name: value.detach().cpu() for name, value in exported.state_dict().items()}
         training = f"{card.training}; the {config.export}'s weights after {state['step']} steps"
-        told = card.model_copy(update={"training": training})
-        export_model(told, None, weights, run.export)
+        scores = scores_of(run, [state["step"]], "retrieval") if state["best"] is not None else ""
+        told = card.model_copy(update={"training": training, "scores": scores})
+        export_model(told, None, weights, run.export, config.export_precision)
     devices.wait_for_all()
     return TrainReport(
         run=run.path,
@@ -224,6 +227,7 @@ def make_task(
         validate=scores,
         after_step=after_step,
         beside=model_files(card, None),
+        metadata=header_metadata(card, None),
     )
 
 

@@ -18,7 +18,6 @@ from dawnchorus.places import as_place
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fitted import EncoderMark
 from dawnchorus.recipes.clip_features import ClipFeatures, clip_features
-from dawnchorus.recipes.store_root import store_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,10 +128,9 @@ def from_store(clips: LabelledClips, store: Store) -> Embedded:
     header = store.header
     columns = ["path", "start_sample", "valid_samples"]
     vectors, table = store.read(columns)
-    recordings = store.recordings()
-    files = dict.fromkeys(as_place(clips.manifest.folder) / clip.path for clip in clips.manifest)
-    root = store_root(header.audio_root, recordings, files)
+    root = as_place(header.audio_root)
     rows_of = _rows_by_path(moved(clips.manifest, root), table)
+    recordings = store.recordings()
     content = dict(
         zip(recordings["path"].to_pylist(), recordings["content_hash"].to_pylist(), strict=True)
     )

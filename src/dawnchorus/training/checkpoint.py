@@ -38,12 +38,14 @@ class Checkpoint:
         optimizer: as `optimizer_tensors` gives them.
         state: step, best score and counts; plain JSON.
         beside: small files that make the folder a model's: card, label map.
+        metadata: of the file with the model's tensors: both once more, for a copy of it alone.
     """
 
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     state: Mapping[str, Any]
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def step_folder(checkpoints: Path, step: int) -> Path:
@@ -61,8 +63,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        save_file(dict(checkpoint.model), unfinished / MODEL)
-        save_file(dict(checkpoint.optimizer), unfinished / OPTIMIZER)
+        _save(checkpoint.model, unfinished / MODEL, checkpoint.metadata)
+        _save(checkpoint.optimizer, unfinished / OPTIMIZER)
         for name, content in checkpoint.beside.items():
             (unfinished / name).write_bytes(content)
         sizes = {path.name: path.stat().st_size for path in sorted(unfinished.iterdir())}
@@ -77,6 +79,16 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         sync_folder(folder.parent)
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"{folder}: the checkpoint cannot be written: {error}") from error
+
+
+def _save(
+    tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """As `save_file`, which makes files that only their owner may read; a group shares runs."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(dict(tensors), path, dict(metadata) if metadata else None)
+    path.chmod(mode)
 
 
 def _flush(path: Path) -> None:
@@ -160,7 +172,7 @@ def save_best(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the best model, file by file: the weights are the old ones or the new ones, whole."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{MODEL}"
-    save_file(dict(checkpoint.model), unfinished)
+    _save(checkpoint.model, unfinished, checkpoint.metadata)
     _flush(unfinished)
     unfinished.replace(folder / MODEL)
     for name, content in checkpoint.beside.items():

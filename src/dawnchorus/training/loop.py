@@ -79,6 +79,7 @@ class Task(Generic[BatchT]):
         stages: parts of the run with an optimiser and schedule of their own; none: the config's
             schedule from beginning to end.
         beside: small files that make a folder with ``module``'s weights a model's.
+        metadata: what the header of the file with ``module``'s weights says.
     """
 
     module: nn.Module
@@ -90,6 +91,7 @@ class Task(Generic[BatchT]):
     after_step: Callable[[int], None] = lambda _step: None
     stages: Sequence[Stage] = ()
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -361,6 +363,7 @@ class _Loop(Generic[BatchT]):
             optimizer=optimizer_tensors(self.task.module, self.optimizer.optimizer),
             state=dict(self.state),
             beside=self.task.beside,
+            metadata=self.task.metadata,
         )
         if devices.is_first():
             write(checkpoint)

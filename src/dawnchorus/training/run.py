@@ -30,6 +30,7 @@ FREE_KEYS: Final = frozenset(
     {
         "device", "devices", "nodes", "strategy", "accumulate", "compile",
         "checkpoint_every", "keep_checkpoints", "validate_every", "log_every", "loggers",
+        "export_precision",
     }
 )  # fmt: skip
 
