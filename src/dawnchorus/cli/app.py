@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus import __version__
 from dawnchorus.cli import streams
-from dawnchorus.cli.output import say
+from dawnchorus.cli.output import plain_warnings, say
 from dawnchorus.errors import DawnchorusError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "models": "List the models that are known.",
     "describe": "Say everything about a model.",
     "verify": "Check a model's weights, for a bug report.",
+    "push": "Put a model of your own on the Hugging Face hub.",
     "data": "Make, split, check, compare, sum up and pack training data.",
     "pretrain": "Train an encoder on clips without labels.",
     "posttrain": "Train a classifier and its encoder on labelled clips.",
@@ -59,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
     try:
-        code = run(given)
+        with plain_warnings():
+            code = run(given)
         sys.stdout.flush()
         return code
     except streams.OutputError as error:

@@ -1,0 +1,43 @@
+"""``dawnchorus push``: put a model of your own into a repository of the Hugging Face hub."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dawnchorus.cli import options
+
+
+def command(
+    folder: Annotated[str, typer.Argument(help="Model folder, run folder or weights file.")],
+    repository: Annotated[str, typer.Argument(help="owner/repo; made if it is not there.")],
+    private: Annotated[
+        bool | None,
+        typer.Option("--private/--public", help="Of a new repository. Default: its owner's."),
+    ] = None,
+    branch: Annotated[str | None, typer.Option(help="Branch to write to. Default: main.")] = None,
+    message: Annotated[str | None, typer.Option(help="Of the commit.")] = None,
+    create_pr: Annotated[
+        bool, typer.Option("--create-pr", help="Propose the commit instead of making it.")
+    ] = False,
+    as_json: options.JsonOnly = False,
+) -> None:
+    """Put a model into a repository of the Hugging Face hub: weights, card, labels and a page.
+
+    The model is checked as loading checks it. Others then load it as hf://owner/repo. Log in first
+    with `hf auth login`, or set HF_TOKEN.
+
+    Example: dawnchorus push runs/my_birds my-lab/my-birds
+    """
+    from dawnchorus.cli.output import print_json, say
+    from dawnchorus.models.pretrained import MESSAGE
+    from dawnchorus.models.publish import Commit, push_folder
+
+    commit = Commit(message=message or MESSAGE, private=private, branch=branch, create_pr=create_pr)
+    done = push_folder(folder, repository, commit)
+    if as_json:
+        print_json({"commit": done, "model": f"hf://{repository}"})
+        return
+    print(done)
+    say(f"load it with: hf://{repository}")

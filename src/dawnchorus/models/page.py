@@ -1,0 +1,122 @@
+"""The page that a hub shows of a model, made from its card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dawnchorus.models.card import Card
+
+# the hub's own names for licences; any other is "other", with its name beside it
+LICENCES: Final = {
+    "apache-2.0": "apache-2.0",
+    "mit": "mit",
+    "bsd-3-clause": "bsd-3-clause",
+    "cc0": "cc0-1.0",
+    "cc0-1.0": "cc0-1.0",
+    "cc-by-4.0": "cc-by-4.0",
+    "cc-by-sa-4.0": "cc-by-sa-4.0",
+    "cc-by-nc-4.0": "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0": "cc-by-nc-sa-4.0",
+}
+MAX_SHOWN: Final = 200  # labels
+
+
+def model_page(card: Card, labels: Sequence[str] | None, repo: str | None = None) -> str:
+    """``README.md`` of a repository: what the hub reads, then what people do.
+
+    Args:
+        card: of the weights.
+        labels: in the order of the logits; None: there is no classifier.
+        repo: where it will lie, for the example; None: not known yet.
+    """
+    where = f"hf://{repo}" if repo and "/" in repo else "path/to/this/folder"
+    lines = [
+        "---",
+        _front_matter(card, labels),
+        "---",
+        "",
+        f"# {card.title or card.name}",
+        "",
+        *([card.description, ""] if card.description else []),
+        "```python",
+        "from dawnchorus import load_model",
+        "",
+        f'model = load_model("{where}")',
+        *(_example(labels)),
+        "```",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {key} | {_cell(value)} |" for key, value in facts(card, labels)),
+        "",
+    ]
+    if card.notes:
+        lines += [*(f"- {note}" for note in card.notes), ""]
+    if labels:
+        shown = ", ".join(labels[:MAX_SHOWN])
+        more = f", and {len(labels) - MAX_SHOWN} more" if len(labels) > MAX_SHOWN else ""
+        lines += ["## Labels", "", f"{shown}{more}", ""]
+    lines.append(
+        "Written by dawnchorus from `card.yaml`, which holds everything that is said here."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _front_matter(card: Card, labels: Sequence[str] | None) -> str:
+    from huggingface_hub import ModelCardData  # noqa: PLC0415  slow to import
+
+    known = LICENCES.get(card.licence.casefold().replace(" ", "-"))
+    licence: dict[str, Any] = {"license": known or "other"}
+    if known is None:
+        licence["license_name"] = card.licence.casefold().replace(" ", "-")
+    data = ModelCardData(
+        **licence,
+        library_name="dawnchorus",
+        pipeline_tag="audio-classification" if labels else "feature-extraction",
+        tags=["audio", "bioacoustics", "eat"],
+    )
+    return str(data.to_yaml())
+
+
+def _example(labels: Sequence[str] | None) -> list[str]:
+    lines = ["embeddings = model.embed(waveforms)  # (batch, samples) at 16 kHz"]
+    if labels:
+        lines.append(
+            "logits = model(waveforms)            # (batch, labels), named by model.labels"
+        )
+    return lines
+
+
+def facts(card: Card, labels: Sequence[str] | None) -> list[tuple[str, str]]:
+    """What there is to say, as pairs; what is empty is left out."""
+    config = card.config
+    pairs = [
+        ("name", card.name),
+        ("encoder", f"EAT, {config.dim} wide, {config.n_layers} blocks, {config.n_heads} heads"),
+        ("window", f"{config.window_s:g} s at 16 kHz"),
+        ("normalization", str(config.normalization)),
+        ("pooling", f"{config.pooling}{_layers(card)}"),
+        ("labels", "" if not labels else str(len(labels))),
+        ("licence", card.licence),
+        ("trained on", card.training_data),
+        ("licences of the data", card.data_licences),
+        ("training", card.training),
+        ("scores", card.scores),
+        ("source", card.source),
+        ("precision of the file", card.precision),
+        ("sha256", card.sha256 or ""),
+        ("cite", card.citation),
+    ]
+    return [(key, value) for key, value in pairs if value]
+
+
+def _layers(card: Card) -> str:
+    layers = card.config.embedding_layers
+    return "" if layers is None else f" of layers {', '.join(map(str, layers))}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
