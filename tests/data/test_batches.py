@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,76 @@ def test_the_teacher_is_interpolated_between_its_windows(tmp_path: Path) -> None
     assert logit(0, 1) is None  # too short for what the window says
     assert logit(0, 1, "g") == 1.0
     assert logit(0, 4, "unknown") is None
+
+
+class Silence:
+    """Sounds that nobody listens to."""
+
+    sample_rate = RATE
+
+    def read(self, _path: str, _start: int, n_samples: int) -> np.ndarray:
+        return np.zeros(n_samples, np.float32)
+
+
+SHORT_AND_LONG = [
+    *(clip(f"call{k}", 0, 1, ["call"]) for k in range(20)),
+    *(clip(f"both{k}", 0, 1, ["song 0"]) for k in range(10)),
+    *(clip(f"song{k}", 0, 9, [f"song {k % 4}"], dataset=f"site {k % 2}") for k in range(200)),
+]
+
+
+def drawn(
+    n_steps: int, *, weights: tuple[float | None, float | None] = (None, None), **data: Any
+) -> list[Clip]:
+    """Clips that so many steps draw, of a bucket of short ones and one of long ones."""
+    by_id = {one.id: one for one in SHORT_AND_LONG}
+    buckets = [
+        BucketConfig(crop_s=crop_s, batch_size=size, weight=weight)
+        for (crop_s, size), weight in zip(((2.0, 16), (10.0, 4)), weights, strict=True)
+    ]
+    made = BatchSource(
+        Manifest.of(SHORT_AND_LONG, Path()),
+        Silence(),
+        [],
+        data=DataConfig(root=".", **data),
+        buckets=buckets,
+        augment=AugmentConfig(),
+        seed=4,
+    )
+    return [by_id[name] for step in range(n_steps) for name in made.draw(step).ids]
+
+
+def test_each_label_is_drawn_as_often_over_all_buckets() -> None:
+    clips = drawn(1500, sampling="class_balanced")
+    labels = Counter(label for one in clips for label in one.labels)
+    assert len(labels) == 5
+    # five standard deviations of so many draws of one in five
+    expected = len(clips) / 5
+    assert all(abs(n - expected) < 5 * (0.8 * expected) ** 0.5 for n in labels.values())
+
+
+def test_every_clip_is_drawn_equally_often_over_all_buckets() -> None:
+    n_clips = len(SHORT_AND_LONG)
+    clips = drawn(CYCLE_STEPS, sampling="shuffled")
+    counts = Counter(one.id for one in clips)
+    assert len(counts) == n_clips
+    assert max(counts.values()) - min(counts.values()) <= 2  # shares are rounded to 1 in 1,000
+
+
+def test_source_weights_hold_over_all_buckets() -> None:
+    clips = drawn(1500, source_weights={"birds": 2.0, "site 0": 1.0, "site 1": 0.5})
+    shares = Counter(one.dataset for one in clips)
+    wanted = {"birds": 30 * 2.0, "site 0": 100.0, "site 1": 50.0}
+    for name, weight in wanted.items():
+        expected = len(clips) * weight / sum(wanted.values())
+        assert abs(shares[name] - expected) < 5 * expected**0.5
+
+
+def test_buckets_with_weights_of_their_own_keep_them_and_balance_inside() -> None:
+    clips = drawn(1000, weights=(0.25, 0.75), sampling="class_balanced")
+    short = [one for one in clips if one.duration_s == 1]
+    assert len(short) == 250 * 16
+    labels = Counter(one.labels[0] for one in short)
+    assert abs(labels["call"] - labels["song 0"]) < 5 * len(short) ** 0.5
+    with pytest.raises(UsageError, match="1 of 2 have a weight"):
+        drawn(1, weights=(0.25, None))

@@ -70,7 +70,12 @@ class BucketConfig(Config):
 
     crop_s: float = Field(gt=0)
     batch_size: int = Field(ge=1)
-    weight: float = Field(default=1.0, gt=0, description="share of the steps, relative")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        description="share of the steps, relative; None, of all buckets: as often as makes the "
+        "sampling hold over all of them",
+    )
     patch_keep: float = Field(
         default=1.0, gt=0, le=1, description="share of patches kept in training"
     )
@@ -102,7 +107,8 @@ class DataConfig(Config):
         default=None,
         description=(
             "shuffled: every clip once an epoch; source_weighted: by source_weights; "
-            "class_balanced: each label as often; None: source_weighted where source_weights are "
+            "class_balanced: each label as often; where buckets have weights of their own, that "
+            "holds inside each bucket; None: source_weighted where source_weights are "
             "given, else shuffled"
         ),
     )

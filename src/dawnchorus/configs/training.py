@@ -97,6 +97,8 @@ class TrainConfig(Config):
         lengths = [bucket.crop_s for bucket in self.buckets]
         if sorted(set(lengths)) != lengths:
             raise ValueError(f"buckets must rise in crop_s, without repeats; got {lengths}")
+        if len({bucket.weight is None for bucket in self.buckets}) > 1:
+            raise ValueError("buckets: give all of them a weight, or none")
         return self
 
     @model_validator(mode="after")

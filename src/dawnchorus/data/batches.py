@@ -101,6 +101,7 @@ class BatchSource:
 
         Raises:
             TaskError: A bucket holds no clip, or a clip's length is not known.
+            UsageError: Some buckets have a weight and others have none.
         """
         self.sounds = sounds
         self.buckets = tuple(buckets)
@@ -115,7 +116,7 @@ class BatchSource:
             {clip.path: clip.id for clip in self.manifest.where(level=FILE)} if teacher else {}
         )
         self._rows = fill_buckets(self.manifest, self.buckets, data, seed)
-        self._order = BucketOrder([bucket.weight for bucket in self.buckets], seed)
+        self._order = BucketOrder([bucket.steps for bucket in self._rows], seed)
 
     def draw(
         self,

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from dawnchorus.data.draws import Shuffled, ShuffledByShard, Weighted
 from dawnchorus.data.manifest import FILE, texts
-from dawnchorus.errors import TaskError
+from dawnchorus.errors import TaskError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BucketRows:
-    """Rows of the manifest that a bucket draws from, and the order in which it does."""
+    """Rows of the manifest that a bucket draws from, and the order in which it does.
+
+    Attributes:
+        rows: of the manifest.
+        order: which of them a draw takes.
+        steps: relative share of the steps.
+    """
 
     rows: NDArray[np.int64]
     order: ClipOrder
+    steps: float
 
 
 def fill_buckets(
@@ -36,11 +43,20 @@ def fill_buckets(
 ) -> list[BucketRows]:
     """Put each clip into the shortest bucket that holds it, the longest ones into the last.
 
-    Files of exactly annotated sources are left out; their segments are not.
+    Files of exactly annotated sources are left out; their segments are not. Buckets without weights
+    have steps in proportion to what is to be drawn from them, so that the sampling holds over all:
+    a clip is as likely whatever bucket it is in. With weights it holds inside each.
 
     Raises:
         TaskError: A bucket holds no clip, or a clip's length is not known.
+        UsageError: Some buckets have a weight and others have none.
     """
+    weighted = [bucket.weight is not None for bucket in buckets]
+    if any(weighted) and not all(weighted):
+        raise UsageError(
+            f"buckets: {sum(weighted)} of {len(buckets)} have a weight; give all of them one, or "
+            "none, so that the sampling holds over all buckets"
+        )
     length_s = manifest.seconds("stop_s") - manifest.seconds("start_s")
     strong = pc.is_in(texts(manifest.table["dataset"]), pa.array(data.strong_sources, pa.string()))
     whole = pc.equal(texts(manifest.table["level"]), FILE)
@@ -52,6 +68,8 @@ def fill_buckets(
             f"{manifest[int(unknown[0])].id!r}; `dawnchorus data check MANIFEST -o MEASURED` "
             "measures it"
         )
+    likely = np.zeros(len(manifest))
+    likely[usable] = _likely(manifest.take(np.flatnonzero(usable)), data)
     filled = []
     lower_s = 0.0
     for bucket in buckets:
@@ -61,23 +79,36 @@ def fill_buckets(
             raise TaskError(
                 f"buckets: no clip is between {lower_s:g} s and {bucket.crop_s:g} s long"
             )
-        filled.append(BucketRows(rows, _order(manifest.take(rows), data, seed, bucket)))
+        if likely[rows].sum() <= 0:
+            raise TaskError(f"source_weights leave no clip for the bucket of {bucket.crop_s:g} s")
+        clips = manifest.take(rows)
+        # a bucket of its own weight balances its own labels: it cannot be drawn more for others
+        weights = likely[rows] if bucket.weight is None else _likely(clips, data)
+        steps = bucket.weight or float(weights.sum()) / bucket.batch_size
+        filled.append(BucketRows(rows, _order(clips, weights, data, seed), steps))
         lower_s = bucket.crop_s
     return filled
 
 
-def _order(clips: Manifest, data: DataConfig, seed: int, bucket: BucketConfig) -> ClipOrder:
-    sampling = data.sampling or ("source_weighted" if data.source_weights else "shuffled")
-    if sampling == "shuffled":
-        if "shard" not in clips.table.column_names:
-            return Shuffled(len(clips), seed)
-        return ShuffledByShard(_numbers(clips.table["shard"]), seed)
-    if sampling == "class_balanced":
-        return Weighted(class_weights(clips))
-    weights = _source_weights(clips, data.source_weights)
-    if weights.sum() <= 0:
-        raise TaskError(f"source_weights leave no clip for the bucket of {bucket.crop_s:g} s")
-    return Weighted(weights)
+def _sampling(data: DataConfig) -> str:
+    return data.sampling or ("source_weighted" if data.source_weights else "shuffled")
+
+
+def _likely(clips: Manifest, data: DataConfig) -> NDArray[np.float64]:
+    """How often each clip is to be drawn, relative to the others."""
+    if _sampling(data) == "class_balanced":
+        return class_weights(clips)
+    if _sampling(data) == "source_weighted":
+        return _source_weights(clips, data.source_weights)
+    return np.ones(len(clips))
+
+
+def _order(clips: Manifest, weights: NDArray[np.float64], data: DataConfig, seed: int) -> ClipOrder:
+    if _sampling(data) != "shuffled":
+        return Weighted(weights)
+    if "shard" not in clips.table.column_names:
+        return Shuffled(len(clips), seed)
+    return ShuffledByShard(_numbers(clips.table["shard"]), seed)
 
 
 def class_weights(clips: Manifest) -> NDArray[np.float64]:
