@@ -31,6 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from dawnchorus import load_model, metrics
 from dawnchorus.audio.frontend import FRAME_SAMPLES, log_mel
 from dawnchorus.audio.io import read_audio
+from dawnchorus.models.clips import cut_clip, pooled
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.readout import Readout
 
@@ -137,7 +138,7 @@ def spectrum(waveforms: torch.Tensor, lengths: torch.Tensor) -> NDArray[np.float
 
 
 def embed_items(items: Sequence[Item], data: Path, embed: Any) -> Vectors:
-    """One vector an item; clips of like length share a batch."""
+    """One vector an item, by length of its pieces; clips of like length share a batch."""
     pieces: list[tuple[str, NDArray[np.float32]]] = []
     by_path = defaultdict(list)
     for item in items:
@@ -146,18 +147,18 @@ def embed_items(items: Sequence[Item], data: Path, embed: Any) -> Vectors:
         sound = read_audio(data / path, sample_rate=RATE)
         for item in of_file:
             clip = sound[round(item.start_s * RATE) : round(item.stop_s * RATE)]
-            step = round(LONGEST_S * RATE)
-            pieces += [(item.id, clip[at : at + step]) for at in range(0, len(clip), step)]
+            pieces += [(item.id, piece) for piece in cut_clip(clip, round(LONGEST_S * RATE))]
     pieces.sort(key=lambda piece: len(piece[1]))
-    found = defaultdict(list)
+    found, n_samples = defaultdict(list), defaultdict(list)
     for batch in batches(pieces):
         lengths = torch.tensor([max(len(clip), FRAME_SAMPLES) for _, clip in batch])
         waveforms = torch.zeros(len(batch), int(lengths.max()))
         for row, (_, clip) in zip(waveforms, batch, strict=True):
             row[: len(clip)] = torch.from_numpy(clip)
-        for (name, _), vector in zip(batch, embed(waveforms, lengths), strict=True):
+        for (name, clip), vector in zip(batch, embed(waveforms, lengths), strict=True):
             found[name].append(vector)
-    return {name: np.mean(vectors, axis=0) for name, vectors in found.items()}
+            n_samples[name].append(len(clip))
+    return {name: pooled(vectors, n_samples[name]) for name, vectors in found.items()}
 
 
 def batches(

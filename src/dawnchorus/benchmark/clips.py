@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, FRAME_SAMPLES
 from dawnchorus.audio.io import read_audio, read_info
 from dawnchorus.audio.resample import resample
 from dawnchorus.audio.windows import to_samples
 from dawnchorus.errors import AudioError, TaskError
+from dawnchorus.models.clips import as_batch, cut_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import torch
     from numpy.typing import NDArray
 
     from dawnchorus.benchmark.tasks.base import Item, Protocol
@@ -113,28 +114,24 @@ def _of_file(
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A window of a clip; ``weight`` is its share of the clip, ``n_heard`` how much is sound."""
+    """A window of a clip; ``n_heard`` is how many of its samples are sound."""
 
     clip: int
     samples: NDArray[np.float32]
-    weight: float
     n_heard: int
 
 
 def pieces_of(clips: Sequence[NDArray[np.float32]], rules: Rules, rate: int) -> list[Piece]:
-    """Windows of clips, in order; under ``paper`` the first of each, padded."""
+    """Windows of clips, in order, by `models.clips`; under ``paper`` the first of each, padded."""
     window = to_samples(rules.window_s, rate)
     if rules.first_only:
         heard = [clip[:window] for clip in clips]
         return [
-            Piece(i, np.pad(clip, (0, window - len(clip))), 1.0, len(clip))
+            Piece(i, np.pad(clip, (0, window - len(clip))), len(clip))
             for i, clip in enumerate(heard)
         ]
     return [
-        Piece(i, part, len(part) / len(clip), len(part))
-        for i, clip in enumerate(clips)
-        for at in range(0, len(clip), window)
-        for part in [clip[at : at + window]]
+        Piece(i, part, len(part)) for i, clip in enumerate(clips) for part in cut_clip(clip, window)
     ]
 
 
@@ -151,13 +148,8 @@ def batches(pieces: Sequence[Piece], most_samples: int) -> Iterator[list[int]]:
 
 
 def as_tensors(pieces: Sequence[Piece]) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(batch, samples)`` and lengths; less than one frame of sound is one, the rest silence."""
-    lengths = torch.tensor([max(piece.n_heard, FRAME_SAMPLES) for piece in pieces])
-    longest = max(FRAME_SAMPLES, *(len(piece.samples) for piece in pieces))
-    waveforms = torch.zeros(len(pieces), longest)
-    for row, piece in zip(waveforms, pieces, strict=True):
-        row[: len(piece.samples)] = torch.from_numpy(np.ascontiguousarray(piece.samples))
-    return waveforms, lengths
+    """As `models.clips.as_batch`."""
+    return as_batch([piece.samples for piece in pieces], [piece.n_heard for piece in pieces])
 
 
 def length_s(item: Item, longest_s: float | None) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from dawnchorus.models.clips import pooled
 from dawnchorus.models.readout import Readout
 
 if TYPE_CHECKING:
@@ -64,17 +65,12 @@ def joined(
     for index, piece in enumerate(pieces):
         of_clip[piece.clip].append(index)
     if reading.grid_steps is None:
-        rows = [_mean([values[i] for i in own], [pieces[i].weight for i in own]) for own in of_clip]
+        rows = [
+            pooled([values[i] for i in own], [pieces[i].n_heard for i in own]) for own in of_clip
+        ]
         return np.stack(rows).astype(np.float32)
     grids = [_regrid([values[i] for i in own], reading.grid_steps) for own in of_clip]
     return np.stack(grids).astype(np.float16)
-
-
-def _mean(values: Sequence[Floats], weights: Sequence[float]) -> Floats:
-    if len(values) == 1:
-        return values[0]
-    mean: Floats = np.average(np.stack(values).astype(np.float64), axis=0, weights=weights)
-    return mean
 
 
 def _regrid(grids: Sequence[Floats], steps: int) -> Floats:

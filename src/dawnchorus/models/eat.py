@@ -370,6 +370,7 @@ class EAT(Pretrained, nn.Module):
             band_span=band_span,
             has_signal=has_signal,
             logits=self._logits(tokens, has_signal),
+            padding_counts=self.config.padded_frames is not None,
         )
 
     def _logits(self, tokens: Tensor, has_signal: Tensor) -> Tensor | None:
@@ -383,8 +384,10 @@ class EAT(Pretrained, nn.Module):
         """What the classifier sees of the tokens, ``(batch, dim)``."""
         if self.config.head_pooling == "cls":
             return tokens[:, 0]
-        if self.config.head_pooling == "mean":
+        if self.config.head_pooling == "mean" and self.config.padded_frames is not None:
             return tokens.mean(dim=1)
+        if self.config.head_pooling == "mean":
+            return masked_mean(tokens, has_signal)
         return masked_mean(tokens[:, 1:], has_signal[:, 1:])
 
     def released_layers(self, selection: Sequence[int | str]) -> list[str]:

@@ -31,6 +31,7 @@ class EncoderOutput:
         has_signal: ``(batch, tokens)`` bool, False where a patch covers only padding.
         logits: ``(batch, classes)`` before the sigmoid, None for an encoder without a head.
         n_cls: how many leading tokens are CLS tokens.
+        padding_counts: whether pooling takes padding for sound, as models do that were trained so.
     """
 
     tokens: Tensor
@@ -40,15 +41,17 @@ class EncoderOutput:
     layers: Mapping[int | str, Tensor] = field(default_factory=dict)
     logits: Tensor | None = None
     n_cls: int = 1
+    padding_counts: bool = True
 
     def pool(self, how: Pooling, layer: int | str | None = None) -> Tensor:
         """One embedding per window, ``(batch, dim)``; wider for those by band.
 
         Args:
             how: ``mean`` all tokens with CLS, as the released library does; ``cls`` the CLS token;
-                ``patches`` all patches, padding too; ``valid`` patches that hold sound and
-                ``deviation`` how far they are from it, by channel; ``max`` the largest value of
-                each channel over all tokens; ``bands`` and ``band_deviations`` mean and deviation
+                ``patches`` all patches; ``max`` the largest value of each channel over all tokens
+                (``mean``, ``patches`` and ``max`` with padding, if ``padding_counts``); ``valid``
+                patches that hold sound and ``deviation`` how far they are from it, by channel;
+                ``bands`` and ``band_deviations`` mean and deviation
                 over time of each row of patches, lowest first, joined to ``(batch, rows x dim)``.
             layer: one of the layers asked for in ``encode``; None: the output.
 
@@ -65,14 +68,12 @@ class EncoderOutput:
                     "pooling 'cls': this encoder has no CLS token; use 'mean' or 'valid'"
                 )
             return tokens[:, 0]
-        if how == "mean":
-            return tokens.mean(dim=1)
-        if how == "max":
-            return tokens.amax(dim=1)
+        if how in {"mean", "max"}:
+            return self._over_all(tokens, how)
         patches, held = tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :]
-        if how == "patches":
+        if how == "patches" and self.padding_counts:
             return patches.mean(dim=1)
-        if how == "valid":
+        if how in {"valid", "patches"}:
             return masked_mean(patches, held)
         if how == "deviation":
             return masked_deviation(patches, held)
@@ -82,6 +83,16 @@ class EncoderOutput:
             rows = [row == first for first in torch.unique(row)]
             return torch.cat([of(patches[:, one], held[:, one]) for one in rows], dim=-1)
         raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
+
+    def _over_all(self, tokens: Tensor, how: str) -> Tensor:
+        """Mean or largest value over CLS and patches, of those that count."""
+        if how == "mean":
+            if self.padding_counts:
+                return tokens.mean(dim=1)
+            return masked_mean(tokens, self.has_signal)
+        if not self.padding_counts:
+            tokens = tokens.masked_fill(~self.has_signal[..., None], -torch.inf)
+        return tokens.amax(dim=1)
 
 
 def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:

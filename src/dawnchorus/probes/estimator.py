@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 
 from dawnchorus.audio.io import read_audio
-from dawnchorus.audio.windows import cut, to_samples
 from dawnchorus.configs import FitConfig
-from dawnchorus.errors import DependencyError, TaskError
+from dawnchorus.errors import DependencyError, TaskError, UsageError
+from dawnchorus.models.clips import embed_clip
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model
 from dawnchorus.models.readout import Readout
+from dawnchorus.models.waveforms import as_waveforms
 from dawnchorus.probes.calibrate import choose_calibration
 from dawnchorus.probes.calibration import logit
 from dawnchorus.probes.features import Features
@@ -72,7 +72,8 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             calibration: a method of `dawnchorus.probes.calibration`, ``auto`` or ``none``.
             class_weights: ``none`` or ``balanced``.
             encoder: a model's name, file or folder, or a loaded encoder: items are then paths of
-                recordings, or waveforms at the encoder's rate.
+                recordings, or waveforms at the encoder's rate. One that is longer than the window
+                has one embedding, as `dawnchorus.models.clips` says.
             layers: of the encoder, to join; None: its own choice.
             pooling: of layers that name none; None: its own choice.
             seed: of folds and fresh weights.
@@ -174,7 +175,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             checked = validate_data(self, x, dtype=np.float32, reset=y is not None, **given)
             found: NDArray[np.float32] = checked if y is None else checked[0]
             return found
-        vectors = np.stack([self._embedded(sound) for sound in _each(x)])
+        vectors = np.stack([self._embedded(n, sound) for n, sound in enumerate(_each(x))])
         self.n_features_in_ = vectors.shape[1]
         return vectors
 
@@ -198,22 +199,19 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         layers = self.layers or (own.embedding_layers if own else None)
         return layers, self.pooling or (own.pooling if own else "mean")
 
-    def _embedded(self, sound: Any) -> NDArray[np.float32]:
-        """One vector of a recording or waveform; the mean over its windows."""
+    def _embedded(self, number: int, sound: Any) -> NDArray[np.float32]:
+        """One vector of a recording or waveform, by the rule of `dawnchorus.models.clips`."""
         encoder = self._loaded()
-        rate = encoder.sample_rate
         if isinstance(sound, str | Path):
-            sound = read_audio(sound, sample_rate=rate)
-        window = to_samples(encoder.window_s, rate)
+            samples = read_audio(sound, sample_rate=encoder.sample_rate)
+        else:
+            clips = as_waveforms(sound, what=f"item {number}")
+            if len(clips) != 1:
+                raise UsageError(f"item {number}: {len(clips)} channels or clips; need one, mixed")
+            samples = clips[0].detach().float().cpu().numpy()
         layers, pooling = self._readout()
         readout = Readout.of(layers, pooling)  # type: ignore[arg-type]  # checked there
-        waveforms, valid = cut(np.asarray(sound, np.float32), window, window)
-        with torch.inference_mode():
-            out = encoder.encode(
-                torch.from_numpy(waveforms), torch.from_numpy(valid), readout.layers
-            )
-            mean: NDArray[np.float32] = readout.take(out).float().cpu().numpy().mean(axis=0)
-        return mean
+        return embed_clip(encoder, samples, readout)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn's checks may ask of it."""

@@ -1,7 +1,8 @@
 """Embeddings of labelled clips, each computed once and kept for the next fit.
 
-Clips longer than a window are cut as `predict` cuts recordings; a last piece shorter than a quarter
-of a window is left out. What was computed lies in a cache: a folder for each model, read-out and
+Clips longer than a window are cut by the rule of `dawnchorus.models.clips`, and each piece is an
+item, because `predict` names windows; a last piece shorter than a quarter of a window joins the one
+before it, by length. What was computed lies in a cache: a folder for each model, read-out and
 window, in it parts of many windows. A clip is found by the SHA-256 of its file and its span, so a
 file that changed is encoded anew and one that moved is not.
 """
@@ -26,11 +27,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from dawnchorus.audio.resample import RESAMPLER
-from dawnchorus.audio.windows import cut
 from dawnchorus.data.sounds import FileSounds
 from dawnchorus.engine.workers import batch_size, one_core_each
 from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.models.checkpoints import sha256_of
+from dawnchorus.models.clips import cut_clip, without_short_end
 from dawnchorus.places import local_copy
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
     Piece = tuple[int, NDArray[np.float32], int]  # clip, samples, how many of them are sound
+    Encoded = tuple[int, Vectors, int]  # clip, vector, samples of sound
 
-FORMAT: Final = 1
-LEAST_SOUND: Final = 0.25  # of a window, for a piece that is not the only one of its clip
+FORMAT: Final = 2  # 1 left out a last piece shorter than a quarter of a window
 PART_WINDOWS: Final = 2048  # a part is written after so many, so that little is lost
 
 
@@ -111,7 +112,7 @@ def clip_features(
     progress(len(clips) - len(missing))
     todo = list({content[n]: n for n in missing}.values())  # the same sound once
     pieces = _pieces(manifest, [(n, clips[n]) for n in todo], settings, bad, progress)
-    for number, vectors in _encoded(pieces, encoder, batches):
+    for number, vectors in _encoded(pieces, encoder, batches, settings.window):
         kept.add(content[number], vectors)
     kept.flush()
     broken = {path for path, _, _ in bad}
@@ -173,39 +174,36 @@ def _pieces(
         if not len(samples):
             bad.append((clip.id, "empty", f"{clip.path}: nothing from {clip.start_s:g} s on"))
             continue
-        windows, valid = cut(samples, settings.window, settings.hop)
-        for at, (window, n_valid) in enumerate(zip(windows, valid.tolist(), strict=True)):
-            if at == 0 or n_valid >= LEAST_SOUND * settings.window:
-                yield number, window, n_valid
+        for piece in cut_clip(samples, settings.window):
+            yield number, np.pad(piece, (0, settings.window - len(piece))), len(piece)
 
 
 def _encoded(
-    pieces: Iterator[Piece], encoder: Encoder, batches: BatchEncoder
+    pieces: Iterator[Piece], encoder: Encoder, batches: BatchEncoder, window: int
 ) -> Iterator[tuple[int, Vectors]]:
     """Vectors of one clip after the other, encoded by as many workers as there are."""
     in_order = _one_by_one(pieces, batches, batch_size(encoder, None))
-    for number, windows in groupby(in_order, key=itemgetter(0)):
-        yield number, np.stack([vector for _, vector in windows])
+    for number, group in groupby(in_order, key=itemgetter(0)):
+        _, vectors, n_valid = zip(*group, strict=True)
+        yield number, without_short_end(np.stack(vectors), n_valid, window)
 
 
-def _one_by_one(
-    pieces: Iterator[Piece], batches: BatchEncoder, size: int
-) -> Iterator[tuple[int, Vectors]]:
-    ahead: deque[tuple[list[int], Future[Vectors]]] = deque()
+def _one_by_one(pieces: Iterator[Piece], batches: BatchEncoder, size: int) -> Iterator[Encoded]:
+    ahead: deque[tuple[list[Piece], Future[Vectors]]] = deque()
     with one_core_each(batches.n_workers), ThreadPoolExecutor(batches.n_workers) as pool:
         while batch := list(islice(pieces, size)):
             waveforms = torch.from_numpy(np.stack([samples for _, samples, _ in batch]))
             lengths = torch.tensor([n_valid for _, _, n_valid in batch])
-            numbers = [number for number, _, _ in batch]
-            ahead.append((numbers, pool.submit(batches.vectors, waveforms, lengths)))
+            ahead.append((batch, pool.submit(batches.vectors, waveforms, lengths)))
             if len(ahead) > batches.n_workers:
                 yield from _results(*ahead.popleft())
         while ahead:
             yield from _results(*ahead.popleft())
 
 
-def _results(numbers: list[int], encoded: Future[Vectors]) -> Iterator[tuple[int, Vectors]]:
-    yield from zip(numbers, encoded.result(), strict=True)
+def _results(batch: list[Piece], encoded: Future[Vectors]) -> Iterator[Encoded]:
+    for (number, _, n_valid), vector in zip(batch, encoded.result(), strict=True):
+        yield number, vector, n_valid
 
 
 @dataclass(slots=True)
