@@ -107,7 +107,6 @@ def test_a_label_may_have_its_own_threshold(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"merge": True}, "merge needs a threshold"),
         ({"gap_s": 1.0}, "gap_s is for merged"),
         ({"merge": True, "threshold": 0.5, "top_k": 1}, "not by top_k"),
         ({"merge": True, "threshold": 0.5, "low_threshold": 0.6}, "above a threshold"),

@@ -14,7 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from dawnchorus.engine.exports import DETECTION_SCHEMA, RecordingDetections, open_export
+from dawnchorus.engine.exports import (
+    DETECTION_SCHEMA,
+    RecordingDetections,
+    open_export,
+    window_rows,
+)
 from dawnchorus.engine.segments import Segments
 from dawnchorus.errors import UsageError
 from dawnchorus.store.files import beside
@@ -34,6 +39,7 @@ def row(path: Path, start_s: float, label: str, probability: float) -> dict[str,
         "stop_sample": round((start_s + 1.5) * 48_000),
         "sample_rate": 48_000,
         "label": label,
+        "level": "species",
         "probability": probability,
         "rank": 1,
         "n_windows": 1,
@@ -54,13 +60,13 @@ HEARD = [
 ]
 GOLDEN = {
     "csv": """\
-path,window,start_s,stop_s,start_sample,stop_sample,sample_rate,label,probability,rank,n_windows,\
+path,window,start_s,stop_s,start_sample,stop_sample,sample_rate,label,level,probability,rank,n_windows,\
 recorded_at,local_time
-/recordings/site/a.wav,0,0.000000,1.500000,0,72000,48000,Turdus merula,0.500000,1,1,\
+/recordings/site/a.wav,0,0.000000,1.500000,0,72000,48000,Turdus merula,species,0.500000,1,1,\
 2024-05-01T04:30:00+02:00,2024-05-01T04:30:12.250+02:00
-/recordings/site/a.wav,12,12.250000,13.750000,588000,660000,48000,"He said, ""wren""\",1.000000,1,1\
-,2024-05-01T04:30:00+02:00,2024-05-01T04:30:12.250+02:00
-/recordings/c.wav,3,3.000000,4.500000,144000,216000,48000,Зяблик,0.250000,1,1,\
+/recordings/site/a.wav,12,12.250000,13.750000,588000,660000,48000,"He said, ""wren""\",\
+species,1.000000,1,1,2024-05-01T04:30:00+02:00,2024-05-01T04:30:12.250+02:00
+/recordings/c.wav,3,3.000000,4.500000,144000,216000,48000,Зяблик,species,0.250000,1,1,\
 2024-05-01T04:30:00+02:00,2024-05-01T04:30:12.250+02:00
 """,
     "raven": """\
@@ -261,3 +267,34 @@ def test_what_cannot_be_in_one_line_is_quoted_in_every_table(tmp_path: Path) -> 
             file.write(rude)
             file.close()
         assert len(pd.read_csv(path, sep=between)) == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "raven", "kaleidoscope"])
+def test_a_spreadsheet_runs_nothing_if_asked(tmp_path: Path, kind: str) -> None:
+    rude = detections(ROOT / "a.wav", (0.0, "=1+1", 0.5))
+    texts = []
+    for safe in (False, True):
+        path = tmp_path / f"{safe}.txt"
+        with open_export(
+            path, kind=kind, root=ROOT, overwrite=False, spreadsheet_safe=safe
+        ) as file:
+            file.write(rude)
+            file.close()
+        texts.append(path.read_text(encoding="utf-8"))
+    assert ("'=1+1" in texts[0], "'=1+1" in texts[1]) == (False, True)
+    assert texts[0] == texts[1].replace("'", "")
+
+
+def test_positions_at_another_rate_are_the_nearest_ones() -> None:
+    columns = {
+        "window": [0, 1],
+        "start_sample": np.array([0, 16_001]),
+        "valid_samples": np.array([16_001, 7]),
+        "label": ["a", "b"],
+        "level": ["", ""],
+        "probability": [0.5, 0.5],
+        "rank": [1, 1],
+    }
+    table = window_rows("a", rate=44_100, n_samples=10**6, model_rate=16_000, columns=columns)
+    assert table["start_sample"].to_pylist() == [0, round(16_001 * 44_100 / 16_000)] == [0, 44_103]
+    assert table["stop_sample"].to_pylist() == [44_103, round(16_008 * 44_100 / 16_000)]

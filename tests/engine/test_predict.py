@@ -13,6 +13,7 @@ import crowsetta
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 import torch
 
 from dawnchorus.audio.io import read_audio
@@ -21,7 +22,9 @@ from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict
 from dawnchorus.engine.select import make_rule, read_label_list, sigmoid
 from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
+from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.label_facts import LabelFacts
 from dawnchorus.store.read import Store
 
 WriteSound = Callable[..., Path]
@@ -68,9 +71,36 @@ def test_positions_count_at_the_recordings_own_rate_and_stop_with_it(
         assert row["stop_s"] == pytest.approx(row["stop_sample"] / row["sample_rate"])
 
 
-def test_without_a_limit_each_window_gives_three_labels(folder: Path, tiny_encoder: EAT) -> None:
-    report = predict(folder, model=tiny_encoder)
-    assert report.n_rows == 3 * report.n_windows == len(report.table)
+def test_without_a_limit_the_models_own_thresholds_rule(folder: Path, tiny_encoder: EAT) -> None:
+    rows = predict(folder, model=tiny_encoder, top_k=5).table.to_pylist()
+    scores = sorted(row["probability"] for row in rows if row["label"] == "wren")
+    facts = LabelFacts(level="song", threshold=0.999, thresholds={"wren": scores[1]})
+    card = Card(name="tiny", config=tiny_encoder.config, label_facts=facts)
+    known = EAT(tiny_encoder.config, name="tiny", labels=tiny_encoder.labels)
+    known.load_state_dict(tiny_encoder.state_dict())
+    known.card = card
+    report = predict(folder, model=known.eval())
+    assert {(row["label"], row["level"]) for row in report.table.to_pylist()} == {("wren", "song")}
+    assert sorted(report.table["probability"].to_pylist()) == scores[1:]
+    (found,) = report.found
+    assert (found.label, found.level, found.n_detections) == ("wren", "song", len(scores) - 1)
+    assert (found.n_recordings, found.highest) == (2, scores[-1])
+    # a model that nobody has measured
+    half = predict(folder, model=tiny_encoder)
+    assert half.n_rows == sum(row["probability"] >= 0.5 for row in rows)
+
+
+def test_windows_without_signal_give_nothing(
+    tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound
+) -> None:
+    path = write_sound(tmp_path / "a.wav", 2.0)
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, np.concatenate([np.zeros(rate), samples]), rate)
+    report = predict(path, model=tiny_encoder, top_k=2)
+    assert report.table["window"].to_pylist() == [1, 1, 2, 2]
+    assert any("1 windows hold no signal" in warning for warning in report.warnings)
+    embed(path, model=tiny_encoder, store=tmp_path / "s", predict=True)
+    assert predict(tmp_path / "s", top_k=2).table["window"].to_pylist() == [1, 1, 2, 2]
 
 
 def test_csv_and_parquet_hold_the_same_rows(
@@ -134,7 +164,7 @@ def test_only_the_wanted_labels_are_ranked_and_unknown_names_reported(
     species.write_text("# my garden\nWren\n\nrobin \ndodo\n", encoding="utf-8")
     names, _ = read_label_list(species)
     assert names == ("Wren", "robin", "dodo")
-    report = predict(folder, model=tiny_encoder, labels=names)
+    report = predict(folder, model=tiny_encoder, labels=names, top_k=2)
     assert report.unknown_labels == ("dodo",)
     assert set(report.table["label"].to_pylist()) == {"wren", "robin"}
     assert set(report.table["rank"].to_pylist()) == {1, 2}
@@ -160,7 +190,7 @@ def test_a_recording_that_breaks_off_gives_rows_up_to_there(
 ) -> None:
     whole = write_sound(folder / "aa.flac", 20.0).read_bytes()
     (folder / "aa.flac").write_bytes(whole[: len(whole) // 2])
-    report = predict(folder, model=tiny_encoder, batch_size=2)
+    report = predict(folder, model=tiny_encoder, batch_size=2, top_k=1)
     assert (report.n_found, report.n_done, report.n_failed) == (3, 3, 0)
     rows = [row for row in report.table.to_pylist() if row["path"].endswith("aa.flac")]
     assert 7 < max(row["stop_s"] for row in rows) < 13
@@ -180,7 +210,9 @@ def test_a_recording_that_the_disk_takes_away_gives_no_rows(
 
         yield advance
 
-    report = predict(folder, model=tiny_encoder, batch_size=2, workers=1, progress=progress)
+    report = predict(
+        folder, model=tiny_encoder, batch_size=2, workers=1, progress=progress, top_k=1
+    )
     assert (report.n_done, report.n_failed) == (2, 1)
     assert report.failures[0].reason in {"input-output", "changed"}
     paths = dict.fromkeys(report.table["path"].to_pylist())
@@ -203,6 +235,7 @@ def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(
             output=tmp_path / "x.csv",
             batch_size=4,
             workers=1,
+            top_k=3,
             progress=once(progress),
         )
     assert not (tmp_path / "x.csv").exists()
@@ -270,6 +303,36 @@ def test_rules_agree_with_sorting_each_window() -> None:
         order = sorted((1, 4, 6), key=lambda i: -values[i])
         wanted += [(row, i, r) for r, i in enumerate(order[:3], 1) if values[i] >= 0.6]
     assert list(zip(window.tolist(), label.tolist(), rank.tolist(), strict=True)) == wanted
+
+
+def test_a_score_at_its_threshold_is_a_row() -> None:
+    labels, score = ["a", "b"], np.float32(0.7)
+    rule, _ = make_rule(PredictConfig(threshold=0.7), labels)
+    window, label, _ = rule.choose(np.array([[score, np.nextafter(score, np.float32(0))]]))
+    assert (window.tolist(), label.tolist()) == ([0], [0])
+
+
+def test_a_listed_label_without_a_threshold_has_to_reach_the_usual_one() -> None:
+    labels = ["Turdus merula", "Erithacus rubecula", "Parus major", "rain"]
+    facts = LabelFacts(threshold=0.6, thresholds={"Parus major": 0.8})
+    names = ("Turdus merula_Eurasian Blackbird", "erithacus rubecula", "Parus major_Great Tit")
+    listed = PredictConfig(labels=names, thresholds={names[0]: 0.3})
+    rule, unknown = make_rule(listed, labels, facts)
+    assert unknown == ()
+    assert rule.columns.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(rule.lowest, [0.3, 0.6, 0.8], atol=1e-6)
+    rule, _ = make_rule(listed.model_copy(update={"threshold": 0.5}), labels, facts)
+    np.testing.assert_allclose(rule.lowest, [0.3, 0.5, 0.5], atol=1e-6)
+    rule, _ = make_rule(listed.model_copy(update={"top_k": 1}), labels, facts)
+    np.testing.assert_allclose(rule.lowest, [0.3, 0.6, 0.8], atol=1e-6)
+    merged, _ = make_rule(PredictConfig(merge=True, low_threshold=0.7), labels, facts)
+    np.testing.assert_allclose(merged.lowest, [0.6, 0.6, 0.7, 0.6], atol=1e-6)
+
+
+def test_a_list_of_scientific_names_fits_labels_that_have_common_ones_too() -> None:
+    labels = ["Turdus merula_Eurasian Blackbird", "Engine_Engine"]
+    rule, unknown = make_rule(PredictConfig(labels=("Turdus merula",), top_k=1), labels)
+    assert (rule.columns.tolist(), unknown) == ([0], ())
 
 
 def test_sigmoid_agrees_with_torch_and_does_not_overflow() -> None:

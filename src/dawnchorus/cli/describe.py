@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from dawnchorus.models.card import Card
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[str, typer.Argument(help="Name, weights file, folder or hf://owner/repo.")],
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="List its labels, with their levels and thresholds, as CSV."),
+    ] = False,
     as_json: options.JsonOnly = False,
 ) -> None:
     """Say everything about a model: what it is, its input, licence, citation, oddities.
@@ -22,6 +27,9 @@ def command(
     """
     from dawnchorus.cli.output import print_json
 
+    if labels:
+        print(label_table(name), end="")
+        return
     card = find_card(name)
     if as_json:
         print_json(card.model_dump(mode="json"))
@@ -30,6 +38,22 @@ def command(
         print(f"{key:16}{value}")
     for note in card.notes:
         print(f"note            {note}")
+
+
+def label_table(name: str) -> str:
+    """A line for each label; its first column serves as a list for ``predict --labels``."""
+    from dawnchorus.models.label_facts import LabelFacts, levels_of
+    from dawnchorus.models.load import open_model
+    from dawnchorus.tabular import csv_text
+
+    loaded = open_model(name)
+    found = loaded.model.labels
+    if not found:
+        raise UsageError(f"{name}: there is no label map with this model, so it names nothing")
+    card = loaded.identity.card
+    facts = card.label_facts if card else LabelFacts()
+    rows = zip(found, levels_of(found, facts), facts.lowest(found), strict=True)
+    return csv_text(("label", "level", "threshold"), rows)
 
 
 def find_card(name: str) -> Card:
@@ -49,6 +73,13 @@ def find_card(name: str) -> Card:
             f"`dawnchorus verify {name}` reads off the file"
         )
     return card
+
+
+def _thresholds(card: Card) -> str:
+    known = card.label_facts
+    if not card.has_classifier or known.threshold is None:
+        return ""
+    return f"{known.threshold:g}, {len(known.thresholds)} labels have their own; {known.origin}"
 
 
 def facts(card: Card) -> list[tuple[str, str]]:
@@ -76,6 +107,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
             config.pooling
             + (f" of layers {config.embedding_layers}" if config.embedding_layers else ""),
         ),
+        ("thresholds", _thresholds(card)),
         ("classifier", f"on {config.head_pooling}" if card.has_classifier else "none"),
         ("licence", card.licence),
         ("trained on", card.training_data),

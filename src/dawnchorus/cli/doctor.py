@@ -27,6 +27,7 @@ def command(
     table: Annotated[
         Path | None, typer.Option("--csv", help="Write a line for each recording.")
     ] = None,
+    spreadsheet_safe: options.SpreadsheetSafe = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
 ) -> int:
@@ -44,7 +45,7 @@ def command(
     named = runs.inputs(paths, None, quiet=quiet)
     report = doctor(named, deep=deep, time_zone=time_zone, progress=runs.megabytes(quiet=quiet))
     if table:
-        write_findings(report, table)
+        write_findings(report, table, spreadsheet_safe=spreadsheet_safe)
     if page:
         write_page(report, page)
     if as_json:

@@ -81,6 +81,14 @@ DryRun = Annotated[
     ),
 ]
 
+SpreadsheetSafe = Annotated[
+    bool,
+    typer.Option(
+        "--spreadsheet-safe",
+        help="In CSV: an apostrophe before text that Excel or LibreOffice would run (= + - @).",
+    ),
+]
+
 # what is said
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 JsonOnly = Annotated[bool, typer.Option("--json", help="Print JSON.")]

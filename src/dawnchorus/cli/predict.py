@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from dawnchorus.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from dawnchorus.engine.found import Found
     from dawnchorus.engine.report import PredictReport
+
+MOST_LISTED: Final = 20  # labels in the closing table; all are in the output
 
 
 def command(
@@ -31,12 +34,19 @@ def command(
         typer.Option(help="A probe's folder (probe fit): it names what is heard, not the model."),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(help="Labels a window at most; 3 without --threshold.")
+        int | None,
+        typer.Option(help="Labels a window at most; alone: the likeliest, however unlikely."),
     ] = None,
-    threshold: Annotated[float | None, typer.Option(help="Lowest probability, 0 to 1.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Lowest probability, 0 to 1, of every label; else the model's own."),
+    ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Only the labels in this file, one a line; 'label, 0.7' sets its own."),
+        typer.Option(
+            help="Only the labels in this file, one a line; 'label, 0.7' sets its own threshold, "
+            "'Scientific name_Common name' is understood."
+        ),
     ] = None,
     kind: Annotated[
         str | None,
@@ -47,7 +57,11 @@ def command(
         ),
     ] = None,
     segments: Annotated[
-        int | None, typer.Option(help="Cut out so many of each label as FLAC, for review.")
+        int | None,
+        typer.Option(
+            help="Cut out so many of each label as FLAC, for review, with up to a second of sound "
+            "before and after; index.csv says where each comes from."
+        ),
     ] = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Windows that follow each other become one row.")
@@ -80,11 +94,14 @@ def command(
     channel: options.Channel = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     shard: options.Shard = None,
+    spreadsheet_safe: options.SpreadsheetSafe = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Name what is heard in recordings, window by window.
 
+    A label is named where its score reaches the model's threshold for it (describe MODEL --labels
+    lists them), or 0.5 where its card has none; windows without any signal give nothing.
     Probabilities are the classifier's sigmoid, not calibrated; those of a probe are calibrated.
     Sample numbers count at the recording's own rate. Each row has its path from the folder that
     holds all recordings, when the recording and the sound began in local time, and the columns of
@@ -113,6 +130,7 @@ def command(
             thresholds=thresholds or None,
             format=kind,
             segments=segments,
+            spreadsheet_safe=spreadsheet_safe or None,
             absolute_paths=absolute_paths or None,
             time_zone=time_zone,
             site_from=site_from,
@@ -136,17 +154,41 @@ def command(
         say(line)
     if as_json:
         return code
+    if not quiet:
+        for line in found_lines(report.found):
+            say(line)
     if report.table is not None:
-        write_csv(report.table, sys.stdout)
+        write_csv(report.table, sys.stdout, safe=spreadsheet_safe)
     else:
         print(report.output)
     return code
+
+
+def found_lines(found: Sequence[Found]) -> list[str]:
+    """What was found, as a table for a reader."""
+    from dawnchorus.cli.output import table_lines
+
+    if not found:
+        return []
+    rows = [
+        (f.label, f.level, f.n_detections, f.n_recordings, f"{f.highest:.2f}")
+        for f in found[:MOST_LISTED]
+    ]
+    lines = table_lines(("label", "level", "detections", "recordings", "highest"), rows)
+    n_more = len(found) - MOST_LISTED
+    return [*lines, f"and {n_more} labels more"] if n_more > 0 else lines
 
 
 def _remarks(report: PredictReport) -> Iterator[str]:
     if report.unknown_labels:
         names = ", ".join(report.unknown_labels)
         yield f"warning: {len(report.unknown_labels)} names are not labels of the model: {names}"
+    if report.demonstration:
+        yield (
+            f"{report.model} is a demonstration, for trying dawnchorus out: do not take its names "
+            "for identifications. For field work load a model made for it (dawnchorus models), or "
+            "fit a probe on clips of your own (dawnchorus probe fit)"
+        )
     if report.segments:
         yield f"segments for review: {report.segments}"
     if report.empty_because:

@@ -107,6 +107,9 @@ class PredictConfig(Config):
     segments: int | None = Field(
         default=None, ge=1, description="cut out so many of each label, for review"
     )
+    spreadsheet_safe: bool = Field(
+        default=False, description="in CSV, text that a spreadsheet would run gets an apostrophe"
+    )
     thresholds: dict[str, float] = Field(
         default={}, description="label to its own lowest probability"
     )
@@ -122,8 +125,6 @@ class PredictConfig(Config):
         only_merged = {"low_threshold", "gap_s", "min_length_s"} & self.model_fields_set
         if not self.merge and only_merged:
             raise ValueError(f"{sorted(only_merged)[0]} is for merged detections; say merge too")
-        if self.merge and self.threshold is None and not self.thresholds:
-            raise ValueError("merge needs a threshold")
         if self.merge and self.top_k is not None:
             raise ValueError("merge goes by thresholds, not by top_k")
         if any(not 0 <= value <= 1 for value in self.thresholds.values()):

@@ -39,6 +39,7 @@ DETECTION_SCHEMA: Final = pa.schema(
         ("stop_sample", pa.int64()),
         ("sample_rate", pa.int32()),
         ("label", pa.string()),
+        ("level", pa.string()),
         ("probability", pa.float32()),
         ("rank", pa.int32()),
         ("n_windows", pa.int32()),
@@ -81,7 +82,10 @@ class RecordingDetections:
 
 
 class Export(Protocol):
-    """A file that takes one recording after the other; made from its path and its columns."""
+    """A file that takes one recording after the other.
+
+    Made from its path, its columns, and whether a spreadsheet must run nothing of it.
+    """
 
     def write(self, detections: RecordingDetections) -> None:
         """Add a recording, with or without detections."""
@@ -95,23 +99,24 @@ class Export(Protocol):
 class CsvExport:
     """Comma separated, UTF-8, decimal points; times to the microsecond."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, *, safe: bool = False) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
-        write_csv(schema.empty_table(), self._file)
+        self._safe = safe
+        write_csv(schema.empty_table(), self._file, safe=safe)
 
     def write(self, detections: RecordingDetections) -> None:
         """One line a detection."""
-        write_csv(detections.table, self._file, header=False)
+        write_csv(detections.table, self._file, header=False, safe=self._safe)
 
     def close(self) -> None:
         """Finish the file."""
         self._file.close()
 
 
-def write_csv(table: pa.Table, file: TextIO, *, header: bool = True) -> None:
-    """Write detections as CSV, for files and for the terminal."""
-    writer = CsvWriter(file)
+def write_csv(table: pa.Table, file: TextIO, *, header: bool = True, safe: bool = False) -> None:
+    """Write detections as CSV, for files and for the terminal; ``safe`` for spreadsheets."""
+    writer = CsvWriter(file, spreadsheet_safe=safe)
     if header:
         writer.row(table.column_names)
     writer.rows([_text(value) for value in row.values()] for row in table.to_pylist())
@@ -155,10 +160,10 @@ class RavenExport:
     together; ``File Offset (s)`` is the time in the file itself.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, *, safe: bool = False) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
-        self._writer = CsvWriter(self._file, delimiter="\t")
+        self._writer = CsvWriter(self._file, delimiter="\t", spreadsheet_safe=safe)
         # what is known of the recording comes behind: Raven shows columns of any name
         self._more = schema.names[schema.get_field_index("recorded_at") :]
         self._writer.row([*RAVEN_COLUMNS, *distinct(self._more, RAVEN_COLUMNS)])
@@ -246,10 +251,10 @@ class KaleidoscopeExport:
         "MANUAL ID",
     )
 
-    def __init__(self, path: Path, _schema: pa.Schema) -> None:
+    def __init__(self, path: Path, _schema: pa.Schema, *, safe: bool = False) -> None:
         """Start the file with its header."""
         self._file = path.open("x", encoding="utf-8", newline="")
-        self._writer = CsvWriter(self._file)
+        self._writer = CsvWriter(self._file, spreadsheet_safe=safe)
         self._writer.row(self.COLUMNS)
 
     def write(self, detections: RecordingDetections) -> None:
@@ -292,6 +297,7 @@ FORMATS: Final[Mapping[str, Callable[[Path, pa.Schema], Export]]] = {
     "audacity": AudacityExport,
     "kaleidoscope": KaleidoscopeExport,
 }
+FOR_SPREADSHEETS: Final = {"csv", "raven", "kaleidoscope"}
 BY_SUFFIX: Final = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".txt": "raven"}
 # formats whose files are one a recording, in a folder, with what stands behind its name
 IN_FOLDER: Final = {"raven": ".Table.1.selections.txt", "audacity": ".labels.txt"}
@@ -310,6 +316,7 @@ class ExportFile:
         schema: pa.Schema = DETECTION_SCHEMA,
         *,
         overwrite: bool = False,
+        spreadsheet_safe: bool = False,
     ) -> None:
         """Start the file.
 
@@ -321,7 +328,8 @@ class ExportFile:
         self._unfinished = beside(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._export = FORMATS[kind](self._unfinished, schema)
+            how = {"safe": spreadsheet_safe} if kind in FOR_SPREADSHEETS else {}
+            self._export = FORMATS[kind](self._unfinished, schema, **how)
             self._held = hold(self._unfinished)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -383,6 +391,7 @@ class ExportFolder:
         schema: pa.Schema = DETECTION_SCHEMA,
         *,
         overwrite: bool = False,
+        spreadsheet_safe: bool = False,
     ) -> None:
         """``root``: the folder of the recordings.
 
@@ -395,7 +404,7 @@ class ExportFolder:
         self._names = TableNames(path, root, IN_FOLDER[kind])
         self._cleared: Path | None = None  # the folder that holds no leftovers any more
         self._schema = schema
-        self._overwrite = overwrite
+        self._how = {"overwrite": overwrite, "spreadsheet_safe": spreadsheet_safe}
 
     def write(self, detections: RecordingDetections) -> None:
         """The file of one recording, complete when this returns.
@@ -407,7 +416,7 @@ class ExportFolder:
         if path.parent != self._cleared:
             remove_leftovers(path.parent)
             self._cleared = path.parent
-        with ExportFile(path, self._kind, self._schema, overwrite=self._overwrite) as file:
+        with ExportFile(path, self._kind, self._schema, **self._how) as file:
             file.write(detections)
             file.close()
 
@@ -447,6 +456,7 @@ def open_export(
     root: Path,
     overwrite: bool,
     schema: pa.Schema = DETECTION_SCHEMA,
+    spreadsheet_safe: bool = False,
 ) -> ExportFile | ExportFolder | AbstractContextManager[Collect]:
     """A file or folder in the format asked for or in that of its suffix, or memory.
 
@@ -456,6 +466,7 @@ def open_export(
         root: the folder of the recordings.
         overwrite: replace what is there.
         schema: `DETECTION_SCHEMA`, and behind it the columns of the user's list.
+        spreadsheet_safe: as in `CsvWriter`, for the formats that a spreadsheet opens.
 
     Raises:
         UsageError: There is no such format, or something is there already.
@@ -470,10 +481,11 @@ def open_export(
             f"{path}: {found}; use .csv, .parquet, .jsonl, or .txt for a Raven selection table, or "
             f"--format {', '.join(FORMATS)}"
         )
+    how = {"overwrite": overwrite, "spreadsheet_safe": spreadsheet_safe}
     if kind == "audacity" or (kind == "raven" and not path.suffix):
-        return ExportFolder(path, kind, root, schema, overwrite=overwrite)
+        return ExportFolder(path, kind, root, schema, **how)
     remove_leftovers(path.parent, path.name)
-    return ExportFile(path, kind, schema, overwrite=overwrite)
+    return ExportFile(path, kind, schema, **how)
 
 
 def detection_table(columns: Mapping[str, Iterable[Any]]) -> pa.Table:
@@ -496,7 +508,7 @@ def window_rows(
         n_samples: of the recording.
         model_rate: at which the windows count.
         columns: ``window``, ``start_sample``, ``valid_samples`` at the model's rate, ``label``,
-            ``probability`` and ``rank``, each ``(rows,)``.
+            ``level``, ``probability`` and ``rank``, each ``(rows,)``.
     """
     first = columns["start_sample"]
     after = first + columns["valid_samples"]
@@ -511,6 +523,7 @@ def window_rows(
             "stop_sample": np.minimum(_at_rate(after, model_rate, rate), n_samples),
             "sample_rate": np.full(len(first), rate),
             "label": columns["label"],
+            "level": columns["level"],
             "probability": columns["probability"],
             "rank": columns["rank"],
             "n_windows": np.ones(len(first), np.int32),

@@ -12,8 +12,9 @@ import torch
 
 from dawnchorus.configs import WindowConfig
 from dawnchorus.engine.encode import DEFAULT_MODEL, BatchEncoder
-from dawnchorus.engine.select import labels_of
+from dawnchorus.engine.select import NOTHING_KNOWN, labels_of
 from dawnchorus.errors import UsageError
+from dawnchorus.models.card import Card, known_cards
 from dawnchorus.probes.calibration import logit
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import EmbedConfig
     from dawnchorus.models.encoder import Encoder, EncoderOutput
+    from dawnchorus.models.label_facts import LabelFacts
     from dawnchorus.store.schema import StoreHeader
 
 
@@ -35,6 +37,7 @@ class Naming:
     labels: Sequence[str]
     batches: BatchEncoder
     probe: FittedProbe | None = None
+    facts: LabelFacts = NOTHING_KNOWN
 
     def check(self, window: int) -> None:
         """As `BatchEncoder.check`, of what this names by."""
@@ -84,7 +87,8 @@ def naming_of(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> Na
         WeightsError: The probe is of another encoder.
     """
     if probe is None:
-        return Naming(labels_of(encoder), BatchEncoder(encoder, n_workers=n_workers))
+        batches = BatchEncoder(encoder, n_workers=n_workers)
+        return Naming(labels_of(encoder), batches, facts=facts_of(encoder))
     probe.check(encoder)
     batches = BatchEncoder(
         encoder,
@@ -93,6 +97,40 @@ def naming_of(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> Na
         n_workers=n_workers,
     )
     return Naming(probe.classes, batches, probe)
+
+
+def facts_of(encoder: Encoder) -> LabelFacts:
+    """What the encoder's card says of its labels."""
+    card = _card_of(encoder)
+    return NOTHING_KNOWN if card is None else card.label_facts
+
+
+def is_demonstration(encoder: Encoder) -> bool:
+    """Whether the encoder's card calls it a model for trying out."""
+    card = _card_of(encoder)
+    return card is not None and card.demonstration
+
+
+def stored_facts(header: StoreHeader) -> LabelFacts:
+    """What the card of the model says that scored a store's windows, where it is a known one."""
+    card = _card_behind(header)
+    return NOTHING_KNOWN if card is None else card.label_facts
+
+
+def is_stored_demonstration(header: StoreHeader) -> bool:
+    """Whether a store's scores are of a model for trying out."""
+    card = _card_behind(header)
+    return card is not None and card.demonstration
+
+
+def _card_of(encoder: Encoder) -> Card | None:
+    card = getattr(encoder, "card", None)
+    return card if isinstance(card, Card) else None
+
+
+def _card_behind(header: StoreHeader) -> Card | None:
+    card = known_cards().get(header.model)
+    return card if card is not None and card.sha256 == header.weights_sha256 else None
 
 
 def pooling_of(probe: FittedProbe) -> Any:  # Any: one of a few words, checked where it is used

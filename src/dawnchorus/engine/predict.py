@@ -22,8 +22,11 @@ from dawnchorus.engine.exports import (
     open_export,
     window_rows,
 )
+from dawnchorus.engine.flags import SILENT
+from dawnchorus.engine.found import FoundTally
 from dawnchorus.engine.jobs import columns_of, make_job
 from dawnchorus.engine.naming import (
+    is_demonstration,
     model_for,
     naming_of,
     open_probe,
@@ -44,6 +47,7 @@ from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.local_time import parse_zone
+from dawnchorus.models.label_facts import levels_of
 from dawnchorus.places import as_place
 
 if TYPE_CHECKING:
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from dawnchorus.engine.plan import Inputs, Scan
     from dawnchorus.engine.report import Progress
     from dawnchorus.models.encoder import Encoder
+    from dawnchorus.models.label_facts import LabelFacts
     from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.store.read import Store
 
@@ -90,7 +95,8 @@ def predict(
         overwrite: replace an output that exists.
         progress: as in `embed`.
         options: fields of the two configs, and ``window_s`` and ``hop_s``. Without ``top_k`` and
-            ``threshold`` each window gives its 3 most probable labels.
+            thresholds a label is named where its score reaches what the model's card says of it, or
+            0.5 where no card does.
 
     Raises:
         UsageError: An option is wrong, the model has no classifier, or there is nothing to read.
@@ -114,7 +120,7 @@ def predict(
     with ready_model(model_for(held, model), config) as encoder:
         count = n_workers(encoder, config.workers)
         naming = naming_of(encoder, held, count)
-        rule, unknown = make_rule(selection, naming.labels)
+        rule, unknown = make_rule(selection, naming.labels, naming.facts)
         settings = read_settings(encoder, config)
         naming.check(settings.window)
         tally = Tally(scan, encoder.sample_rate)
@@ -129,11 +135,20 @@ def predict(
                 root=root,
                 overwrite=overwrite,
                 schema=columns.schema,
+                spreadsheet_safe=selection.spreadsheet_safe,
             ) as export,
             stop_on_signals() as stop,
         ):
-            segments = open_segments(output, selection.segments, overwrite=overwrite)
-            run = _Run(export, rule, naming.labels, settings.sample_rate, columns, segments)
+            segments = open_segments(output, selection, overwrite=overwrite)
+            run = _Run(
+                export,
+                rule,
+                naming.labels,
+                settings.sample_rate,
+                columns,
+                segments,
+                levels=levels_of(naming.labels, naming.facts),
+            )
             jobs = _plan(scan, root, config)
             size = batch_size(encoder, config.batch_size)
             work = Work(jobs, settings, naming.logits, size, count, "predicting")
@@ -143,6 +158,7 @@ def predict(
             export.close()
             notes = [
                 *silent,
+                *run.notes(),
                 *naming.batches.notes,
                 *columns.warnings(),
                 *cut_segments(segments),
@@ -154,13 +170,15 @@ def predict(
             n_workers=count,
             seconds={**seconds, **naming.batches.seconds},
             audio_root=root,
+            found=run.found.found(),
+            demonstration=held is None and is_demonstration(encoder),
             output=None if output is None else Path(output),
             table=export.table() if isinstance(export, Collect) else None,
             n_rows=run.n_rows,
             segments=segments.folder if segments else None,
             without_detection=tuple(run.without_detection),
             unknown_labels=unknown,
-            empty_because=None if run.n_rows else run.why_empty(selection),
+            empty_because=None if run.n_rows else run.why_empty(selection, naming.facts),
         )
 
 
@@ -243,7 +261,10 @@ class _Run:
     model_rate: int
     recording_columns: RecordingColumns
     segments: Segments | None = None
+    levels: Sequence[str] = ()
     n_rows: int = 0
+    n_silent: int = 0
+    found: FoundTally = field(default_factory=FoundTally)
     without_detection: list[str] = field(default_factory=list)
     loudest: tuple[float, str, str, float] = (-1.0, "", "", 0.0)
     _heard: list[_Heard] = field(default_factory=list)
@@ -260,7 +281,9 @@ class _Run:
 
     def _choose(self, event: Encoded) -> _Heard:
         probabilities = sigmoid(event.values)
-        window, label, rank = self.rule.choose(probabilities)
+        silent = (event.flags & SILENT) != 0
+        self.n_silent += int(silent.sum())
+        window, label, rank = self.rule.choose(probabilities, silent)
         self._note_loudest(event, probabilities[:, self.rule.columns])
         return _Heard(event, window, label, rank, probabilities[window, label])
 
@@ -286,6 +309,7 @@ class _Run:
             None if job.time_zone is None else parse_zone(job.time_zone),
         )
         self.n_rows += len(table)
+        self.found.take(table)
         if not len(table):
             self.without_detection.append(job.name)
         detections = RecordingDetections(
@@ -310,17 +334,24 @@ class _Run:
                 "start_sample": event.start_sample[heard.window],
                 "valid_samples": event.valid_samples[heard.window],
                 "label": [self.labels[index] for index in heard.label],
+                "level": [self.levels[index] for index in heard.label],
                 "probability": heard.probability,
                 "rank": heard.rank,
             },
         )
 
-    def why_empty(self, selection: PredictConfig) -> str:
+    def notes(self) -> list[str]:
+        """What a user may wonder about."""
+        if not self.n_silent:
+            return []
+        return [f"{self.n_silent} windows hold no signal at all, and give no rows"]
+
+    def why_empty(self, selection: PredictConfig, facts: LabelFacts) -> str:
         """Why there is not a single row."""
         highest, label, path, start_s = self.loudest
         if highest < 0:
             return "no detection: no recording could be read"
         return (
             f"no detection: the highest probability was {highest:.3f}, for {label} in {path} at "
-            f"{start_s:g} s; {asked(selection)}"
+            f"{start_s:g} s; {asked(selection, facts)}"
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from dawnchorus.engine.found import Found
     from dawnchorus.engine.pipeline import Event
     from dawnchorus.engine.plan import Scan
     from dawnchorus.engine.read import Job
@@ -89,6 +90,8 @@ class PredictReport(RunReport):
 
     Attributes:
         audio_root: folder that the paths of the rows are relative to, unless they are absolute.
+        found: each label that has rows, by falling number of them.
+        demonstration: the model is for trying out, not for field work.
         output: the file written, None when ``table`` has the rows.
         segments: the folder of what was cut out, None when that was not asked for.
         without_detection: recordings that were read and gave no row.
@@ -97,6 +100,8 @@ class PredictReport(RunReport):
     """
 
     audio_root: Path
+    found: tuple[Found, ...]
+    demonstration: bool
     output: Path | None
     table: pa.Table | None
     n_rows: int

@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dawnchorus.engine.exports import Collect, RecordingDetections, open_export, window_rows
+from dawnchorus.engine.found import FoundTally
 from dawnchorus.engine.jobs import stored_columns, with_site
-from dawnchorus.engine.naming import check_store, scores_of
+from dawnchorus.engine.naming import (
+    check_store,
+    is_stored_demonstration,
+    scores_of,
+    stored_facts,
+)
 from dawnchorus.engine.recording_columns import RecordingColumns
 from dawnchorus.engine.report import PredictReport
 from dawnchorus.engine.segments import cut_segments, open_segments
-from dawnchorus.engine.select import asked, make_rule
+from dawnchorus.engine.select import NOTHING_KNOWN, asked, make_rule
 from dawnchorus.errors import UsageError
 from dawnchorus.local_time import parse_zone
+from dawnchorus.models.label_facts import levels_of
 from dawnchorus.places import as_place, on_web, reaching
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
@@ -70,7 +77,9 @@ def predict_from_store(
     if probe is not None:
         check_store(header, probe)
     labels = (header.labels or ()) if probe is None else probe.classes
-    rule, unknown = make_rule(selection, labels)
+    facts = stored_facts(header) if probe is None else NOTHING_KNOWN
+    rule, unknown = make_rule(selection, labels, facts)
+    levels, found = levels_of(labels, facts), FoundTally()
     columns = RecordingColumns(
         stored_columns(store, config), root if selection.absolute_paths else None
     )
@@ -78,15 +87,21 @@ def predict_from_store(
     duration_s, without = 0.0, []
     if selection.segments:
         _check_there(store, root)
-    segments = open_segments(output, selection.segments, overwrite=overwrite)
+    segments = open_segments(output, selection, overwrite=overwrite)
     with open_export(
-        output, kind=selection.format, root=root, overwrite=overwrite, schema=columns.schema
+        output,
+        kind=selection.format,
+        root=root,
+        overwrite=overwrite,
+        schema=columns.schema,
+        spreadsheet_safe=selection.spreadsheet_safe,
     ) as export:
         for recording in store.each_recording(scores=probe is None):
             row, windows = recording.row, recording.windows
             scores = _scores(recording, probe)
             path = as_place(row.path) if "://" in row.path else root / row.path
-            window, label, rank = rule.choose(scores)
+            silent = windows["silent"].to_numpy().astype(bool)
+            window, label, rank = rule.choose(scores, silent)
             table = window_rows(
                 columns.path(row.path),
                 rate=row.rate or header.sample_rate,
@@ -97,6 +112,7 @@ def predict_from_store(
                     "start_sample": windows["start_sample"].to_numpy()[window],
                     "valid_samples": windows["valid_samples"].to_numpy()[window],
                     "label": [labels[index] for index in label],
+                    "level": [levels[index] for index in label],
                     "probability": scores[window, label],
                     "rank": rank,
                 },
@@ -108,6 +124,7 @@ def predict_from_store(
                 with_site(row.carried, row.path, root, config),
                 None if zone is None else parse_zone(zone),
             )
+            found.take(table)
             highest_hz = min(row.rate or header.sample_rate, header.sample_rate) / 2
             detections = RecordingDetections(
                 path=path,
@@ -138,13 +155,15 @@ def predict_from_store(
         failures=(),
         warnings=(*columns.warnings(), *cut_segments(segments)),
         audio_root=root,
+        found=found.found(),
+        demonstration=probe is None and is_stored_demonstration(header),
         output=None if output is None else Path(output),
         table=export.table() if isinstance(export, Collect) else None,
         n_rows=n_rows,
         segments=segments.folder if segments else None,
         without_detection=tuple(without),
         unknown_labels=unknown,
-        empty_because=None if n_rows else f"no detection: {asked(selection)}",
+        empty_because=None if n_rows else f"no detection: {asked(selection, facts)}",
     )
 
 

@@ -19,6 +19,7 @@ from dawnchorus.store.files import remove_if_possible, write_whole
 from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
+    from dawnchorus.configs import PredictConfig
     from dawnchorus.engine.exports import RecordingDetections
 
 CONTEXT_S: Final = 1.0  # of sound before and after, for the ear
@@ -142,14 +143,14 @@ def _line(name: str, candidate: _Candidate, length_s: float) -> dict[str, Any]:
 
 
 def open_segments(
-    output: str | Path | None, per_label: int | None, *, overwrite: bool
+    output: str | Path | None, selection: PredictConfig, *, overwrite: bool
 ) -> Segments | None:
     """Segments beside an output, None when they were not asked for.
 
     Raises:
         UsageError: There is no output to put them beside, or segments of another run are there.
     """
-    if per_label is None:
+    if selection.segments is None:
         return None
     if output is None:
         raise UsageError("segments need an output, beside which they are put")
@@ -157,7 +158,7 @@ def open_segments(
     folder = path.with_name(f"{path.stem}.segments")
     if folder.exists() and not overwrite:
         raise UsageError(f"{folder}: exists already; choose another output, or say --overwrite")
-    return Segments(folder, per_label)
+    return Segments(folder, selection.segments, spreadsheet_safe=selection.spreadsheet_safe)
 
 
 def cut_segments(segments: Segments | None) -> list[str]:

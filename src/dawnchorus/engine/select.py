@@ -10,6 +10,7 @@ import numpy as np
 
 from dawnchorus.engine.detections import Merging, merge_windows
 from dawnchorus.errors import UsageError
+from dawnchorus.models.label_facts import LabelFacts, scientific_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs import PredictConfig
     from dawnchorus.models.encoder import Encoder
 
-DEFAULT_TOP_K: Final = 3  # when neither top_k nor threshold is given
+NOTHING_KNOWN: Final = LabelFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,13 @@ class Rule:
     merging: Merging | None = None
 
     def choose(
-        self, probabilities: NDArray[np.float32]
+        self, probabilities: NDArray[np.float32], silent: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Rows for a batch of windows.
 
         Args:
             probabilities: ``(windows, classes)``.
+            silent: ``(windows,)``, those without any signal, which give no rows.
 
         Returns:
             Window, class and rank of each row, by window and falling probability; rank 1 is the
@@ -55,7 +57,10 @@ class Rule:
         wanted = probabilities[:, self.columns]
         order = np.argsort(-wanted, axis=1, kind="stable")[:, : self.top_k]
         ranked = np.take_along_axis(wanted, order, axis=1)
-        window, rank = np.nonzero(ranked >= self.lowest[order])
+        chosen = ranked >= self.lowest[order]
+        if silent is not None:
+            chosen &= ~silent[:, None]
+        window, rank = np.nonzero(chosen)
         return window, self.columns[order[window, rank]], rank + 1
 
     def merged(self, rows: pa.Table) -> pa.Table:
@@ -80,34 +85,35 @@ def labels_of(model: Encoder) -> Sequence[str]:
     return model.labels
 
 
-def make_rule(config: PredictConfig, labels: Sequence[str]) -> tuple[Rule, tuple[str, ...]]:
+def make_rule(
+    config: PredictConfig, labels: Sequence[str], facts: LabelFacts = NOTHING_KNOWN
+) -> tuple[Rule, tuple[str, ...]]:
     """The rule for a model's labels, and those of the user's names that the model does not know.
 
-    Names match whatever their case.
+    Names match whatever their case, and as ``Scientific name_Common name`` too. A label's score has
+    to reach, in this order: the label's own threshold of the user; the user's for all; nothing,
+    where only ``top_k`` was asked for; the model's own threshold for it.
 
     Raises:
         UsageError: The list has no name that the model knows.
     """
-    top_k = config.top_k
-    if top_k is None and config.threshold is None and not config.thresholds:
-        top_k = DEFAULT_TOP_K
     # with thresholds for some labels and none for all, only those labels are wanted
     named = config.labels
     if named is None and config.thresholds and config.threshold is None:
         named = tuple(config.thresholds)
-    known = {label.casefold(): index for index, label in enumerate(labels)}
+    known = _by_name(labels)
     columns, unknown = _columns(named, known, labels)
-    own = {name.casefold(): value for name, value in config.thresholds.items()}
+    own = {_find(name, known): value for name, value in config.thresholds.items()}
     unknown += tuple(
-        name for name in config.thresholds if name.casefold() not in known and name not in unknown
+        name for name in config.thresholds if _find(name, known) is None and name not in unknown
     )
-    high = np.array(
-        [own.get(labels[index].casefold(), config.threshold or 0.0) for index in columns],
-        np.float32,
-    )
+    usual = _usual(config, labels, facts)
+    high = np.array([own.get(index, usual[index]) for index in columns.tolist()], np.float32)
     if not config.merge:
-        return Rule(columns, high, top_k), unknown
-    low = high if config.low_threshold is None else np.full_like(high, config.low_threshold)
+        return Rule(columns, high, config.top_k), unknown
+    low = high
+    if config.low_threshold is not None:
+        low = np.minimum(high, np.float32(config.low_threshold))
     merging = Merging(
         thresholds={
             labels[index]: float(value) for index, value in zip(columns, high, strict=True)
@@ -118,17 +124,40 @@ def make_rule(config: PredictConfig, labels: Sequence[str]) -> tuple[Rule, tuple
     return Rule(columns, low, None, merging), unknown
 
 
+def _usual(config: PredictConfig, labels: Sequence[str], facts: LabelFacts) -> Sequence[float]:
+    """What each label has to reach that the user gave no threshold of its own."""
+    if config.threshold is not None:
+        return [config.threshold] * len(labels)
+    if config.top_k is not None and not config.thresholds:
+        return [0.0] * len(labels)
+    return facts.lowest(labels)
+
+
+def _by_name(labels: Sequence[str]) -> Mapping[str, int]:
+    """Labels by their names in small letters; whole names count before scientific parts."""
+    parts = {scientific_part(label).casefold(): index for index, label in enumerate(labels)}
+    return {**parts, **{label.casefold(): index for index, label in enumerate(labels)}}
+
+
+def _find(name: str, known: Mapping[str, int]) -> int | None:
+    """The label that a name means."""
+    found = known.get(name.casefold())
+    return known.get(scientific_part(name).casefold()) if found is None else found
+
+
 def _columns(
     named: tuple[str, ...] | None, known: Mapping[str, int], labels: Sequence[str]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     if named is None:
         return np.arange(len(labels)), ()
-    found = sorted({known[name.casefold()] for name in named if name.casefold() in known})
-    unknown = tuple(name for name in named if name.casefold() not in known)
+    indices = {name: _find(name, known) for name in named}
+    found = sorted({index for index in indices.values() if index is not None})
+    unknown = tuple(name for name, index in indices.items() if index is None)
     if not found:
         raise UsageError(
             f"none of the {len(named)} names is a label of this model, such as "
-            f"{unknown[0] if unknown else '(empty list)'!r}; {_closest(unknown, labels)}"
+            f"{unknown[0] if unknown else '(empty list)'!r}; {_closest(unknown, labels)}; "
+            "dawnchorus describe MODEL --labels lists them"
         )
     return np.array(found, np.int64), unknown
 
@@ -178,10 +207,15 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return (np.where(logits >= 0, 1.0, ends) / (1.0 + ends)).astype(np.float32)
 
 
-def asked(selection: PredictConfig) -> str:
+def asked(selection: PredictConfig, facts: LabelFacts = NOTHING_KNOWN) -> str:
     """What a row had to reach, in words."""
     own = f", {len(selection.thresholds)} labels have their own" if selection.thresholds else ""
     merged = (
         f"; merged detections of at least {selection.min_length_s:g} s" if selection.merge else ""
     )
-    return f"the threshold is {selection.threshold}{own}{merged}"
+    if selection.threshold is not None:
+        return f"the threshold is {selection.threshold}{own}{merged}"
+    if selection.top_k is not None and not selection.thresholds:
+        return f"each window that is not silent gives its {selection.top_k} likeliest labels"
+    usual = f"the threshold is {facts.usual:g}, the model's usual one{own}{merged}"
+    return f"{usual}; --threshold 0.1 or --top-k 1 shows what is less likely"

@@ -16,6 +16,7 @@ from pydantic import Field
 from dawnchorus.configs import Config, read_yaml
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EATConfig  # noqa: TC001  pydantic needs it at run time
+from dawnchorus.models.label_facts import LabelFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +67,8 @@ class Card(Config):
     source: str = ""
     citation: str = ""
     notes: tuple[str, ...] = Field(default=())
+    label_facts: LabelFacts = LabelFacts()
+    demonstration: bool = Field(default=False, description="for trying out, not for field work")
 
     @classmethod
     def read(cls, path: Path) -> Card:
