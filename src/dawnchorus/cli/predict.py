@@ -150,7 +150,7 @@ def command(
         ),
     )
     code = runs.close(report, as_json=as_json, quiet=quiet)
-    for line in _remarks(report):
+    for line in _remarks(report, quiet=quiet):
         say(line)
     if as_json:
         return code
@@ -179,11 +179,11 @@ def found_lines(found: Sequence[Found]) -> list[str]:
     return [*lines, f"and {n_more} labels more"] if n_more > 0 else lines
 
 
-def _remarks(report: PredictReport) -> Iterator[str]:
+def _remarks(report: PredictReport, *, quiet: bool) -> Iterator[str]:
     if report.unknown_labels:
         names = ", ".join(report.unknown_labels)
         yield f"warning: {len(report.unknown_labels)} names are not labels of the model: {names}"
-    if report.demonstration:
+    if report.demonstration and not quiet:
         yield (
             f"{report.model} is a demonstration, for trying dawnchorus out: do not take its names "
             "for identifications. For field work load a model made for it (dawnchorus models), or "
