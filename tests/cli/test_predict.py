@@ -53,3 +53,35 @@ def test_a_list_of_labels_that_fits_nothing_is_wrong_usage(
     said = capsys.readouterr().err
     assert "Raphus cucullatus" in said
     assert "blackbird" in said
+
+
+def test_when_and_where_come_from_the_list_and_the_options(
+    tmp_path: Path,
+    tiny_folder: Path,
+    write_sound: WriteSound,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_sound(tmp_path / "r" / "North" / "20240501T041500Z.wav", 1.0)
+    (tmp_path / "list.csv").write_text("path,observer\nr/North,Ann\n")
+    common = ["predict", "-m", str(tiny_folder), "--device", "cpu", "--threshold", "0"]
+    common += ["--recordings", str(tmp_path / "list.csv"), "--time-zone", "America/New_York"]
+    common += ["--site-from", "parent"]
+    assert main([*common, "-o", str(tmp_path / "x.csv")]) == 0
+    said = capsys.readouterr().err
+    assert f"paths are relative to {tmp_path}" in said
+    assert "warning" not in said
+    with (tmp_path / "x.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    wanted = {
+        "path": "r/North/20240501T041500Z.wav",
+        "local_time": "2024-05-01T00:15:00.000-04:00",
+        "observer": "Ann",
+        "site": "North",
+    }
+    assert wanted.items() <= row.items()
+    whole = ["--absolute-paths", "-o", str(tmp_path / "y.csv")]
+    assert main([*common, *whole]) == 0
+    assert "relative" not in capsys.readouterr().err
+    assert f"{tmp_path.as_posix()}/r/North" in (tmp_path / "y.csv").read_text()
+    assert main([*common, "-o", str(tmp_path / "z.csv"), "--time-zone", "nowhere"]) == 2
+    assert "Europe/Berlin" in capsys.readouterr().err

@@ -155,6 +155,8 @@ def command(
     if as_json:
         return code
     if not quiet:
+        if report.n_rows and report.audio_root:
+            say(f"paths are relative to {report.audio_root}")
         for line in found_lines(report.found):
             say(line)
     if report.table is not None:

@@ -146,7 +146,10 @@ def with_lengths(
             }
         )
     if not good:
-        raise TaskError(f"{named}: none of {len(rows)} clips can be read; the first: {bad[0][2]}")
+        remedy = "; say where they lie with --audio" if bad[0][1] == "missing" else ""
+        raise TaskError(
+            f"{named}: none of {len(rows)} clips can be read; the first: {bad[0][2]}{remedy}"
+        )
     return Made(Manifest(_table(good), folder, named=named), tuple(bad), notes)
 
 

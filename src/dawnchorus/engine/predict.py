@@ -169,7 +169,7 @@ def predict(
             device=model_identity(encoder).device,
             n_workers=count,
             seconds={**seconds, **naming.batches.seconds},
-            audio_root=root,
+            audio_root=None if selection.absolute_paths else root,
             found=run.found.found(),
             demonstration=held is None and is_demonstration(encoder),
             output=None if output is None else Path(output),

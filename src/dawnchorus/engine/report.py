@@ -89,7 +89,7 @@ class PredictReport(RunReport):
     """What a run of `predict` did.
 
     Attributes:
-        audio_root: folder that the paths of the rows are relative to, unless they are absolute.
+        audio_root: folder that the paths of the rows are relative to, None: they are whole.
         found: each label that has rows, by falling number of them.
         demonstration: the model is for trying out, not for field work.
         output: the file written, None when ``table`` has the rows.
@@ -99,7 +99,7 @@ class PredictReport(RunReport):
         empty_because: why there is no row, None when there is one.
     """
 
-    audio_root: Path
+    audio_root: Path | None
     found: tuple[Found, ...]
     demonstration: bool
     output: Path | None

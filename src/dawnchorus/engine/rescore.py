@@ -154,7 +154,7 @@ def predict_from_store(
         n_workers=1,
         failures=(),
         warnings=(*columns.warnings(), *cut_segments(segments)),
-        audio_root=root,
+        audio_root=None if selection.absolute_paths else root,
         found=found.found(),
         demonstration=probe is None and is_stored_demonstration(header),
         output=None if output is None else Path(output),
