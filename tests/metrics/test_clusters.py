@@ -91,3 +91,12 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DependencyError, match="probe"):
         metrics.clustering(*blobs())
+
+
+def test_of_several_starts_the_tightest_is_kept() -> None:
+    points = np.random.default_rng(3).standard_normal((120, 6))
+    classes = np.arange(120) % 12
+    best = KMeans(12, n_init=10, random_state=1).fit_predict(points)
+    kept = metrics.clustering(points, classes, seeds=(1,), n_init=10).clusters[0]
+    assert (kept == best).all()
+    assert (kept != metrics.clustering(points, classes, seeds=(1,)).clusters[0]).any()

@@ -201,3 +201,25 @@ def test_what_does_not_fit_is_refused(error: type[Exception], arguments: dict[st
         metrics.retrieval(**{"vectors": ROWS, "labels": HOT, **arguments})
     with pytest.raises(TaskError, match="no item has both"):
         metrics.retrieval_roc_auc(ROWS, HOT)
+
+
+def test_class_balanced_is_the_mean_over_classes_that_were_asked_for() -> None:
+    vectors, labels = clouds(11)
+    labels = one_label(labels)
+    labels = np.hstack([labels, np.zeros((len(labels), 1), labels.dtype)])  # nobody has the last
+    found = metrics.retrieval(vectors, labels)
+    asked = ~np.isnan(found.roc_auc_of)
+    by_class = [found.roc_auc_of[asked & (column > 0)] for column in labels.T]
+    assert min(len(scores) for scores in by_class) == 0
+    wanted = np.mean([scores.mean() for scores in by_class if len(scores)])
+    assert found.class_balanced_roc_auc == pytest.approx(wanted)
+
+
+def test_a_class_of_a_single_query_counts_as_much_as_any() -> None:
+    labels = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [0, 1]], bool)
+    rng = np.random.default_rng(5)
+    found = metrics.retrieval(
+        rng.standard_normal((1, 3)), labels[4:], gallery=rng.standard_normal((4, 3)),
+        gallery_labels=labels[:4],
+    )  # fmt: skip
+    assert found.class_balanced_roc_auc == found.roc_auc

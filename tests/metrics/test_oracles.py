@@ -12,6 +12,8 @@ from sklearn import metrics as oracle
 
 from dawnchorus import metrics
 from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.metrics.checks import only_class
+from dawnchorus.metrics.score import scored
 from scored_data import multi, single
 
 SEEDS = st.integers(0, 10_000)
@@ -217,3 +219,38 @@ def test_a_defined_score_has_no_reason() -> None:
     assert metrics.scored(metrics.accuracy, np.array([1, 0]), np.array([1, 1])) == metrics.Score(
         0.5
     )
+
+
+def test_a_class_with_just_enough_positives_counts_in_cmap5() -> None:
+    rng = np.random.default_rng(4)
+    truth = np.zeros((30, 3), int)
+    truth[:5, 0] = truth[:4, 1] = truth[:12, 2] = 1
+    scores = rng.random((30, 3))
+    held = metrics.average_precisions(truth, scores)
+    assert metrics.cmap5(truth, scores) == pytest.approx(held[[0, 2]].mean())
+    assert metrics.cmap5(truth, scores, n_positive=4) == pytest.approx(held.mean())
+    with pytest.raises(TaskError, match="no class has 13 positive"):
+        metrics.cmap5(truth, scores, n_positive=13)
+
+
+@pytest.mark.parametrize("k", [0, 3, -1])
+def test_top_k_needs_fewer_places_than_classes_and_at_least_one(k: int) -> None:
+    with pytest.raises(TaskError, match="needs 1 to 2 places of 3"):
+        metrics.top_k_accuracy(np.array([0, 1, 2]), np.eye(3), k)
+
+
+@pytest.mark.parametrize("classes", [[0, 3], [-1, 0], [0.0, 1.5]])
+def test_a_class_that_is_no_column_of_the_scores_is_refused(classes: list[float]) -> None:
+    with pytest.raises(TaskError, match=r"(?i)class"):
+        metrics.top_k_accuracy(np.array(classes), np.eye(3)[:2], 1)
+
+
+@pytest.mark.parametrize("truth", [np.zeros((0, 3), int), np.zeros(3, int)])
+def test_one_label_each_is_asked_of_a_matrix_with_items(truth: np.ndarray) -> None:
+    with pytest.raises(TaskError, match="need a matrix of items by classes"):
+        only_class(truth)
+
+
+def test_a_metric_is_scored_with_its_options() -> None:
+    truth, scores = np.array([0, 1, 2]), np.array([[2, 1, 0], [2, 1, 0], [2, 1, 0]])
+    assert scored(metrics.top_k_accuracy, truth, scores, k=2).value == pytest.approx(2 / 3)
