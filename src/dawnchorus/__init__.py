@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from dawnchorus.engine.predict import predict
     from dawnchorus.models.encoder import Encoder, EncoderOutput
     from dawnchorus.models.load import load_model
+    from dawnchorus.models.registry import (
+        describe_model,
+        list_model_layers,
+        list_models,
+        load_label_mapping,
+        register_model,
+    )
     from dawnchorus.probes.estimator import DawnChorusClassifier
     from dawnchorus.recipes.posttrain import posttrain
     from dawnchorus.recipes.pretrain import pretrain
@@ -26,11 +33,16 @@ __all__ = [
     "EncoderOutput",
     "Store",
     "__version__",
+    "describe_model",
     "embed",
+    "list_model_layers",
+    "list_models",
+    "load_label_mapping",
     "load_model",
     "posttrain",
     "predict",
     "pretrain",
+    "register_model",
 ]
 
 _HOME = {
@@ -38,11 +50,16 @@ _HOME = {
     "Encoder": "dawnchorus.models.encoder",
     "EncoderOutput": "dawnchorus.models.encoder",
     "Store": "dawnchorus.store.read",
+    "describe_model": "dawnchorus.models.registry",
     "embed": "dawnchorus.engine.embed",
+    "list_model_layers": "dawnchorus.models.registry",
+    "list_models": "dawnchorus.models.registry",
+    "load_label_mapping": "dawnchorus.models.registry",
     "load_model": "dawnchorus.models.load",
     "posttrain": "dawnchorus.recipes.posttrain",
     "predict": "dawnchorus.engine.predict",
     "pretrain": "dawnchorus.recipes.pretrain",
+    "register_model": "dawnchorus.models.registry",
 }
 
 

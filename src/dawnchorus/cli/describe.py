@@ -26,11 +26,12 @@ def command(
     Example: dawnchorus describe dawnchorus_eat_tiny
     """
     from dawnchorus.cli.output import print_json
+    from dawnchorus.models.registry import card_of
 
     if labels:
         print(label_table(name), end="")
         return
-    card = find_card(name)
+    card = card_of(name)
     if as_json:
         print_json(card.model_dump(mode="json"))
         return
@@ -54,25 +55,6 @@ def label_table(name: str) -> str:
     facts = card.label_facts if card else LabelFacts()
     rows = zip(found, levels_of(found, facts), facts.lowest(found), strict=True)
     return csv_text(("label", "level", "threshold"), rows)
-
-
-def find_card(name: str) -> Card:
-    """The card of a known model, without its weights, or the one that belongs to some weights."""
-    from pathlib import Path
-
-    from dawnchorus.errors import WeightsError
-    from dawnchorus.models.card import known_cards
-    from dawnchorus.models.load import open_model
-
-    card = known_cards().get(name)
-    if card is None or Path(name).exists():
-        card = open_model(name).identity.card
-    if card is None:
-        raise WeightsError(
-            f"{name}: no card belongs to these weights, so nothing is known of them but what "
-            f"`dawnchorus verify {name}` reads off the file"
-        )
-    return card
 
 
 def _thresholds(card: Card) -> str:

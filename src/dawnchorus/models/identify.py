@@ -26,6 +26,7 @@ BESIDE: Final = "beside the weights"
 INSIDE: Final = "in the header of the weights file"
 BY_CONTENT: Final = "of a known model, by its content"
 BY_PLACE: Final = "of a known model, which it was asked for as"
+ASKED: Final = "of the model that it was loaded as"
 BY_NAME: Final = "of a known model, by its name"
 NONE: Final = "none"
 
@@ -80,6 +81,8 @@ def _find(source: Source, weights: Weights, tensors: Tensors, sha256: str) -> Id
     if source.must_match and source.named is not None:
         return Identity(card=source.named, card_from=BY_PLACE)
     inside = weights.header.card
+    if source.asked_as is not None:
+        return _as_asked(source, source.asked_as, inside)
     known = next((card for card in known_cards().values() if card.sha256 == sha256), None)
     if source.card_file is not None:
         card = Card.read(source.card_file)
@@ -94,6 +97,41 @@ def _find(source: Source, weights: Weights, tensors: Tensors, sha256: str) -> Id
     if weights.layout == OURS:
         return _find_ours(source, weights, tensors)
     return _find_released(source, weights, sha256)
+
+
+def card_beside(source: Source) -> Card:
+    """The card of a model whose settings are wanted without its weights.
+
+    Raises:
+        UsageError: It has none.
+    """
+    if source.card_file is not None:
+        return Card.read(source.card_file)
+    if source.named is None:
+        raise UsageError(
+            f"{source.name}: has no card, so it does not say what checkpoint_path is to be loaded "
+            f"as; name a known model, or a folder with {CARD_FILE}"
+        )
+    return source.named
+
+
+def _as_asked(source: Source, card: Card, inside: Card | None) -> Identity:
+    """Settings of one model for the weights of a file; a card of the file's own must agree."""
+    beside = None if source.card_file is None else Card.read(source.card_file)
+    for own, whose in ((beside, BESIDE), (inside, INSIDE)):
+        theirs = {} if own is None else own.config.model_dump(mode="json")
+        for key, value in card.config.model_dump(mode="json").items():
+            if theirs.get(key, value) != value and key != "n_classes":
+                raise WeightsError(
+                    f"{source.weights}: its card {whose} says {key} {theirs[key]!r}, {card.name} "
+                    f"has {value!r}; load the file by itself, without checkpoint_path"
+                )
+    config = card.config.model_copy(update={"n_classes": 0})  # the classes are the file's
+    unsealed = {"config": config, "sha256": None, "n_bytes": None, "tensors_sha256": None}
+    return Identity(
+        card=card.model_copy(update={**unsealed, "fingerprint": None, "hub": None}),
+        card_from=ASKED,
+    )
 
 
 def _refuse_contradiction(source: Source, card: Card, other: Card, whose: str) -> None:

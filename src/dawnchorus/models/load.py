@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from dawnchorus.errors import DawnchorusWarning, DeviceError, UsageError
 from dawnchorus.models import checkpoints, fingerprint
-from dawnchorus.models.identify import Identity, LabelsFound, config_of, identify, labels_of
-from dawnchorus.models.plugins import load_plugin, plugin_names
+from dawnchorus.models.card import known_cards
+from dawnchorus.models.identify import (
+    Identity,
+    LabelsFound,
+    card_beside,
+    config_of,
+    identify,
+    labels_of,
+)
+from dawnchorus.models.plugins import load_plugin, meant_by, plugin_names
 from dawnchorus.models.sources import Source, find_source
 
 if TYPE_CHECKING:
@@ -41,8 +49,9 @@ class LoadedModel:
 def load_model(
     name: str | Path,
     device: str = "auto",
+    checkpoint_path: str | Path | None = None,
+    return_features_only: bool = False,  # noqa: FBT001, FBT002 - the released library's order
     *,
-    return_features_only: bool = False,
     normalization: Normalization = None,
     precision: Precision = "float32",
 ) -> Any:  # Any: an EAT, or another package's encoder
@@ -53,6 +62,8 @@ def load_model(
             ``model.safetensors``, a run folder, ``hf://owner/repo[@revision][/file]``, or another
             package's encoder.
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; anything else must be there.
+        checkpoint_path: weights that are loaded instead of the model's own: a file, a folder or an
+            ``hf://`` address. Window, padding and input statistics are those of ``name``.
         return_features_only: calling the model gives tokens, not logits.
         normalization: None for the card's constants; ``released`` for those that the released
             library's ``load_model`` really uses; or (mean, std).
@@ -70,8 +81,10 @@ def load_model(
     """
     chosen = resolve_device(device)
     if str(name) in plugin_names():
+        if checkpoint_path is not None:
+            raise UsageError(f"{name}: another package's encoder takes no checkpoint_path")
         return load_plugin(str(name), str(chosen))
-    loaded = open_model(name, normalization=normalization)
+    loaded = open_model(name, normalization=normalization, checkpoint_path=checkpoint_path)
     model = loaded.model
     model.return_features_only = return_features_only
     if precision == "bfloat16":
@@ -81,13 +94,20 @@ def load_model(
 
 @torch.inference_mode(mode=False)  # weights made inside it could never be trained
 def open_model(
-    name: str | Path, *, normalization: Normalization = None, access: Access | None = None
+    name: str | Path,
+    *,
+    normalization: Normalization = None,
+    access: Access | None = None,
+    checkpoint_path: str | Path | None = None,
 ) -> LoadedModel:
     """As `load_model`, on the CPU, with where its parts came from and how they fitted.
 
     What was assumed about it is said by a `DawnchorusWarning`.
     """
-    source = find_source(name, access)
+    source = find_source(checkpoint_path or name, access)
+    if checkpoint_path is not None:
+        asked = known_cards().get(str(meant_by(name))) or card_beside(find_source(name, access))
+        source = replace(source, asked_as=asked, must_match=False)
     path = str(source.weights)
     weights = checkpoints.look_at(source.weights)
     checkpoints.infer_shape(weights.shapes, path)  # before anything of its size is allocated

@@ -1,22 +1,30 @@
-"""Encoders of other packages, found by entry point and never by scanning."""
+"""Models that a program adds: encoders of other packages, and names that it registers itself.
+
+Packages are found by entry point, never by scanning.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.errors import UsageError
 from dawnchorus.models.encoder import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 GROUP: Final = "dawnchorus.encoders"
+Maker = Callable[[str], Encoder]  # of a device
+_registered: dict[str, str | Path | Maker] = {}
 
 
 def plugin_names() -> Sequence[str]:
-    """Names of all encoders that installed packages offer."""
-    return sorted(entry_points(group=GROUP).names)
+    """Names of all encoders that installed packages offer, or that were registered as functions."""
+    makers = {name for name, model in _registered.items() if callable(model)}
+    return sorted({*entry_points(group=GROUP).names, *makers})
 
 
 def load_plugin(name: str, device: str) -> Encoder:
@@ -25,11 +33,32 @@ def load_plugin(name: str, device: str) -> Encoder:
     Raises:
         UsageError: What it gives is not an encoder.
     """
-    (entry, *_) = entry_points(group=GROUP, name=name)
-    encoder = entry.load()(device=device)
+    maker = _registered.get(name)
+    encoder: Any
+    if callable(maker):
+        encoder, where = maker(device), "registered"
+    else:
+        (entry, *_) = entry_points(group=GROUP, name=name)
+        encoder, where = entry.load()(device=device), entry.value
     if not isinstance(encoder, Encoder):
         raise UsageError(
-            f"plugin {name!r} ({entry.value}) gives a {type(encoder).__name__}, which is not an "
+            f"plugin {name!r} ({where}) gives a {type(encoder).__name__}, which is not an "
             f"encoder; dawnchorus.testing.check_encoder says what is missing"
         )
     return encoder
+
+
+def register(name: str, model: str | Path | Maker) -> None:
+    """Keep a name until the program ends."""
+    _registered[name] = model
+
+
+def registered() -> Sequence[str]:
+    """Names that were registered, in order."""
+    return list(_registered)
+
+
+def meant_by(name: str | Path) -> str | Path:
+    """What a registered name stands for: a path or address; any other name stands for itself."""
+    model = _registered.get(str(name))
+    return name if model is None or callable(model) else model

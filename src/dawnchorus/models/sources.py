@@ -19,7 +19,7 @@ from dawnchorus.models.card import (
     known_cards,
 )
 from dawnchorus.models.hub import Access
-from dawnchorus.models.plugins import plugin_names
+from dawnchorus.models.plugins import meant_by, plugin_names, registered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,7 @@ class Source:
         labels_file: that lies beside it.
         named: a known model's card, for the name of the file, its folder or its repository.
         is_new: downloaded just now.
+        asked_as: the model that the user says these weights are of.
         must_match: came from the place on ``named``, so it has to be that card's file.
         place: where a missing part would have to be, for messages.
     """
@@ -48,6 +49,7 @@ class Source:
     card_file: Path | None = None
     labels_file: Path | None = None
     named: Card | None = None
+    asked_as: Card | None = None
     is_new: bool = False
     must_match: bool = False
     place: str = ""
@@ -61,6 +63,7 @@ def find_source(name: str | Path, access: Access | None = None) -> Source:
         WeightsError: A folder or repository has no weights, or several.
         DownloadError: It is on a hub that cannot be reached.
     """
+    name = meant_by(name)
     text = str(name)
     if text.startswith(HUB_PREFIX):
         return _hub_source(parse_address(text), access or Access())
@@ -85,7 +88,7 @@ def find_source(name: str | Path, access: Access | None = None) -> Source:
 
 def unknown_model(name: str) -> UsageError:
     """The error for a name that means nothing, with the nearest one that does."""
-    known = [*known_cards(), *plugin_names()]
+    known = list(dict.fromkeys([*known_cards(), *plugin_names(), *registered()]))
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     page = name.removeprefix(HUB_PAGE)
