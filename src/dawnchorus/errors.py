@@ -21,11 +21,17 @@ at the border where a foreign library is called, by name, and one of these is ra
 
 import warnings
 
+from dawnchorus.texts import printable
+
 
 class DawnchorusError(Exception):
     """Base of all errors raised on purpose."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        """Keep the message; file names in it that are not UTF-8 are made printable."""
+        super().__init__(printable(message))
 
 
 class UsageError(DawnchorusError):

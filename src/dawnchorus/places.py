@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from dawnchorus.errors import DependencyError, UsageError
+from dawnchorus.texts import name_of, name_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +69,19 @@ def written(place: Path) -> str:
     return str(place) if is_remote(place) else place.as_posix()
 
 
+def kept_name(place: Path) -> str:
+    """A path or URL as text that can be kept: `written`, with names that are not UTF-8 escaped."""
+    return written(place) if is_remote(place) else name_text(written(place))
+
+
+def kept_place(text: str, root: Path | None = None) -> Path:
+    """The place that `kept_name` or `relative_name` made the text of; from ``root`` if relative."""
+    if "://" in text or is_remote(root):
+        return as_place(text) if root is None or "://" in text else root / text
+    place = name_of(text)
+    return Path(place) if root is None else root / place
+
+
 def absolute(place: Path) -> Path:
     """The place from the root of its drive or bucket; links stay links.
 
@@ -91,7 +105,7 @@ def common_folder(folders: Sequence[Path]) -> Path:
 
 
 def relative_name(place: Path, root: Path) -> str:
-    """The path from ``root`` with ``/``, the same on every system.
+    """The path from ``root`` with ``/``, the same on every system; `kept_place` leads back.
 
     The whole path or URL, if it lies on another drive or in another bucket.
     """
@@ -100,8 +114,8 @@ def relative_name(place: Path, root: Path) -> str:
     try:
         relative = os.path.relpath(absolute(place), root)
     except ValueError:
-        return absolute(place).as_posix()
-    return Path(relative).as_posix()
+        return kept_name(absolute(place))
+    return kept_name(Path(relative))
 
 
 def _slashed(folder: Path) -> str:

@@ -99,7 +99,7 @@ def predict_from_store(
         for recording in store.each_recording(scores=probe is None):
             row, windows = recording.row, recording.windows
             scores = _scores(recording, probe)
-            path = as_place(row.path) if "://" in row.path else root / row.path
+            path = kept_place(row.path, root)
             silent = windows["silent"].to_numpy().astype(bool)
             window, label, rank = rule.choose(scores, silent)
             table = window_rows(

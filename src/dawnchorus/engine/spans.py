@@ -23,7 +23,7 @@ from dawnchorus.engine.report import Failure
 from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.engine.workers import batch_size
 from dawnchorus.errors import AudioError, DawnchorusError
-from dawnchorus.places import as_place, is_remote
+from dawnchorus.places import as_place, is_remote, kept_name
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.parts import write_part
 from dawnchorus.store.schema import EMBEDDINGS, Part, read_header
@@ -158,7 +158,7 @@ class SpanJoiner:
             self.writer.fail(span.row)
             self.writer.flush()
             self.failure = Failure(
-                str(self.spans[0].path), span.row.reason or "", span.row.message or ""
+                kept_name(self.spans[0].path), span.row.reason or "", span.row.message or ""
             )
             return
         self._waiting[span.first_window] = span

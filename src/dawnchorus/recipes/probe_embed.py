@@ -14,7 +14,7 @@ from dawnchorus.engine.encode import BatchEncoder, own_choices, ready_model
 from dawnchorus.engine.options import read_settings
 from dawnchorus.engine.workers import n_workers
 from dawnchorus.errors import TaskError
-from dawnchorus.places import as_place
+from dawnchorus.places import kept_place
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fitted import EncoderMark
 from dawnchorus.recipes.clip_features import ClipFeatures, clip_features

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.places import as_place, common_folder, relative_name, written
+from dawnchorus.places import as_place, common_folder, kept_name, kept_place, relative_name
 from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import FLAGS, HEADER_NAME, recording_id
@@ -50,10 +50,10 @@ def merge_stores(sources: Iterable[str | Path], target: str | Path) -> MergeRepo
     n_merged = n_duplicates = n_windows = 0
     seen: set[str] = set()
     with StoreWriter(place, header, part_seconds=PART_SECONDS) as writer:
-        root = as_place(writer.header.audio_root)
+        root = kept_place(writer.header.audio_root)
         for store in stores:
             for recording in store.each_recording(scores=header.labels is not None):
-                row = _moved(recording.row, as_place(store.header.audio_root), root)
+                row = _moved(recording.row, kept_place(store.header.audio_root), root)
                 known = writer.known(row.recording_id)
                 if row.recording_id in seen or (known and known.status == "done"):
                     n_duplicates += 1
@@ -76,14 +76,14 @@ def _joint_header(stores: Sequence[Store], target: Path) -> StoreHeader:
             )
     if (target / HEADER_NAME).exists():
         return first  # the writer holds it against the target's
-    root = common_folder([as_place(store.header.audio_root) for store in stores])
-    return first.model_copy(update={"audio_root": written(root)})
+    root = common_folder([kept_place(store.header.audio_root) for store in stores])
+    return first.model_copy(update={"audio_root": kept_name(root)})
 
 
 def _moved(row: RecordingRow, old: Path, new: Path) -> RecordingRow:
     """A row with its path from another root; its parts are left behind."""
     apart = old != new and "://" not in row.path
-    path = relative_name(old / row.path, new) if apart else row.path
+    path = relative_name(kept_place(row.path, old), new) if apart else row.path
     return replace(row, recording_id=recording_id(path), path=path, parts=(), revision=0)
 
 
