@@ -157,7 +157,7 @@ def test_samples_that_are_no_numbers_become_silence_and_are_counted(tmp_path: Pa
     path = write(tmp_path / "x.wav", sound, subtype="FLOAT")
     with open_recording(path) as recording:
         found = np.concatenate(list(recording.blocks()))
-        assert recording.n_nonfinite == 2
+        assert recording.levels.n_nonfinite == 2
     assert np.isfinite(found).all()
     assert found[5] == found[900] == 0
 
@@ -324,7 +324,7 @@ def test_what_is_no_number_in_one_channel_leaves_the_others(tmp_path: Path) -> N
     path = write(tmp_path / "x.wav", sound, subtype="DOUBLE")
     with open_recording(path) as recording:
         found = np.concatenate(list(recording.blocks()))
-    assert recording.n_nonfinite == 3
+    assert recording.levels.n_nonfinite == 3
     assert found[[0, 10, 20]] == pytest.approx([0.3, 0.1, 0.2])
 
 

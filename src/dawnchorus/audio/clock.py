@@ -9,6 +9,7 @@ AudioMoth, Song Meter, SoundTrap and several firmwares of Frontier Labs' BAR.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from dataclasses import dataclass
@@ -189,6 +190,8 @@ def wav_notes(path: Path) -> dict[str, str]:
 
     Empty for other formats, and as far as it goes for a file that breaks off.
     """
+    if not os.path.isfile(path):  # noqa: PTH113  no error where it cannot be seen
+        return {}  # to open a pipe would be to wait for ever
     try:
         with path.open("rb") as file:
             head = file.read(12)

@@ -17,12 +17,14 @@ header-unpatched  sound behind a header that says there is none: the recorder lo
 oversize-riff     more than 4 GiB behind a header that cannot count so far
 truncated         the header promises more than the file holds
 damaged           decoding stopped in the middle
+internal          an error that nobody foresaw; its cause is kept
 ================= =======================================================================
 
-What was recorded is worth having, so the last four are errors only where no sound can be had: WAVs
-with a wrong size are read by the file's size, a file that breaks off as far as it goes, and behind
-damage reading is tried again; the gap is silence, and marked. `Recording.damage` then begins with
-the reason.
+What was recorded is worth having, so the four before the last are errors only where no sound can be
+had: WAVs with a wrong size are read by the file's size, a file that breaks off as far as it goes,
+and behind damage reading is tried again; the gap is silence, and marked. `Recording.damage` then
+begins with the reason. Sound that decodes and still cannot be right is the matter of
+`dawnchorus.audio.levels`.
 
 The module is long because foreign decoders are called nowhere else: first what is common, then
 libsndfile, then PyAV.
@@ -34,24 +36,32 @@ import io
 import os
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 import numpy as np
 import soundfile
 
+from dawnchorus.audio.decoder_talk import overheard
+from dawnchorus.audio.internal import unforeseen
+from dawnchorus.audio.levels import Levels
+from dawnchorus.audio.mp3 import Mp3Stream
+from dawnchorus.audio.ogg import breaks_off
 from dawnchorus.audio.resample import resample
+from dawnchorus.audio.tags import SoundSpan, sound_span
 from dawnchorus.audio.wavsize import Span, sound_layout
 from dawnchorus.audio.windows import to_samples
 from dawnchorus.errors import AudioError, DependencyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    _Chunk: TypeAlias = "NDArray[np.float32] | Gap | Remark"
 
 Channel = Literal["mean"] | int
 
@@ -72,6 +82,10 @@ _SIZE_SLACK: Final = 2**20  # bytes of metadata behind the sound that nobody nee
 _HEADER_ROOM: Final = 1024  # bytes that may be header and metadata of a file without sound
 _SYSTEM_ERROR: Final = 2  # libsndfile's code for a disk that fails
 _PROBE_SAMPLES: Final = 4096  # a block of FLAC, the least that damage takes
+_MOST_GAPS: Final = 2000  # of one recording; each costs a few openings of the file
+_FEW_REMARKS: Final = 3  # in words; the rest is counted
+_FEW_CHANNELS: Final = 8  # of more, a block has fewer samples
+_MP3_SLACK: Final = 0.99  # of what an MP3 promises; encoders count a frame more or less
 _BUFFER: Final = 1 << 18
 _AV_SLACK_S: Final = 0.1  # an edit list and whole frames make MP4 durations that inexact
 
@@ -104,21 +118,40 @@ class Recording:
 
     Attributes:
         info: what its header says.
-        damage: what is wrong with a file whose sound is read all the same, such as
-            ``truncated: ...``; the first word is one of the reasons. Complete after the last block.
+        header_damage: the part of `damage` that is known before the sound is read. The rest of it,
+            like all of the following, is complete after the last block.
         gaps: spans ``(start, stop)`` of samples that could not be decoded and became 0.
-        n_nonfinite: samples read so far that were NaN or infinite and became 0, in the channels
-            asked for; ``nonfinite`` has a span around those of each block.
+        levels: account of absurd samples, which became 0, and of absurd levels, in the channels
+            asked for.
+        is_broken: decoding met damage.
     """
 
     info: RecordingInfo
-    _chunks: Callable[[int, int], Iterator[NDArray[np.float32] | Gap]]
+    _chunks: Callable[[int, int], Iterator[_Chunk]]
     _channel: Channel
-    damage: str | None = None
+    header_damage: str | None = None
     gaps: list[tuple[int, int]] = field(default_factory=list, init=False)
-    n_nonfinite: int = field(default=0, init=False)
-    nonfinite: list[tuple[int, int]] = field(default_factory=list, init=False)
+    levels: Levels = field(default_factory=Levels, init=False)
+    is_broken: bool = field(default=False, init=False)
+    _remarks: list[str] = field(default_factory=list, init=False)
+    _n_read: int = field(default=0, init=False)
     _started: bool = field(default=False, init=False)
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with a file whose sound is read all the same.
+
+        Such as ``truncated: ...``; the first word is one of the reasons.
+        """
+        known = [self.header_damage] if self.header_damage else []
+        more = len(self._remarks) - _FEW_REMARKS
+        rest = [f"{more} more like these; in all {self._lost_s():.2f} s are lost"] * (more > 0)
+        return "; ".join([*known, *self._remarks[:_FEW_REMARKS], *rest]) or None
+
+    @property
+    def verdict(self) -> str | None:
+        """`damage`, or what its samples say against it, see `dawnchorus.audio.levels`."""
+        return self.damage or self.levels.remark(self._n_read)
 
     def blocks(
         self, block_samples: int = BLOCK_SAMPLES, *, start_sample: int = 0
@@ -137,32 +170,45 @@ class Recording:
             raise UsageError(f"{self.info.path}: was read already; open it again to read it again")
         self._started = True
         position = start_sample
-        for chunk in self._chunks(block_samples, start_sample):
-            if isinstance(chunk, Gap):
+        for chunk in self._contained(block_samples, start_sample):
+            if isinstance(chunk, Remark):
+                self._remarks.append(chunk.text)
+            elif isinstance(chunk, Gap):
                 self._note(chunk, position)
                 yield from _silence(chunk.n_samples, block_samples)
                 position += chunk.n_samples
-                continue
-            used = chunk if self._channel == "mean" else chunk[:, [self._channel]]
-            finite = np.isfinite(used)
-            if not finite.all():
-                # NaN would spread through the resampler into every later sample
-                self.n_nonfinite += used.size - int(np.count_nonzero(finite))
-                where = np.flatnonzero(~finite.all(axis=1))
-                self.nonfinite.append((position + int(where[0]), position + int(where[-1]) + 1))
-                used = np.where(finite, used, 0.0)
-            position += len(chunk)
-            yield _mean_of_channels(used)
+            else:
+                used = chunk if self._channel == "mean" else chunk[:, [self._channel]]
+                used = self.levels.checked(used, position)
+                mono = _mean_of_channels(used)
+                if used.shape[1] > 1:
+                    self.levels.averaged(used, mono, position)
+                position += len(chunk)
+                self._n_read += len(chunk)
+                yield mono
+
+    def _contained(self, block_samples: int, start_sample: int) -> Iterator[_Chunk]:
+        """Chunks, whose errors are all ours."""
+        chunks = self._chunks(block_samples, start_sample)
+        while True:
+            with unforeseen(self.info.path):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def _note(self, gap: Gap, position: int) -> None:
         at_s = position / self.info.sample_rate
         damage = f"damaged: at {at_s:.2f} s {gap.n_samples / self.info.sample_rate:.2f} s are lost"
         if not gap.n_samples:
             damage = f"damaged: decoding stopped after {at_s:.2f} s"
-        damage = f"{damage} ({gap.why})"
-        self.damage = damage if self.damage is None else f"{self.damage}; {damage}"
+        self._remarks.append(f"{damage} ({gap.why})")
+        self.is_broken = True
         if gap.n_samples:
             self.gaps.append((position, position + gap.n_samples))
+
+    def _lost_s(self) -> float:
+        return sum(stop - start for start, stop in self.gaps) / self.info.sample_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +217,13 @@ class Gap:
 
     n_samples: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What reading to the end brought out, though sound came all the time."""
+
+    text: str
 
 
 def _silence(n_samples: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
@@ -209,10 +262,13 @@ def open_recording(path: str | Path, *, channel: Channel = "mean") -> Iterator[R
         DependencyError: The format needs PyAV.
     """
     path = Path(path)
-    demuxer = _demuxer(_first_bytes(path))
-    opened = _open_soundfile(path) if demuxer is None else _open_av(path, demuxer)
-    with opened as (info, chunks, damage):
-        _check_info(info, channel)
+    with ExitStack() as stack:
+        with unforeseen(path):
+            span = _sound_of(path)
+            demuxer = _demuxer(span.head)
+            opened = _open_soundfile(path, span) if demuxer is None else _open_av(path, demuxer)
+            info, chunks, damage = stack.enter_context(opened)
+            _check_info(info, channel)
         yield Recording(info, chunks, channel, damage)
 
 
@@ -244,11 +300,10 @@ def read_audio(
         rate = recording.info.sample_rate
         start = to_samples(start_s, rate)
         wanted = None if stop_s is None else to_samples(stop_s, rate) - start
-        before = recording.damage
         samples = _take(recording.blocks(start_sample=start), wanted)
         behind = bool(recording.gaps) and recording.gaps[0][0] - start >= len(samples)
         short = wanted is None or len(samples) < wanted
-        if recording.damage != before and not behind and (recording.gaps or short):
+        if recording.is_broken and not behind and (recording.gaps or short):
             raise AudioError(f"{path}: {recording.damage}", reason="damaged")
     if not len(samples):
         end = "its end" if stop_s is None else f"{stop_s:g} s"
@@ -321,22 +376,26 @@ def _take(blocks: Iterator[NDArray[np.float32]], wanted: int | None) -> NDArray[
     return np.concatenate([np.zeros(0, np.float32), *pieces])[:wanted]
 
 
-def _first_bytes(path: Path) -> bytes:
+def _sound_of(path: Path) -> SoundSpan:
+    """Where the sound of a file lies between its tags, and its first bytes."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise AudioError(f"{path}: is a folder, need a file", reason="folder")
         if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
             raise AudioError(f"{path}: is a pipe or device, need a file", reason="not-a-file")
-        with path.open("rb") as file:
-            head = file.read(16)
+        span = sound_span(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise AudioError(f"{path}: no such file", reason="missing") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened: {error.strerror}", reason="denied") from error
-    if not head:
+    except ValueError as error:
+        raise AudioError(
+            f"{path!r}: no file can have this name: {error}", reason="missing"
+        ) from error
+    if not span.head:
         raise AudioError(f"{path}: the file is empty (0 bytes)", reason="empty")
-    return head
+    return span
 
 
 def _check_info(info: RecordingInfo, channel: Channel) -> None:
@@ -376,7 +435,9 @@ def _stopped(info: RecordingInfo, n_read: int, why: str) -> AudioError:
 
 # What both decoders give: the header, chunks (block_samples, start_sample), and what is damaged.
 _Opened = tuple[
-    RecordingInfo, "Callable[[int, int], Iterator[NDArray[np.float32] | Gap]]", str | None
+    RecordingInfo,
+    "Callable[[int, int], Iterator[_Chunk]]",
+    "str | None",
 ]
 
 
@@ -393,44 +454,150 @@ class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile h
         return False
 
 
-def _sequential(path: Path) -> soundfile.SoundFile:
-    # as bytes, since soundfile refuses names that are not UTF-8; Windows has only such names
-    return _SequentialFile(path if os.name == "nt" else os.fsencode(path))
+class _Undecodable(Exception):  # noqa: N818  not an error: reading tries again behind the damage
+    """The decoder gave up; after that it gives only errors."""
+
+
+class _Sound:
+    """A recording opened with libsndfile, which errors make useless; `again` opens it anew.
+
+    Attributes:
+        raw: what is read in place of the whole file, if tags lie around the sound or it is an MP3.
+        said: complaints that the decoder printed, without repetitions.
+    """
+
+    def __init__(self, path: Path, span: SoundSpan) -> None:
+        self.path, self.span = path, span
+        self.said: dict[str, None] = {}
+        self.raw = self._raw()
+        self._at = 0
+        if self.raw is None:
+            # as bytes, since soundfile refuses names that are not UTF-8; Windows has only such
+            target: Any = path if os.name == "nt" else os.fsencode(path)
+        else:
+            target = io.BufferedReader(self.raw, _BUFFER)
+        try:
+            with self._listening():
+                self.file = _SequentialFile(target)
+        except BaseException:
+            self._close_raw()
+            raise
+
+    def _raw(self) -> Span | Mp3Stream | None:
+        first, n_bytes = self.span.first, self.span.n_bytes
+        if self.span.head[0] == 0xFF or self.path.suffix.lower() == ".mp3":
+            stream = Mp3Stream(self.path.open("rb"), first, n_bytes)
+            if stream.kind is not None:
+                return stream
+            stream.close()
+        if first or n_bytes < self.path.stat().st_size:
+            return Span(self.path.open("rb"), first, n_bytes)
+        return None
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Only mpg123 talks; listening to it keeps other MP3s waiting."""
+        if not isinstance(self.raw, Mp3Stream):
+            yield
+            return
+        with overheard() as said:
+            yield
+        self.said |= dict.fromkeys(said)
+
+    def again(self) -> _Sound:
+        """The same opened once more, from its beginning."""
+        return _Sound(self.path, self.span)
+
+    def read(self, size: int) -> NDArray[np.float32]:
+        """The next samples ``(n, channels)``; none at the end."""
+        with self._decoding(), self._listening():
+            chunk: NDArray[np.float32] = self.file.read(size, dtype="float32", always_2d=True)
+        if self.raw is not None and self.raw.error is not None:
+            raise self.raw.error
+        self._at += len(chunk)
+        return chunk
+
+    def chunks(self, start: int, stop: int, size: int) -> Iterator[NDArray[np.float32]]:
+        """Samples from one position to another, for encodings that seek to the exact sample.
+
+        No decoder sees what lies behind the last sample, such as a tag.
+        """
+        if start != self._at:
+            with self._decoding():
+                self._at = self.file.seek(start)
+        while self._at < stop and len(chunk := self.read(min(size, stop - self._at))):
+            yield chunk
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        try:
+            yield
+        except soundfile.LibsndfileError as error:
+            if error.code == _SYSTEM_ERROR:
+                why = f"{self.path}: {error.error_string}"
+                raise AudioError(why, reason="input-output") from error
+            raise _Undecodable(error.error_string.removeprefix("Error : ").rstrip(".")) from error
+
+    def close(self) -> None:
+        self.file.close()
+        self._close_raw()
+
+    def _close_raw(self) -> None:
+        if self.raw is not None:
+            self.raw.close()
 
 
 @contextmanager
-def _open_soundfile(path: Path) -> Iterator[_Opened]:
+def _open_soundfile(path: Path, span: SoundSpan) -> Iterator[_Opened]:
     if path.suffix.lower() == ".raw":
         raise _not_sound(path, "a .raw file has no header to give its rate; convert it to WAV")
     try:
-        file = _sequential(path)
+        sound = _Sound(path, span)
     except soundfile.LibsndfileError as error:
         raise _not_sound(path, error.error_string) from error
-    damage = None
-    if file.format == "RAW":  # libsndfile's guess from the name alone, for .au and .vox
-        file.close()
-        raise _not_sound(path, "no known header")
-    miscount = _miscount(path, file)
-    container = file.format
-    if miscount:
-        file.close()
-        file, damage = _open_by_size(path, miscount)
-    with file:
-        claimed = _claimed_samples(file)
+    with closing(sound):
+        if sound.file.format == "RAW":  # libsndfile's guess from the name alone, for .au and .vox
+            raise _not_sound(path, "no known header")
+        container = sound.file.format
+        miscount = _miscount(path, sound.file) if sound.raw is None else None
+        damage = None
+        if miscount:
+            sound.close()
+            sound.file, damage = _open_by_size(path, miscount)
+        claimed = _claimed_samples(sound.file)
+        if isinstance(sound.raw, Mp3Stream) and (sound.raw.is_longer or not sound.raw.promise):
+            claimed = None
         info = RecordingInfo(
             path=path,
-            sample_rate=file.samplerate,
-            n_channels=file.channels,
+            sample_rate=sound.file.samplerate,
+            n_channels=sound.file.channels,
             n_samples=claimed,
             container=container,
-            encoding=file.subtype,
+            encoding=sound.file.subtype,
         )
-        if claimed is not None and claimed > file.frames:
-            damage = (
-                f"truncated: the header claims {claimed / file.samplerate:.2f} s, the file holds "
-                f"{file.frames / file.samplerate:.2f} s"
-            )
-        yield info, lambda size, start: _soundfile_chunks(file, info, size, start), damage
+        if claimed is not None and claimed > sound.file.frames:
+            damage = _truncated(claimed, sound.file.frames, sound.file.samplerate)
+        if isinstance(sound.raw, Mp3Stream):
+            damage = _missing_bytes(sound.raw, span.n_bytes)
+        yield info, lambda size, start: _soundfile_chunks(sound, info, size, start), damage
+
+
+def _truncated(claimed: int, n_there: int, rate: int) -> str:
+    return (
+        f"truncated: the header claims {claimed / rate:.2f} s, the file holds {n_there / rate:.2f} "
+        "s"
+    )
+
+
+def _missing_bytes(stream: Mp3Stream, n_bytes: int) -> str | None:
+    """What an MP3's first frame says of the file's size, where that is not so."""
+    promised = stream.promise.n_bytes if stream.promise else None
+    if promised is None or n_bytes > promised * _MP3_SLACK:
+        return None
+    return (
+        f"truncated: the header promises {promised} bytes, the file holds {n_bytes}, which is "
+        f"{n_bytes / promised:.0%} of the sound"
+    )
 
 
 def _not_sound(path: Path, why: str) -> AudioError:
@@ -502,66 +669,116 @@ def _is_placeholder(n_bytes: int) -> bool:
 
 
 def _soundfile_chunks(
-    file: soundfile.SoundFile, info: RecordingInfo, size: int, start: int
-) -> Iterator[NDArray[np.float32] | Gap]:
-    exact = info.encoding.startswith(_EXACT_SEEK) and file.frames < _UNKNOWN_FRAMES
-    position = file.seek(min(start, file.frames)) if exact else 0
-    skip = 0 if exact else start
+    sound: _Sound, info: RecordingInfo, size: int, start: int
+) -> Iterator[_Chunk]:
+    size = max(1, size * _FEW_CHANNELS // max(_FEW_CHANNELS, info.n_channels))
+    exact = info.encoding.startswith(_EXACT_SEEK) and sound.file.frames < _UNKNOWN_FRAMES
+    read = _around_damage if exact else _in_sequence
+    yield from read(sound, info, size, start)
+
+
+def _around_damage(sound: _Sound, info: RecordingInfo, size: int, start: int) -> Iterator[_Chunk]:
+    """Chunks of a file that is opened anew behind each damage."""
+    stop: int = sound.file.frames
+    first = position = min(start, stop)
+    step, n_gaps = size, 0
     while True:
+        why = None
         try:
-            chunk = file.read(size, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            if error.code == _SYSTEM_ERROR:
-                why = f"{info.path}: {error.error_string}"
-                raise AudioError(why, reason="input-output") from error
-            good, lost = _around_damage(info.path, position) if exact else ([], 0)
-            if not position and not good:
-                raise _stopped(info, position, error.error_string) from error
-            yield from good
-            yield Gap(lost, error.error_string.removeprefix("Error : ").rstrip("."))
-            position += sum(map(len, good)) + lost
-            if lost:
-                with _sequential(info.path) as rest:  # after an error a decoder gives only errors
-                    rest.seek(position)
-                    yield from _soundfile_chunks(rest, info, size, position)
-            return
-        if not len(chunk):
+            for chunk in sound.chunks(position, stop, step):
+                position += len(chunk)
+                yield chunk
+        except _Undecodable as damage:
+            why = str(damage)
+        finally:
+            sound.close()
+        if why is None:
             break
-        position += len(chunk)
-        if position > skip:
-            yield chunk[max(0, skip - (position - len(chunk))) :]
-    known = file.frames < _UNKNOWN_FRAMES and not info.encoding.startswith("MPEG")  # that estimates
-    _check_whole(info, position, file.frames if known else None)
+        if step > _PROBE_SAMPLES:
+            step = _PROBE_SAMPLES  # the block that failed may begin with good samples
+        else:
+            lost = _damaged_samples(sound, position, stop) if n_gaps < _MOST_GAPS else 0
+            if not lost and position == first:
+                raise _stopped(info, position, why)
+            yield Gap(lost, why if n_gaps < _MOST_GAPS else f"{why}, here as in many places before")
+            if not lost:
+                return
+            position += lost
+            step, n_gaps = size, n_gaps + 1
+        sound = sound.again()
+    _check_whole(info, position, stop)
 
 
-def _around_damage(path: Path, position: int) -> tuple[list[NDArray[np.float32]], int]:
-    """What can be decoded from a position on, and how many samples are lost behind it.
-
-    0 lost: nothing behind it can be decoded.
-    """
-    good: list[NDArray[np.float32]] = []
-    while len(piece := _read_at(path, position)):
-        good.append(piece)
-        position += len(piece)
-    with _sequential(path) as file:
-        n_samples = file.frames
+def _damaged_samples(sound: _Sound, position: int, stop: int) -> int:
+    """How many samples are lost from a position on; 0: nothing behind it can be decoded."""
     lost = _PROBE_SAMPLES
-    while position + lost < n_samples:
-        if len(_read_at(path, position + lost)):
-            return good, lost
-        lost += max(_PROBE_SAMPLES, lost // 4)
-    return good, 0
+    while position + lost < stop:
+        with closing(sound.again()) as probe:
+            try:
+                if len(next(probe.chunks(position + lost, stop, _PROBE_SAMPLES), ())):
+                    return lost
+            except _Undecodable:
+                lost += max(_PROBE_SAMPLES, lost // 4)
+                continue
+        break
+    return 0
 
 
-def _read_at(path: Path, position: int) -> NDArray[np.float32]:
-    """A few samples from a position on, none if they cannot be decoded."""
-    with _sequential(path) as file:
-        try:
-            file.seek(position)
-            piece: NDArray[np.float32] = file.read(_PROBE_SAMPLES, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
-            return np.zeros((0, file.channels), np.float32)
-    return piece
+def _in_sequence(sound: _Sound, info: RecordingInfo, size: int, start: int) -> Iterator[_Chunk]:
+    """Chunks of an encoding in which a seek may miss: all that is before the start is decoded."""
+    position = 0
+    try:
+        while len(chunk := sound.read(size)):
+            position += len(chunk)
+            if position > start:
+                yield chunk[max(0, start - (position - len(chunk))) :]
+    except _Undecodable as damage:
+        if not position:
+            raise _stopped(info, position, str(damage)) from damage
+        yield Gap(0, str(damage))
+        return
+    if isinstance(sound.raw, Mp3Stream):
+        _check_whole(info, position, None)
+        yield from _mp3_remarks(sound.raw, list(sound.said))
+        return
+    known = sound.file.frames if sound.file.frames < _UNKNOWN_FRAMES else None
+    if info.container == "OGG" and position:
+        yield from _ogg_remarks(info, position, known)
+        return
+    _check_whole(info, position, known)
+
+
+def _mp3_remarks(stream: Mp3Stream, said: Sequence[str]) -> Iterator[Remark]:
+    """What walking the frames and decoding them brought out."""
+    kind, promised = stream.kind, stream.promise.n_frames if stream.promise else None
+    if kind is None:
+        return
+    frame_s = kind.n_samples / kind.rate
+    if promised and stream.n_frames < promised * _MP3_SLACK - 1 and not stream.n_holes:
+        n_samples = kind.n_samples
+        yield Remark(_truncated(promised * n_samples, stream.n_frames * n_samples, kind.rate))
+    elif stream.is_cut and not promised:
+        yield Remark(
+            f"truncated: breaks off inside a frame, after {stream.n_frames * frame_s:.2f} s"
+        )
+    if stream.n_holes:
+        yield Remark(
+            f"damaged: {stream.n_lost} bytes in {stream.n_holes} places are no MP3; about "
+            f"{stream.lost_s:.2f} s are missing there, and later times are so much too early"
+        )
+    if said:
+        yield Remark(f"damaged: errors of the decoder: {', '.join(said[:3])}")
+
+
+def _ogg_remarks(info: RecordingInfo, n_read: int, n_there: int | None) -> Iterator[Remark]:
+    if n_there is not None and n_read < n_there:
+        lost_s = (n_there - n_read) / info.sample_rate
+        yield Remark(
+            f"damaged: {lost_s:.2f} s of {n_there / info.sample_rate:.2f} s cannot be decoded; "
+            "times behind the damage are too early by what was lost before them"
+        )
+    elif breaks_off(info.path):
+        yield Remark("truncated: the last page of the Ogg stream is missing")
 
 
 # --- PyAV -----------------------------------------------------------------------------------------
@@ -617,7 +834,7 @@ def _stream_samples(stream: Any) -> int | None:
 
 def _av_chunks(
     av: Any, container: Any, info: RecordingInfo, size: int, start: int
-) -> Iterator[NDArray[np.float32] | Gap]:
+) -> Iterator[_Chunk]:
     position = 0
     held = np.zeros((0, info.n_channels), np.float32)
     to_float = av.AudioResampler(format="fltp")

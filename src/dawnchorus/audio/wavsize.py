@@ -80,7 +80,12 @@ def _layout(form: bytes | None, first: int, claimed: int, file_size: int) -> Sou
 
 
 class Span(io.RawIOBase):
-    """A stretch of a file as a file of its own."""
+    """A stretch of a file as a file of its own.
+
+    Attributes:
+        error: what the disk answered, if it failed: whoever reads sees the end of the file then,
+            since libsndfile has no way to pass an error on.
+    """
 
     def __init__(self, file: BinaryIO, first: int, n_bytes: int) -> None:
         """``n_bytes`` of ``file`` from byte ``first`` on; closing it closes ``file``."""
@@ -89,6 +94,7 @@ class Span(io.RawIOBase):
         self._first = first
         self._size = n_bytes
         self._at = 0
+        self.error: OSError | None = None
 
     def readable(self) -> bool:
         """It is."""
@@ -111,8 +117,12 @@ class Span(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # Buffer is 3.12's
         """Read up to the end of the stretch."""
         view = memoryview(buffer).cast("B")[: self._size - self._at]
-        self._file.seek(self._first + self._at)
-        n_read = self._file.readinto(view)  # type: ignore[attr-defined]  # every file has it
+        try:
+            self._file.seek(self._first + self._at)
+            n_read = self._file.readinto(view)  # type: ignore[attr-defined]  # every file has it
+        except OSError as error:
+            self.error = error
+            return 0
         self._at += n_read
         return int(n_read)
 
