@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dawnchorus.engine.canary import Canary
+from dawnchorus.engine.canary import Canary, WindowsError
 from dawnchorus.engine.embed import embed
 from dawnchorus.errors import WeightsError
 from dawnchorus.models.eat import EAT
@@ -41,10 +41,20 @@ def test_sounds_that_a_log_mel_cannot_tell_apart_may_have_one_result(sounds: tor
 
 
 def test_a_value_that_is_not_a_number_is_refused() -> None:
+    values = np.full((4, 3), np.nan, np.float32)
+    with pytest.raises(WeightsError, match="4 of 4 windows"):
+        Canary("m").check(SOUNDS, values)
+
+
+def test_the_weights_are_not_blamed_for_some_windows_nor_for_absurd_sound() -> None:
     values = np.random.default_rng(0).random((4, 3), np.float32)
     values[2, 1] = np.nan
-    with pytest.raises(WeightsError, match="1 of 4 windows"):
+    with pytest.raises(WindowsError) as some:
         Canary("m").check(SOUNDS, values)
+    assert some.value.rows == (2,)
+    with pytest.raises(WindowsError) as loud:
+        Canary("m").check(1e6 * SOUNDS, np.full((4, 3), np.nan, np.float32))
+    assert loud.value.rows == (0, 1, 2, 3)
 
 
 def broken(model: EAT, change: Callable[[EAT], None]) -> EAT:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import Queue
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from dawnchorus.audio.windows import Window
 from dawnchorus.engine import read
+from dawnchorus.engine.canary import Canary
 from dawnchorus.engine.pipeline import Encoded, run_windows
 from dawnchorus.engine.read import (
     Broken,
@@ -25,6 +28,7 @@ from dawnchorus.engine.read import (
     read_job,
     stat_job,
 )
+from dawnchorus.faultlog import faults_beside
 
 WriteSound = Callable[..., Path]
 SETTINGS = ReadSettings(sample_rate=16_000, window=16_000, hop=16_000)
@@ -33,6 +37,10 @@ SETTINGS = ReadSettings(sample_rate=16_000, window=16_000, hop=16_000)
 def job(path: Path, **more: object) -> Job:
     plain = Job(recording_id=path.name, path=path, name=path.name, size=None, modified_ns=None)
     return stat_job(read.replace(plain, **more))
+
+
+def plain(waveforms: torch.Tensor, _lengths: torch.Tensor) -> np.ndarray:
+    return waveforms[:, :3].numpy().copy()
 
 
 def items(path: Path, **more: object) -> list[Item]:
@@ -88,22 +96,89 @@ def test_the_thread_ends_when_it_is_told_to_although_nobody_takes_its_items(
     assert not thread.is_alive()
 
 
-def test_a_fault_of_ours_in_the_thread_is_not_a_bad_recording(
+def test_an_error_that_nobody_foresaw_is_one_recording_s_failure_with_its_traceback_kept(
     tmp_path: Path, write_sound: WriteSound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fault(*_arguments: object) -> None:
-        raise ZeroDivisionError
+    cut = read.cut_blocks
+
+    def fault(blocks: Iterable[np.ndarray], window: int, hop: int) -> Iterator[Window]:
+        first, *rest = list(blocks)
+        if len(first) == 16_001:
+            raise ZeroDivisionError("seventeen")
+        return cut([first, *rest], window, hop)
 
     monkeypatch.setattr(read, "cut_blocks", fault)
-    events = run_windows(
-        [job(write_sound(tmp_path / "a.wav", 1.0))],
-        SETTINGS,
-        lambda waveforms, _lengths: waveforms.numpy(),
-        batch_size=2,
-        clock=ReadClock(),
-    )
-    with pytest.raises(ZeroDivisionError):
-        list(events)
+    for name, seconds in (("a", 1.0), ("b", 16_001 / 16_000), ("c", 1.0)):
+        write_sound(tmp_path / f"{name}.wav", seconds)
+    with faults_beside(tmp_path / "out.store"):
+        jobs = [job(path) for path in sorted(tmp_path.glob("*.wav"))]
+        events = list(run_windows(jobs, SETTINGS, plain, batch_size=2, clock=ReadClock()))
+    assert [type(e) for e in events if not isinstance(e, Encoded)] == [Ended, Broken, Ended]
+    (failed,) = [event for event in events if isinstance(event, Broken)]
+    assert failed.reason == "internal"
+    log = tmp_path / "out.store.faults.log"
+    assert "b.wav" in failed.message
+    assert "ZeroDivisionError: seventeen" in failed.message
+    assert str(log) in failed.message
+    assert "Traceback" in log.read_text()
+    assert "in fault" in log.read_text()
+
+
+def test_a_recording_that_an_encoder_cannot_take_fails_alone(
+    tmp_path: Path, write_sound: WriteSound
+) -> None:
+    paths = [write_sound(tmp_path / f"{i}.wav", 1.5, seed=i) for i in range(4)]
+    soundfile.write(paths[2], np.ones(8_000), 16_000)
+
+    def encode(waveforms: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+        if waveforms.abs().max() > 0.9:
+            raise IndexError("too loud for me")
+        return plain(waveforms, lengths)
+
+    with faults_beside(tmp_path / "o"):
+        jobs = [job(path) for path in paths]
+        events = list(run_windows(jobs, SETTINGS, encode, batch_size=7, clock=ReadClock()))
+    ends = [(e.source.job.name, e.n_windows) for e in events if isinstance(e, Ended)]
+    assert ends == [("0.wav", 2), ("1.wav", 2), ("3.wav", 2)]
+    assert [e.job.name for e in events if isinstance(e, Broken)] == ["2.wav"]
+
+
+def test_an_encoder_that_can_take_no_recording_ends_the_run(
+    tmp_path: Path, write_sound: WriteSound
+) -> None:
+    def encode(_waveforms: torch.Tensor, _lengths: torch.Tensor) -> np.ndarray:
+        raise RuntimeError("no kernel")
+
+    jobs = [job(write_sound(tmp_path / f"{i}.wav", 1.0, seed=i)) for i in range(2)]
+    with faults_beside(tmp_path / "o"), pytest.raises(RuntimeError, match="no kernel"):
+        list(run_windows(jobs, SETTINGS, encode, batch_size=2, clock=ReadClock()))
+
+
+def test_windows_that_give_no_numbers_fail_their_recording_and_no_other(
+    tmp_path: Path, write_sound: WriteSound
+) -> None:
+    paths = [write_sound(tmp_path / f"{i}.wav", 3.0, seed=i) for i in range(3)]
+    loud = 1e6 * soundfile.read(paths[1])[0]
+    loud[:32_000] = 0.1  # its first windows are encoded before anything is noticed
+    soundfile.write(paths[1], loud, 16_000, subtype="FLOAT")
+    canary = Canary("m")
+
+    def encode(waveforms: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+        values = plain(waveforms, lengths)
+        values[(waveforms.abs() > 100).any(dim=1).numpy()] = np.nan
+        canary.check(waveforms, values)
+        return values
+
+    jobs = [job(path) for path in paths]
+    events = list(run_windows(jobs, SETTINGS, encode, batch_size=4, clock=ReadClock()))
+    ends = [e.source.job.name for e in events if isinstance(e, Ended)]
+    assert ends == ["0.wav", "2.wav"]
+    (failed,) = [event for event in events if isinstance(event, Broken)]
+    assert (failed.job.name, failed.reason) == ("1.wav", "not-encoded")
+    assert "window 2" in failed.message
+    encoded = [(e.source.job.name, *e.window.tolist()) for e in events if isinstance(e, Encoded)]
+    assert ("0.wav", 0, 1, 2) in encoded
+    assert encoded[-1] in {("2.wav", 0, 1, 2), ("2.wav", 1, 2), ("2.wav", 2)}
 
 
 def test_batches_are_filled_across_recordings(tmp_path: Path, write_sound: WriteSound) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
 from dawnchorus.recipes import probe_scores
+from dawnchorus.recipes.probe_embed import from_store
 from dawnchorus.recipes.probe_evaluate import probe_evaluate
 from dawnchorus.recipes.probe_labels import form_of, labelled, read_labels
 from dawnchorus.recipes.probe_report import REPORT, write_report
 from dawnchorus.recipes.probing import probe_fit
+from dawnchorus.store.read import Store
 
 RATE = 16_000
 TONES = {"frog": 600.0, "owl": 1500.0, "wren": 5000.0}
@@ -177,6 +180,43 @@ def test_a_store_gives_the_same_probe_and_the_same_rows_without_sound(
     embed(folders, store=other, model=tiny_folder, device="cpu", pooling="mean")
     with pytest.raises(UsageError, match="with pooling mean"):
         predict(other, probe=probe)
+
+
+def test_a_clip_s_labels_hold_for_windows_that_share_half_of_it_or_of_themselves(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "night.wav", call("wren", 6.0, 1), RATE)
+    table = tmp_path / "clips.csv"
+    table.write_text(
+        "path,start_s,stop_s,label\n"
+        "night.wav,0.4,1.4,wren\n"  # 0.6 of the first window, 0.4 of the second
+        "night.wav,2.9,3.2,owl\n"  # a third of it in one window, two thirds in the next
+        "night.wav,4.5,6.0,frog\n"  # half of a window, and one whole
+    )
+    embed(tmp_path / "night.wav", store=tmp_path / "s", model=tiny_folder, window_s=1.0)
+    clips = labelled(read_labels(table))
+    windows = from_store(clips, Store(tmp_path / "s")).windows
+    starts = Store(tmp_path / "s").read(["start_s"])
+    found = []
+    for vector, clip in zip(windows.vectors, windows.clip, strict=True):
+        (row,) = np.flatnonzero((starts[0] == vector).all(axis=1))
+        found.append((int(clip), starts[1]["start_s"][int(row)].as_py()))
+    assert found == [(0, 0.0), (1, 3.0), (2, 4.0), (2, 5.0)]
+
+
+def test_a_store_that_moved_with_its_recordings_is_found_by_its_clips(
+    folders: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folders, tmp_path / "old")
+    embed(tmp_path / "old", store=tmp_path / "s", model=tiny_folder, device="cpu", window_s=1.0)
+    shutil.move(tmp_path / "old", tmp_path / "new")
+    found = from_store(labelled(read_labels(tmp_path / "new")), Store(tmp_path / "s"))
+    assert len(found.windows.vectors) == 24
+    # other recordings with the names of these are not taken for them
+    for file in (tmp_path / "new").rglob("*.wav"):
+        soundfile.write(file, call(None, 1.0, 3), RATE)
+    with pytest.raises(TaskError, match="no window"):
+        from_store(labelled(read_labels(tmp_path / "new")), Store(tmp_path / "s"))
 
 
 def test_val_chooses_test_is_left_alone_and_a_shared_recording_is_refused(

@@ -15,6 +15,7 @@ from dawnchorus.data.manifest import MANIFEST_SCHEMA, Manifest
 from dawnchorus.data.measure import measure
 from dawnchorus.data.parallel import in_threads
 from dawnchorus.errors import TaskError
+from dawnchorus.places import kept_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,7 +92,7 @@ def _sound_files(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield (Path(here) / name).relative_to(folder).as_posix()
+                yield kept_name((Path(here) / name).relative_to(folder))
 
 
 def with_lengths(

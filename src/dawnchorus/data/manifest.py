@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import TaskError
-from dawnchorus.places import as_place, is_remote, reaching, written
+from dawnchorus.places import as_place, is_remote, kept_name, kept_place, reaching, written
 from dawnchorus.store.files import beside, remove_if_possible, sync_folder
 from dawnchorus.text_tables.paths import ODD, plain_path
 
@@ -189,7 +189,7 @@ class Manifest(Sequence[Clip]):
 
 def resolve(folder: Path, path: str) -> Path:
     """A manifest's path as a file or a place behind a URL."""
-    return as_place(path) if "://" in path else folder / path
+    return kept_place(path, folder)
 
 
 def with_column(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
@@ -282,9 +282,11 @@ def moved(manifest: Manifest, folder: Path) -> Manifest:
             return path
         if is_remote(old):
             return written(old / path)
-        place = old.__class__(os.path.normpath(old / path))  # `..` is no part of a folder's name
+        place = old.__class__(
+            os.path.normpath(kept_place(path, old))
+        )  # `..` is no part of a folder's name
         inside = not is_remote(new) and place.is_relative_to(new)
-        return written(place.relative_to(new) if inside else place)
+        return kept_name(place.relative_to(new) if inside else place)
 
     unique = pc.unique(manifest.table["path"])
     other = pa.array([rewritten(path) for path in unique.to_pylist()], pa.string())

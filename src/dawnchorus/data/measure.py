@@ -76,7 +76,7 @@ def _file(file: Path, *, deep: bool) -> Measured:
             for block in recording.blocks():
                 n_samples += len(block)
                 peak = max(peak, float(np.abs(block).max()))
-        verdict, message = _verdict(recording.damage, recording.n_nonfinite, peak)
+        verdict, message = _verdict(recording.verdict, recording.levels.n_nonfinite, peak)
         return Measured(
             verdict=verdict,
             message=message,
@@ -106,7 +106,7 @@ def _verdict(damage: str | None, n_nonfinite: int, peak: float) -> tuple[str, st
     if damage:
         return damage.partition(":")[0], damage
     if n_nonfinite:
-        return NONFINITE, f"{n_nonfinite} samples are NaN or infinite"
+        return NONFINITE, f"{n_nonfinite} samples are NaN, infinite or beyond 2^31"
     if peak == 0:
         return SILENT, "every sample is 0"
     return OK, ""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from dawnchorus.audio.levels import MOST
 from dawnchorus.errors import WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -60,6 +61,18 @@ def _test_sounds(window: int, sample_rate: int) -> Tensor:
     return torch.stack([chirp.float(), noise])
 
 
+class WindowsError(WeightsError):
+    """Some windows of a batch gave values that are not numbers, others did not.
+
+    ``rows`` are theirs. What is wrong lies with their sound more than with the weights.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int]) -> None:
+        """Keep which windows it is."""
+        super().__init__(message)
+        self.rows = tuple(rows)
+
+
 class Canary:
     """Watches every batch of a run."""
 
@@ -75,16 +88,30 @@ class Canary:
             values: ``(batch, n)``.
 
         Raises:
-            WeightsError: A value is not finite, or windows that differ all gave one result.
+            WindowsError: Some windows gave values that are not finite.
+            WeightsError: All did, or windows that differ all gave one result.
         """
         if len(values) != len(waveforms):
             raise WeightsError(f"{self._name}: {len(waveforms)} windows gave {len(values)} results")
-        _check_finite(self._name, values)
+        self._check_windows(waveforms, values)
         if len(values) > 1 and _all_same(values) and _some_differ(waveforms):
             raise WeightsError(
                 f"{self._name}: {len(values)} windows that differ all gave the same output; "
                 "nothing of this batch was kept. Check the weights with: dawnchorus verify "
                 f"{self._name}"
+            )
+
+    def _check_windows(self, waveforms: Tensor, values: NDArray[np.float32]) -> None:
+        """Sound within full scale gives numbers in any model that works; other sound need not."""
+        is_bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        odd = waveforms.abs().amax(dim=1).numpy() > MOST
+        if is_bad.all() and not odd.all():
+            _check_finite(self._name, values)
+        if is_bad.any():
+            raise WindowsError(
+                f"{self._name} makes no numbers of its sound; nothing of it was kept. Look at it "
+                "with: dawnchorus doctor --deep; or try --precision float32",
+                np.flatnonzero(is_bad).tolist(),
             )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.clock import surroundings, when_began, which_recorder
+from dawnchorus.audio.internal import unforeseen
 from dawnchorus.audio.io import open_recording
 from dawnchorus.engine.plan import as_places, common_root, find_recordings
 from dawnchorus.errors import AudioError, DependencyError
@@ -18,6 +19,7 @@ from dawnchorus.local_time import local_start, parse_zone, zone_kind, zone_warni
 from dawnchorus.places import local_copy, relative_name
 from dawnchorus.store.files import write_whole
 from dawnchorus.tabular import csv_text
+from dawnchorus.texts import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,9 +173,9 @@ def _in_zone(finding: Finding, zone: tzinfo | None) -> Finding:
 
 def _examined(path: Path, name: str, *, deep: bool) -> Finding:
     try:
-        with local_copy(path) as file:
+        with unforeseen(path), local_copy(path) as file:
             return examine(file, name, deep=deep)
-    except OSError as error:
+    except AudioError as error:
         return Finding(
             path=name,
             folder=name.rpartition("/")[0] or ".",
@@ -182,7 +184,7 @@ def _examined(path: Path, name: str, *, deep: bool) -> Finding:
             rate=None,
             channels=None,
             duration_s=0.0,
-            verdict="input-output",
+            verdict=error.reason,
             message=str(error),
             readable=False,
             began=None,
@@ -203,16 +205,16 @@ def examine(path: Path, name: str, *, deep: bool = False) -> Finding:
             if deep or n_samples is None or recording.damage:
                 n_samples = sum(len(block) for block in recording.blocks())
             duration_s = n_samples / rate
-            if recording.damage:
-                verdict, _, message = recording.damage.partition(": ")
-            elif recording.n_nonfinite:
+            if recording.verdict:
+                verdict, _, message = recording.verdict.partition(": ")
+            elif recording.levels.n_nonfinite:
                 verdict = "non-finite"
-                message = f"{recording.n_nonfinite} samples are no numbers"
+                message = f"{recording.levels.n_nonfinite} samples are no numbers that sound can be"
     except AudioError as error:
         verdict, message, readable = error.reason, str(error), False
     except DependencyError as error:
         verdict, message, readable = "dependency", str(error), False
-    message = message.removeprefix(f"{path}: ")
+    message = message.removeprefix(printable(f"{path}: "))
     return Finding(
         path=name,
         folder=name.rpartition("/")[0] or ".",

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dawnchorus.engine.contain import Contained
 from dawnchorus.engine.pipeline import run_windows
 from dawnchorus.engine.read import ReadClock
 from dawnchorus.engine.report import Meter
@@ -45,6 +46,7 @@ def drive(
     shown = progress(tally.scan.n_bytes, work.label) if progress else nullcontext(_ignore)
     with one_core_each(work.n_workers), shown as advance:
         meter = Meter(advance)
+        contained = Contained(take)
         for event in run_windows(
             tally.planning(work.jobs),
             work.settings,
@@ -54,9 +56,10 @@ def drive(
             clock=clock,
             stop=stop,
         ):
-            take(event)
-            tally.take(event)
-            meter.take(event)
+            taken = contained.take(event)
+            if taken is not None:
+                tally.take(taken)
+                meter.take(taken)
     return clock.seconds
 
 

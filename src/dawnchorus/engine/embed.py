@@ -32,6 +32,7 @@ from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.engine.select import labels_of
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError
+from dawnchorus.faultlog import faults_beside
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.places import as_place
 from dawnchorus.store.write import StoreWriter
@@ -115,7 +116,7 @@ def embed_others(
     """`embed`, but for the recordings whose ids are in ``left``: they are somebody else's work."""
     recordings = as_places(recordings)
     scan = find_recordings(recordings)
-    with ready_model(model, config) as encoder:
+    with ready_model(model, config) as encoder, faults_beside(store):
         settings = read_settings(encoder, config)
         count = n_workers(encoder, config.workers)
         batches = _batch_encoder(encoder, config, count)

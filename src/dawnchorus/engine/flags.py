@@ -26,6 +26,7 @@ def window_flags(
     own_rate: int,
     gaps: Sequence[tuple[int, int]],
     nonfinite: Sequence[tuple[int, int]],
+    silenced: Sequence[tuple[int, int]] = (),
 ) -> int:
     """Bits of a window.
 
@@ -35,12 +36,13 @@ def window_flags(
         own_rate: the recording's rate, at which the spans count.
         gaps: spans that could not be decoded.
         nonfinite: spans with samples that were no numbers.
+        silenced: spans in which the channels cancel each other.
     """
     sound = np.abs(window.samples[: window.valid_samples])
     start = window.start_sample * own_rate // rate
     stop = -(-(window.start_sample + window.valid_samples) * own_rate // rate)
     return (
-        SILENT * (float(sound.max(initial=0.0)) <= SILENCE)
+        SILENT * (float(sound.max(initial=0.0)) <= SILENCE or _within(silenced, start, stop))
         | CLIPPED * (int(np.count_nonzero(sound >= FULL_SCALE)) > MOST_AT_FULL_SCALE)
         | NONFINITE * _meets(nonfinite, start, stop)
         | GAP * _meets(gaps, start, stop)
@@ -49,3 +51,7 @@ def window_flags(
 
 def _meets(spans: Sequence[tuple[int, int]], start: int, stop: int) -> bool:
     return any(first < stop and last > start for first, last in reversed(spans))
+
+
+def _within(spans: Sequence[tuple[int, int]], start: int, stop: int) -> bool:
+    return any(first <= start and last + 1 >= stop for first, last in reversed(spans))

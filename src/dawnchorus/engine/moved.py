@@ -13,7 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.read import content_hash_of
-from dawnchorus.places import absolute, as_place, is_remote, relative_name, written
+from dawnchorus.places import (
+    absolute,
+    as_place,
+    is_remote,
+    kept_name,
+    kept_place,
+    relative_name,
+)
 from dawnchorus.store.schema import recording_id
 
 if TYPE_CHECKING:
@@ -46,14 +53,14 @@ def audio_root_of(writer: StoreWriter, scan: Scan, given: str | Path | None) -> 
     """
     if given is not None:
         return AudioRoot(absolute(as_place(given)))
-    root = as_place(writer.header.audio_root)
+    root = kept_place(writer.header.audio_root)
     moved = _moved(writer, scan, root)
     if moved is None:
         return AudioRoot(root)
     return AudioRoot(
         moved,
-        f"the store's recordings are known again by their content: they lie in {written(moved)} "
-        f"now, not in {written(root)}, and are named as before (--audio-root says it at once)",
+        f"the store's recordings are known again by their content: they lie in {kept_name(moved)} "
+        f"now, not in {kept_name(root)}, and are named as before (--audio-root says it at once)",
     )
 
 
@@ -76,14 +83,14 @@ def _moved(writer: StoreWriter, scan: Scan, root: Path) -> Path | None:
 def _has_size(writer: StoreWriter, path: Path) -> bool:
     try:
         return writer.has_size(path.stat().st_size)
-    except OSError:
+    except (OSError, ValueError):
         return False  # it will be a failed recording
 
 
 def _root_by_content(writer: StoreWriter, path: Path, root: Path) -> Path | None:
     try:
         content_hash = content_hash_of(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
     row = same_recording(writer, content_hash, path, root)
     return None if row is None else _root_of(path, row)
@@ -96,14 +103,14 @@ def _agrees(writer: StoreWriter, path: Path, root: Path) -> bool:
         return True
     try:
         return known.file_size == path.stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         return True
 
 
 def _root_of(path: Path, row: RecordingRow) -> Path | None:
     """The folder from which a path has the name of a row; None: it has another name."""
-    whole, tail = absolute(path).as_posix(), f"/{row.path}"
-    return as_place(whole.removesuffix(tail) or "/") if whole.endswith(tail) else None
+    whole, tail = kept_name(absolute(path)), f"/{row.path}"
+    return kept_place(whole.removesuffix(tail) or "/") if whole.endswith(tail) else None
 
 
 def same_recording(
@@ -114,11 +121,11 @@ def same_recording(
         row = writer.row(identity)
         if row is None:
             continue
-        stored = as_place(row.path) if "://" in row.path else root / row.path
+        stored = kept_place(row.path, root)
         try:
             if not stored.exists() or stored.samefile(path):
                 return row
-        except OSError:
+        except (OSError, ValueError):
             return row  # it cannot be reached there
     return None
 
@@ -147,5 +154,5 @@ class KnownContent:
             return "in the store already, under another name, and not embedded twice"
         return (
             "in the store already, under another path, and not embedded twice; name them as the "
-            f"store does with --audio-root {written(root)}"
+            f"store does with --audio-root {kept_name(root)}"
         )

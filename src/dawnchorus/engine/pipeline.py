@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from dawnchorus.audio.internal import internal_error
+from dawnchorus.engine.canary import WindowsError
 from dawnchorus.engine.read import (
     Broken,
     Cut,
@@ -29,6 +31,7 @@ from dawnchorus.engine.read import (
     Source,
     read_all,
 )
+from dawnchorus.errors import AudioError, DawnchorusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Encode = Callable[[Tensor, Tensor], NDArray[np.float32]]
-    Batch = tuple[Sequence[Item], Future[NDArray[np.float32]]]
+    Batch = tuple[Sequence[Item], Future["_Results"]]
 
 IDLE_S: Final = 0.5  # how long the reader may be silent before the caller gets a chance to commit
 
@@ -102,6 +105,7 @@ def run_windows(
     ):
         reading = pool.submit(read_all, jobs, settings, queue, leave, clock)
         ahead: deque[Batch] = deque()
+        given_up: set[str] = set()
         try:
             for batch in _batches(_items(queue, stop), batch_size, stop):
                 if isinstance(batch, Idle):
@@ -110,9 +114,9 @@ def run_windows(
                 ahead.append((batch, workers.submit(_values, batch, encode)))
                 # one more than there are workers, so that none waits for the caller's thread
                 while len(ahead) > n_workers + 1 or (ahead and ahead[0][1].done()):
-                    yield from _events(*ahead.popleft())
+                    yield from _events(*ahead.popleft(), given_up)
             while ahead:
-                yield from _events(*ahead.popleft())
+                yield from _events(*ahead.popleft(), given_up)
         finally:
             leave.set()
             workers.shutdown(cancel_futures=True)
@@ -151,26 +155,98 @@ def _batches(
         yield waiting
 
 
-def _values(batch: Sequence[Item], encode: Encode) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """Values ``(n, ...)`` of the windows whose recordings did not fail, and the failures by id."""
+
+    values: NDArray[np.float32]
+    failed: dict[str, AudioError]
+
+
+def _values(batch: Sequence[Item], encode: Encode) -> _Results:
+    """Encode a batch; a recording whose windows cannot be encoded leaves it."""
     cuts = [item for item in batch if isinstance(item, Cut)]
-    if not cuts:
-        return np.zeros(0, np.float32)
+    failed: dict[str, AudioError] = {}
+    while cuts:
+        try:
+            return _Results(_encode(cuts, encode), failed)
+        except WindowsError as error:  # the model works, and these windows give no numbers
+            bad = [cuts[row] for row in error.rows]
+            failed |= {_id(cut): _no_numbers(cut, str(error)) for cut in reversed(bad)}
+        except DawnchorusError:
+            raise
+        except Exception as error:  # noqa: BLE001  which of the recordings brought it out?
+            failed |= _faulty(cuts, encode, error)
+        cuts = [cut for cut in cuts if _id(cut) not in failed]
+    return _Results(np.zeros(0, np.float32), failed)
+
+
+def _encode(cuts: Sequence[Cut], encode: Encode) -> NDArray[np.float32]:
     waveforms = torch.from_numpy(np.stack([cut.window.samples for cut in cuts]))
     lengths = torch.tensor([cut.window.valid_samples for cut in cuts])
     return encode(waveforms, lengths)
 
 
-def _events(batch: Sequence[Item], encoded: Future[NDArray[np.float32]]) -> Iterator[Event]:
-    values = encoded.result()
+def _id(cut: Cut) -> str:
+    return cut.source.job.recording_id
+
+
+def _no_numbers(cut: Cut, why: str) -> AudioError:
+    path = cut.source.job.path
+    return AudioError(f"{path}: window {cut.window.index}: {why}", reason="not-encoded")
+
+
+def _faulty(cuts: Sequence[Cut], encode: Encode, error: Exception) -> dict[str, AudioError]:
+    """The recordings of a batch that raise an error also alone.
+
+    If several all do, or none does, it is not the sound of one that brings the error out: it is
+    raised.
+    """
+    alone = {_id(cut): [other for other in cuts if _id(other) == _id(cut)] for cut in cuts}
+    raised: dict[str, Exception] = {}
+    for identity, own in alone.items():
+        try:
+            if len(alone) == 1:
+                raise error
+            _encode(own, encode)
+        except DawnchorusError:
+            continue  # said when the rest of the batch is encoded
+        except Exception as again:  # noqa: BLE001  see above
+            raised[identity] = again
+    if not raised or 1 < len(alone) == len(raised):
+        raise error
+    return {key: internal_error(alone[key][0].source.job.path, raised[key]) for key in raised}
+
+
+def _events(
+    batch: Sequence[Item], encoded: Future[_Results], given_up: set[str]
+) -> Iterator[Event]:
+    """Events of a batch; of a recording that failed nothing comes after its `Broken`."""
+    results = encoded.result()
     done = 0
     for _, group in groupby(batch, key=_owner):
         items = list(group)
         run = [item for item in items if isinstance(item, Cut)]
+        job = run[0].source.job if run else _job(items[0])
+        if job.recording_id in results.failed:
+            if job.recording_id not in given_up:
+                given_up.add(job.recording_id)
+                failure = results.failed[job.recording_id]
+                yield Broken(job, failure.reason, str(failure))
+            continue
         if run:
-            yield _encoded(run, values[done : done + len(run)])
+            values = results.values[done : done + len(run)]
             done += len(run)
+        if job.recording_id in given_up:
+            continue
+        if run:
+            yield _encoded(run, values)
         else:
             yield from (item for item in items if not isinstance(item, Cut))
+
+
+def _job(item: Item) -> Job:
+    return item.source.job if isinstance(item, Cut | Ended) else item.job
 
 
 def _owner(item: Item) -> int:

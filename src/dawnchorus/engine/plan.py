@@ -81,7 +81,7 @@ def find_recordings(inputs: Inputs) -> Scan:
             continue  # its size came with the listing, where there was one
         try:
             scan.n_bytes += path.stat().st_size
-        except OSError:
+        except (OSError, ValueError):
             continue  # it will be a failed recording, with its reason
     if not scan.n_recordings:
         raise UsageError(_nothing_found(named, scan))
@@ -112,8 +112,8 @@ def _path_of(item: object) -> str | Path:
 def _check_there(item: Path) -> None:
     try:
         with reaching(item):
-            there = item.exists()
-    except OSError as error:
+            there = item.exists() or item.is_symlink()
+    except (OSError, ValueError) as error:
         raise UsageError(f"{item}: {error}") from error
     if not there:
         raise UsageError(f"{item}: no such file or folder")
@@ -125,7 +125,17 @@ def _check_there(item: Path) -> None:
 
 
 def _is_folder(item: Path) -> bool:
-    return not on_web(item) and item.is_dir()
+    if is_remote(item):
+        return not on_web(item) and item.is_dir()
+    return os.path.isdir(item)  # noqa: PTH112  False, not an error, where nothing can be seen
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; a link that leads to itself, or a name that no file can have, stays."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return absolute(path)
 
 
 def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
@@ -135,11 +145,11 @@ def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
     """
     lists = [item for item in scan.named if _is_list(item)]
     others = [item for item in scan.named if not _is_list(item)]
-    roots = [item.resolve() for item in others if not is_remote(item) and item.is_dir()]
+    roots = [_real(item) for item in others if not is_remote(item) and _is_folder(item)]
     visited: set[tuple[int, int]] = set()  # folders: a link may lead back, an argument lie inside
     taken: set[Path] = set()  # files reached in other ways than by walking down to them
     for path, carried, expected in _listed_in(lists, scan):
-        real = path if is_remote(path) else path.resolve()
+        real = path if is_remote(path) else _real(path)
         if real not in taken:
             taken.add(real)
             yield path, carried
@@ -150,7 +160,7 @@ def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
         for path in _reached_from(item, scan, visited):
             known_by = _to_compare(path, item, several=len(scan.named) > 1, listed=bool(listed))
             if known_by is not None:
-                beside = not is_remote(path) and (path.is_symlink() or not item.is_dir())
+                beside = not is_remote(path) and (path.is_symlink() or not _is_folder(item))
                 if known_by in taken or (beside and _is_walked(known_by, roots)):
                     scan.n_duplicates += known_by not in listed
                     continue
@@ -162,7 +172,7 @@ def _to_compare(path: Path, item: Path, *, several: bool, listed: bool) -> Path 
     """What a file is known by where it may be reached twice; None: it is reached once alone."""
     if is_remote(path):
         return path if several or not _is_folder(item) else None
-    return path.resolve() if listed or not item.is_dir() or path.is_symlink() else None
+    return _real(path) if listed or not _is_folder(item) or path.is_symlink() else None
 
 
 def _is_list(item: Path) -> bool:
@@ -215,7 +225,7 @@ def _reached_from(item: Path, scan: Scan, visited: set[tuple[int, int]]) -> Iter
 
 def _is_walked(real: Path, roots: Sequence[Path]) -> bool:
     """Will walking down the roots come to this file by itself?"""
-    if real.suffix.lower() not in AUDIO_SUFFIXES or not real.is_file():
+    if real.suffix.lower() not in AUDIO_SUFFIXES or not os.path.isfile(real):  # noqa: PTH113
         return False
     inner = [real.relative_to(root) for root in roots if real.is_relative_to(root)]
     return any(not any(part.startswith(".") for part in path.parts) for path in inner)
@@ -227,7 +237,12 @@ def _walk(root: Path, scan: Scan, visited: set[tuple[int, int]]) -> Iterator[Pat
 
     for name, folders, files in os.walk(root, onerror=unreadable, followlinks=True):
         folder = Path(name)
-        status = folder.stat()
+        try:
+            status = folder.stat()
+        except OSError as error:  # gone since it was listed
+            unreadable(error)
+            folders.clear()
+            continue
         if (status.st_dev, status.st_ino) in visited:
             folders.clear()  # a link led back here
             continue

@@ -45,10 +45,11 @@ from dawnchorus.engine.segments import Segments, cut_segments, open_segments
 from dawnchorus.engine.select import Rule, asked, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.errors import RunInterruptedError, UsageError
+from dawnchorus.faultlog import faults_beside
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.places import as_place
+from dawnchorus.places import as_place, kept_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,14 +111,18 @@ def predict(
     store = store_in(recordings)
     if store is not None:
         _refuse_for_store(store, model, config)
-        root = as_place(selection.audio_root or store.header.audio_root)
+        root = (
+            as_place(selection.audio_root)
+            if selection.audio_root
+            else kept_place(store.header.audio_root)
+        )
         report = predict_from_store(
             store, root, output, config, selection, probe=held, overwrite=overwrite
         )
         return replace(report, warnings=(*report.warnings, *silent))
     scan = find_recordings(recordings)
     config = windows_for(held, config)
-    with ready_model(model_for(held, model), config) as encoder:
+    with ready_model(model_for(held, model), config) as encoder, faults_beside(output):
         count = n_workers(encoder, config.workers)
         naming = naming_of(encoder, held, count)
         rule, unknown = make_rule(selection, naming.labels, naming.facts)

@@ -148,10 +148,6 @@ def _long_recordings(
     return joiners
 
 
-def _root(audio_root: str | None, header: StoreHeader) -> Path:
-    return as_place(audio_root) if audio_root else kept_place(header.audio_root)
-
-
 class _Cluster:
     """Workers of a size, and the results of what they were given to do."""
 

@@ -11,6 +11,7 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dawnchorus.audio.clock import Began, Surroundings, surroundings, when_began
+from dawnchorus.audio.internal import unforeseen
 from dawnchorus.audio.io import open_recording
 from dawnchorus.audio.resample import resample_blocks, resampled_length
 from dawnchorus.audio.windows import Window, cut_blocks, n_windows
@@ -19,6 +20,7 @@ from dawnchorus.engine.flags import window_flags
 from dawnchorus.engine.listing import START_TIME
 from dawnchorus.errors import AudioError, DependencyError, UsageError
 from dawnchorus.places import is_remote, reaching
+from dawnchorus.texts import printable
 
 if TYPE_CHECKING:
     import threading
@@ -166,7 +168,7 @@ class ReadClock:
             yield item
 
 
-class Stopped(Exception):  # noqa: N818  not an error: the way out of nested generators
+class Stopped(BaseException):  # not an error: the way out of nested generators
     """The run ended while the reading thread was at work."""
 
 
@@ -207,26 +209,32 @@ def read_job(
     if job.skip is not None:
         yield Skipped(job, job.skip)
         return
+    file = job.path
     try:
-        before = time.perf_counter()
-        file = job.path if job.fetched is None else job.fetched.result()
-        clock.seconds["read"] += time.perf_counter() - before
-    except FileNotFoundError:
-        yield Broken(job, "missing", f"{job.path}: no such file")
-        return
-    except OSError as error:
-        yield Broken(job, "input-output", f"{job.path}: {error.strerror or error}")
-        return
-    try:
-        yield from _read_windows(job, file, settings, stop, clock)
+        with unforeseen(job.path):
+            before = time.perf_counter()
+            file = job.path if job.fetched is None else job.fetched.result()
+            clock.seconds["read"] += time.perf_counter() - before
+        items = _read_windows(job, file, settings, stop, clock)
+        while (item := _next_item(items, job)) is not None:
+            yield item
     except AudioError as error:
-        yield Broken(job, error.reason, str(error).replace(str(file), str(job.path)))
+        message = str(error).replace(printable(str(file)), printable(str(job.path)))
+        yield Broken(job, error.reason, message)
     except DependencyError as error:
         yield Broken(job, "dependency", str(error))
     except UsageError as error:
         yield Broken(job, "channel", str(error))
-    except OSError as error:
-        yield Broken(job, "input-output", f"{job.path}: {error.strerror or error}")
+
+
+def _next_item(items: Iterator[Item], job: Job) -> Item | None:
+    """The next item; only what making it raises is the recording's, not what is done with it.
+
+    Raises:
+        DawnchorusError: What is wrong with the recording.
+    """
+    with unforeseen(job.path):
+        return next(items, None)
 
 
 def _read_windows(
@@ -271,7 +279,8 @@ def _read_windows(
                     settings.sample_rate,
                     own_rate=info.sample_rate,
                     gaps=recording.gaps,
-                    nonfinite=recording.nonfinite,
+                    nonfinite=recording.levels.nonfinite,
+                    silenced=recording.levels.silenced,
                 )
                 yield Cut(source, window, flags)
         if index < 0:
@@ -280,9 +289,9 @@ def _read_windows(
     yield Ended(
         source,
         counted.n_samples,
-        recording.n_nonfinite,
+        recording.levels.n_nonfinite,
         index + 1,
-        recording.damage,
+        recording.verdict,
         tuple(recording.gaps),
     )
 
@@ -344,7 +353,7 @@ def stat_job(job: Job) -> Job:
     try:
         with reaching(job.path):
             status = job.path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return replace(job, size=None, modified_ns=None)
     if is_remote(job.path):
         dated = round(status.st_mtime * 1e9) or None

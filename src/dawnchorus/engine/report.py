@@ -7,10 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from dawnchorus.audio.internal import INTERNAL
+from dawnchorus.audio.levels import ADVICE
 from dawnchorus.audio.resample import band_warning
 from dawnchorus.engine.pipeline import Encoded
 from dawnchorus.engine.read import Broken, Ended, Skipped
 from dawnchorus.errors import DawnchorusError
+from dawnchorus.faultlog import please_report
+from dawnchorus.places import kept_name
+from dawnchorus.texts import is_odd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -126,6 +131,7 @@ class Tally:
     n_windows: int = 0
     duration_s: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    n_internal: int = 0
     notes: Counter[str] = field(default_factory=Counter)
     _started: float = field(default_factory=time.perf_counter)
 
@@ -137,8 +143,12 @@ class Tally:
             self._ended(event)
         elif isinstance(event, Broken):
             self.n_failed += 1
+            self._note_name(event.job)
+            if event.reason == INTERNAL:
+                self.n_internal += 1
             if len(self.failures) < MAX_LISTED:
-                self.failures.append(Failure(str(event.job.path), event.reason, event.message))
+                path = kept_name(event.job.path)
+                self.failures.append(Failure(path, event.reason, event.message))
         elif isinstance(event, Skipped):
             self.n_skipped += 1
             self.n_corrected += event.is_corrected
@@ -151,11 +161,19 @@ class Tally:
         warning = band_warning(event.source.rate, self.model_rate)
         if warning:
             self.notes[warning] += 1
+        self._note_name(event.source.job)
         if event.damage:
             verdict = event.damage.partition(":")[0]
-            self.notes[f"damaged, and read as far as they go: {verdict}"] += 1
+            said = f"damaged, and read as far as they go: {verdict}"
+            self.notes[f"{verdict}: {ADVICE[verdict]}" if verdict in ADVICE else said] += 1
         if event.n_nonfinite:
-            self.notes["samples that are not numbers (NaN, infinite) were taken as silence"] += 1
+            self.notes[
+                "samples that are not numbers (NaN, infinite, beyond 2^31) were taken as silence"
+            ] += 1
+
+    def _note_name(self, job: Job) -> None:
+        if is_odd(str(job.path)):
+            self.notes[r"names that are not UTF-8, whose odd bytes are written as in caf\xe9"] += 1
 
     def planning(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """The same jobs, counted."""
@@ -203,6 +221,8 @@ class Tally:
         said = [f"{text} ({n} recordings)" for text, n in self.notes.most_common()]
         if self.scan.n_duplicates:
             said.append(f"{self.scan.n_duplicates} paths lead to a file that was found already")
+        if self.n_internal:
+            said.append(f"{self.n_internal} recordings met an unforeseen error; {please_report()}")
         return [*said, *self.scan.unlisted]
 
 

@@ -24,7 +24,7 @@ from dawnchorus.engine.select import NOTHING_KNOWN, asked, make_rule
 from dawnchorus.errors import UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.places import as_place, on_web, reaching
+from dawnchorus.places import kept_place, on_web, reaching
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 

@@ -14,10 +14,10 @@ from dawnchorus.engine.encode import BatchEncoder, own_choices, ready_model
 from dawnchorus.engine.options import read_settings
 from dawnchorus.engine.workers import n_workers
 from dawnchorus.errors import TaskError
-from dawnchorus.places import kept_place
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fitted import EncoderMark
 from dawnchorus.recipes.clip_features import ClipFeatures, clip_features
+from dawnchorus.recipes.store_root import store_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,9 +128,10 @@ def from_store(clips: LabelledClips, store: Store) -> Embedded:
     header = store.header
     columns = ["path", "start_sample", "valid_samples"]
     vectors, table = store.read(columns)
-    root = as_place(header.audio_root)
-    rows_of = _rows_by_path(moved(clips.manifest, root), table)
     recordings = store.recordings()
+    files = dict.fromkeys(clips.manifest.locate(clip.path) for clip in clips.manifest)
+    root = store_root(header.audio_root, recordings, files)
+    rows_of = _rows_by_path(moved(clips.manifest, root), table)
     content = dict(
         zip(recordings["path"].to_pylist(), recordings["content_hash"].to_pylist(), strict=True)
     )
