@@ -10,6 +10,7 @@ import pytest
 
 from conftest import make_sound
 from dawnchorus.cli.app import main
+from dawnchorus.cli.runs import inputs
 from dawnchorus.data.manifest import read_manifest, with_column, write_manifest
 
 
@@ -125,3 +126,34 @@ def test_what_is_wrong_is_one_line(
     assert code in {1, 2}
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_what_was_read_of_a_table_and_what_was_not_is_said(
+    calls: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = "0.1,0.5,Turdus merula,Blackbird,0.9,calls/Turdus_merula/0.wav"
+    (calls / "t.csv").write_text(
+        f"Start (s),End (s),Scientific name,Common name,Confidence,File\n{row}\n"
+    )
+    code, out, err = run(capsys, "csv", "t.csv", "-o", "t.parquet", "-q")
+    said = (
+        "t.csv: read: path = File, start_s = Start (s), stop_s = End (s), "
+        "labels = Scientific name; ignored: Common name, Confidence\n"
+    )
+    assert (code, err) == (0, said)
+    assert "1 clips of 1 files" in out
+    _, out, _ = run(capsys, "csv", "t.csv", "-o", "t.parquet", "--json")
+    assert json.loads(out)["notes"] == [said.strip()]
+    (calls / "t.csv").write_text(f"path,Art\n{row.rpartition(',')[2]},Amsel\n")
+    code, _, err = run(capsys, "csv", "t.csv", "-o", "t.parquet")
+    assert (code, "--column labels=Art" in err) == (2, True)
+
+
+def test_what_is_read_of_a_list_of_recordings_is_said(
+    calls: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (calls / "list.csv").write_text("File;Site\na.wav;x\n")
+    assert inputs(["calls"], Path("list.csv")) == ["calls", Path("list.csv")]
+    assert capsys.readouterr().err == "list.csv: read: path = File; carried along: Site\n"
+    inputs(["list.csv"], None, quiet=True)
+    assert capsys.readouterr().err == ""

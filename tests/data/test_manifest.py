@@ -133,3 +133,14 @@ def test_a_large_manifest_takes_little_memory_and_no_list_of_clips(tmp_path: Pat
     assert pa.total_allocated_bytes() - before < 200 * n  # 20 to 130 bytes a column are used
     assert manifest[123_456].path == "audio/0123456.mp3"
     assert len(manifest[123_456:]) == n - 123_456
+
+
+def test_a_manifest_whose_times_have_other_names_is_refused(tmp_path: Path) -> None:
+    columns = {"id": ["a"], "path": ["a.wav"], "labels": [["wren"]]}
+    for name in ("start", "start_ms", "Begin Time (s)", "offset", "from"):
+        pq.write_table(pa.table({**columns, name: [1.0]}), tmp_path / "m.parquet")
+        with pytest.raises(TaskError, match="may hold times"):
+            read_manifest(tmp_path / "m.parquet")
+    more = {"start_s": [1.0], "stop_s": [2.0], "end_ms": [2000], "time": ["04:30"]}
+    pq.write_table(pa.table({**columns, **more}), tmp_path / "m.parquet")
+    assert read_manifest(tmp_path / "m.parquet")[0].start_s == 1.0

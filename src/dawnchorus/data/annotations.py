@@ -132,7 +132,7 @@ def _audacity_spans(table: Path, recordings: Recordings) -> Spans:
 
 def _audacity_labels(table: Path, text: str) -> Iterator[tuple[str, float, float, str]]:
     """Where it stands, start, stop and label of each."""
-    lines = [line.split("\t") for line in text.splitlines()]
+    lines = [line.split("\t") for line in re.split(r"\r\n|\r|\n", text)]
     decimal_comma = has_decimal_comma(cell for cells in lines for cell in cells[:2])
     for number, cells in enumerate(lines, start=1):
         where = f"{table}, line {number}"

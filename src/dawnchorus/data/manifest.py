@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from dawnchorus.errors import TaskError
 from dawnchorus.places import as_place, is_remote, kept_name, kept_place, reaching, written
 from dawnchorus.store.files import beside, remove_if_possible, sync_folder
+from dawnchorus.text_tables.names import names_a_time
 from dawnchorus.text_tables.paths import ODD, plain_path
 
 if TYPE_CHECKING:
@@ -232,6 +233,7 @@ def read_manifest(path: Path | str, columns: Sequence[str] | None = None) -> Man
                 "source",
                 *(there.names if columns is None else columns),
             }
+            _check_times_are_read(there, str(path))
             names = [name for name in there.names if name in wanted]
             shared = [name for name in _SHARED if name in names and _is_text(there.field(name))]
             table = pq.ParquetFile(file, read_dictionary=shared).read(names)
@@ -243,6 +245,19 @@ def read_manifest(path: Path | str, columns: Sequence[str] | None = None) -> Man
     del table
     pa.default_memory_pool().release_unused()  # reading takes three times what stays
     return manifest
+
+
+def _check_times_are_read(schema: pa.Schema, named: str) -> None:
+    """Refuse a table of clips whose times have other names: whole files would take its labels."""
+    if "start_s" in schema.names or "stop_s" in schema.names:
+        return
+    for field in schema:
+        numeric = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        if field.name not in MANIFEST_SCHEMA.names and numeric and names_a_time(field.name):
+            raise TaskError(
+                f"{named}: column {field.name!r} may hold times, which a manifest has in seconds "
+                "as 'start_s' and 'stop_s'; rename or remove it"
+            )
 
 
 def _is_text(field: pa.Field) -> bool:

@@ -148,7 +148,8 @@ def read_spans(
         lambda name: [row[name] for _, row in rows],
         given=columns,
         fixed=values,
-        others=_PLAIN,
+        # an ID of Raven's is a label or a number, not the name of a clip
+        others=[name for name in _PLAIN if name != "id" or BEGIN not in text.names],
         # a Raven table without them always belongs to a recording, be it there or not
         pathless=lambda: BEGIN in text.names or recordings.beside(table).problem is None,
     )

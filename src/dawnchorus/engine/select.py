@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.engine.detections import Merging, merge_windows
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.models.label_facts import LabelFacts, scientific_part
+from dawnchorus.text_tables.text import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,12 +177,12 @@ def read_label_list(path: Path) -> tuple[tuple[str, ...], dict[str, float]]:
     its own threshold.
 
     Raises:
-        UsageError: The file cannot be read as UTF-8 text.
+        UsageError: The file cannot be read as text.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of labels: {error}") from error
+        lines = read_text(path)[0].splitlines()
+    except TaskError as error:
+        raise UsageError(f"list of labels {error}") from error
     names, thresholds = [], {}
     for line in filter(None, map(str.strip, lines)):
         if line.startswith("#"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
+import pyarrow.compute as pc
 
 from dawnchorus.audio.io import AUDIO_SUFFIXES
 from dawnchorus.data.annotations import RAVEN_SUFFIX, manifest_of_audacity, manifest_of_raven
@@ -18,6 +19,7 @@ from dawnchorus.data.split import DEFAULT_GROUPS, group_numbers
 from dawnchorus.data.tables import csv_files, manifest_of_csv
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.text_tables.text import open_table
+from dawnchorus.text_tables.values import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,8 +108,18 @@ def read_labels(
     if len(named) > 1:
         raise UsageError(f"{form}: need one of them, got {len(named)}")
     if form == "manifest":
-        return Made(read_manifest(named[0]))
+        return _of_manifest(named[0])
     return manifest_of_folder(named[0])
+
+
+def _of_manifest(path: Path) -> Made:
+    """A manifest as it is; labels that other programs write for "nothing" are named."""
+    manifest = read_manifest(path)
+    labels = pc.unique(pc.list_flatten(manifest.table["labels"])).drop_null().to_pylist()
+    odd = sorted(label for label in labels if is_missing(label))
+    if not odd:
+        return Made(manifest)
+    return Made(manifest, notes=(f"{path}: {odd} are labels here, not clips without a label",))
 
 
 def form_of(places: Sequence[Path]) -> Form:
@@ -175,7 +187,11 @@ def labelled(
     lists = [set(clip.labels) - set(nothing) for clip in manifest]
     names = tuple(sorted(set().union(*lists)) if classes is None else classes)
     if not names:
-        raise TaskError(f"{manifest.named}: none of {len(manifest)} clips has a label")
+        raise TaskError(
+            f"{manifest.named}: none of {len(manifest)} clips has a label; columns: "
+            f"{', '.join(manifest.table.column_names)}. Is one of them the label? Say --column "
+            "labels=COLUMN"
+        )
     place = {name: k for k, name in enumerate(names)}
     truth = np.zeros((len(manifest), len(names)), bool)
     for row, labels in enumerate(lists):

@@ -117,12 +117,17 @@ def is_metadata(name: str) -> bool:
     return bool(plain(name) in _METADATA or re.fullmatch(r"column \d+|.*\bHz\b.*", name))
 
 
+def names_a_time(name: str) -> bool:
+    """Whether a name may be that of times in a recording."""
+    words = _words(name)
+    return any(map(_TIME_WORDS.fullmatch, words)) and not any(map(_NO_TIME_WORDS.fullmatch, words))
+
+
 def looks_like_time(name: str, cells: Sequence[str]) -> bool:
     """Whether a column that was not read may hold times in a recording."""
-    words = _words(name)
-    if not any(map(_TIME_WORDS.fullmatch, words)) or any(map(_NO_TIME_WORDS.fullmatch, words)):
+    if not names_a_time(name):
         return False
-    number = _PLAIN_NUMBER if words == ["time"] else _NUMBER  # 04:30:00 is a time of day
+    number = _PLAIN_NUMBER if plain(name) == "time" else _NUMBER  # 04:30:00 is a time of day
     held = [cell for cell in cells if not is_missing(cell)]
     return 2 * sum(bool(number.fullmatch(cell)) for cell in held) > len(held)
 
