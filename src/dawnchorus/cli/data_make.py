@@ -164,8 +164,7 @@ def finish(made: Made, output: Path, *, as_json: bool) -> int:
     from dawnchorus.data.manifest import write_manifest
     from dawnchorus.data.summary import summarise
 
-    for note in made.notes:
-        say(note)
+    print_notes(made.notes, say)
     write_manifest(made.manifest, output)
     total = summarise(made.manifest).total
     if as_json:
@@ -180,6 +179,14 @@ def finish(made: Made, output: Path, *, as_json: bool) -> int:
             f"{total.n_labels} labels; {len(made.bad)} left out"
         )
     return SOME_FAILED if made.bad else 0
+
+
+def print_notes(notes: Sequence[str], say: Callable[[str], None]) -> None:
+    """What was read as what, and what to mind; how many more, where there are many."""
+    for note in notes[:SHOWN]:
+        say(note)
+    if len(notes) > SHOWN:
+        say(f"... and {len(notes) - SHOWN} more notes (all of them: --json)")
 
 
 def print_bad(messages: Sequence[str], say: Callable[[str], None]) -> None:

@@ -258,7 +258,7 @@ def _read(
     *,
     quiet: bool,
 ) -> Made:
-    from dawnchorus.cli.data_make import pairs
+    from dawnchorus.cli.data_make import pairs, print_notes
     from dawnchorus.cli.output import say
     from dawnchorus.recipes.probe_labels import FORMS, read_labels
 
@@ -272,8 +272,8 @@ def _read(
         columns=pairs("--column", column),
         separator=separator,
     )
-    for note in () if quiet else made.notes:
-        say(note)
+    if not quiet:
+        print_notes(made.notes, say)
     return made
 
 

@@ -67,7 +67,7 @@ def _raven_spans(table: Path, recordings: Recordings, columns: Mapping[str, str]
             f"{list(text.names)}"
         )
     if next(text.rows(), None) is None:
-        return Spans(notes=[f"{table}: has no selections"])
+        return Spans(remarks=[f"{table}: has no selections"])
     spans = read_spans(table, recordings, columns=columns)
     names = {"path", "start_s", "stop_s", "labels", "where"}
     spans.rows = [{name: row[name] for name in names} for row in spans.rows]
@@ -104,7 +104,7 @@ def manifest_of_audacity(
 
 def _audacity_spans(table: Path, recordings: Recordings) -> Spans:
     text, remarks = read_text(table)
-    spans, words = Spans(notes=list(remarks)), LabelWords(table)
+    spans, words = Spans(remarks=list(remarks)), LabelWords(table)
     located, n_scored = recordings.beside(table), 0
     if located.problem is not None:
         verdict, message = located.problem
@@ -125,8 +125,10 @@ def _audacity_spans(table: Path, recordings: Recordings) -> Spans:
         )
     spans.bad = [(name, POINT, message) for name, _, message in spans.bad]
     if n_scored:
-        spans.notes.append(f"{table}: {n_scored} labels end in a score, which is not part of them")
-    spans.notes += words.notes()
+        spans.remarks.append(
+            f"{table}: {n_scored} labels end in a score, which is not part of them"
+        )
+    spans.remarks += words.notes()
     return spans
 
 
@@ -171,5 +173,5 @@ def _manifest(
     spans.rows = [{**row, **extra, "group": row["path"]} for row in spans.rows]
     if not spans.rows and not spans.bad:
         raise TaskError("no annotation with a length in the files given")
-    spans.notes += recordings.notes()
+    spans.remarks += recordings.notes()
     return manifest_of_spans(spans, recordings.folder, progress, named=str(recordings.folder))

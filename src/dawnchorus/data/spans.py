@@ -27,7 +27,7 @@ from dawnchorus.text_tables.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dawnchorus.data.recordings import Recordings
@@ -52,18 +52,30 @@ class Spans:
         rows: ``path``, ``start_s`` and ``stop_s`` (None: from the beginning, to the end),
             ``labels``, ``where`` (table and line), and the other columns.
         bad: what was left out: id, verdict and message of each.
-        notes: what was read as what, and what to mind.
+        read: what was read as what, and the tables in which it was so.
+        remarks: what to mind.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     bad: list[tuple[str, str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    read: dict[str, list[Path]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def extend(self, more: Spans) -> None:
         """Take all of another table."""
         self.rows += more.rows
         self.bad += more.bad
-        self.notes += more.notes
+        self.remarks += more.remarks
+        for plan, tables in more.read.items():
+            self.read.setdefault(plan, []).extend(tables)
+
+    def notes(self) -> list[str]:
+        """What was read as what, once for all tables that are alike, and what to mind."""
+        more = {
+            plan: f" and {len(n) - 1} more tables" * (len(n) > 1) for plan, n in self.read.items()
+        }
+        said = [f"{tables[0]}{more[plan]}: {plan}" for plan, tables in self.read.items()]
+        return [*said, *self.remarks]
 
     def add(self, row: dict[str, Any]) -> None:
         """Take a row, or leave it out with a reason if it has no length or starts before 0."""
@@ -162,7 +174,7 @@ def read_spans(
         values=values,
         sure_of_start=START in columns,
     )
-    return reader.spans([*text.remarks, f"{table}: {plan}"])
+    return reader.spans(Spans(read={str(plan): [table]}, remarks=list(text.remarks)))
 
 
 class _RowReader:
@@ -200,8 +212,7 @@ class _RowReader:
         except ValueError as error:
             raise TaskError(f"{table}: column {dates[0]!r}: {error}") from error
 
-    def spans(self, notes: Iterable[str]) -> Spans:
-        result = Spans(notes=list(notes))
+    def spans(self, result: Spans) -> Spans:
         reviewed = known.plain("".join(self.plan.labels[:1])) == "manualid" and any(
             not is_missing(row[self.plan.labels[0]]) for _, row in self.rows
         )
@@ -223,13 +234,13 @@ class _RowReader:
             times = {"path": found[0], "start_s": start_s, "stop_s": stop_s}
             result.add({**others, **times, "labels": list(labels), "where": where})
         if n_without_times:
-            result.notes.append(
+            result.remarks.append(
                 f"{self.table}: {n_without_times} rows have no times; their labels are of whole "
                 "recordings"
             )
         if not self.sure_of_start:
             self._check_running_on(result.rows)
-        result.notes += self.words.notes()
+        result.remarks += self.words.notes()
         return result
 
     def _located(self, row: dict[str, str], where: str) -> tuple[str, tuple[str, str] | None]:

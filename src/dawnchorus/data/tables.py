@@ -63,7 +63,7 @@ def manifest_of_csv(
         )
     if not spans.rows and not spans.bad:
         raise TaskError(f"{first}: no line under the names of its columns")
-    spans.notes += recordings.notes()
+    spans.remarks += recordings.notes()
     return manifest_of_spans(spans, folder, progress, named=str(first))
 
 
@@ -83,7 +83,7 @@ def manifest_of_spans(
     if not spans.rows:
         raise TaskError(f"{named}: none of {len(spans.bad)} rows is a clip: {spans.bad[0][2]}")
     made = with_lengths(_clips(spans.rows), folder, progress, named=named)
-    return Made(made.manifest, (*spans.bad, *made.bad), (*spans.notes, *made.notes))
+    return Made(made.manifest, (*spans.bad, *made.bad), (*spans.notes(), *made.notes))
 
 
 def _clips(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

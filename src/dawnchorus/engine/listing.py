@@ -44,9 +44,10 @@ def read_listing(listing: Path) -> Iterator[tuple[Path, Carried]]:
         table = open_table(listing)
         path, start = _columns(table)
         first_is_day = None if start is None else _day_first(table, start)
+        along = [name for name in table.names if _comes_along(name, path)]
         for line, row in table.rows():
             where = f"{listing}, line {line}"
-            carried = {name: row[name] for name in table.names if _comes_along(name, path)}
+            carried = {name: row[name] for name in along}
             if start is not None:
                 carried[START_TIME] = _moment(row[start], where, start, first_is_day=first_is_day)
             if carried.get(TIME_ZONE):
