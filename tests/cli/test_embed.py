@@ -70,3 +70,19 @@ def test_help_has_an_example() -> None:
     ended = run("embed", "--help")
     assert ended.returncode == 0
     assert "dawnchorus embed recordings/ -o archive.store" in ended.stdout
+
+
+def test_a_dry_run_says_what_it_would_take(
+    mixed: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = mixed.parent / "s.store"
+    common = [str(mixed), "-m", str(tiny_folder), "-o", str(store), "--dry-run"]
+    assert main(["embed", *common]) == 3
+    said = capsys.readouterr()
+    assert "17 windows" in said.out
+    assert "MB to write" in said.out
+    assert "bad.wav" in said.err
+    assert not store.exists()
+    assert main(["predict", *common, "--format", "csv", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["n_windows"] == 17
+    assert not store.exists()

@@ -48,6 +48,7 @@ def command(
     address: Annotated[
         str | None, typer.Option(help="With --engine ray: the cluster, such as auto.")
     ] = None,
+    dry_run: options.RunDry = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -60,29 +61,31 @@ def command(
     """
     from dawnchorus.cli import runs
 
-    report = _engine(engine, address)(
-        runs.inputs(paths, listing, quiet=quiet),
-        store=store,
-        progress=runs.megabytes(quiet=quiet),
-        **runs.given(
-            model=model,
-            window_s=window,
-            hop_s=hop,
-            pooling=pooling,
-            layers=runs.parse_layers(layers),
-            batch_size=batch_size,
-            workers=workers,
-            shard=runs.parse_shard(shard),
-            device=device,
-            precision=precision,
-            channel=runs.parse_channel(channel),
-            dtype=dtype,
-            predict=predict or None,
-            audio_root=audio_root,
-            time_zone=time_zone,
-            site_from=site_from,
-        ),
+    run = _engine(engine, address)
+    named = runs.inputs(paths, listing, quiet=quiet)
+    given = runs.given(
+        model=model,
+        window_s=window,
+        hop_s=hop,
+        pooling=pooling,
+        layers=runs.parse_layers(layers),
+        batch_size=batch_size,
+        workers=workers,
+        shard=runs.parse_shard(shard),
+        device=device,
+        precision=precision,
+        channel=runs.parse_channel(channel),
+        dtype=dtype,
+        predict=predict or None,
+        audio_root=audio_root,
+        time_zone=time_zone,
+        site_from=site_from,
     )
+    if dry_run:
+        from dawnchorus.engine.dry_run import embed_dry_run
+
+        return runs.close_dry(embed_dry_run(named, store=store, **given), as_json=as_json)
+    report = run(named, store=store, progress=runs.megabytes(quiet=quiet), **given)
     code = runs.close(report, as_json=as_json, quiet=quiet)
     if not as_json:
         print(report.store)

@@ -81,6 +81,14 @@ DryRun = Annotated[
     ),
 ]
 
+RunDry = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say hours, windows, minutes, MB and what is damaged; try a few batches, write "
+        "nothing.",
+    ),
+]
 SpreadsheetSafe = Annotated[
     bool,
     typer.Option(

@@ -95,6 +95,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     shard: options.Shard = None,
     spreadsheet_safe: options.SpreadsheetSafe = False,
+    dry_run: options.RunDry = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -116,38 +117,40 @@ def command(
     from dawnchorus.engine.select import read_label_list
 
     names, thresholds = (None, {}) if labels is None else read_label_list(labels)
+    named = runs.inputs(paths, listing, quiet=quiet)
+    given = runs.given(
+        model=model,
+        probe=probe,
+        top_k=top_k,
+        threshold=threshold,
+        labels=names,
+        thresholds=thresholds or None,
+        format=kind,
+        segments=segments,
+        spreadsheet_safe=spreadsheet_safe or None,
+        absolute_paths=absolute_paths or None,
+        time_zone=time_zone,
+        site_from=site_from,
+        audio_root=audio_root,
+        merge=merge or None,
+        low_threshold=low_threshold,
+        gap_s=gap,
+        min_length_s=min_length,
+        window_s=window,
+        hop_s=hop,
+        batch_size=batch_size,
+        workers=workers,
+        shard=runs.parse_shard(shard),
+        device=device,
+        precision=precision,
+        channel=runs.parse_channel(channel),
+    )
+    if dry_run:
+        from dawnchorus.engine.dry_run import predict_dry_run
+
+        return runs.close_dry(predict_dry_run(named, output=result, **given), as_json=as_json)
     report = predict(
-        runs.inputs(paths, listing, quiet=quiet),
-        output=result,
-        overwrite=overwrite,
-        progress=runs.megabytes(quiet=quiet),
-        **runs.given(
-            model=model,
-            probe=probe,
-            top_k=top_k,
-            threshold=threshold,
-            labels=names,
-            thresholds=thresholds or None,
-            format=kind,
-            segments=segments,
-            spreadsheet_safe=spreadsheet_safe or None,
-            absolute_paths=absolute_paths or None,
-            time_zone=time_zone,
-            site_from=site_from,
-            audio_root=audio_root,
-            merge=merge or None,
-            low_threshold=low_threshold,
-            gap_s=gap,
-            min_length_s=min_length,
-            window_s=window,
-            hop_s=hop,
-            batch_size=batch_size,
-            workers=workers,
-            shard=runs.parse_shard(shard),
-            device=device,
-            precision=precision,
-            channel=runs.parse_channel(channel),
-        ),
+        named, output=result, overwrite=overwrite, progress=runs.megabytes(quiet=quiet), **given
     )
     code = runs.close(report, as_json=as_json, quiet=quiet)
     for line in _remarks(report, quiet=quiet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import output
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dawnchorus.engine.dry_run import DryRun
     from dawnchorus.engine.report import Progress, RunReport
 
 MEGABYTE: Final = 1_000_000
@@ -120,6 +121,44 @@ def close(report: RunReport, *, as_json: bool, quiet: bool) -> int:
         for failure in report.failures:
             output.say(f"failed ({failure.reason}): {failure.message}")
     return SOME_FAILED if report.n_failed else 0
+
+
+def close_dry(report: DryRun, *, as_json: bool) -> int:
+    """Say what a run would be; returns the exit code that it would have."""
+    if as_json:
+        output.print_json({**asdict(report), "seconds": report.seconds})
+    else:
+        for line in _dry_lines(report):
+            print(line)
+    for failure in () if as_json else report.refused:
+        output.say(f"damaged or refused ({failure.reason}): {failure.path}: {failure.message}")
+    return SOME_FAILED if report.refused else 0
+
+
+def _dry_lines(report: DryRun) -> Iterator[str]:
+    yield (
+        f"{report.n_found} recordings found, {report.n_there} of them in the store already, "
+        f"{len(report.refused)} damaged or refused"
+    )
+    if report.n_remote:
+        yield f"{report.n_remote} behind URLs, which were not fetched: they come on top of this"
+    yield f"{report.hours:.2f} h of sound to read, {report.n_windows} windows"
+    yield _time_line(report)
+    free = "" if report.free_mb is None else f", {report.free_mb:,.0f} MB are free there"
+    yield f"about {report.written_mb:,.1f} MB to write{free}"
+    if not report.fits:
+        yield "warning: this does not fit on that disk"
+    yield "nothing was written"
+
+
+def _time_line(report: DryRun) -> str:
+    how = f"{report.model} on {report.device}, {report.n_workers} batches at once"
+    if report.seconds is None:
+        return f"no recording could be tried, so there is no estimate of time ({how})"
+    return (
+        f"about {report.seconds / 60:.1f} minutes, at the {report.windows_per_s:.1f} windows a "
+        f"second of the batches tried ({how})"
+    )
 
 
 def _summary(report: RunReport) -> Iterator[str]:

@@ -119,7 +119,7 @@ def embed_others(
     with ready_model(model, config) as encoder, faults_beside(store):
         settings = read_settings(encoder, config)
         count = n_workers(encoder, config.workers)
-        batches = _batch_encoder(encoder, config, count)
+        batches = batch_encoder(encoder, config, count)
         root = common_root(recordings if audio_root is None else audio_root)
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
@@ -163,7 +163,7 @@ def make_store(
     """
     recordings = as_places(recordings)
     with ready_model(model, config) as encoder:
-        batches = _batch_encoder(encoder, config, 1)
+        batches = batch_encoder(encoder, config, 1)
         dim = batches.check(read_settings(encoder, config).window)
         root = common_root(recordings if audio_root is None else audio_root)
         header = make_header(encoder, config, dim=dim, audio_root=root)
@@ -171,7 +171,12 @@ def make_store(
         return writer.header
 
 
-def _batch_encoder(encoder: Encoder, config: EmbedConfig, count: int) -> BatchEncoder:
+def batch_encoder(encoder: Encoder, config: EmbedConfig, count: int) -> BatchEncoder:
+    """The encoder with the pooling and layers of a config.
+
+    Raises:
+        UsageError: Scores are wanted of a model without labels.
+    """
     if config.predict:
         labels_of(encoder)
     pooling, layers = own_choices(encoder, config)

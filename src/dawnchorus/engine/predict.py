@@ -106,7 +106,7 @@ def predict(
             partial.
     """
     held = None if probe is None else open_probe(probe)
-    config, selection, silent = _configs(config, selection, options, held)
+    config, selection, silent = configs_of(config, selection, options, held)
     recordings = as_places(recordings)
     store = store_in(recordings)
     if store is not None:
@@ -187,12 +187,17 @@ def predict(
         )
 
 
-def _configs(
+def configs_of(
     config: EmbedConfig | None,
     selection: PredictConfig | None,
     options: dict[str, Any],
     probe: FittedProbe | None,
 ) -> tuple[EmbedConfig, PredictConfig, list[str]]:
+    """Keywords shared out to the two configs, with a probe's thresholds, and what is to be said.
+
+    Raises:
+        UsageError: A keyword is unknown or a value is nonsense.
+    """
     foreign = sorted(set(NOT_FOR_PREDICT) & set(options))
     if foreign:
         raise UsageError(f"predict has no option {foreign[0]!r}; that is for embed")
