@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,7 +53,8 @@ def read_torch(path: Path) -> object:
     Raises:
         WeightsError: The file is no checkpoint, is a program, or packs more than its own size.
     """
-    with path.open("rb") as file:
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, of what this loader is there to handle
         is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
         file.seek(0)
         if is_zip:
@@ -90,7 +92,7 @@ def _refuse_programs(path: Path, file: BinaryIO) -> None:
     file.seek(0)
 
 
-class _Ignored:
+class _ForeignObject:
     """Stands for any object of a checkpoint that is not a tensor; it does nothing at all."""
 
     def __init__(self, *_args: object, **_kwargs: object) -> None: ...
@@ -103,7 +105,7 @@ class _Ignored:
 
     def extend(self, _values: object) -> None: ...
 
-    def __call__(self, *_args: object, **_kwargs: object) -> _Ignored:
+    def __call__(self, *_args: object, **_kwargs: object) -> _ForeignObject:
         return self
 
     def __hash__(self) -> int:
@@ -113,8 +115,8 @@ class _Ignored:
 class _TensorsOnly:
     """A pickle module for `torch.load` that rebuilds tensors and calls nothing else.
 
-    Every other global becomes `_Ignored`, so a pickle that names ``os.system`` gets an object that
-    does nothing.
+    Every other global becomes `_ForeignObject`, so a pickle that names ``os.system`` gets an object
+    that does nothing.
     """
 
     ALLOWED: Final = {
@@ -131,7 +133,7 @@ class _TensorsOnly:
         def find_class(self, module: str, name: str) -> Any:
             if (module, name) in _TensorsOnly.ALLOWED:
                 return super().find_class(module, name)
-            return _Ignored
+            return _ForeignObject
 
     @staticmethod
     def load(file: Any, **kwargs: Any) -> object:
