@@ -50,9 +50,18 @@ def test_accuracy_is_among_the_labels_of_one_kind_and_on_clips_with_one_label() 
 def test_what_is_not_defined_is_empty_and_no_number() -> None:
     truth, logits = np.array([[1, 1], [1, 0.0]]), np.zeros((2, 2))
     rows = per_class(truth, logits, [Vocabulary(("species",), ("a", "b"))])
+    # every clip has an a: any order of them would be perfect
     assert rows[0]["roc_auc"] is None
-    assert as_csv(rows).decode().splitlines()[1] == "species,a,2,1.0,,1.0"
+    assert rows[0]["average_precision"] is None
+    assert as_csv(rows).decode().splitlines()[1] == "species,a,2,,,1.0"
     assert macro(rows)["roc_auc"] == 0.5  # of b alone
+    assert macro(rows)["map"] == 0.5
+    assert "map" not in macro(rows[:1])
+
+
+def test_of_a_single_label_no_guess_is_right() -> None:
+    (row,) = per_class(np.array([[1], [0.0]]), np.ones((2, 1)), [Vocabulary(("species",), ("a",))])
+    assert row["accuracy"] is None
 
 
 def test_alone_a_process_computes_every_piece_in_order() -> None:

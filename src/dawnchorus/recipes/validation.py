@@ -28,7 +28,8 @@ def per_class(
     """One row for each label that some clip has.
 
     ``accuracy``: of the clips that have this label and no other of its kind, the share whose
-    highest logit of the kind it is. A figure that is not defined is None.
+    highest logit of the kind it is. A figure that is not defined is None: without a clip that lacks
+    the label any order of them is perfect, and of a single label any guess is right.
 
     Args:
         truth: ``(clips, labels)`` of 0 and 1, all vocabularies side by side.
@@ -50,9 +51,13 @@ def per_class(
                     "kind": "+".join(vocabulary.kinds),
                     "label": vocabulary.labels[k],
                     "n_positive": int(mine.sum()),
-                    "average_precision": metrics.average_precision(mine, scores[:, k]),
+                    "average_precision": None
+                    if mine.all()
+                    else metrics.average_precision(mine, scores[:, k]),
                     "roc_auc": None if mine.all() else metrics.roc_auc(mine, scores[:, k]),
-                    "accuracy": float((guess[alone] == k).mean()) if alone.any() else None,
+                    "accuracy": float((guess[alone] == k).mean())
+                    if alone.any() and len(vocabulary) > 1
+                    else None,
                 }
             )
     return rows
