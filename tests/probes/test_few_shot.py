@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dawnchorus.errors import TaskError
-from dawnchorus.probes.few_shot import as_csv, draw_clips, learning_curve, plot_curves
+from dawnchorus.probes.few_shot import CurvePoint, as_csv, draw_clips, learning_curve, plot_curves
 
 GROUPS = np.repeat(np.arange(30), 4)  # 30 recordings of 4 clips
 TRUTH = np.eye(3, dtype=int)[GROUPS % 3]  # 10 recordings a class
@@ -41,14 +41,21 @@ def test_clips_of_nothing_are_drawn_as_a_class() -> None:
 def test_training_and_test_never_share_a_recording_and_draws_repeat_by_seed() -> None:
     seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
 
-    def score(train: np.ndarray, test: np.ndarray) -> float:
-        assert not set(GROUPS[train]) & set(GROUPS[test])
-        seen.append((tuple(train), tuple(test)))
-        return len(train) / 100
+    def score(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+        for train, test in pairs:
+            assert not set(GROUPS[train]) & set(GROUPS[test])
+            seen.append((tuple(train), tuple(test)))
+        tested = np.concatenate([test for _, test in pairs])
+        assert len(set(tested.tolist())) == len(tested)
+        return len(pairs[0][0]) / 100
 
     points = learning_curve(score, TRUTH, GROUPS, counts=(2, 5), n_draws=3, seed=4)
     assert [point.value for point in points] == pytest.approx([0.06, 0.15])
-    assert len(set(seen)) == 6
+    assert len(set(seen)) == 2 * 3 * 5  # counts, draws, folds
+    folds = GROUPS % 3
+    learning_curve(score, TRUTH, GROUPS, folds=folds, counts=(2,), n_draws=1)
+    assert [set(folds[list(test)]) for _, test in seen[-3:]] == [{0}, {1}, {2}]
+    del seen[-3:]
     first = list(seen)
     seen.clear()
     learning_curve(score, TRUTH, GROUPS, counts=(2, 5), n_draws=3, seed=4)
@@ -60,7 +67,7 @@ def test_training_and_test_never_share_a_recording_and_draws_repeat_by_seed() ->
 
 
 def test_a_score_that_is_undefined_is_no_number_and_says_why() -> None:
-    def score(*_: np.ndarray) -> float:
+    def score(_pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
         raise TaskError("no item is positive")
 
     point = learning_curve(score, TRUTH, GROUPS, counts=(50,), n_draws=2)[0]
@@ -77,6 +84,9 @@ def test_the_interval_lies_around_the_mean_and_the_picture_is_written(tmp_path: 
         lambda *_: float(rng.normal(0.5, 0.05)), TRUTH, GROUPS, counts=(5, 10, 20)
     )
     assert all(p.low < p.value < p.high for p in points)
+    whole = CurvePoint(n_clips=None, value=0.6, low=np.nan, high=np.nan, n_draws=1, n_short=0)
+    points.append(whole)
+    assert as_csv(points).splitlines()[-1] == "all,0.6,,,1,0,"
     plot_curves(tmp_path / "curve.png", {"tiny": points, "other": points[:2]}, "accuracy")
     assert (tmp_path / "curve.png").stat().st_size > 10_000
 

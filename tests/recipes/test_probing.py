@@ -325,8 +325,10 @@ def test_a_learning_curve_is_scored_and_drawn(
     config = QUICK.model_copy(update={"few_shot": (1, 4)})
     report = probe_fit(read_labels(folders), tmp_path / "p", model=tiny_folder, config=config)
     write_report(report)
-    assert [point.n_clips for point in report.curve] == [1, 4]
+    assert [point.n_clips for point in report.curve] == [1, 4, None]
     assert report.curve[1].value > 0.8
+    assert report.measured is not None
+    assert report.curve[2].value == report.measured.scores["macro_recall"].value
     assert (tmp_path / "p" / "learning_curve.png").is_file()
 
 
@@ -345,6 +347,21 @@ def test_a_learning_curve_counts_clips_not_their_windows(
     config = QUICK.model_copy(update={"window_s": 1.0, "few_shot": (2,)})
     probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
     assert set(seen) == {2 * len(TONES) * 3}  # two clips a class, three windows a clip
+
+
+def test_a_learning_curve_with_all_clips_of_each_class_is_the_score_of_the_whole(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """Of scores that no calibration changed: the folds are those of the headline."""
+    folder = write_folders(tmp_path / "hard", 6)
+    for k, path in enumerate(sorted(folder.rglob("*.wav"))):
+        if k % 3 == 0:  # nothing to be heard, so that some are wrong
+            soundfile.write(path, call(None, 1.0, 70 + k), RATE)
+    config = QUICK.model_copy(update={"few_shot": (6,), "calibration": "none"})
+    report = probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
+    most, whole = report.curve
+    assert whole.value < 1
+    assert most.low == most.high == pytest.approx(whole.value)
 
 
 def test_raven_and_audacity_annotations_are_told_apart_and_read(

@@ -44,7 +44,20 @@ FromStore = Annotated[
 ]
 Nothing = Annotated[
     list[str] | None,
-    typer.Option(help="A label that means: none of the others is heard. As often as needed."),
+    typer.Option(
+        "--background",
+        "--nothing",
+        help="A label that means: none of the others is heard; in any case. Repeatable. The probe "
+        "remembers it.",
+    ),
+]
+Unannotated = Annotated[
+    bool,
+    typer.Option(
+        "--unannotated",
+        help="Parts of annotated recordings that no annotation covers are background too; only for "
+        "recordings that were annotated throughout.",
+    ),
 ]
 GroupBy = Annotated[
     str | None,
@@ -81,6 +94,7 @@ def fit(
         ),
     ] = None,
     nothing: Nothing = None,
+    unannotated: Unannotated = False,
     group_by: GroupBy = None,
     target_precision: Annotated[
         float | None,
@@ -135,6 +149,7 @@ def fit(
             workers=workers,
             multi_label=multi_label,
             nothing=tuple(nothing) if nothing else None,
+            unannotated=unannotated or None,
             group_by=_names(group_by),
             target_precision=target_precision,
             target_recall=target_recall,
@@ -177,6 +192,7 @@ def evaluate(
     model: options.Model = None,
     store: FromStore = None,
     nothing: Nothing = None,
+    unannotated: Unannotated = False,
     group_by: GroupBy = None,
     device: options.Device = None,
     workers: options.Workers = None,
@@ -200,6 +216,7 @@ def evaluate(
             device=device,
             workers=workers,
             nothing=tuple(nothing) if nothing else None,
+            unannotated=unannotated or None,
             group_by=_names(group_by),
         )
     )

@@ -26,7 +26,11 @@ class ProbeRunConfig(Config):
         default=None, description="None: unless every clip has exactly one label"
     )
     nothing: tuple[str, ...] = Field(
-        default=(), description="labels that mean that no class is heard"
+        default=(), description="labels of background: no class is heard; in any case"
+    )
+    unannotated: bool = Field(
+        default=False,
+        description="parts of annotated recordings that no annotation covers are background too",
     )
     group_by: tuple[str, ...] | None = Field(
         default=None, description="columns that hold clips together; None: those with usual names"

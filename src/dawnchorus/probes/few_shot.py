@@ -1,8 +1,8 @@
 """How well a probe does with 5, 10, 20 clips of each class: repeated draws of the training clips.
 
 A draw takes clips of each class from as many different groups as it can, as somebody would who
-labels a few clips of many recordings. Clips are scored on others: a test set, or those whose groups
-the draw does not touch.
+labels a few clips of many recordings. Clips are scored on others: a test set, or each fold of whole
+groups by probes that were taught by clips of the rest, as the score of all clips is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dawnchorus.errors import DependencyError, TaskError
-from dawnchorus.probes.folds import number_groups
+from dawnchorus.probes.folds import grouped_folds, number_groups
 from dawnchorus.tabular import csv_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class CurvePoint:
     """The score with ``n_clips`` of each class.
 
     Attributes:
-        n_clips: asked for, of each class.
+        n_clips: asked for, of each class; None: all there are.
         value: mean over the draws.
         low, high: between which 95% of the draws lie: what one user may get.
         n_draws: how many were scored.
@@ -42,7 +42,7 @@ class CurvePoint:
         reason: why there is no value; empty otherwise.
     """
 
-    n_clips: int
+    n_clips: int | None
     value: float
     low: float
     high: float
@@ -94,11 +94,12 @@ def _turns(group: Rows) -> Rows:
 
 
 def learning_curve(
-    score: Callable[[Rows, Rows], float],
+    score: Callable[[list[tuple[Rows, Rows]]], float],
     truth: NDArray[np.generic],
     groups: NDArray[np.generic] | None = None,
     *,
     test: Rows | None = None,
+    folds: Rows | None = None,
     counts: Sequence[int] = COUNTS,
     n_draws: int = N_DRAWS,
     seed: int = 0,
@@ -106,12 +107,13 @@ def learning_curve(
     """Scores by number of clips of each class.
 
     Args:
-        score: rows to train on and rows to test on, to a score; raises `TaskError` where that is
-            undefined, and the draw is left out.
+        score: pairs of rows to train on and rows to test on, to one score over all pairs; raises
+            `TaskError` where that is undefined, and the draw is left out.
         truth: ``(items, classes)`` of 0 and 1.
         groups: ``(items,)``; None: every item is its own.
-        test: rows to test on, which are not drawn, nor is any of their groups; None: of each draw
-            the rows whose group it does not touch.
+        test: rows to test on, which are not drawn, nor is any of their groups; None: folds.
+        folds: ``(items,)`` number of the fold in which each is tested; no group is in two. None:
+            five of whole groups.
         counts: clips of each class.
         n_draws: for each count; the same seed gives the same draws.
         seed: of the draws.
@@ -121,12 +123,11 @@ def learning_curve(
     """
     hot = np.asarray(truth) > 0
     group = number_groups(groups, len(hot))
-    pool = np.arange(len(hot))
-    if test is not None:
-        pool = np.flatnonzero(~np.isin(group, group[test]))
-    if not len(pool) or min(counts, default=0) < 1 or n_draws < 1:
+    sides = _sides(hot, group, test, folds, seed)
+    n_pool = min(len(pool) for pool, _ in sides)
+    if not n_pool or min(counts, default=0) < 1 or n_draws < 1:
         raise TaskError(
-            f"learning curve: {len(pool)} clips to draw from, counts {tuple(counts)}, {n_draws} "
+            f"learning curve: {n_pool} clips to draw from, counts {tuple(counts)}, {n_draws} "
             "draws; need 1 or more of each"
         )
     points = []
@@ -134,15 +135,29 @@ def learning_curve(
         found, why = [], ""
         for draw in range(n_draws):
             rng = np.random.default_rng((seed, n_clips, draw))
-            train = pool[draw_clips(hot[pool], group[pool], n_clips, rng)]
-            rest = np.flatnonzero(~np.isin(group, group[train])) if test is None else test
+            pairs = [
+                (pool[draw_clips(hot[pool], group[pool], n_clips, rng)], rest)
+                for pool, rest in sides
+            ]
             try:
-                found.append(score(train, rest))
+                found.append(score(pairs))
             except TaskError as error:
                 why = str(error)
-        n_short = int((hot[pool].sum(axis=0) < n_clips).sum())
+        fewest = np.min([hot[pool].sum(axis=0) for pool, _ in sides], axis=0)
+        n_short = int((fewest < n_clips).sum())
         points.append(_point(n_clips, np.array(found), n_short, why))
     return points
+
+
+def _sides(
+    hot: NDArray[np.bool_], group: Rows, test: Rows | None, folds: Rows | None, seed: int
+) -> list[tuple[Rows, Rows]]:
+    """Rows to draw from and rows to test on, of which each is tested once."""
+    if test is not None:
+        return [(np.flatnonzero(~np.isin(group, group[test])), test)]
+    if folds is None:
+        folds = grouped_folds(hot, group, seed=seed)
+    return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in np.unique(folds)]
 
 
 def _point(n_clips: int, values: NDArray[np.float64], n_short: int, why: str) -> CurvePoint:
@@ -162,13 +177,27 @@ def _point(n_clips: int, values: NDArray[np.float64], n_short: int, why: str) ->
 def as_csv(points: Sequence[CurvePoint]) -> str:
     """The curve as a CSV table; the empty cell for what is not defined."""
     names = [field.name for field in fields(CurvePoint)]
-    return csv_text(names, ([_cell(value) for value in asdict(p).values()] for p in points))
+    return csv_text(names, ([_cell(value) for value in _values(p)] for p in points))
+
+
+def _values(point: CurvePoint) -> list[Any]:
+    return list({**asdict(point), "n_clips": clips_text(point)}.values())
+
+
+def clips_text(point: CurvePoint) -> str:
+    """How many clips of each class, in words."""
+    return "all" if point.n_clips is None else str(point.n_clips)
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if np.isnan(value) else round(value, 6)
     return value
+
+
+def _place(point: CurvePoint, points: Sequence[CurvePoint]) -> int:
+    """Where a point is drawn: all clips one doubling behind the last number."""
+    return point.n_clips or 2 * max((p.n_clips or 1 for p in points), default=1)
 
 
 def plot_curves(
@@ -193,15 +222,15 @@ def plot_curves(
     axes = figure.subplots()
     for at, (name, points) in enumerate(curves.items()):
         held = [point for point in points if point.n_draws]
-        x = [point.n_clips for point in held]
+        x = [_place(point, points) for point in held]
         colour = COLOURS[at % len(COLOURS)]
         axes.plot(x, [p.value for p in held], "o-", color=colour, label=name, linewidth=1.5)
         axes.fill_between(
             x, [p.low for p in held], [p.high for p in held], color=colour, alpha=0.15, linewidth=0
         )
-    ticks = sorted({point.n_clips for points in curves.values() for point in points})
+    ticks = {_place(p, points): clips_text(p) for points in curves.values() for p in points}
     axes.set(xlabel="clips of each class", ylabel=measure, title=title, xscale="log", ylim=(0, 1))
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="lower right", frameon=False)

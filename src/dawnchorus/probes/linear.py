@@ -173,7 +173,9 @@ def minimise(
 
     solver.step(closure)  # type: ignore[no-untyped-call]  # as above
     closure()
-    steepest = max(float(p.grad.abs().max()) for p in parameters if p.grad is not None)
+    # features that do not vary have no slopes at all
+    gradients = [p.grad.abs().max() for p in parameters if p.grad is not None and p.numel()]
+    steepest = max(map(float, gradients))
     if not steepest <= TOO_FAR:
         raise TrainingError(
             f"{what} does not converge: after {MAX_STEPS} steps the gradient is {steepest:.1e}, "

@@ -13,6 +13,7 @@ from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.held_out import HeldOut
 from dawnchorus.probes.reliability import figures
 from dawnchorus.probes.thresholds import ClassThreshold, at_threshold
+from dawnchorus.recipes.background import background_labels, is_background, with_unannotated
 from dawnchorus.recipes.probe_embed import embed_clips, from_store
 from dawnchorus.recipes.probe_labels import LabelledClips, labelled
 from dawnchorus.recipes.probe_scores import ClassScore, by_class, overall, plain
@@ -97,8 +98,8 @@ def probe_evaluate(
         labels: clips, as `read_labels` gives them.
         model: None: the one that the probe was fitted on, by its name.
         store: an embedding store whose windows are taken instead of encoding the clips.
-        config: device, workers, ``nothing`` and ``group_by``; window, layers and pooling are the
-            probe's.
+        config: device, workers, ``nothing`` (beside what the probe knows as background),
+            ``unannotated`` and ``group_by``; window, layers and pooling are the probe's.
         seen: score clips of files that the probe was fitted on as well.
         cache: folder where embeddings of clips are kept.
         progress: called with 1 for each clip.
@@ -180,9 +181,15 @@ def _clips(
     labels: Made, probe: FittedProbe, config: ProbeRunConfig
 ) -> tuple[LabelledClips, tuple[str, ...], NDArray[np.bool_]]:
     """Clips by the probe's classes; labels it does not know; which clips have only such."""
-    clips = labelled(labels, nothing=config.nothing, by=config.group_by, classes=probe.classes)
-    known = {*probe.classes, *config.nothing}
-    strange = [[name for name in clip.labels if name not in known] for clip in clips.manifest]
+    if config.unannotated:
+        labels = with_unannotated(labels, seed=config.fit.seed)
+    nothing = background_labels(config.nothing, labels.manifest)
+    nothing = (*nothing, *probe.notes.get("background", ()))
+    clips = labelled(labels, nothing=nothing, by=config.group_by, classes=probe.classes)
+    strange = [
+        [n for n in clip.labels if n not in probe.classes and not is_background(n, nothing)]
+        for clip in clips.manifest
+    ]
     names = tuple(sorted({name for found in strange for name in found}))
     only = np.array([bool(found) for found in strange]) & ~clips.truth.any(axis=1)
     return clips, names, only

@@ -18,6 +18,7 @@ from dawnchorus.data.spans import BEGIN
 from dawnchorus.data.split import DEFAULT_GROUPS, group_numbers
 from dawnchorus.data.tables import csv_files, manifest_of_csv
 from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.recipes.background import is_background
 from dawnchorus.text_tables.text import open_table
 from dawnchorus.text_tables.values import is_missing
 
@@ -176,7 +177,7 @@ def labelled(
     Args:
         made: the clips.
         classes: the labels that count, others are left out of a clip; None: all there are.
-        nothing: labels that mean that no class is heard, such as ``noise``.
+        nothing: labels of background, such as ``noise``, whatever their case: no class is heard.
         by: columns whose equal values hold clips together, beside the file; None: group,
             recordist and individual where there are.
 
@@ -184,7 +185,9 @@ def labelled(
         TaskError: No clip has a label.
     """
     manifest = made.manifest
-    lists = [set(clip.labels) - set(nothing) for clip in manifest]
+    lists = [
+        {label for label in clip.labels if not is_background(label, nothing)} for clip in manifest
+    ]
     names = tuple(sorted(set().union(*lists)) if classes is None else classes)
     if not names:
         raise TaskError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.probes.few_shot import as_csv, plot_curves
+from dawnchorus.probes.few_shot import as_csv, clips_text, plot_curves
 from dawnchorus.probes.reliability import as_text, figures, plot_reliability
 from dawnchorus.store.files import write_whole
 
@@ -168,12 +168,15 @@ def _measured(measured: Measured) -> Iterator[str]:
 def _curve(report: ProbeReport) -> Iterator[str]:
     yield "\n## How many clips are needed\n"
     rows = [
-        (str(p.n_clips), span(p.value, p.low, p.high), str(p.n_draws), str(p.n_short), p.reason)
+        (clips_text(p), span(p.value, p.low, p.high), str(p.n_draws), str(p.n_short), p.reason)
         for p in report.curve
     ]
     headings = ("clips of each class", _measure(report), "draws", "classes with fewer", "")
     yield from table(headings, rows)
-    yield f"\nIn brackets: 95% of the draws of clips.\n\n![Learning curve]({CURVE_PICTURE})"
+    yield (
+        "\nOn the same clips as the scores above, which are of all clips. In brackets: 95% of the "
+        f"draws of clips.\n\n![Learning curve]({CURVE_PICTURE})"
+    )
 
 
 def _made(report: ProbeReport) -> Iterator[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from dawnchorus import metrics
+from dawnchorus.errors import TaskError
 from dawnchorus.probes.calibrate import Calibrated, choose_calibration
 from dawnchorus.probes.few_shot import CurvePoint, learning_curve
 from dawnchorus.probes.fit import fit_probe
-from dawnchorus.probes.held_out import HeldOut, chosen_only
+from dawnchorus.probes.folds import grouped_folds
+from dawnchorus.probes.held_out import FOLDS, HeldOut, chosen_only
 from dawnchorus.probes.reliability import expected_calibration_error
 from dawnchorus.probes.shares import clustered_share
 from dawnchorus.probes.thresholds import ClassThreshold, find_thresholds
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import FitConfig
     from dawnchorus.probes.calibration import Method
+    from dawnchorus.probes.features import Features
     from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.recipes.probe_embed import Embedded
     from dawnchorus.recipes.probe_labels import LabelledClips
@@ -68,24 +71,45 @@ def overall(
 ) -> dict[str, metrics.Interval]:
     """Scores of all classes together, each with an interval over recordings.
 
-    One label a clip: accuracy and macro recall; else mean average precision over the classes that
-    some item has.
+    One label a clip: accuracy and macro recall; always mean average precision over the classes that
+    some item has and some has not. What is not defined is nan and says why.
     """
     label, guess = truth.argmax(axis=1), probabilities.argmax(axis=1)
+    ranked = np.flatnonzero(~truth.all(axis=0))
     measures: dict[str, Callable[[NDArray[np.intp]], float]] = {
         "mean_average_precision": lambda rows: metrics.mean_average_precision(
-            truth[rows], probabilities[rows]
+            truth[np.ix_(rows, ranked)], probabilities[np.ix_(rows, ranked)]
         )
     }
     if not multi_label:
         measures = {
-            "accuracy": lambda rows: metrics.accuracy(label[rows], guess[rows]),
             "macro_recall": lambda rows: metrics.macro_recall(label[rows], guess[rows]),
             **measures,
         }
-    return {
-        name: metrics.bootstrap(measure, group, n=N_DRAWS) for name, measure in measures.items()
-    }
+    found = {name: _scored(measure, group) for name, measure in measures.items()}
+    if multi_label:
+        return found
+    share, low, high = clustered_share(label == guess, group)
+    n_groups = len(np.unique(group))
+    return {"accuracy": metrics.Interval(share, low, high, n_groups), **found}
+
+
+def _scored(
+    measure: Callable[[NDArray[np.intp]], float], group: NDArray[np.int64]
+) -> metrics.Interval:
+    """A score and its interval; without an error among the items there is none to draw."""
+    try:
+        found = metrics.bootstrap(measure, group, n=N_DRAWS)
+    except TaskError as error:
+        nan = float("nan")
+        return metrics.Interval(nan, nan, nan, len(np.unique(group)), 0, str(error))
+    if found.low < found.high or found.reason:
+        return found
+    nan, why = (
+        float("nan"),
+        "all draws of the recordings score alike, so they say nothing of how sure",
+    )
+    return replace(found, low=nan, high=nan, reason=why)
 
 
 def by_class(
@@ -119,7 +143,10 @@ def by_class(
                 n_clips=n_clips,
                 n_groups=n_groups,
                 n_held_out=int(mine.sum()),
-                average_precision=metrics.average_precision(mine, scores) if mine.any() else None,
+                # where every window has the class, any order of them is perfect
+                average_precision=metrics.average_precision(mine, scores)
+                if mine.any() and not mine.all()
+                else None,
                 recall=share[0],
                 recall_low=share[1],
                 recall_high=share[2],
@@ -226,45 +253,86 @@ def curve_of(
     probe: FittedProbe,
     clips: LabelledClips,
     embedded: Embedded,
+    *,
     counts: Sequence[int],
+    measured: Measured,
 ) -> list[CurvePoint]:
     """Macro recall (or mean average precision) of windows, by number of clips of each class.
 
-    A clip that is drawn gives all its windows. Scored on the clips of split val, else on recordings
-    that a draw does not touch. Each probe has the hyper-parameters that the whole one chose.
+    A clip that is drawn gives all its windows. Scored on the clips of split val, else on the folds
+    that the score of all clips is of; that one is the last point. Each probe has the
+    hyper-parameters that the whole one chose.
     """
     if not counts:
         return []
-    fixed = chosen_only(config, probe)
     every = np.arange(len(probe.classes))
     there, clip = np.unique(embedded.windows.clip, return_inverse=True)  # of bad files are none
     windows = embedded.features(clips, np.ones(len(clips), bool))
     truth = np.asarray(windows.y) > 0
     held = clips.take(there)
     test = np.flatnonzero(held.split == "val")
-
-    def score(rows: NDArray[np.int64], rest: NDArray[np.int64]) -> float:
-        fitted = fit_probe(
-            fixed,
-            windows.take(np.flatnonzero(np.isin(clip, rows)), every),
-            None,
-            probe.classes,
-            probe.multi_label,
-            encoder=probe.encoder,
-            readout=probe.readout,
-            pooling=probe.pooling,
-        )
-        tested = np.isin(clip, rest)
-        logits = fitted.logits(windows.x[tested])
-        if probe.multi_label:
-            return metrics.mean_average_precision(truth[tested], logits)
-        return metrics.macro_recall(truth[tested].argmax(axis=1), logits.argmax(axis=1))
-
-    return learning_curve(
-        score,
+    folds = None
+    if not len(test):
+        of_window = grouped_folds(truth, np.asarray(windows.group), n_folds=FOLDS, seed=config.seed)
+        folds = of_window[np.unique(clip, return_index=True)[1]]  # a group is in one fold
+    curve = _Curve(chosen_only(config, probe), probe, windows, clip)
+    name = "mean_average_precision" if probe.multi_label else "macro_recall"
+    points = learning_curve(
+        lambda pairs: curve.score(pairs, truth, every),
         held.truth,
         held.group,
         test=test if len(test) else None,
+        folds=folds,
         counts=counts,
         seed=config.seed,
     )
+    nan = float("nan")
+    whole = CurvePoint(
+        n_clips=None, value=measured.scores[name].value, low=nan, high=nan, n_draws=1, n_short=0
+    )
+    return [*points, whole]
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """Fits on some clips and scores on others; ``clip`` is which clip each window is of."""
+
+    config: FitConfig
+    probe: FittedProbe
+    windows: Features
+    clip: NDArray[np.int64]
+
+    def score(
+        self,
+        pairs: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+        truth: Flags,
+        every: NDArray[np.int64],
+    ) -> float:
+        """Of the windows of all pairs' tested clips together, as the score of all clips is."""
+        logits, tested = np.zeros(truth.shape), np.zeros(len(truth), bool)
+        for rows, rest in pairs:
+            fitted = self._fit(rows, every)
+            inside = np.isin(self.clip, rest)
+            # what nothing could teach without its own fold is not scored there either
+            untaught = np.setdiff1d(every, fitted.taught)
+            inside &= ~truth[:, untaught].any(axis=1)
+            logits[inside] = fitted.logits(self.windows.x[inside])
+            tested |= inside
+        if not tested.any():
+            raise TaskError("learning curve: no clip to test on has a class that was taught")
+        if self.probe.multi_label:
+            return metrics.mean_average_precision(truth[tested], logits[tested])
+        label, guess = truth[tested].argmax(axis=1), logits[tested].argmax(axis=1)
+        return metrics.macro_recall(label, guess)
+
+    def _fit(self, rows: NDArray[np.int64], every: NDArray[np.int64]) -> FittedProbe:
+        return fit_probe(
+            self.config,
+            self.windows.take(np.flatnonzero(np.isin(self.clip, rows)), every),
+            None,
+            self.probe.classes,
+            self.probe.multi_label,
+            encoder=self.probe.encoder,
+            readout=self.probe.readout,
+            pooling=self.probe.pooling,
+        )

@@ -16,13 +16,16 @@ from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import DESCRIPTION, FittedProbe
 from dawnchorus.probes.held_out import cross_validated, validated
+from dawnchorus.recipes.background import with_unannotated
 from dawnchorus.recipes.probe_embed import embed_clips, from_store
 from dawnchorus.recipes.probe_scores import Measured, curve_of, measure
-from dawnchorus.recipes.probe_usable import Usable, usable
+from dawnchorus.recipes.probe_usable import Usable, check_taught, usable
 from dawnchorus.store.read import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from dawnchorus.data.folders import Made
     from dawnchorus.models.encoder import Encoder
@@ -101,12 +104,15 @@ def probe_fit(
 
     Raises:
         UsageError: An option is wrong, or the output is there.
-        TaskError: The clips cannot teach a probe.
+        TaskError: The clips cannot teach a probe, or no part of a recording is free of annotations.
     """
     config, folder = config or ProbeRunConfig(), Path(output)
     if (folder / DESCRIPTION).exists() and not overwrite:
         raise UsageError(f"{folder}: there is a probe already; name another folder, or overwrite")
     started = time.perf_counter()
+    if config.unannotated:
+        labels = with_unannotated(labels, seed=config.fit.seed)
+    notes = labels.notes[-1:] if config.unannotated else ()
     found = usable(labels, config)
     clips = found.clips
     if store is None:
@@ -118,6 +124,7 @@ def probe_fit(
     with one_core_each(2):
         probe, measured, curve, why_not = _fitted(found, embedded, config)
     probe.notes |= _notes(clips, embedded, measured, model)
+    probe.notes["background"] = list(found.background)
     probe.save(folder)
     return ProbeReport(
         probe=probe,
@@ -129,7 +136,12 @@ def probe_fit(
         n_test=found.n_test,
         measured=measured,
         curve=curve,
-        warnings=(*found.warnings, *_warnings(clips, probe), *why_not),
+        warnings=(
+            *notes,
+            *found.warnings,
+            *_warnings(clips, probe, embedded.windows.vectors),
+            *why_not,
+        ),
         bad=(*clips.bad, *embedded.windows.bad),
         seconds={"encoding": encoded - started, "fitting": time.perf_counter() - encoded},
     )
@@ -141,6 +153,7 @@ def _fitted(
     """The probe, what it is worth, its learning curve, and what could not be measured."""
     clips = found.clips
     train, validation = _sides(clips, embedded)
+    check_taught(clips.manifest.named, clips.classes, train.y, multi_label=found.multi_label)
     config, alone = _without_choice(config, train, validation)
     probe = fit_probe(
         config.fit,
@@ -167,28 +180,33 @@ def _fitted(
         )
         probe.calibration = measured.calibrated.calibration.to_json()
         probe.thresholds = {t.label: t.value for t in measured.thresholds if t.value is not None}
-    curve = curve_of(config.fit, probe, clips, embedded, config.few_shot)
+    if measured is None:
+        return probe, None, [], (*alone, *why_not)
+    curve = curve_of(config.fit, probe, clips, embedded, counts=config.few_shot, measured=measured)
     return probe, measured, curve, (*alone, *why_not)
 
 
 def _without_choice(
     config: ProbeRunConfig, train: Features, validation: Features | None
 ) -> tuple[ProbeRunConfig, tuple[str, ...]]:
-    """One value of each hyper-parameter where all clips are of one recording, and why.
+    """One value of each hyper-parameter where nothing can be held out to choose it, and why.
 
     Raises:
         TaskError: The probe cannot do without clips held out.
     """
-    if validation is not None or len(np.unique(np.asarray(train.group))) > 1:
+    alone = len(np.unique(np.asarray(train.group))) < 2
+    single = bool((np.asarray(train.y).sum(axis=0) < 2).all())
+    if validation is not None or not (alone or single):
         return config, ()
+    why = "all clips are of one recording or group" if alone else "every class has one clip"
     if config.fit.method == "schedule":
         raise TaskError(
-            f"all clips are of one recording or group, and {config.fit.probe_type} chooses how "
-            "long it trains on clips of others: use --probe linear or knn, or add clips of other "
-            "recordings (if they are of others, say so in a column 'group')"
+            f"{why}, and {config.fit.probe_type} chooses how long it trains on clips of other "
+            "recordings: use --probe linear or knn, or add clips of others (if they are of others, "
+            "say so in a column 'group')"
         )
     one = {"strengths": (USUAL_STRENGTH,), "neighbours": (1,)}
-    said = "all clips are of one recording or group, so nothing was chosen on clips held out"
+    said = f"{why}, so nothing was chosen on clips held out"
     return config.model_copy(update={"fit": config.fit.model_copy(update=one)}), (said,)
 
 
@@ -228,7 +246,7 @@ def _held_out(
     try:
         return cross_validated(config.fit, probe, train), ()
     except TaskError as error:
-        return None, (f"no scores, calibration or thresholds: {error}",)
+        return None, (f"no scores, calibration, thresholds or learning curve: {error}",)
 
 
 def _notes(
@@ -253,7 +271,7 @@ def _notes(
     }
 
 
-def _warnings(clips: LabelledClips, probe: FittedProbe) -> list[str]:
+def _warnings(clips: LabelledClips, probe: FittedProbe, train: NDArray[np.float32]) -> list[str]:
     said = []
     for name, (n_clips, n_groups) in clips_of_class(clips).items():
         if n_clips < FEW:
@@ -261,10 +279,15 @@ def _warnings(clips: LabelledClips, probe: FittedProbe) -> list[str]:
         elif n_groups == 1:
             said.append(f"{name}: all {n_clips} clips are of one recording or group")
     unlabelled = any(name.casefold() in BACKGROUND for name in clips.classes)
+    if len(train) > 1 and bool((np.ptp(train, axis=0) == 0).all()):
+        said.append(
+            "the embeddings of all windows are the same, so nothing was learned: are the clips "
+            "silent?"
+        )
     if not probe.multi_label and not unlabelled:
         said.append(
             f"every clip has one of {len(clips.classes)} labels, so in a recording this probe "
             "gives one of them to any sound, rain and people too; add clips with none of them "
-            "under a label of their own, and name it: --nothing noise"
+            "under a label of their own, and name it: --background noise"
         )
     return said
