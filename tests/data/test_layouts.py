@@ -301,6 +301,15 @@ REFUSED = {
     "scores in a table of classes": (
         "file,start,end,wren,robin\nrec1.wav,1,2,0.1,0.8\n", "wren, robin may"
     ),
+    "seconds of what": ("file,seconds,label\nrec1.wav,3,a\n", "--column start_s=seconds"),
+    "a moment": ("file,timestamp_s,label\nrec1.wav,3,a\n", "--column start_s=timestamp_s"),
+    "lengths of calls without their starts": (
+        "file,duration,label\nrec1.wav,3,a\n", "line 2: 3 s of 10 s.*where they start"
+    ),
+    "gaps in a table of classes": (
+        "file,start,end,wren,robin\nrec1.wav,1,2,0,\nrec1.wav,2,3,1,1\n",
+        "cells of 'robin' are empty",
+    ),
     "hours or minutes": ("file,start,end,label\nrec1.wav,0:01,0:02,a\n", "hours or minutes"),
     "thousands or decimals": (
         'file;start;end;label\nrec1.wav;1,500;3,500;a\n', "1.5 or 1500"
@@ -390,6 +399,37 @@ def test_words_for_no_label_are_no_classes_and_are_named(folder: Path) -> None:
     assert [labels for *_, labels in spans(made)] == [()] * 5 + [("wren",)]
     warning = next(note for note in made.notes if "without a label" in note)
     assert all(word in warning for word in ("'NA' 1", "'nan' 1", "empty 1"))
+
+
+def test_several_labels_in_a_cell_are_read_or_said(folder: Path) -> None:
+    table = folder / "labels.csv"
+    table.write_text("path,labels\nrec1.wav,\"['wren', 'robin']\"\nrec2.wav,[]\n")
+    assert [labels for *_, labels in spans(manifest_of_csv(table))] == [("wren", "robin"), ()]
+    rows = 'rec1.wav,0,1,wren\nrec1.wav,1,2,robin\nrec1.wav,2,3,"wren, robin"\n'
+    table.write_text(f"path,start,end,labels\n{rows}")
+    made = manifest_of_csv(table)
+    assert spans(made)[2][3] == ("wren, robin",)
+    assert any("say --separator ','" in note for note in made.notes)
+    made = manifest_of_csv(table, separator=",")
+    assert spans(made)[2][3] == ("wren", "robin")
+    assert not any("--separator" in note for note in made.notes)
+
+
+def test_rows_with_half_of_their_times_or_none_are_said(folder: Path) -> None:
+    table = folder / "labels.csv"
+    table.write_text("path,start,end,label\nrec1.wav,5,NA,a\nrec1.wav,nan,,b\nrec1.wav,1,2,c\n")
+    made = manifest_of_csv(table)
+    assert [(start, stop) for _, start, stop, _ in spans(made)] == [(0, 10), (1, 2), (5, 10)]
+    assert any("1 rows have no times" in note for note in made.notes)
+    assert any("1 rows have a start or a stop only" in note for note in made.notes)
+
+
+def test_the_length_of_the_recording_beside_a_label_is_no_doubt(folder: Path) -> None:
+    table = folder / "labels.csv"
+    table.write_text("path,duration_s,label\nrec1.wav,10.02,wren\nrec2.wav,9.99,robin\n")
+    assert spans(manifest_of_csv(table)) == [
+        ("rec1.wav", 0.0, 10.0, ("wren",)), ("rec2.wav", 0.0, 10.0, ("robin",))
+    ]  # fmt: skip
 
 
 def test_rows_that_nobody_reviewed_are_left_out_of_a_reviewed_kaleidoscope_table(

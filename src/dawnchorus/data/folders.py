@@ -123,6 +123,7 @@ def with_lengths(
         if not measured.readable
     ]
     readable = [row for row in rows if found[row["path"]].readable]
+    _check_lengths(readable, found, named)
     notes = _too_long(readable, found, named)
     good: list[dict[str, Any]] = []
     for row in readable:
@@ -152,6 +153,27 @@ def with_lengths(
             f"{named}: none of {len(rows)} clips can be read; the first: {bad[0][2]}{remedy}"
         )
     return Made(Manifest(_table(good), folder, named=named), tuple(bad), notes)
+
+
+def _check_lengths(rows: Sequence[dict[str, Any]], found: dict[str, Measured], named: str) -> None:
+    """Lengths that a table gives without starts are those of recordings, or it is refused."""
+    told = [
+        (row, row.pop("length_s", None), found[row["path"]].duration_s)
+        for row in rows
+        if "length_s" in row
+    ]
+    short = [
+        (row, length_s, duration_s)
+        for row, length_s, duration_s in told
+        if length_s is not None and length_s < 0.9 * duration_s - TOLERANCE_S
+    ]
+    if 2 * len(short) > len(told):
+        row, length_s, duration_s = short[0]
+        raise TaskError(
+            f"{named}: a column says that clips are shorter than their recordings ("
+            f"{row.get('where') or row['path']}: {length_s:g} s of {duration_s:g} s), and none "
+            "says where they start; name it: --column start_s=COLUMN, or remove the lengths"
+        )
 
 
 def _too_long(

@@ -5,6 +5,7 @@ Everything that reads a user's table of clips goes through `read_spans`, whateve
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from dawnchorus.data.folders import SPLIT_FOLDERS
 from dawnchorus.data.manifest import MANIFEST_SCHEMA
 from dawnchorus.errors import TaskError
 from dawnchorus.text_tables import names as known
-from dawnchorus.text_tables.columns import LABELS, PATH, START, plan_columns
+from dawnchorus.text_tables.columns import LABELS, PATH, START, first_length, plan_columns
 from dawnchorus.text_tables.text import open_table
 from dawnchorus.text_tables.values import (
     day_first,
@@ -109,25 +110,53 @@ class LabelWords:
         self.table = table
         self.separator = separator
         self._missing: Counter[str] = Counter()
+        self._seen: set[str] = set()
 
     def labels(self, cell: str) -> tuple[str, ...]:
-        """The labels of a cell, each once."""
-        parts = [cell] if self.separator is None else cell.split(self.separator)
+        """The labels of a cell, each once; a list as Python writes it is several."""
+        parts = _listed(cell)
+        if parts is None:
+            parts = [cell] if self.separator is None else cell.split(self.separator)
         parts = [part.strip() for part in parts]
         if not any(parts):
             self._missing[""] += 1
         self._missing.update(part for part in parts if part and is_missing(part))
-        return tuple(dict.fromkeys(part for part in parts if not is_missing(part)))
+        labels = tuple(dict.fromkeys(part for part in parts if not is_missing(part)))
+        self._seen.update(labels)
+        return labels
 
     def notes(self) -> list[str]:
-        """A warning, if a cell had no label."""
-        if not self._missing:
-            return []
-        words = [f"{word!r} {n}" if word else f"empty {n}" for word, n in self._missing.items()]
-        return [
-            f"{self.table}: rows without a label ({', '.join(words[:SHOWN])}) are clips in which "
-            "no label holds; if one of these words is a name, spell it differently"
-        ]
+        """Warnings: of cells without a label, and of those that look like several."""
+        notes = []
+        if self._missing:
+            words = [f"{word!r} {n}" if word else f"empty {n}" for word, n in self._missing.items()]
+            notes.append(
+                f"{self.table}: rows without a label ({', '.join(words[:SHOWN])}) are clips in "
+                "which no label holds; if one of these words is a name, spell it differently"
+            )
+        for sign in ";,|":
+            several = [label for label in self._seen if self._is_several(label, sign)]
+            if several:
+                notes.append(
+                    f"{self.table}: {min(several)!r} is read as one label, and its parts are "
+                    f"labels too; if it is several, say --separator {sign!r}"
+                )
+        return notes
+
+    def _is_several(self, label: str, sign: str) -> bool:
+        parts = label.split(sign)
+        return len(parts) > 1 and all(part.strip() in self._seen for part in parts)
+
+
+def _listed(cell: str) -> list[str] | None:
+    """The texts of ``['wren', 'robin']``, as pandas writes a list into a cell."""
+    if not re.fullmatch(r"\[\s*((['\"]).*\2)?\s*\]", cell):
+        return None
+    try:
+        parts = ast.literal_eval(cell)
+    except (ValueError, SyntaxError):
+        return None
+    return parts if all(isinstance(part, str) for part in parts) else None
 
 
 def read_spans(
@@ -198,6 +227,8 @@ class _RowReader:
         self.words = words
         self.values = values
         self.sure_of_start = sure_of_start
+        # a length without a start should be that of the recording
+        self.length = None if plan.start else first_length(plan.ignored)
         self.types = {
             theirs: str(MANIFEST_SCHEMA.field(ours).type)
             for theirs, ours in plan.plain.items()
@@ -216,7 +247,7 @@ class _RowReader:
         reviewed = known.plain("".join(self.plan.labels[:1])) == "manualid" and any(
             not is_missing(row[self.plan.labels[0]]) for _, row in self.rows
         )
-        n_without_times = 0
+        n_without_times = n_half = 0
         for line, row in self.rows:
             where = f"{self.table}, line {line}"
             found = self._located(row, where)
@@ -228,15 +259,24 @@ class _RowReader:
                 result.bad.append((found[0], UNREVIEWED, said))
                 continue
             start_s, stop_s = self._times(row, where, found[0])
-            n_without_times += bool(self.plan.timed) and start_s is None and stop_s is None
+            if self.plan.start is not None:
+                n_without_times += start_s is None and stop_s is None
+                n_half += (start_s is None) != (stop_s is None) and self.plan.both_ends
             others = {**self._others(row, where), **self.values}
             labels = self._labels(row, others)
             times = {"path": found[0], "start_s": start_s, "stop_s": stop_s}
+            if self.length is not None:
+                times["length_s"] = self._length(row)
             result.add({**others, **times, "labels": list(labels), "where": where})
         if n_without_times:
             result.remarks.append(
                 f"{self.table}: {n_without_times} rows have no times; their labels are of whole "
                 "recordings"
+            )
+        if n_half:
+            result.remarks.append(
+                f"{self.table}: {n_half} rows have a start or a stop only; they begin or end with "
+                "their recordings"
             )
         if not self.sure_of_start:
             self._check_running_on(result.rows)
@@ -259,7 +299,8 @@ class _RowReader:
 
     def _labels(self, row: dict[str, str], others: dict[str, Any]) -> tuple[str, ...]:
         if LABELS in self.values:
-            return self.words.labels(str(others.pop(LABELS)))
+            text = str(others.pop(LABELS))
+            return self.words.labels(text) if text else ()
         if self.plan.one_hot:
             return tuple(name for name in self.plan.labels if known.as_flag(row[name]))
         return self.words.labels(row[self.plan.labels[0]]) if self.plan.labels else ()
@@ -293,6 +334,16 @@ class _RowReader:
             rate = self._parsed(parse_number, row[self.plan.rate], f"{where}: {self.plan.rate}")
         rate = rate or self.recordings.rate(path)
         return None if rate is None else value / rate
+
+    def _length(self, row: dict[str, str]) -> float | None:
+        """What a column says of the length of the recording, where it can be read."""
+        if self.length is None or self.length.scale is None:
+            return None
+        try:
+            text = row[self.length.column]
+            return parse_seconds(text, decimal_comma=self.decimal_comma) * self.length.scale
+        except ValueError:
+            return None
 
     def _parsed(self, parse: Any, text: str, where: str) -> float:
         try:

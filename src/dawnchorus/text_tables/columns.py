@@ -65,6 +65,11 @@ class Plan:
         """All columns of times that are read."""
         return tuple(t for t in (self.start, self.stop, self.length, self.file_offset) if t)
 
+    @property
+    def both_ends(self) -> bool:
+        """Whether spans have a start and a stop or length."""
+        return self.start is not None and (self.stop or self.length) is not None
+
     def __str__(self) -> str:
         """``read: path = File, start_s = Start (s), ...; ignored: ...``."""
         parts = [f"path = {'/'.join(self.path) or 'the recording of the same name'}"]
@@ -239,13 +244,7 @@ class _Finder:
 
     def _candidates(self, keys: Collection[str]) -> list[Timed]:
         """Free columns with one of the keys, those first whose header says seconds."""
-        found = []
-        for name in self.free:
-            key, unit = known.key_and_unit(name)
-            if key in keys and (unit is None or unit in UNITS or unit in SAMPLES):
-                order = 0 if UNITS.get(unit or "") == 1.0 else 1 if unit in UNITS else 2
-                timed = Timed(name, None if unit in SAMPLES else UNITS[unit or "s"])
-                found.append((3 if unit in SAMPLES else order, timed))
+        found = _ranked(self.free, keys)
         best = min((order for order, _ in found), default=0)
         return [timed for order, timed in found if order == best]
 
@@ -286,6 +285,13 @@ class _Finder:
     def one_hot(self) -> tuple[tuple[str, ...], bool]:
         """Columns of 0 and 1, a class each, in a table without a column of labels."""
         flags = [name for name in self.free if known.is_binary(name, self.cells(name))]
+        gaps = [name for name in self.free if known.is_nearly_binary(name, self.cells(name))]
+        if gaps:
+            raise UsageError(
+                f"{self.where}: columns {shown([*flags, *gaps])} hold 0 and 1 and may be a class "
+                f"each, but cells of {gaps[0]!r} are empty; write 0 or 1, or name the label: "
+                "--column labels=COLUMN"
+            )
         rest = [name for name in self.free if name not in flags and not known.is_metadata(name)]
         if not flags or (len(flags) == 1 and rest):
             return (), False
@@ -312,8 +318,8 @@ class _Finder:
         if odd:
             ours = START if start is None else STOP
             raise UsageError(
-                f"{self.where}: {shown(odd)} may hold times, and is not a name that is known; say "
-                f"which: --column {ours}={odd[0]} (units: a name that ends in _s, _ms, _min or "
+                f"{self.where}: {shown(odd)} may hold times and would not be read; say which is "
+                f"which: --column {ours}={odd[0]} (units stand in the name: _s, _ms, _min, "
                 "_samples), or remove the column"
             )
 
@@ -338,6 +344,27 @@ class _Finder:
     def _which(self, found: Sequence[str], ours: str) -> UsageError:
         example = f"--column {ours}={found[0]}" if ours in {PATH, LABELS, START, STOP} else "rename"
         return UsageError(f"{self.where}: which of {list(found)} is {ours!r}? name it: {example}")
+
+
+def _ranked(names: Iterable[str], keys: Collection[str]) -> list[tuple[int, Timed]]:
+    """Columns with one of the keys and a unit that is known; lower ranks are preferred."""
+    found = []
+    for name in names:
+        key, unit = known.key_and_unit(name)
+        if key in keys and (unit is None or unit in UNITS or unit in SAMPLES):
+            rank = 0 if UNITS.get(unit or "") == 1.0 else 1 if unit in UNITS else 2
+            timed = Timed(name, None if unit in SAMPLES else UNITS[unit or "s"])
+            found.append((3 if unit in SAMPLES else rank, timed))
+    return found
+
+
+def first_length(names: Iterable[str]) -> Timed | None:
+    """The column that says how long something is, if there is one."""
+    return next((timed for _, timed in sorted(_ranked(names, known.LENGTH), key=_rank)), None)
+
+
+def _rank(item: tuple[int, Timed]) -> int:
+    return item[0]
 
 
 def shown(names: Sequence[str]) -> str:

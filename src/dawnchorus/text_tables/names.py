@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 START: Final = frozenset(
     {"start", "starttime", "begin", "begintime", "onset", "onsettime", "tstart", "timestart",
-     "startoffset", "segmentstart", "clipstart", "windowstart", "eventstart", "beg"}
+     "startoffset", "beg"}
 )  # fmt: skip
 STOP: Final = frozenset(
     {"stop", "stoptime", "end", "endtime", "offsettime", "tstop", "tend", "timeend", "timestop",
-     "endoffset", "segmentend", "clipend", "windowend", "eventend", "finish"}
+     "endoffset", "finish"}
+)  # fmt: skip
+# Words before a start or stop that do not change it, as in ``segment_start``.
+_OF_WHAT: Final = frozenset(
+    {"segment", "clip", "window", "event", "call", "selection", "annotation", "detection", "sound",
+     "syllable", "song", "vocalization", "chunk", "box", "audio", "label"}
 )  # fmt: skip
 LENGTH: Final = frozenset({"duration", "length", "dur", "deltatime"})
 OFFSET: Final = frozenset({"offset"})  # a start beside a duration, a stop beside an onset
@@ -62,7 +67,7 @@ _METADATA: Final = frozenset({
 })  # fmt: skip
 _TIME_WORDS: Final = re.compile(
     r"start\w*|begin\w*|beg|onset\w*|offset\w*|end|ends|stop\w*|finish\w*|until|from|to|time|times|"
-    r"t\d?|tmin|tmax|xmin|xmax|anfang|beginn|ende|d[eé]but|fin|inicio|fim|inizio|fine|van|tot|"
+    r"timestamps?|cent(er|re)|middle|peak|t\d?|tmin|tmax|xmin|xmax|anfang|beginn|ende|d[eé]but|fin|inicio|fim|inizio|fine|van|tot|"
     r"position"
 )
 _NO_TIME_WORDS: Final = re.compile(
@@ -94,10 +99,13 @@ def key_and_unit(name: str) -> tuple[str, str | None]:
     bracket = re.fullmatch(r"(.*?)\s*[(\[]\s*(.+?)\s*[)\]]", text)
     if bracket is not None:
         text, unit = bracket[1], bracket[2].lower()
+        unit = "s" if re.fullmatch(r"h+:m+:s+([.,]s+)?", unit) else unit  # read as they stand
     words = _words(text)
     if len(words) > 1 and (words[-1] in SAMPLES or (unit is None and words[-1] in UNITS)):
         last = words.pop()
         unit = unit or last
+    if len(words) > 1 and words[0] in _OF_WHAT and "".join(words[1:]) in START | STOP:
+        words = words[1:]
     key = "".join(words)
     if unit is None:
         for suffix in ("samples", "sample", "msec", "ms", "secs", "sec"):
@@ -120,7 +128,10 @@ def is_metadata(name: str) -> bool:
 def names_a_time(name: str) -> bool:
     """Whether a name may be that of times in a recording."""
     words = _words(name)
-    return any(map(_TIME_WORDS.fullmatch, words)) and not any(map(_NO_TIME_WORDS.fullmatch, words))
+    if any(map(_NO_TIME_WORDS.fullmatch, words)):
+        return False
+    only_a_unit = len(words) == 1 and len(words[0]) > 1 and words[0] in UNITS
+    return only_a_unit or any(map(_TIME_WORDS.fullmatch, words))
 
 
 def looks_like_time(name: str, cells: Sequence[str]) -> bool:
@@ -152,6 +163,12 @@ def is_binary(name: str, cells: Sequence[str]) -> bool:
     return (
         not is_metadata(name) and bool(cells) and all(as_flag(cell) is not None for cell in cells)
     )
+
+
+def is_nearly_binary(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column holds 0 and 1 and empty cells, of which nobody knows what they mean."""
+    held = [cell for cell in cells if not is_missing(cell)]
+    return 0 < len(held) < len(cells) and is_binary(name, held)
 
 
 def is_number(cells: Sequence[str]) -> bool:

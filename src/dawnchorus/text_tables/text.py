@@ -162,7 +162,7 @@ def find_encoding(path: Path) -> tuple[str, tuple[str, ...]]:
                     proven = False
                     break
     except FileNotFoundError as error:
-        raise TaskError(f"{path}: no such file") from error
+        raise TaskError(f"{path}: cannot be read: no such file") from error
     except OSError as error:
         raise TaskError(f"{path}: cannot be read as a table: {error}") from error
     if proven and not decoder.getstate()[0]:
@@ -212,7 +212,7 @@ def _lines(path: Path, encoding: str) -> Iterator[TextIO]:
         ):
             yield lines
     except FileNotFoundError as error:
-        raise TaskError(f"{path}: no such file") from error
+        raise TaskError(f"{path}: cannot be read: no such file") from error
     except (OSError, UnicodeError) as error:
         raise TaskError(f"{path}: cannot be read as a table in {encoding}: {error}") from error
 
