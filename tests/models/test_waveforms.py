@@ -80,6 +80,7 @@ def test_an_array_that_cannot_be_written_is_read_without_a_warning() -> None:
     ("sound", "complaint"),
     [
         (torch.zeros(2, 1, 16_000), r"shape \(2, 1, 16000\); need \(batch, samples\)"),
+        (np.zeros((16_000, 2), np.float32), r"like \(samples, channels\).*mean\(axis=1\)"),
         (torch.zeros(0, 16_000), "no sound in it"),
         (torch.zeros(2, 0), "no sound in it"),
         (np.zeros(16_000, np.int64), "int64 has no full scale"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 from dawnchorus.configs import FitConfig, ScheduleConfig
 from dawnchorus.configs.probes import TOKEN_PROBES
@@ -278,3 +279,23 @@ def test_a_class_of_one_recording_is_still_chosen_for() -> None:
     probe = fit(FitConfig(), Features(train.x, train.y, group), None, multi=False)
     assert probe.notes["chosen_on"].endswith("a class is in no other: 0")
     assert probe.notes["score"]["loss"] < 1.5  # a class unheard of in training costs far more
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "knn"])
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_a_probe_learns_wherever_it_is_fitted(kind: str, mode: Any) -> None:
+    schedule = ScheduleConfig(learning_rates=(0.01,), n_epochs=3)
+    config = FitConfig(probe_type=kind, strengths=(0.1,), neighbours=(3,), schedule=schedule)
+    outside = fit(config, single(), None, multi=False).logits(single(seed=1).x)
+    with mode():
+        inside = fit(config, single(), None, multi=False).logits(single(seed=1).x)
+    np.testing.assert_array_equal(inside, outside)
+
+
+@pytest.mark.parametrize("kind", ["linear", "knn"])
+def test_features_that_are_not_finite_have_no_scores(kind: str) -> None:
+    probe = fit(FitConfig(probe_type=kind, strengths=(0.1,)), single(), None, multi=False)
+    x = single(seed=1).x
+    x[[5, 7], 2] = np.nan
+    with pytest.raises(UsageError, match="2 of 120 items are not finite, item 5 first"):
+        probe.probabilities(x)

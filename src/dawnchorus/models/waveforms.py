@@ -19,6 +19,7 @@ from dawnchorus.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MOST_CHANNELS: Final = 16  # of a recording; no clip is so few samples
 WHOLE: Final = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
@@ -43,6 +44,11 @@ def as_waveforms(sound: object, *, what: str = "waveforms") -> Tensor:
         )
     if not waveforms.numel():
         raise UsageError(f"{what}: of shape {tuple(waveforms.shape)}; there is no sound in it")
+    if waveforms.shape[1] <= MOST_CHANNELS < waveforms.shape[0]:
+        raise UsageError(
+            f"{what}: of shape {tuple(waveforms.shape)}, like (samples, channels); need "
+            "(batch, samples), so mix the channels: sound.mean(axis=1)"
+        )
     _check_values(waveforms, what)
     return waveforms
 

@@ -55,6 +55,7 @@ class OnlineFit:
     best_epoch: int
 
 
+@torch.inference_mode(mode=False)  # wherever it is called, it has to be able to learn
 def fit_online(
     probe: Probe,
     train: Iterable[Batch],

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from dawnchorus.configs import FitConfig, HeadConfig
 from dawnchorus.errors import TaskError, UsageError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EncoderMark", "Features", "FitConfig", "FittedProbe", "fit_probe"]
 
 
+@torch.inference_mode(mode=False)  # wherever it is called, it has to be able to learn
 def fit_probe(
     config: FitConfig,
     train: Features,

@@ -120,11 +120,12 @@ class FittedProbe:
             ``(items, classes)``.
 
         Raises:
-            UsageError: The features have another shape.
+            UsageError: The features have another shape, or are not finite.
         """
         self._check_shape(x)
         out = np.full((len(x), len(self.classes)), NEVER)
         out[:, list(self.taught)] = net_logits(self.net, x, keep)
+        _check_finite(out)
         return out
 
     def probabilities(
@@ -270,6 +271,16 @@ class FittedProbe:
             calibration=told["calibration"],
             thresholds=told["thresholds"],
             notes=told["notes"],
+        )
+
+
+def _check_finite(logits: NDArray[np.float64]) -> None:
+    """Refuse scores that are no numbers: the first class would pass for the highest."""
+    bad = np.flatnonzero(np.isnan(logits).any(axis=1))
+    if len(bad):
+        raise UsageError(
+            f"features of {len(bad)} of {len(logits)} items are not finite, item {bad[0]} first; "
+            "leave them out, or encode them again"
         )
 
 
