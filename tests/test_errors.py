@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 
 from dawnchorus import errors
-from dawnchorus.errors import DawnchorusError, DependencyError
+from dawnchorus.errors import (
+    LONGEST_MESSAGE,
+    LONGEST_VALUE,
+    DawnchorusError,
+    DependencyError,
+    UsageError,
+    shown,
+)
 
 
 def test_every_error_stands_in_the_drawing_with_its_exit_code() -> None:
@@ -22,3 +29,15 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it() -> None:
     error = DependencyError("av", "av", "reading M4A")
     assert "reading M4A needs the package 'av'" in str(error)
     assert "pip install 'dawnchorus[av]'" in str(error)
+
+
+def test_a_value_or_a_message_of_any_size_is_cut_short() -> None:
+    value: object = "x" * 1000
+    for _ in range(12):  # 10^12 items when written out
+        value = [value] * 10
+    assert len(shown(value)) <= LONGEST_VALUE
+    assert shown({"a": (1, None)}) == "{'a': (1, None)}"
+    message = str(UsageError("begin" + "x" * 10**6 + "end"))
+    assert len(message) <= LONGEST_MESSAGE
+    assert message.startswith("begin")
+    assert message.endswith("end")

@@ -17,11 +17,39 @@
 
 A message says where, what was found, what is needed and what to do. Foreign errors are caught only
 at the border where a foreign library is called, by name, and one of these is raised from them.
+
+A value out of a file is put into a message by `shown`, never by ``repr``: what a file of 500 bytes
+stands for may be gigabytes when it is written out.
 """
 
+from __future__ import annotations
+
 import warnings
+from reprlib import Repr
+from typing import Final
 
 from dawnchorus.texts import printable
+
+LONGEST_VALUE: Final = 120  # characters of one value in a message
+LONGEST_MESSAGE: Final = 4000
+
+_SHORT: Final = Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 4
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, but never more than `LONGEST_VALUE` characters of it."""
+    return shortened(_SHORT.repr(value), LONGEST_VALUE)
+
+
+def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """A text with its middle left out if it is longer than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    half = (longest - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 class DawnchorusError(Exception):
@@ -30,8 +58,8 @@ class DawnchorusError(Exception):
     exit_code = 1
 
     def __init__(self, message: str = "") -> None:
-        """Keep the message; file names in it that are not UTF-8 are made printable."""
-        super().__init__(printable(message))
+        """Keep the message, made printable, and its middle left out if it is very long."""
+        super().__init__(shortened(printable(message)))
 
 
 class UsageError(DawnchorusError):

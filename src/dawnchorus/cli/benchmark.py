@@ -133,7 +133,7 @@ def run(
 
 
 def _config(plan: Path | None, options: dict[str, Any]) -> BenchmarkConfig:
-    from dawnchorus.configs.base import read_yaml
+    from dawnchorus.configs.yaml_file import read_yaml
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
     values = {} if plan is None else read_yaml(plan)

@@ -10,7 +10,6 @@ from dawnchorus.configs.base import (
     Pooling,
     Precision,
     read_recipe,
-    read_yaml,
 )
 from dawnchorus.configs.data import (
     AugmentConfig,
@@ -33,6 +32,7 @@ from dawnchorus.configs.probes import (
     ScheduleConfig,
 )
 from dawnchorus.configs.training import TrainConfig
+from dawnchorus.configs.yaml_file import read_yaml
 
 __all__ = [
     "AugmentConfig",

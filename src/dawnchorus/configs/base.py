@@ -1,18 +1,20 @@
-"""What all configs share: frozen, no unknown keys, errors that name the key; YAML files."""
+"""What all configs share: frozen, no unknown keys, errors that name the key; recipes on recipes."""
 
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  pydantic resolves the annotation at run time
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dawnchorus.errors import UsageError
+from dawnchorus.configs.yaml_file import read_yaml
+from dawnchorus.errors import UsageError, shortened, shown
 
 Pooling = Literal["mean", "cls", "patches", "valid", "deviation", "max", "bands", "band_deviations"]
 Precision = Literal["float32", "bfloat16"]
 LayerSelection = tuple[int | str, ...]
+LONGEST_KEY: Final = 80  # characters of a key in a message
+MOST_PROBLEMS: Final = 5  # of one config, in its message
 
 
 class Config(BaseModel):
@@ -36,15 +38,18 @@ class Config(BaseModel):
 
 def _explain(config: type[BaseModel], error: ValidationError) -> str:
     problems = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
+    every = error.errors(include_url=False)
+    for problem in every[:MOST_PROBLEMS]:
+        key = shortened(".".join(str(part) for part in problem["loc"]), LONGEST_KEY)
         if problem["type"] == "extra_forbidden":
             known = ", ".join(sorted(config.model_fields))
             problems.append(f"unknown key {key!r} (known: {known})")
         elif not key:
             problems.append(problem["msg"].removeprefix("Value error, "))
         else:
-            problems.append(f"{key}: {problem['msg']}, got {problem['input']!r}")
+            problems.append(f"{key}: {problem['msg']}, got {shown(problem['input'])}")
+    if len(every) > MOST_PROBLEMS:
+        problems.append(f"and {len(every) - MOST_PROBLEMS} more")
     return f"{config.__name__}: " + "; ".join(problems)
 
 
@@ -66,7 +71,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         layers[upper.resolve()] = values
         base = values.pop("base", None)
         if not isinstance(base, str | None):
-            raise UsageError(f"{upper}: base must name one file, got {base!r}")
+            raise UsageError(f"{upper}: base must name one file, got {shown(base)}")
         upper = None if base is None else upper.parent / base
     merged: dict[str, Any] = {}
     for values in reversed(layers.values()):
@@ -81,22 +86,3 @@ def _join(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict) and isinstance(lower.get(key), dict)
     }
     return {**lower, **upper, **both}
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping.
-
-    Raises:
-        UsageError: The file is missing, is not YAML, or is not a mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a YAML file: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(
-            f"{path}: need a mapping of keys to values, found {type(content).__name__}"
-        )
-    return content
