@@ -133,8 +133,8 @@ def run(
 
 
 def _config(plan: Path | None, options: dict[str, Any]) -> BenchmarkConfig:
-    from dawnchorus.configs.yaml_file import read_yaml
     from dawnchorus.configs.benchmark import BenchmarkConfig
+    from dawnchorus.configs.yaml_file import read_yaml
 
     values = {} if plan is None else read_yaml(plan)
     values |= {name: value for name, value in options.items() if value is not None}

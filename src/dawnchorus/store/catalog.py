@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.store.files import changed_ns
-from dawnchorus.store.parts import latest_rows, part_names, read_part, read_rows, rows_of
-from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS
+from dawnchorus.store.parts import latest_rows, part_names, read_recordings, read_rows, rows_of
+from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,6 @@ COLUMNS: Final = [
     "revision",
     "parts",
 ]
-STATUSES: Final = ("done", "partial", "failed")
 HASH_PREFIX: Final = "sha256:"
 UNKNOWN: Final = -1
 STALE_S: Final = 2.0  # a folder changed as recently as this may change again under the same date
@@ -83,10 +82,10 @@ class Catalog:
 
     def _index(self, names: Iterable[str]) -> np.ndarray:
         """Sorted entries of the latest rows."""
-        tables = [read_part(self._folder / name, COLUMNS) for name in names]
+        tables = [read_recordings(self._folder / name, COLUMNS) for name in names]
         if not tables:
             return np.zeros(0, ENTRY)
-        table = latest_rows(pa.concat_tables(tables, promote_options="default"))
+        table = latest_rows(pa.concat_tables(tables))
         entries = np.zeros(len(table), ENTRY)
         entries["id"] = [int(identity, 16) for identity in table["recording_id"].to_pylist()]
         entries["status"] = [STATUSES.index(status) for status in table["status"].to_pylist()]

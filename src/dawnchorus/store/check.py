@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dawnchorus.errors import StoreError
 from dawnchorus.places import reaching
+from dawnchorus.store.files import is_link
 from dawnchorus.store.parts import (
     by_part,
-    file_sha256,
     latest_rows,
     part_names,
-    read_part,
+    read_recordings,
+    read_sealed,
     rows_of,
+    seals_of,
 )
-from dawnchorus.store.schema import EMBEDDINGS, RECORDING_SCHEMA, RECORDINGS
+from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS, embedding_schema, read_header
+from dawnchorus.store.tables import joined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,19 +55,24 @@ class CheckReport:
 
 
 def check_store(store: Path) -> CheckReport:
-    """Read every part and hold it against its seal."""
-    damages, tables = [], [RECORDING_SCHEMA.empty_table()]
+    """Read every part and hold it against its seal, the header and the recordings' rows.
+
+    Raises:
+        StoreError: There is no store, or its header is damaged.
+    """
+    schema = embedding_schema(read_header(store))
+    damages, tables = [], []
     for name in sorted(part_names(store / RECORDINGS)):
         try:
-            tables.append(read_part(store / RECORDINGS / name))
+            tables.append(read_recordings(store / RECORDINGS / name))
         except StoreError as error:
             damages.append(Damage(f"{RECORDINGS}/{name}", str(error), ()))
-    rows = rows_of(latest_rows(pa.concat_tables(tables, promote_options="default")))
+    rows = rows_of(latest_rows(joined(tables, str(store / RECORDINGS))))
     found: dict[str, int] = defaultdict(int)
     parts = by_part(rows)
-    seals = {part.name: part.sha256 for row in rows.values() for part in row.parts}
+    seals = seals_of(rows)
     for name, owners in sorted(parts.items()):
-        problem = _problem(store / EMBEDDINGS / name, seals[name], owners, found)
+        problem = _problem(store / EMBEDDINGS / name, seals[name], schema, owners, found)
         if problem:
             damages.append(Damage(f"{EMBEDDINGS}/{name}", problem, tuple(sorted(owners.values()))))
     if not damages:
@@ -87,7 +96,10 @@ def set_aside(store: Path, report: CheckReport) -> list[str]:
     """
     paths: set[str] = set()
     for damage in report.damages:
-        part = store / damage.part
+        folder, _, name = damage.part.rpartition("/")
+        part = store / folder / name
+        if is_link(store / folder):
+            raise StoreError(f"{store / folder}: leads out of the store; set parts aside there")
         paths |= set(damage.paths)
         try:
             with reaching(part):
@@ -98,18 +110,22 @@ def set_aside(store: Path, report: CheckReport) -> list[str]:
     return sorted(paths)
 
 
-def _problem(path: Path, seal: str, owners: dict[str, str], found: dict[str, int]) -> str | None:
+def _problem(
+    path: Path,
+    seals: set[str],
+    schema: pa.Schema,
+    owners: dict[str, str],
+    found: dict[str, int],
+) -> str | None:
     if not path.is_file():
         return "missing"
-    if file_sha256(path) != seal:
-        return "its bytes are not the ones that were written (SHA-256 differs)"
     try:
-        table = read_part(path)
+        table = read_sealed(path, seals, schema)
     except StoreError as error:
         return str(error)
-    for identity in table["recording_id"].to_pylist():
-        if identity in owners:
-            found[identity] += 1
+    for count in pc.value_counts(table["recording_id"]).to_pylist():
+        if count["values"] in owners:
+            found[count["values"]] += count["counts"]
     return None
 
 

@@ -89,6 +89,11 @@ def names_in(folder: Path) -> Iterator[str]:
     yield from (name.rstrip("/").rpartition("/")[2] for name in found)
 
 
+def is_link(folder: Path) -> bool:
+    """Whether a folder is elsewhere, so that what lies in it may be somebody else's."""
+    return not is_remote(folder) and folder.is_symlink()
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it; object storage has none.
 

@@ -1,4 +1,4 @@
-"""Parquet bytes of a store: sealed when written, verified when read."""
+"""Parquet bytes of a store: sealed when written; when read, no more than a part can hold."""
 
 from __future__ import annotations
 
@@ -7,26 +7,35 @@ import io
 import re
 import uuid
 from collections import defaultdict
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dawnchorus.errors import StoreError
+from dawnchorus.errors import StoreError, shortened, shown
 from dawnchorus.places import is_remote, reaching
 from dawnchorus.store.files import names_in, write_whole
-from dawnchorus.store.schema import RECORDING_SCHEMA, RECORDINGS, Part, RecordingRow
+from dawnchorus.store.schema import PART_NAME, RECORDINGS, Part, RecordingRow
+from dawnchorus.store.tables import checked_recordings, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
-PART_NAME: Final = re.compile(r"part-.*\.parquet")
 GROUP_NUMBERS: Final = 1 << 18  # in a row group; the writer takes some 50 bytes for each
 LISTS: Final = {"vector", "scores", "parts", "gaps"}  # their inner columns have other names
+MOST_BYTES: Final = 1 << 30  # of a part, unpacked; ours have some 16 MB
+MOST_ROWS: Final = 1 << 23
+CHECK: Final = "run: dawnchorus store check"
+
+# pyarrow maps most of what malformed files make Thrift and Arrow raise to these
+MALFORMED: Final = (
+    OSError, pa.ArrowException, ValueError, TypeError, KeyError, IndexError, OverflowError,
+    NotImplementedError, MemoryError,
+)  # fmt: skip
 
 
 def write_part(folder: Path, table: pa.Table) -> Part:
@@ -61,26 +70,95 @@ def _parquet_bytes(table: pa.Table) -> bytes:
 
 
 def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one part, page checksums verified.
+    """Read one part, page checksums verified; columns that it lacks are not in the table.
 
     Raises:
-        StoreError: The part is missing or damaged.
+        StoreError: The part is missing, damaged, or larger than any part.
     """
+    with (
+        _named(path),
+        path.open("rb") if is_remote(path) else nullcontext(path) as source,
+    ):
+        return _table(source, columns, verify=True)
+
+
+def read_windows(path: Path, schema: pa.Schema) -> pa.Table:
+    """The columns of a part of ``embeddings/`` that ``schema`` names.
+
+    Raises:
+        StoreError: As of `read_part`, or a column is missing, of another type, or has gaps.
+    """
+    return _held_to(path, read_part(path, schema.names), schema)
+
+
+def read_sealed(path: Path, seals: set[str], schema: pa.Schema) -> pa.Table:
+    """As `read_windows`, from bytes that have the SHA-256 that the recordings' rows name.
+
+    The seal stands for the checksums of the pages, which are not looked at again.
+
+    Raises:
+        StoreError: As of `read_windows`, or the bytes are others.
+    """
+    with _named(path), path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if seals != {hashlib.sha256(content).hexdigest()}:
+        raise StoreError(f"{path}: damaged part ({OTHER_BYTES}); {CHECK}")
+    with _named(path):
+        table = _table(pa.BufferReader(content), schema.names, verify=False)
+    return _held_to(path, table, schema)
+
+
+OTHER_BYTES: Final = "its bytes are not the ones that were written, SHA-256 differs"
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of the disk and of pyarrow as ours, with the part's name."""
     try:
-        # ParquetFile, not read_table: the latter takes a folder name such as "year=2026" for a
-        # column
-        with (
-            reaching(path),
-            path.open("rb") if is_remote(path) else nullcontext(path) as source,
-            pq.ParquetFile(source, page_checksum_verification=True) as file,
-        ):
-            return file.read(columns=None if columns is None else list(columns))
+        with reaching(path):
+            yield
     except FileNotFoundError as error:
-        raise StoreError(
-            f"{path}: a part of the store is missing; run: dawnchorus store check"
-        ) from error
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: damaged part ({error}); run: dawnchorus store check") from error
+        raise StoreError(f"{path}: a part of the store is missing; {CHECK}") from error
+    except MALFORMED as error:
+        message = shortened(str(error), 400)
+        raise StoreError(f"{path}: damaged part ({message}); {CHECK}") from error
+
+
+def _table(source: Any, columns: Sequence[str] | None, *, verify: bool) -> pa.Table:
+    # ParquetFile, not read_table: the latter takes a folder name such as "year=2026" for a column
+    with pq.ParquetFile(source, page_checksum_verification=verify) as file:
+        about = file.metadata
+        n_bytes = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
+        if about.num_rows > MOST_ROWS or n_bytes > MOST_BYTES:
+            raise ValueError(
+                f"{about.num_rows} rows of {n_bytes} bytes, a part has at most {MOST_ROWS} of "
+                f"{MOST_BYTES}"
+            )
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise ValueError("two of its columns have one name")
+        table = file.read(columns=None if columns is None else list(columns))
+    table.validate(full=True)
+    return table
+
+
+def _held_to(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
+    for field in schema:
+        if field.name not in table.column_names:
+            raise StoreError(f"{path}: damaged part (no column {field.name!r}); {CHECK}")
+        column = table[field.name]
+        if column.type != field.type:
+            raise StoreError(
+                f"{path}: column {field.name!r} is of type {shown(str(column.type))}, store.json "
+                f"promises {field.type}: one of the two was edited, or is of another store; {CHECK}"
+            )
+        gaps = column.null_count
+        if pa.types.is_fixed_size_list(field.type) and not gaps:
+            gaps = pa.chunked_array([c.values for c in column.chunks], field.type.value_type)
+            gaps = gaps.null_count
+        if gaps:
+            raise StoreError(f"{path}: damaged part (gaps in column {field.name!r}); {CHECK}")
+    return table
 
 
 def file_sha256(path: Path) -> str:
@@ -91,15 +169,23 @@ def file_sha256(path: Path) -> str:
 
 def part_names(folder: Path) -> set[str]:
     """Names of the complete parts of a folder; a folder that is not there yet has none."""
-    return {name for name in names_in(folder) if PART_NAME.fullmatch(name)}
+    return {name for name in names_in(folder) if re.fullmatch(PART_NAME, name)}
+
+
+def read_recordings(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one part of ``recordings/``: the columns that `RECORDING_SCHEMA` has, and the user's.
+
+    Raises:
+        StoreError: The part is missing or damaged, or a row says what no row can say.
+    """
+    return checked_recordings(read_part(path, columns), str(path), columns)
 
 
 def read_rows(store: Path) -> pa.Table:
     """Every recording's latest row by path, as a table with `RECORDING_SCHEMA`'s columns."""
     folder = store / RECORDINGS
-    tables = [read_part(folder / name) for name in sorted(part_names(folder))]
-    rows = pa.concat_tables([RECORDING_SCHEMA.empty_table(), *tables], promote_options="default")
-    return latest_rows(rows).sort_by("path")
+    tables = [read_recordings(folder / name) for name in sorted(part_names(folder))]
+    return latest_rows(joined(tables, str(folder))).sort_by("path")
 
 
 def latest_rows(table: pa.Table) -> pa.Table:
@@ -125,3 +211,12 @@ def by_part(rows: dict[str, RecordingRow]) -> dict[str, dict[str, str]]:
         for part in row.parts:
             parts[part.name][row.recording_id] = row.path
     return parts
+
+
+def seals_of(rows: dict[str, RecordingRow]) -> dict[str, set[str]]:
+    """Part name to the SHA-256 that rows name for it: one, unless they were edited."""
+    seals: dict[str, set[str]] = defaultdict(set)
+    for row in rows.values():
+        for part in row.parts:
+            seals[part.name].add(part.sha256)
+    return seals

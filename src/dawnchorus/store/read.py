@@ -12,16 +12,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.errors import DawnchorusWarning, UsageError
+from dawnchorus.errors import DawnchorusWarning, StoreError, UsageError
 from dawnchorus.places import as_place
 from dawnchorus.store.check import check_store
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.local import RECORDING_CLOCK, clock_warnings, local_column
-from dawnchorus.store.parts import by_part, read_part, read_rows, rows_of
-from dawnchorus.store.schema import COMPUTED, EMBEDDINGS, WINDOW_SCHEMA, read_header
+from dawnchorus.store.parts import (
+    by_part,
+    read_rows,
+    read_sealed,
+    read_windows,
+    rows_of,
+    seals_of,
+)
+from dawnchorus.store.schema import (
+    COMPUTED,
+    EMBEDDINGS,
+    WINDOW_SCHEMA,
+    embedding_schema,
+    read_header,
+)
+from dawnchorus.store.tables import REPAIR, check_complete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -97,7 +111,7 @@ class Store:
             StoreError: A part is missing or damaged.
         """
         rule = WindowFilter(**filters)
-        return self._read("vector", self.header.dim, columns, rule, memory_map)
+        return self._read("vector", columns, rule, memory_map)
 
     def windows(self, columns: Sequence[str] | None = None, **filters: Any) -> pa.Table:
         """The table of `read` alone: vectors are left on disk.
@@ -107,7 +121,7 @@ class Store:
             StoreError: A part is missing or damaged.
         """
         wanted = _default(columns)
-        return self._chosen(wanted, WindowFilter(**filters)).select(wanted)
+        return self._chosen(wanted, WindowFilter(**filters))[0].select(wanted)
 
     def read_scores(
         self, columns: Sequence[str] | None = None, **filters: Any
@@ -120,8 +134,7 @@ class Store:
         """
         if self.header.labels is None:
             raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
-        width = len(self.header.labels)
-        return self._read("scores", width, columns, WindowFilter(**filters))
+        return self._read("scores", columns, WindowFilter(**filters))
 
     def check(self) -> CheckReport:
         """Read every byte of the store and hold it against its seals; see `check_store`."""
@@ -141,15 +154,24 @@ class Store:
             raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
         lists = ["vector", "scores"] if scores else ["vector"]
 
+        rows = rows_of(_finished(self.recordings()))
+        seals = seals_of(rows)
+        schema = self._schema([*WINDOW_SCHEMA.names, *lists])
+
         @functools.lru_cache(maxsize=2)  # recordings that follow each other share parts
         def part(name: str) -> pa.Table:
-            return read_part(self.path / EMBEDDINGS / name, [*WINDOW_SCHEMA.names, *lists])
+            return read_sealed(self.path / EMBEDDINGS / name, seals[name], schema)
 
-        for row in _with_status(self.recordings(), "done").values():
+        for row in rows.values():
             own = pa.scalar(row.recording_id)
             pieces = [part(piece.name) for piece in row.parts]
             pieces = [piece.filter(pc.equal(piece["recording_id"], own)) for piece in pieces]
-            table = pa.concat_tables(pieces).sort_by("window")
+            table = pa.concat_tables([schema.empty_table(), *pieces]).sort_by("window")
+            if not np.array_equal(table["window"].to_numpy(), np.arange(row.n_windows)):
+                raise StoreError(
+                    f"{self.path}: {row.path}: windows 0 to {row.n_windows - 1} are promised, and "
+                    f"its parts hold {len(table)} or others; {REPAIR}"
+                )
             values = [_as_array(table[column], len(table)) for column in lists]
             values.append(np.zeros((len(table), 0), np.float32))  # for scores not asked for
             yield StoredRecording(row, table.drop_columns(lists), values[0], values[1])
@@ -157,17 +179,21 @@ class Store:
     def _read(
         self,
         values: str,
-        width: int,
         columns: Sequence[str] | None,
         rule: WindowFilter,
         memory_map: str | Path | None = None,
     ) -> tuple[NDArray[np.float32], pa.Table]:
         wanted = _default(columns)
-        windows = self._chosen(wanted, rule)
-        return self._values(windows, values, width, memory_map), windows.select(wanted)
+        windows, seals = self._chosen(wanted, rule)
+        return self._values(windows, seals, values, memory_map), windows.select(wanted)
 
-    def _chosen(self, wanted: Sequence[str], rule: WindowFilter) -> pa.Table:
-        """Windows that pass, in order, with the wanted columns and their places in the parts."""
+    def _chosen(
+        self, wanted: Sequence[str], rule: WindowFilter
+    ) -> tuple[pa.Table, dict[str, set[str]]]:
+        """Windows that pass, in order, with the wanted columns and their places in the parts.
+
+        And the SHA-256 of each part, as the recordings' rows have it.
+        """
         recordings = self.recordings()
         of_windows = {"path", *WINDOW_SCHEMA.names}
         known = [*of_windows, *(n for n in recordings.column_names if n not in of_windows)]
@@ -178,17 +204,29 @@ class Store:
         if rule.needs_clock or set(COMPUTED) & set(wanted):
             for text in clock_warnings(recordings, rule.time_zone):
                 warnings.warn(text, DawnchorusWarning, stacklevel=4)
-        parts = by_part(_with_status(recordings, "done"))
-        pieces = [self._windows(name, owners) for name, owners in sorted(parts.items())]
+        finished = _finished(recordings)
+        rows = rows_of(finished)
+        pieces = [self._windows(name, owners) for name, owners in sorted(by_part(rows).items())]
         windows = pa.concat_tables([_empty_windows(), *pieces])
+        check_complete(windows, finished, str(self.path))
+        seals = seals_of(rows)
         if not rule.is_open:
-            windows = windows.filter(pa.array(self._passes(windows, recordings, rule)))
+            windows = windows.filter(pa.array(self._passes(windows, recordings, rule, seals)))
         windows = windows.sort_by(_ORDER)
         extra = [name for name in wanted if name not in of_windows]
-        return _with_recordings(windows, recordings, extra, rule.time_zone)
+        return _with_recordings(windows, recordings, extra, rule.time_zone), seals
+
+    def _schema(self, names: Sequence[str]) -> pa.Schema:
+        """Of some columns of a part of ``embeddings/``."""
+        whole = embedding_schema(self.header)
+        return pa.schema([whole.field(name) for name in names])
 
     def _passes(
-        self, windows: pa.Table, recordings: pa.Table, rule: WindowFilter
+        self,
+        windows: pa.Table,
+        recordings: pa.Table,
+        rule: WindowFilter,
+        seals: Mapping[str, set[str]],
     ) -> NDArray[np.bool_]:
         clock = RECORDING_CLOCK if rule.needs_clock else ()
         extra = [name for name in {*clock, *rule.where} if name not in windows.column_names]
@@ -199,13 +237,13 @@ class Store:
         if labels is None or rule.label not in labels:
             has = "no scores" if labels is None else f"{len(labels)} labels"
             raise UsageError(f"{self.path}: has {has}, and no label {rule.label!r}")
-        scores = self._values(windows, "scores", len(labels))
+        scores = self._values(windows, seals, "scores")
         passed: NDArray[np.bool_] = keep & (scores[:, labels.index(rule.label)] >= rule.min_score)
         return passed
 
     def _windows(self, part: str, owners: dict[str, str]) -> pa.Table:
         """The windows of a part that belong to finished recordings, and each one's place in it."""
-        table = read_part(self.path / EMBEDDINGS / part, WINDOW_SCHEMA.names)
+        table = read_windows(self.path / EMBEDDINGS / part, WINDOW_SCHEMA)
         place = pa.array(np.arange(len(table)), pa.int64())
         table = table.append_column(_PLACE, place).append_column(
             _PART, pa.array([part] * len(table), pa.string())
@@ -220,18 +258,20 @@ class Store:
     def _values(
         self,
         windows: pa.Table,
+        seals: Mapping[str, set[str]],
         column: str,
-        width: int,
         memory_map: str | Path | None = None,
     ) -> NDArray[np.float32]:
         """Vectors or scores of windows in any order, each part read once."""
+        schema = self._schema([column])
+        width = schema.field(column).type.list_size
         values = _new_array((len(windows), width), memory_map)
         order = pc.sort_indices(windows, [(_PART, "ascending"), (_PLACE, "ascending")]).to_numpy()
         sorted_windows = windows.select([_PART, _PLACE]).take(order)
         first = 0
         for part, n_rows in _runs(sorted_windows[_PART]):
             rows = slice(first, first + n_rows)
-            lists = read_part(self.path / EMBEDDINGS / part, [column])[column]
+            lists = read_sealed(self.path / EMBEDDINGS / part, seals[part], schema)[column]
             stored = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
             place = sorted_windows[_PLACE][rows.start : rows.stop].to_numpy()
             values[order[rows]] = stored.reshape(-1, width)[place]
@@ -282,8 +322,8 @@ def _default(columns: Sequence[str] | None) -> list[str]:
     return ["path", *WINDOW_SCHEMA.names] if columns is None else list(columns)
 
 
-def _with_status(table: pa.Table, status: str) -> dict[str, RecordingRow]:
-    return rows_of(table.filter(pc.equal(table["status"], status)))
+def _finished(table: pa.Table) -> pa.Table:
+    return table.filter(pc.equal(table["status"], "done"))
 
 
 def _runs(names: pa.ChunkedArray) -> list[tuple[str, int]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import pyarrow as pa
+from pydantic import Field, model_validator
 
 from dawnchorus.configs import Config, LayerSelection, Pooling
-from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.configs.json_file import read_json
+from dawnchorus.errors import StoreError, UsageError, shown
 from dawnchorus.places import reaching
 
 if TYPE_CHECKING:
@@ -24,10 +26,20 @@ LOCK_NAME: Final = ".lock"
 EMBEDDINGS: Final = "embeddings"
 RECORDINGS: Final = "recordings"
 
+# What stands in a file of a store is not ours until it was looked at: a name that leads out of the
+# store must never be opened, renamed or removed.
+PART_NAME: Final = r"part-[0-9A-Za-z]{1,64}\.parquet"
+SHA256: Final = r"[0-9a-f]{64}"
+IDENTITY: Final = r"[0-9a-f]{16}"
+MOST_HEADER_BYTES: Final = 16 << 20  # tens of thousands of labels are less
+MOST_SAMPLES: Final = 2**31 - 1  # of a window, and of a second
+MOST_NUMBERS: Final = 1 << 20  # of a vector, and labels
+
 ID_DIGITS: Final = 16  # 64 bits: among a million recordings two alike are a matter of one in 10^7
 FLAGS: Final = ("silent", "clipped", "nonfinite", "gap")  # of a window; bits from the lowest
 
 Status = Literal["done", "partial", "failed"]
+STATUSES: Final[tuple[Status, ...]] = ("done", "partial", "failed")
 
 
 class StoreHeader(Config):
@@ -42,23 +54,40 @@ class StoreHeader(Config):
     weights_sha256: str | None
     labels_sha256: str | None
     licence: str | None
-    sample_rate: int
-    window_s: float
-    hop_s: float
-    window_samples: int
-    hop_samples: int
+    sample_rate: int = Field(gt=0, le=MOST_SAMPLES)
+    window_s: float = Field(gt=0, allow_inf_nan=False)
+    hop_s: float = Field(gt=0, allow_inf_nan=False)
+    window_samples: int = Field(gt=0, le=MOST_SAMPLES)
+    hop_samples: int = Field(gt=0, le=MOST_SAMPLES)
     channel: Literal["mean"] | int
     resampler: str
     precision: str
     normalization: tuple[float, float] | str | None
     pooling: Pooling
     layers: LayerSelection | None
-    dim: int
+    dim: int = Field(gt=0, le=MOST_NUMBERS)
     dtype: Literal["float16", "float32"]
     labels: tuple[str, ...] | None = None  # of the scores; None: no scores are kept
     audio_root: str
     created: str
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _can_be_true(self) -> Self:
+        for what, samples, seconds in (
+            ("window", self.window_samples, self.window_s),
+            ("hop", self.hop_samples, self.hop_s),
+        ):
+            if abs(samples - seconds * self.sample_rate) > 1:
+                raise ValueError(
+                    f"{what}_samples {samples} at {self.sample_rate} Hz are not {seconds} s"
+                )
+        labels = self.labels or ()
+        if self.labels == () or len(set(labels)) < len(labels) or len(labels) > MOST_NUMBERS:
+            raise ValueError("labels: need at least one, and none twice")
+        if "\0" in self.audio_root:
+            raise ValueError("audio_root holds a NUL, which no path does")
+        return self
 
     def differences(self, other: StoreHeader) -> list[str]:
         """Settings in which vectors of the two would not be comparable, each with both values."""
@@ -67,7 +96,7 @@ class StoreHeader(Config):
         if self.weights_sha256 and self.weights_sha256 == other.weights_sha256:
             loose.add("model")  # the same weights under another name or path
         return [
-            f"{key}: {mine[key]!r} in the store, {theirs[key]!r} asked for"
+            f"{key}: {shown(mine[key])} in the store, {shown(theirs[key])} asked for"
             for key in mine
             if key not in loose and mine[key] != theirs[key]
         ]
@@ -96,15 +125,15 @@ def read_header(store: Path) -> StoreHeader:
     path = store / HEADER_NAME
     try:
         with reaching(path):
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path, most_bytes=MOST_HEADER_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreError(f"{store}: not an embedding store, {HEADER_NAME} is missing") from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
     version = values.get("format_version") if isinstance(values, dict) else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise StoreError(
-            f"{path}: store format {version!r}, this version reads {FORMAT_VERSION}; "
+            f"{path}: store format {shown(version)}, this version reads {FORMAT_VERSION}; "
             f"open it with the version of dawnchorus that wrote it"
         )
     try:

@@ -20,6 +20,7 @@ from dawnchorus.store.catalog import Catalog
 from dawnchorus.store.files import (
     BESIDE_SUFFIX,
     age_s,
+    is_link,
     make_folder,
     names_in,
     remove_if_possible,
@@ -123,10 +124,12 @@ class StoreWriter:
         return found
 
     def _sweep(self) -> None:
-        for name in part_names(self._path / EMBEDDINGS) - self._catalog.named_parts:
-            remove_if_possible(self._path / EMBEDDINGS / name)
+        # a folder that a link leads to may be another store's, whose parts are no orphans
+        if not is_link(self._path / EMBEDDINGS):
+            for name in part_names(self._path / EMBEDDINGS) - self._catalog.named_parts:
+                remove_if_possible(self._path / EMBEDDINGS / name)
         for folder in (self._path, self._path / EMBEDDINGS, self._path / RECORDINGS):
-            for leftover in folder.glob(f".*{BESIDE_SUFFIX}"):
+            for leftover in () if is_link(folder) else folder.glob(f".*{BESIDE_SUFFIX}"):
                 remove_if_possible(leftover)
 
     def _sweep_old(self) -> None:
