@@ -11,12 +11,14 @@ import torch
 from dawnchorus.configs import FitConfig, ScheduleConfig
 from dawnchorus.configs.probes import TOKEN_PROBES
 from dawnchorus.errors import TaskError, UsageError, WeightsError
+from dawnchorus.probes.calibration import Calibration
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import json
+from pathlib import Path
 
 MARK = EncoderMark("toy", "0" * 64)
 NAMES = ("ant", "bee", "cow", "dog")
@@ -73,7 +75,9 @@ def test_every_label_of_many_is_solved_as_scikit_learn_solves_it_alone(weights: 
 
 def test_a_probe_is_the_same_after_saving(tmp_path: Path) -> None:
     probe = fit(FitConfig(), single(), single(seed=1), multi=False)
-    probe.thresholds, probe.calibration = {"ant": 0.25}, {"kind": "temperature", "value": 1.5}
+    calibration = Calibration(method="temperature", multi_label=False, n_classes=4, temperature=1.5)
+    probe.thresholds = {"ant": 0.25}
+    probe.calibration = json.loads(json.dumps(calibration.to_json()))
     probe.save(tmp_path / "probe")
     again = FittedProbe.load(tmp_path / "probe")
     other = single(seed=2).x

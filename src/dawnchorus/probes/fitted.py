@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,11 +19,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from dawnchorus.configs import HeadConfig
-from dawnchorus.errors import UsageError, WeightsError
+from dawnchorus.errors import UsageError, WeightsError, shown
 from dawnchorus.models.checkpoints import sha256_of, weights_sha256_of
 from dawnchorus.models.readout import Readout
 from dawnchorus.probes.calibration import NEVER, Calibration, plain_probabilities
+from dawnchorus.probes.description import DESCRIPTION, FORMAT, VERSION, read_description
 from dawnchorus.probes.heads import Neighbours
 from dawnchorus.probes.net import Net
 from dawnchorus.probes.reading import read_features
@@ -30,12 +31,13 @@ from dawnchorus.probes.reading import read_features
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dawnchorus.configs import Pooling
+    from dawnchorus.configs import HeadConfig, Pooling
     from dawnchorus.models.encoder import Encoder, EncoderOutput
+    from dawnchorus.probes.description import ProbeDescription
     from dawnchorus.probes.reading import FeatureKind
 
-WEIGHTS, DESCRIPTION = "probe.safetensors", "probe.json"
-FORMAT, VERSION = "dawnchorus probe", 1
+WEIGHTS: Final = "probe.safetensors"
+MOST_PARTS: Final = 1024  # layers of a head, or of the encoder
 BLOCK_ITEMS: Final = 1024  # scored at once
 BLOCK_VALUES: Final = 1 << 22  # of their features; tokens are many
 
@@ -214,6 +216,9 @@ class FittedProbe:
             unfinished.replace(target / WEIGHTS)
             described.replace(target / DESCRIPTION)
         except (OSError, SafetensorError) as error:
+            for name in (WEIGHTS, DESCRIPTION):
+                with suppress(OSError):
+                    (target / f".{name}").unlink(missing_ok=True)
             raise WeightsError(f"{target}: the probe cannot be written: {error}") from error
 
     def _description(self, sha256: str) -> dict[str, Any]:
@@ -243,34 +248,29 @@ class FittedProbe:
             WeightsError: It is damaged, or its two files do not belong together.
         """
         source = Path(folder)
-        told = _read_description(source)
+        told = read_description(source)
+        weights = source / WEIGHTS
         try:
-            tensors = load_file(source / WEIGHTS)
+            if sha256_of(weights) != told.weights_sha256:
+                raise WeightsError(
+                    f"{source}: {WEIGHTS} is not the file that {DESCRIPTION} was written with; "
+                    f"copy the folder whole, or fit the probe again"
+                )
+            tensors = load_file(weights)
         except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{source / WEIGHTS}: not a whole file: {error}") from error
-        if sha256_of(source / WEIGHTS) != told["weights_sha256"]:
-            raise WeightsError(
-                f"{source}: {WEIGHTS} is not the file that {DESCRIPTION} was written with; copy "
-                f"the folder whole, or fit the probe again"
-            )
-        config = HeadConfig(**told["config"])
-        net = Net(config, told["shape"], len(told["taught"]))
-        if isinstance(net.head, Neighbours) and "head.bank" in tensors:
-            bank = torch.zeros_like(tensors["head.bank"])
-            net.head.hold(bank, bank.new_zeros(len(bank), net.n_classes), 1, multi_label=False)
-        _fill(net, tensors, source / WEIGHTS)
+            raise WeightsError(f"{weights}: not a whole file: {error}") from error
         return cls(
-            config=config,
-            classes=tuple(told["classes"]),
-            multi_label=told["multi_label"],
-            encoder=EncoderMark(**told["encoder"]),
-            readout=tuple(told["readout"]),
-            pooling=told["pooling"],
-            net=net.eval(),
-            taught=tuple(told["taught"]),
-            calibration=told["calibration"],
-            thresholds=told["thresholds"],
-            notes=told["notes"],
+            config=told.config,
+            classes=told.classes,
+            multi_label=told.multi_label,
+            encoder=EncoderMark(told.encoder.name, told.encoder.weights_sha256),
+            readout=told.readout,
+            pooling=told.pooling,
+            net=_filled(told, tensors, weights).eval(),
+            taught=told.taught,
+            calibration=told.calibration,
+            thresholds=told.thresholds,
+            notes=told.notes,
         )
 
 
@@ -289,21 +289,27 @@ def _told(mark: EncoderMark) -> str:
     return f"{mark.name} with {'unknown weights' if sha256 is None else 'weights ' + sha256[:12]}"
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / DESCRIPTION
+def _filled(told: ProbeDescription, tensors: dict[str, torch.Tensor], where: Path) -> Net:
+    """The net that a description says, with the tensors of its file."""
+    config = told.config
+    parts = (
+        config.num_layers,
+        len(config.hidden_dims),
+        told.shape[0] if len(told.shape) > 1 else 0,
+    )
+    if max(parts) > MOST_PARTS:
+        raise WeightsError(f"{where}: layers {parts}, a probe has at most {MOST_PARTS}")
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{folder}: no probe here, {DESCRIPTION} is missing") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path}: not whole: {error}") from error
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise WeightsError(f"{path}: not the description of a probe")
-    if told["version"] != VERSION:
-        raise WeightsError(
-            f"{path}: format version {told['version']}, this program reads {VERSION}; update it"
-        )
-    return told
+        with torch.device("meta"):  # no memory is taken for what the file may not hold
+            net = Net(config, told.shape, len(told.taught))
+    except UsageError as error:
+        raise WeightsError(f"{where}: {error}") from error
+    if isinstance(net.head, Neighbours) and "head.bank" in tensors:
+        n_items = len(tensors["head.bank"]) if tensors["head.bank"].ndim else 0
+        net.head.bank = torch.zeros(n_items, told.shape[-1], device="meta")
+        net.head.labels = torch.zeros(n_items, net.n_classes, device="meta")
+    _fill(net, tensors, where)
+    return net
 
 
 def _fill(net: Net, tensors: dict[str, torch.Tensor], where: Path) -> None:
@@ -312,7 +318,23 @@ def _fill(net: Net, tensors: dict[str, torch.Tensor], where: Path) -> None:
     wrong = sorted(n for n in have.keys() | want.keys() if have.get(n) != want.get(n))
     if wrong:
         raise WeightsError(
-            f"{where}: {len(wrong)} tensors missing, unknown or reshaped: {wrong[:3]}"
+            f"{where}: {len(wrong)} tensors missing, unknown or reshaped: {shown(wrong)}"
         )
+    _check_numbers(net, tensors, where)
     # a probe solved in float64 is kept in float64
     net.load_state_dict(tensors, assign=True)
+
+
+def _check_numbers(net: Net, tensors: dict[str, torch.Tensor], where: Path) -> None:
+    for name, wanted in net.state_dict().items():
+        value = tensors[name]
+        if value.is_floating_point() != wanted.is_floating_point() or value.is_complex():
+            raise WeightsError(f"{where}: {name} holds {value.dtype}, need {wanted.dtype}")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise WeightsError(f"{where}: {name} holds values that are not numbers")
+    if not bool((tensors["scale"] > 0).all()):
+        raise WeightsError(f"{where}: scale: features are divided by numbers above 0")
+    if isinstance(net.head, Neighbours):
+        k, n_items = int(tensors["head.k"]), len(tensors["head.bank"])
+        if not 1 <= k <= n_items:
+            raise WeightsError(f"{where}: looks for {k} neighbours among {n_items} items")
