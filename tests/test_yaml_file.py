@@ -77,7 +77,7 @@ def test_files_that_are_not_read_say_why(tmp_path: Path, content: bytes) -> None
         read_yaml(tmp_path)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(WORDS), max_size=25).map("".join))
 def test_any_text_is_read_or_refused(text: str) -> None:
     message = ""
@@ -88,7 +88,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert len(message) < 2000
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_edited_recipe_is_taken_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -143,7 +143,7 @@ def same_or_refused(whole: Path, path: Path) -> None:
     assert probe.logits(x)[:, probe.taught].shape == FittedProbe.load(whole).logits(x).shape
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_edited_description_is_refused_or_scores_as_before(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -162,7 +162,7 @@ def test_any_edited_description_is_refused_or_scores_as_before(
     same_or_refused(whole, path)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_damaged_file_is_refused_or_scores_as_before(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -13,8 +13,9 @@ from dawnchorus.configs import ProbeRunConfig
 from dawnchorus.engine.encode import DEFAULT_MODEL
 from dawnchorus.engine.workers import one_core_each
 from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.probes.description import DESCRIPTION
 from dawnchorus.probes.fit import fit_probe
-from dawnchorus.probes.fitted import DESCRIPTION, FittedProbe
+from dawnchorus.probes.fitted import FittedProbe
 from dawnchorus.probes.held_out import cross_validated, validated
 from dawnchorus.recipes.background import with_unannotated
 from dawnchorus.recipes.probe_embed import embed_clips, from_store

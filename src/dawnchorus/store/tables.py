@@ -6,13 +6,15 @@ edited or foreign store could name files outside of it, or windows that are not 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.errors import StoreError, shown
+from dawnchorus.errors import StoreError, UsageError, shown
+from dawnchorus.local_time import parse_zone
 from dawnchorus.store.schema import (
     IDENTITY,
     PART_NAME,
@@ -61,7 +63,7 @@ def checked_recordings(
     try:
         table = _typed(table, NEEDED if columns is None else columns)
         problem = next((what for what, fails in _RULES.items() if fails(table)), None)
-    except (pa.ArrowException, ValueError, KeyError) as error:
+    except (pa.ArrowException, ValueError, KeyError, UsageError) as error:
         problem = shown(str(error))
     if problem is not None:
         raise StoreError(f"{named}: damaged part ({problem}); {REPAIR}")
@@ -151,6 +153,15 @@ def _beyond_dates(table: pa.Table) -> bool:
     return False
 
 
+def _bad_times(table: pa.Table) -> bool:
+    for name, parse in (("recorded_at", datetime.fromisoformat), ("time_zone", parse_zone)):
+        column = _column(table, name)
+        for text in [] if column is None else pc.unique(column).to_pylist():
+            if text:
+                parse(text)
+    return False
+
+
 _RULES: Final[dict[str, Callable[[pa.Table], bool]]] = {
     "a value is missing that every row has": _has_gaps,
     f"a recording_id is not {IDENTITY}": _unlike(IDENTITY, "recording_id"),
@@ -161,6 +172,7 @@ _RULES: Final[dict[str, Callable[[pa.Table], bool]]] = {
     "the name or SHA-256 of an embeddings part is none that dawnchorus writes": _bad_parts,
     "a gap ends before it begins": _bad_gaps,
     "a date is beyond the calendar": _beyond_dates,
+    "a time cannot be read": _bad_times,
 }
 
 
