@@ -15,7 +15,6 @@ from dawnchorus.engine.workers import one_core_each
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.description import DESCRIPTION
 from dawnchorus.probes.fit import fit_probe
-from dawnchorus.probes.fitted import FittedProbe
 from dawnchorus.probes.held_out import cross_validated, validated
 from dawnchorus.recipes.background import with_unannotated
 from dawnchorus.recipes.probe_embed import embed_clips, from_store
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.features import Features
     from dawnchorus.probes.few_shot import CurvePoint
+    from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.probes.held_out import HeldOut
     from dawnchorus.recipes.probe_embed import Embedded
     from dawnchorus.recipes.probe_labels import LabelledClips
