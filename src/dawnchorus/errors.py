@@ -28,6 +28,7 @@ import warnings
 from reprlib import Repr
 from typing import Final
 
+from dawnchorus.masking import without_secrets
 from dawnchorus.texts import printable
 
 LONGEST_VALUE: Final = 120  # characters of one value in a message
@@ -58,8 +59,8 @@ class DawnchorusError(Exception):
     exit_code = 1
 
     def __init__(self, message: str = "") -> None:
-        """Keep the message, made printable, and its middle left out if it is very long."""
-        super().__init__(shortened(printable(message)))
+        """Keep the message: printable, without passwords of URLs, the middle left out if long."""
+        super().__init__(shortened(without_secrets(printable(message))))
 
 
 class UsageError(DawnchorusError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import json
 import os
@@ -11,19 +12,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dawnchorus.configs.data import DownloadConfig, MannersConfig
 from dawnchorus.data import download as module
-from dawnchorus.data import download_plan
+from dawnchorus.data import download_plan, redirects
 from dawnchorus.data.download import download
 from dawnchorus.data.download_plan import Plan, plan_download
 from dawnchorus.data.fetch_file import fetch_file, safe_name
+from dawnchorus.data.ledger import Ledger
 from dawnchorus.data.polite import FailedRequestError, PoliteClient
 from dawnchorus.data.wanted import at_work
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
@@ -381,3 +387,152 @@ def test_a_manifest_without_urls_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "m.parquet").write_text("no")
     with pytest.raises(TaskError, match="not a readable Parquet manifest"):
         plan_download(tmp_path / "m.parquet", tmp_path / "sound", QUICK)
+
+
+def test_no_secret_of_a_url_is_written_down(
+    server: RudeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.says("/a", Answer(sound()))
+    server.says("/b", Answer(status=403))
+    server.says("/c", Answer(sound(), stop_after=2000))
+    host = server.url.replace("//", "//me:s3cretpw@")
+    urls = [f"{host}/{name}?api_key=s3cretkey" for name in "abc"]
+    given = manifest(tmp_path / "m.parquet", urls)
+    with caplog.at_level("DEBUG"):
+        report = download(given, tmp_path / "out", QUICK)
+        plan = plan_download(given, tmp_path / "out", QUICK)
+    assert (report.n_done, report.n_failed) == (2, 1)
+    assert {one.query["api_key"] for one in server.asked} == {"s3cretkey"}
+    written = [*(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())]
+    written += [str(report).encode(), str(plan).encode(), caplog.text.encode()]
+    written += [str(pq.read_table(tmp_path / "out" / "downloaded.parquet").to_pylist()).encode()]
+    for text in written:
+        assert b"s3cret" not in text
+    assert download(given, tmp_path / "out", QUICK).n_there == 2  # known again by its masked URL
+
+
+def test_an_answer_that_was_compressed_unasked_is_refused(
+    server: RudeServer, tmp_path: Path
+) -> None:
+    packed = gzip.compress(b"ID3" + bytes(10**7))
+    url = server.says("/a", Answer(packed, headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(FailedRequestError, match="sent compressed, unasked"):
+        fetch(url, tmp_path / "a")
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1000
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_file_beyond_the_limit_is_refused_and_leaves_nothing(
+    server: RudeServer, tmp_path: Path, *, told: bool
+) -> None:
+    headers = {} if told else {"Transfer-Encoding": "chunked"}
+    body = sound(300_000) if told else b"493e3\r\n" + sound(300_000 - 3 + 0) + b"\r\n0\r\n\r\n"
+    url = server.says("/a", Answer(body, headers=headers))
+    with pytest.raises(FailedRequestError, match=r"larger than 0\.1 MB|broke off"):
+        fetch(url, tmp_path / "a", most_bytes=1e5)
+    assert not [path for path in tmp_path.iterdir() if path.stat().st_size > 2e5]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "refused"),
+    [
+        ("archive.test", "127.0.0.1", True),
+        ("archive.test", "169.254.169.254", True),
+        ("archive.test", "10.0.0.1", True),
+        ("archive.test", "[::1]", True),
+        ("archive.test", "[::ffff:127.0.0.1]", True),
+        ("archive.test", "inside.test", True),
+        ("archive.test", "mirror.test", False),
+        ("127.0.0.1", "10.0.0.1", False),
+        ("archive.test", "archive.test", False),
+    ],
+)
+def test_a_redirect_does_not_lead_into_the_private_network(
+    monkeypatch: pytest.MonkeyPatch, first: str, then: str, *, refused: bool
+) -> None:
+    known = {
+        "archive.test": "93.184.216.34",
+        "mirror.test": "1.1.1.1",
+        "inside.test": "192.168.0.9",
+    }
+    monkeypatch.setattr(
+        redirects.socket, "getaddrinfo", lambda name, *_a, **_k: [(0, 0, 0, "", (known[name], 0))]
+    )
+    asked = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.host)
+        if request.url.path == "/a":
+            return httpx2.Response(302, headers={"Location": f"http://{then}/b"})
+        return httpx2.Response(200, content=b"1")
+
+    with PoliteClient(MANNERS) as client:
+        client._client._transport = httpx2.MockTransport(answer)
+        client._client._mounts = {}
+        if refused:
+            with pytest.raises(FailedRequestError, match="into a private network"):
+                client.get_json(f"http://{first}/a", {})
+            assert asked == [first]
+        else:
+            assert client.get_json(f"http://{first}/a", {}) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[", "http://", "http:///x", "https://h:x/y", "http://h/\x00", "http://" + "a" * 300],
+)
+def test_a_malformed_url_fails_by_itself(url: str, server: RudeServer, tmp_path: Path) -> None:
+    good = server.says("/a", Answer(sound()))
+    report = download(manifest(tmp_path / "m.parquet", [url, good]), tmp_path / "out", QUICK)
+    assert report.n_done == 1
+    assert report.n_failed + sum(report.refused.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"id": ["a"], "url": [1]}, {"id": [1], "url": ["http://h"]}, {"id": ["a"], "url": [["x"]]}],
+)
+def test_a_manifest_of_other_types_is_refused(
+    tmp_path: Path, columns: dict[str, list[Any]]
+) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "m.parquet")
+    with pytest.raises(TaskError, match="need text"):
+        download(tmp_path / "m.parquet", tmp_path / "out", QUICK)
+
+
+ENTRY = (
+    '{"id": "a", "url": "http://h/a", "status": "done", "path": "aa/a.mp3", "n_bytes": 3, '
+    '"sha256": "", "when": "", "wall_s": 0.5}\n'
+)
+PIECES = [
+    "{", "}", "[" * 3000, '"', ",", ":", "null", "NaN", "1e999", "9" * 5000, '"../x"', "true", "\n",
+    '"id"', '"n_bytes"', "{}", "[]", "\x00", "é", '"path": "/etc/passwd",', "-1", ' "id": "b",',
+]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.integers(0, len(ENTRY)), st.integers(0, 12), st.lists(st.sampled_from(PIECES)))
+def test_any_edited_ledger_is_read_or_refused_by_line(
+    tmp_path_factory: pytest.TempPathFactory, at: int, cut: int, pieces: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    text = ENTRY[:at] + "".join(pieces) + ENTRY[at + cut :] + ENTRY
+    (folder / "downloads.jsonl").write_text(text, encoding="utf-8")
+    try:
+        with closing(Ledger(folder)) as ledger:
+            found = ledger.done("a", "http://h/a")
+    except TaskError as error:
+        message = str(error)
+        found = None
+        assert "line" in message
+    assert found is None or ".." not in found.path
+
+
+def test_a_ledger_does_not_lead_out_of_its_folder(tmp_path: Path) -> None:
+    for path in ("../x.mp3", "/etc/passwd", "a/../../x"):
+        (tmp_path / "downloads.jsonl").write_text(ENTRY.replace("aa/a.mp3", path))
+        with pytest.raises(TaskError, match=r"line 1 .* not inside of the folder"):
+            Ledger(tmp_path)
+    (tmp_path / "downloads.jsonl").write_text("x" * (1 << 20) + "\n")
+    with pytest.raises(TaskError, match="line 1 is longer than 1048576 bytes"):
+        Ledger(tmp_path)

@@ -18,6 +18,7 @@ from dawnchorus.probes.fitted import EncoderMark, FittedProbe
 
 if TYPE_CHECKING:
     import json
+import json
 from pathlib import Path
 
 MARK = EncoderMark("toy", "0" * 64)

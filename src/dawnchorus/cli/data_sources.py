@@ -219,6 +219,9 @@ def download(
     per_second: Annotated[float | None, typer.Option(help="Requests a second to a host.")] = None,
     tries: Annotated[int | None, typer.Option(help="For each file.")] = None,
     timeout_s: Annotated[float | None, typer.Option(help="Of silence, then try again.")] = None,
+    most_mb: Annotated[
+        float | None, typer.Option(help="Of one file; larger ones are refused (default 4000).")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
@@ -243,6 +246,7 @@ def download(
         "per_second": per_second,
         "n_tries": tries,
         "timeout_s": timeout_s,
+        "most_mb": most_mb,
     }
     config = DownloadConfig(**{name: value for name, value in given.items() if value is not None})
     plan = plan_download(manifest, output, config)

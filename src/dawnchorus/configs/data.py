@@ -160,6 +160,7 @@ class DownloadConfig(MannersConfig):
     least_bytes_s: float = Field(
         default=500.0, ge=0, description="a slower file has stalled, after one timeout"
     )
+    most_mb: float = Field(default=4000.0, gt=0, description="of one file; a larger one is refused")
     give_up_after: int = Field(
         default=25, ge=1, description="failures in a row, after which a host is asked no more"
     )

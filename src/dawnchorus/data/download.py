@@ -26,6 +26,7 @@ from dawnchorus.data.ledger import DONE, Entry, Ledger
 from dawnchorus.data.polite import FailedRequestError, PoliteClient, Turnstile
 from dawnchorus.data.wanted import Wanted, at_work, batches_of, wanted_of
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
+from dawnchorus.masking import without_secrets
 from dawnchorus.store.files import beside, remove_if_possible
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ class _Crew:
                 self._folder / safe_name(row.id),
                 sha256=row.sha256,
                 least_bytes_s=self._config.least_bytes_s,
+                most_bytes=self._config.most_mb * 1e6,
                 stop=self._stop,
             )
         except FailedRequestError as failure:
@@ -201,7 +203,7 @@ class _Crew:
             fate["sha256"] = fetched.sha256
         now = datetime.now(UTC).isoformat(timespec="seconds")
         wall_s = round(time.monotonic() - started, 3)
-        return Entry(id=row.id, url=row.url, when=now, wall_s=wall_s, **fate)
+        return Entry(id=row.id, url=without_secrets(row.url), when=now, wall_s=wall_s, **fate)
 
     def _finish(self, future: Future[Entry]) -> None:
         row = self._running.pop(future)
@@ -250,7 +252,8 @@ def _present(table: pa.Table, ledger: Ledger) -> pa.Table:
     for row in table.to_pylist():
         entry = ledger.done(row["id"], row["url"]) if row["url"] else None
         if entry is not None:
-            rows.append(row | {"path": entry.path, "sha256": entry.sha256})
+            found = {"path": entry.path, "sha256": entry.sha256}
+            rows.append(row | found | {"url": without_secrets(row["url"])})
     schema = table.schema
     for name in ("path", "sha256"):
         if name not in schema.names:

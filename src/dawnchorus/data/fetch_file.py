@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from dawnchorus.data.polite import PARTIAL, FailedRequestError, PoliteClient
 from dawnchorus.errors import RunInterruptedError
+from dawnchorus.masking import without_secrets
 from dawnchorus.store.files import remove_if_possible
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ MARKUP: Final = re.compile(rb"\s*(?:<|\{|\[)")
 RESERVED: Final = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")
 PLAIN: Final = re.compile(r"XC\d+|(?!xc\d)[a-z0-9][a-z0-9_-]*")
 LONGEST_NAME: Final = 100
+MOST_DIGITS: Final = 19  # of a length that a server tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def fetch_file(
     *,
     sha256: str = "",
     least_bytes_s: float = 0.0,
+    most_bytes: float = math.inf,
     stop: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Fetched:
@@ -97,11 +101,13 @@ def fetch_file(
         target: path without suffix; the suffix follows from the content.
         sha256: of the file, if it is known.
         least_bytes_s: fewer bytes a second, after one timeout, count as silence.
+        most_bytes: a larger file is refused.
         stop: ends it after the next bytes; what came is kept.
         clock: seconds.
 
     Raises:
-        FailedRequestError: It cannot be had, or is not sound, or not the one with this hash.
+        FailedRequestError: It is too large, cannot be had, is not sound, or not the one with this
+            hash.
         RunInterruptedError: Told to stop.
         OSError: It cannot be written.
     """
@@ -116,7 +122,8 @@ def fetch_file(
             with client.ask(url, headers=headers) as answer:
                 kind = _kind(answer)
                 have = _start(answer, part, url, have)
-                return _write(answer, part, have, _pace(client, least_bytes_s, stop, clock))
+                check = _pace(client, least_bytes_s, stop, clock)
+                return _write(answer, part, have, check, most_bytes)
         except FailedRequestError as failure:
             if failure.reason != "HTTP 416" or not have:
                 raise
@@ -152,7 +159,7 @@ def _resumable(part: Path, url: str) -> tuple[int, dict[str, str]]:
     try:
         note: Any = json.loads(_note(part).read_text(encoding="utf-8"))
         have = part.stat().st_size
-        if have and note["url"] == url and note["same"]:
+        if have and note["url"] == without_secrets(url) and note["same"]:
             return have, {"Range": f"bytes={have}-", "If-Range": note["same"]}
     except (OSError, ValueError, KeyError, TypeError):
         pass  # nothing there, or cut off by a kill: from the start
@@ -169,7 +176,9 @@ def _start(answer: httpx2.Response, part: Path, url: str, have: int) -> int:
     etag = answer.headers.get("ETag", "")
     same = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
     part.write_bytes(b"")
-    _note(part).write_text(json.dumps({"url": url, "same": same}), encoding="utf-8")
+    _note(part).write_text(
+        json.dumps({"url": without_secrets(url), "same": same}), encoding="utf-8"
+    )
     return 0
 
 
@@ -192,8 +201,17 @@ def _pace(
     return check
 
 
-def _write(answer: httpx2.Response, part: Path, have: int, check: Callable[[int], None]) -> str:
+def _write(
+    answer: httpx2.Response,
+    part: Path,
+    have: int,
+    check: Callable[[int], None],
+    most_bytes: float,
+) -> str:
     """Append the answer; the hash of the whole file."""
+    told = answer.headers.get("Content-Length", "")
+    n_told = int(told) if told.isdigit() and len(told) < MOST_DIGITS else 0
+    _check_size(part, have + n_told, most_bytes)
     digest = hashlib.sha256()
     with part.open("r+b") as file:
         while head := file.read(CHUNK_BYTES):
@@ -203,16 +221,26 @@ def _write(answer: httpx2.Response, part: Path, have: int, check: Callable[[int]
             file.write(chunk)
             digest.update(chunk)
             n_bytes += len(chunk)
+            _check_size(part, have + n_bytes, most_bytes)
             check(n_bytes)
-    told = answer.headers.get("Content-Length", "")
-    if told.isdigit() and "Content-Encoding" not in answer.headers and n_bytes != int(told):
+    if told and n_bytes != n_told:
         raise FailedRequestError("broke off", passing=True)
     if have + n_bytes == 0:
         raise FailedRequestError("empty", passing=False)
     return digest.hexdigest()
 
 
+def _check_size(part: Path, n_bytes: int, most_bytes: float) -> None:
+    if n_bytes > most_bytes:
+        _forget(part)
+        raise FailedRequestError(f"larger than {most_bytes / 1e6:g} MB", passing=False)
+
+
 def _kind(answer: httpx2.Response) -> str:
+    # what was asked for is the file as it is: unpacked, a few bytes can become any number
+    packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in {"", "identity"}:
+        raise FailedRequestError("sent compressed, unasked", passing=False)
     kind = str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
     if kind.startswith(("text/", "image/")) or kind in {"application/json", "application/xml"}:
         raise FailedRequestError(f"not sound but {kind}", passing=False)

@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.errors import TaskError
+from dawnchorus.configs.json_file import parse_json
+from dawnchorus.errors import TaskError, shortened, shown
+from dawnchorus.masking import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 LEDGER_NAME: Final = "downloads.jsonl"
 DONE: Final = "done"
+MOST_LINE: Final = 1 << 20  # bytes
+MOST_BYTES: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,7 @@ class Entry:
 
     Attributes:
         id: of the manifest's row.
-        url: where it was asked for.
+        url: where it was asked for, without secrets.
         status: ``done``, or why not, in two or three words.
         path: relative to the folder; empty unless done.
         n_bytes: of the file.
@@ -43,6 +48,25 @@ class Entry:
     sha256: str = ""
     when: str = ""
     wall_s: float = 0.0
+
+
+def _entry(line: bytes) -> Entry:
+    """An entry that was written by this program, or looks like one.
+
+    Raises:
+        ValueError, TypeError: It does not.
+    """
+    entry = Entry(**parse_json(line))
+    for name, value in asdict(entry).items():
+        kinds = {"n_bytes": (int,), "wall_s": (int, float)}.get(name, (str,))
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise ValueError(f"{name} is {shown(value)}")
+    if not 0 <= entry.n_bytes < MOST_BYTES:
+        raise ValueError(f"n_bytes is {shown(entry.n_bytes)}")
+    path = PurePosixPath(entry.path)
+    if path.is_absolute() or ".." in path.parts or "\0" in entry.path:
+        raise ValueError(f"{shown(entry.path)} is not inside of the folder")
+    return entry
 
 
 class Ledger:
@@ -75,14 +99,17 @@ class Ledger:
             return
         whole = 0
         with self._path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    break
+            number = 0
+            while (line := lines.readline(MOST_LINE)).endswith(b"\n"):
+                number += 1
                 whole += len(line)
                 try:
-                    yield Entry(**json.loads(line))
+                    yield _entry(line)
                 except (ValueError, TypeError) as error:
-                    raise TaskError(f"{self._path}: line {number} is damaged: {error}") from error
+                    problem = shortened(str(error), 300)
+                    raise TaskError(f"{self._path}: line {number} is damaged: {problem}") from error
+            if len(line) == MOST_LINE:
+                raise TaskError(f"{self._path}: line {number + 1} is longer than {MOST_LINE} bytes")
         if whole < self._path.stat().st_size:  # a kill while it was written
             with self._path.open("r+b") as file:
                 file.truncate(whole)
@@ -91,7 +118,7 @@ class Ledger:
         if entry.status == DONE:
             self._done.execute(
                 "INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?, ?)",
-                [entry.id, entry.url, entry.path, entry.n_bytes, entry.sha256],
+                [entry.id, without_secrets(entry.url), entry.path, entry.n_bytes, entry.sha256],
             )
         else:
             self._done.execute("DELETE FROM done WHERE id = ?", [entry.id])
@@ -105,7 +132,8 @@ class Ledger:
     def done(self, id: str, url: str) -> Entry | None:
         """The entry of a file that was fetched from this URL and lies there whole."""
         found = self._done.execute(
-            "SELECT path, n_bytes, sha256 FROM done WHERE id = ? AND url = ?", [id, url]
+            "SELECT path, n_bytes, sha256 FROM done WHERE id = ? AND url = ?",
+            [id, without_secrets(url)],
         ).fetchone()
         if found is None:
             return None

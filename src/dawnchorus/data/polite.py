@@ -6,7 +6,6 @@ threads. What a second try cannot mend (no such file, not allowed) is not tried 
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -16,7 +15,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from dawnchorus.configs.json_file import parse_json
+from dawnchorus.data.redirects import is_inside
 from dawnchorus.errors import DependencyError, RunInterruptedError
+from dawnchorus.masking import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 PASSING: Final = {408, 425, 429, 500, 502, 503, 504}  # answers that may be others later
 LONGEST_WAIT_S: Final = 3600.0
+LOGGERS: Final = ("httpx2", "httpcore2.http11", "httpcore2.http2", "httpcore2.connection")
+MOST_JSON_BYTES: Final = 64 << 20
 BODY_BYTES: Final = 1000  # of an error's explanation
 OK, PARTIAL = 200, 206
 
@@ -127,7 +131,10 @@ class PoliteClient:
             timeout=manners.timeout_s,
             follow_redirects=True,
             headers={"User-Agent": manners.user_agent, "Accept-Encoding": "identity"},
+            event_hooks={"request": [self._check_redirect]},
         )
+        self._asked = threading.local()  # the host that a thread's request began with
+        mask_logs()
 
     def __enter__(self) -> PoliteClient:
         """To be closed at the end."""
@@ -146,6 +153,11 @@ class PoliteClient:
         """Close every connection."""
         self._client.close()
 
+    def _check_redirect(self, request: httpx2.Request) -> None:
+        host, first = request.url.host, self._asked.host
+        if host != first and is_inside(host) and not is_inside(first):
+            raise FailedRequestError("redirected into a private network", passing=False)
+
     @contextmanager
     def ask(
         self,
@@ -161,14 +173,17 @@ class PoliteClient:
             FailedRequestError: No answer, one that is not 200 or 206, or one that breaks off.
             RunInterruptedError: Told to stop.
         """
-        host = urlsplit(url).netloc
+        try:
+            host, self._asked.host = host_of(url), self._http.URL(url).host
+        except (ValueError, self._http.InvalidURL) as error:
+            raise FailedRequestError("not a URL", passing=False) from error
         self.turnstile.pass_through(host)
         try:
             with self._client.stream(method, url, params=query, headers=headers) as answer:
                 if answer.status_code not in {OK, PARTIAL}:
                     raise self._refused(host, answer)
                 yield answer
-        except (self._http.InvalidURL, self._http.UnsupportedProtocol) as error:
+        except (self._http.InvalidURL, self._http.UnsupportedProtocol, UnicodeError) as error:
             raise FailedRequestError("not a URL", passing=False) from error
         except self._http.TimeoutException as error:
             raise FailedRequestError("stalled", passing=True) from error
@@ -184,7 +199,8 @@ class PoliteClient:
         status = answer.status_code
         if status in PASSING and wait_s is not None:
             self.turnstile.hold(host, wait_s)
-        body = next(answer.iter_bytes(BODY_BYTES), b"").decode(errors="replace")
+        # as it came: what is packed may be very large
+        body = next(answer.iter_raw(BODY_BYTES), b"").decode(errors="replace")
         return FailedRequestError(
             f"HTTP {status}", passing=status in PASSING, wait_s=wait_s, body=body
         )
@@ -218,12 +234,29 @@ class PoliteClient:
         def attempt() -> Any:
             with self.ask(url, query=query) as answer:
                 try:
-                    return json.loads(answer.read())
+                    return parse_json(_whole(answer))
                 except ValueError as error:
                     raise FailedRequestError("not JSON", passing=True) from error
 
-        with _unlogged():
-            return self.persist(attempt)
+        return self.persist(attempt)
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL, without the name and password that may stand before them.
+
+    Raises:
+        ValueError: It is not a URL.
+    """
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _whole(answer: httpx2.Response) -> bytes:
+    content = bytearray()
+    for chunk in answer.iter_bytes():
+        content += chunk
+        if len(content) > MOST_JSON_BYTES:
+            raise FailedRequestError(f"larger than {MOST_JSON_BYTES >> 20} MB", passing=False)
+    return bytes(content)
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
@@ -238,16 +271,14 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return None
 
 
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep the HTTP library from logging URLs: a query may hold a user's key."""
-    logger = logging.getLogger("httpx2")
+def mask_logs() -> None:
+    """Keep the HTTP library from logging the secrets that URLs hold."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if _masked not in logger.filters:
+            logger.addFilter(_masked)
 
-    def refuse(_record: logging.LogRecord) -> bool:
-        return False
 
-    logger.addFilter(refuse)
-    try:
-        yield
-    finally:
-        logger.removeFilter(refuse)
+def _masked(record: logging.LogRecord) -> bool:
+    record.msg, record.args = without_secrets(record.getMessage()), ()
+    return True

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from dawnchorus.data.ledger import Ledger
 from dawnchorus.data.licences import LicenceRule
+from dawnchorus.data.polite import host_of
 from dawnchorus.errors import TaskError
 from dawnchorus.store.locks import StoreLocks
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs.data import DownloadConfig
 
 NEEDED: Final = ("id", "url", "licence", "sha256", "duration_s")
+TEXTS: Final = ("id", "url", "licence", "sha256")
 ROWS_AT_ONCE: Final = 4_000
 THE_FOLDER: Final = "0"  # the lock that stands for all of it
 
@@ -39,7 +41,7 @@ class Wanted:
     @property
     def host(self) -> str:
         """Of the URL."""
-        return urlsplit(self.url).netloc
+        return host_of(self.url)
 
 
 @contextmanager
@@ -73,10 +75,26 @@ def batches_of(manifest: Path, columns: list[str] | None = None) -> Iterator[pa.
             missing = {"id", "url"} - set(parquet.schema_arrow.names)
             if missing:
                 raise TaskError(f"{manifest}: columns {sorted(missing)} are missing")
+            wrong = [f for f in parquet.schema_arrow if f.name in TEXTS and not _is_text(f.type)]
+            if wrong:
+                name, kind = wrong[0].name, wrong[0].type
+                raise TaskError(f"{manifest}: column {name} is of type {kind}, need text")
             there = [name for name in columns or () if name in parquet.schema_arrow.names]
             yield from parquet.iter_batches(ROWS_AT_ONCE, columns=there or None)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise TaskError(f"{manifest}: not a readable Parquet manifest: {error}") from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or plain == pa.null())
+
+
+def _is_of_the_web(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in {"http", "https"} and bool(host_of(url))
+    except ValueError:
+        return False
 
 
 def wanted_of(manifest: Path, config: DownloadConfig, refused: Counter[str]) -> Iterator[Wanted]:
@@ -91,9 +109,11 @@ def wanted_of(manifest: Path, config: DownloadConfig, refused: Counter[str]) -> 
     for batch in batches_of(manifest, list(NEEDED)):
         for row in batch.to_pylist():
             reason = None if rule is None else rule.refusal(row.get("licence"))
-            if not row["url"]:
+            if not row["id"]:
+                reason = "no id"
+            elif not row["url"]:
                 reason = "no URL"
-            elif urlsplit(row["url"]).scheme not in {"http", "https"}:
+            elif not _is_of_the_web(row["url"]):
                 reason = "not a URL of the web"
             if reason:
                 refused[reason] += 1

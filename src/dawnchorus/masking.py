@@ -1,0 +1,31 @@
+"""Secrets in URLs, masked wherever a URL is written: messages, logs, ledgers, tables, stores."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MASK: Final = "***"
+
+# the last @ before the path ends what names the user: https://me:p@ss@host/
+_USER: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]+:/{1,2})[^/\s?#'\"<>]*@")
+_SECRETIVE: Final = (
+    "key|token|secret|sig|signature|password|passwd|pwd|pass|auth|authorization|credential|"
+    "credentials|session|jwt"
+)
+# key=, api_key=, X-Amz-Security-Token=, accessToken=, but not monkey= or taxonKey=
+_QUERY: Final = re.compile(
+    rf"(?i)([?&;#](?:[\w.%-]{{0,60}}[_.-])?(?:api|access|accesskey|app|auth|client|private|secret|"
+    rf"refresh|session|user|awsaccess|security){{0,3}}(?:{_SECRETIVE})(?:id)?=)[^&;#\s'\"<>]*"
+)
+
+
+def without_secrets(text: str) -> str:
+    """A URL, or a text that holds some, with passwords, keys and signatures masked.
+
+    ``https://me:secret@host/a.wav?api_key=secret`` becomes
+    ``https://***@host/a.wav?api_key=***``. Texts without URLs come back as they are.
+    """
+    if "/" not in text and "=" not in text:
+        return text
+    return _QUERY.sub(rf"\g<1>{MASK}", _USER.sub(rf"\g<1>{MASK}@", text))
