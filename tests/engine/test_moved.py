@@ -123,3 +123,16 @@ def test_segments_of_a_store_whose_recordings_are_gone_name_the_remedy(
         predict(tmp_path / "p", **ask)
     report = predict(tmp_path / "p", audio_root=tmp_path / "mnt", **ask)
     assert list((report.segments or tmp_path).rglob("*.flac"))
+
+
+def test_an_audio_root_that_is_not_there_names_recordings_as_it_says(
+    disk: Path, tmp_path: Path, tiny_encoder: EAT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    embed(disk, model=tiny_encoder, store=tmp_path / "n", audio_root="gone/away", predict=True)
+    assert Store(tmp_path / "n").header.audio_root == (tmp_path / "gone" / "away").as_posix()
+    assert paths(tmp_path / "n") == ["../../disk/b.wav", "../../disk/x/a.wav"]
+    named = predict(disk, model=tiny_encoder, threshold=0.0, audio_root="gone/away").table
+    assert named["path"][0].as_py() == "../../disk/b.wav"
+    whole = predict(tmp_path / "n", threshold=0.0, audio_root="disk", absolute_paths=True).table
+    assert whole["path"][0].as_py().startswith(tmp_path.as_posix())

@@ -163,6 +163,11 @@ def test_columns_of_lists_are_written_as_json(store: Store, tmp_path: Path, suff
     assert json.loads(gaps) == []
 
 
+def test_a_column_that_is_asked_for_twice_comes_once(store: Store, tmp_path: Path) -> None:
+    export_store(store, tmp_path / "x.csv", ["path", "window", "path"], vectors=False)
+    assert (tmp_path / "x.csv").read_text().startswith('"path","window"\n')
+
+
 def test_names_differ_whatever_is_taken() -> None:
     assert distinct(["a", "b", "A"], ["b", "list_b"]) == ["a", "list_list_b", "list_A"]
 

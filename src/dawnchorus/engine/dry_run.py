@@ -18,7 +18,7 @@ from dawnchorus.engine.jobs import make_job
 from dawnchorus.engine.naming import model_for, naming_of, open_probe, windows_for
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, run_windows
-from dawnchorus.engine.plan import as_places, common_root, find_recordings, in_shard
+from dawnchorus.engine.plan import as_places, find_recordings, in_shard, root_of
 from dawnchorus.engine.predict import configs_of
 from dawnchorus.engine.read import ReadClock, stat_job
 from dawnchorus.engine.report import Failure
@@ -111,7 +111,7 @@ def embed_dry_run(
     with ready_model(model, config) as encoder:
         settings, count = read_settings(encoder, config), n_workers(encoder, config.workers)
         batches = batch_encoder(encoder, config, count)
-        root = common_root(named if audio_root is None else audio_root)
+        root = root_of(named, audio_root)
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         there: frozenset[str] = frozenset()
         if (place / HEADER_NAME).is_file():
@@ -157,7 +157,7 @@ def predict_dry_run(
         naming = naming_of(encoder, held, count)
         rule, _ = make_rule(selection, naming.labels, naming.facts)
         naming.check(settings.window)
-        root = common_root(selection.audio_root or named)
+        root = root_of(named, selection.audio_root)
         plan = _Plan(find_recordings(named), root, config, settings, frozenset())
         plan.look()
         rate, values = _tried(plan, naming.logits, batch_size(encoder, config.batch_size), count)

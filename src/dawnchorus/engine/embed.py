@@ -22,9 +22,9 @@ from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import (
     as_places,
-    common_root,
     find_recordings,
     in_shard,
+    root_of,
 )
 from dawnchorus.engine.read import Broken, Ended, Job, Skipped, stat_job
 from dawnchorus.engine.report import RunReport, Tally
@@ -120,7 +120,7 @@ def embed_others(
         settings = read_settings(encoder, config)
         count = n_workers(encoder, config.workers)
         batches = batch_encoder(encoder, config, count)
-        root = common_root(recordings if audio_root is None else audio_root)
+        root = root_of(recordings, audio_root)
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(as_place(store), header) as writer, stop_on_signals() as stop:
@@ -165,7 +165,7 @@ def make_store(
     with ready_model(model, config) as encoder:
         batches = batch_encoder(encoder, config, 1)
         dim = batches.check(read_settings(encoder, config).window)
-        root = common_root(recordings if audio_root is None else audio_root)
+        root = root_of(recordings, audio_root)
         header = make_header(encoder, config, dim=dim, audio_root=root)
     with StoreWriter(as_place(store), header) as writer:
         return writer.header

@@ -36,7 +36,7 @@ from dawnchorus.engine.naming import (
 )
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import as_places, common_root, find_recordings, in_shard
+from dawnchorus.engine.plan import as_places, find_recordings, in_shard, root_of
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.recording_columns import RecordingColumns
 from dawnchorus.engine.report import PredictReport, Tally
@@ -49,7 +49,7 @@ from dawnchorus.faultlog import faults_beside
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.places import as_place, kept_place
+from dawnchorus.places import absolute, as_place, kept_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,7 +112,7 @@ def predict(
     if store is not None:
         _refuse_for_store(store, model, config)
         root = (
-            as_place(selection.audio_root)
+            absolute(as_place(selection.audio_root))
             if selection.audio_root
             else kept_place(store.header.audio_root)
         )
@@ -129,7 +129,7 @@ def predict(
         settings = read_settings(encoder, config)
         naming.check(settings.window)
         tally = Tally(scan, encoder.sample_rate)
-        root = common_root(selection.audio_root or recordings)
+        root = root_of(recordings, selection.audio_root)
         columns = RecordingColumns(
             columns_of(scan, config), root if selection.absolute_paths else None
         )

@@ -319,7 +319,8 @@ def _with_recordings(
 
 
 def _default(columns: Sequence[str] | None) -> list[str]:
-    return ["path", *WINDOW_SCHEMA.names] if columns is None else list(columns)
+    # a column that is asked for twice comes once
+    return ["path", *WINDOW_SCHEMA.names] if columns is None else list(dict.fromkeys(columns))
 
 
 def _finished(table: pa.Table) -> pa.Table:
