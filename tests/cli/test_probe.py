@@ -81,6 +81,18 @@ def test_clips_in_folders_become_a_probe_that_finds_them_in_a_recording(
     assert main(["probe", "evaluate", str(place), str(clips), *common]) == 0
     assert json.loads(capsys.readouterr().out)["scores"]["accuracy"]["value"] == 1.0
 
+    page = tmp_path / "evaluation"
+    args = ["--seen", "--cache", cache, "-o", str(page)]
+    assert main(["probe", "evaluate", str(place), str(clips), *args]) == 0
+    assert "24 clips of 24 recordings" in capsys.readouterr().err
+    assert (page / "reliability.png").stat().st_size > 10_000
+    text = (page / "evaluation.md").read_text(encoding="utf-8")
+    assert text.startswith("# calls.probe on other clips")
+    assert "accuracy: 1.00 [0.86, 1.00]" in text
+    assert [line.split(" | ")[0] for line in text.splitlines() if " 12 | " in line] == [
+        "| owl", "| wren",
+    ]  # fmt: skip
+
 
 def test_every_option_of_predict_is_one_of_probe_predict() -> None:
     ours = inspect.signature(subcommands[-1]).parameters
@@ -96,5 +108,8 @@ def test_nonsense_is_wrong_usage(clips: Path, tmp_path: Path) -> None:
         ["--target-precision", "0.9", "--target-recall", "0.9"],
         ["--format", "excel"],
         ["--calibration", "magic"],
+        ["--confidence", "1"],
+        ["--background", "owls"],  # no clip has it
+        ["--nothing", "owls"],  # the same option
     ):
         assert main([*base, *wrong]) == 2

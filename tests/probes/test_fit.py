@@ -304,3 +304,28 @@ def test_features_that_are_not_finite_have_no_scores(kind: str) -> None:
     x[[5, 7], 2] = np.nan
     with pytest.raises(UsageError, match="2 of 120 items are not finite, item 5 first"):
         probe.probabilities(x)
+
+
+def test_validation_items_of_a_class_that_train_lacks_are_not_scored() -> None:
+    train, val = single(), single(seed=1)
+    dogs = np.asarray(val.y)[:, 3] > 0
+    train = train.take(np.flatnonzero(np.asarray(train.y)[:, 3] == 0), np.arange(4))
+    config = FitConfig(absent="lowest", strengths=(1e-3, 1e-1))
+    probe = fit(config, train, val, multi=False)
+    assert probe.notes["n_validation_left_out"] == dogs.sum() > 0
+    without = val.take(np.flatnonzero(~dogs), np.arange(4))
+    assert probe.notes["score"] == fit(config, train, without, multi=False).notes["score"]
+
+
+@pytest.mark.parametrize("kind", ["lbfgs", "mlp", "knn"])
+@pytest.mark.parametrize("multi", [True, False])
+def test_one_item_a_class_and_features_that_do_not_vary_give_finite_scores(
+    kind: str, *, multi: bool
+) -> None:
+    alone = Features(np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32), np.eye(4))
+    still = Features(np.ones((12, 6), np.float32), np.tile(np.eye(4), (3, 1)))
+    for train in (alone, still):
+        probe = fit(KINDS[kind], train, None, multi=multi)
+        assert np.isfinite(probe.probabilities(train.x)).all()
+    told = probe.probabilities(still.x)  # nothing to go by: every item alike
+    assert np.ptp(told, axis=0).max() < 1e-6

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from sklearn.metrics import average_precision_score
 
 from dawnchorus import embed, predict
 from dawnchorus.configs import FitConfig, ProbeRunConfig
@@ -21,6 +22,7 @@ from dawnchorus.models.eat import EAT
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
+from dawnchorus.probes.held_out import HeldOut
 from dawnchorus.recipes import probe_scores
 from dawnchorus.recipes.probe_embed import from_store
 from dawnchorus.recipes.probe_evaluate import probe_evaluate
@@ -128,6 +130,11 @@ def test_the_second_fit_encodes_nothing_and_gives_the_same_probe(
     other = QUICK.model_copy(update={"pooling": "mean"})
     assert (
         probe_fit(made, tmp_path / "d", model=tiny_folder, config=other, cache=cache).n_cached == 0
+    )
+    rounded = QUICK.model_copy(update={"precision": "bfloat16"})
+    assert (
+        probe_fit(made, tmp_path / "e", model=tiny_folder, config=rounded, cache=cache).n_cached
+        == 0
     )
 
 
@@ -427,3 +434,58 @@ def test_a_probe_on_tokens_or_on_layers_apart_names_recordings_as_well(
         assert table is not None
         expected = fitted.probabilities(x).max(axis=1)
         assert np.allclose(table["probability"], expected, atol=1e-4)
+
+
+def test_scores_without_an_error_have_no_interval_that_says_nothing() -> None:
+    truth = np.tile(np.eye(2, dtype=bool), (10, 1))
+    group = np.arange(20)
+    found = probe_scores.overall(truth, 0.8 * truth + 0.1, group, multi_label=False)
+    assert found["accuracy"].value == found["macro_recall"].value == 1.0
+    assert found["accuracy"].low == pytest.approx(0.025 ** (1 / 20), abs=1e-6)
+    for name in ("macro_recall", "mean_average_precision"):
+        assert np.isnan(found[name].low)
+        assert "score alike" in found[name].reason
+    scores = np.where(truth, 0.9, 0.1)
+    scores[0] = scores[0, ::-1]
+    some = probe_scores.overall(truth, scores, group, multi_label=False)["macro_recall"]
+    assert some.low < some.value <= some.high <= 1.0
+
+
+def test_a_class_that_every_clip_has_is_not_ranked() -> None:
+    truth = np.array([[1, 1], [1, 0], [1, 1], [1, 0], [1, 0]], bool)
+    scores = np.array([[0.5, 0.1], [0.4, 0.9], [0.3, 0.2], [0.2, 0.3], [0.1, 0.4]])
+    group = np.arange(5)
+    found = probe_scores.overall(truth, scores, group, multi_label=True)["mean_average_precision"]
+    assert found.value == pytest.approx(average_precision_score(truth[:, 1], scores[:, 1]))
+    held = HeldOut(logits=scores, truth=truth, group=group, how="")
+    counts = {"a": (5, 5), "b": (2, 2)}
+    first, second = probe_scores.by_class(held, scores, ("a", "b"), counts, multi_label=True)
+    assert first.average_precision is None
+    assert second.average_precision == pytest.approx(found.value)
+    alone = probe_scores.overall(truth[:, :1], scores[:, :1], group, multi_label=True)
+    assert np.isnan(alone["mean_average_precision"].value)
+    assert alone["mean_average_precision"].reason
+
+
+def test_one_clip_a_class_gives_a_probe_and_says_what_is_missing(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    folder = write_folders(tmp_path / "few", 1)
+    config = ProbeRunConfig(device="cpu", few_shot=(1,))
+    report = probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
+    assert report.measured is None
+    assert report.probe.notes["chosen"] == {"strength": 0.1}
+    said = " ".join(report.warnings)
+    assert "every class has one clip, so nothing was chosen" in said
+    assert "no scores, calibration, thresholds or learning curve" in said
+    write_report(report)
+    with pytest.raises(UsageError, match="no threshold for any of its classes"):
+        predict(folder, probe=report.probe, model=tiny_folder, device="cpu")
+
+
+def test_embeddings_that_are_all_the_same_are_said(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = write_folders(tmp_path / "same", 2)
+    for path in folder.rglob("*.wav"):
+        soundfile.write(path, np.zeros(RATE), RATE)
+    report = probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=QUICK)
+    assert "embeddings of all windows are the same" in " ".join(report.warnings)

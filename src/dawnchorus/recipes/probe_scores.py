@@ -103,8 +103,11 @@ def _scored(
     except TaskError as error:
         nan = float("nan")
         return metrics.Interval(nan, nan, nan, len(np.unique(group)), 0, str(error))
-    if found.low < found.high or found.reason:
+    if found.reason:
         return found
+    if found.low < found.high:
+        # the draws are moved to lie around the value, which can take them past the ends
+        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
     nan, why = (
         float("nan"),
         "all draws of the recordings score alike, so they say nothing of how sure",
