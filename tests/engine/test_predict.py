@@ -387,3 +387,19 @@ def test_a_store_without_scores_cannot_be_asked_for_names(
             ask()
     with pytest.raises(StoreError, match="predict: False in the store, True asked for"):
         embed(folder, model=tiny_encoder, store=tmp_path / "s", predict=True)
+
+
+@pytest.mark.parametrize(("rate", "highest_hz"), [(48_000, "8000.0"), (11_025, "5512.5")])
+def test_a_selection_reaches_no_higher_than_recording_and_model_do(
+    tmp_path: Path, tiny_encoder: EAT, write_sound: WriteSound, rate: int, highest_hz: str
+) -> None:
+    sound = write_sound(tmp_path / "a.wav", 1.0, rate)
+    embed(sound, model=tiny_encoder, store=tmp_path / "s", predict=True)
+    for number, named in enumerate((sound, tmp_path / "s")):
+        model = tiny_encoder if named == sound else None
+        output = tmp_path / f"{number}.txt"
+        predict(named, model=model, top_k=1, output=output)
+        with output.open(encoding="utf-8", newline="") as file:
+            assert [line["High Freq (Hz)"] for line in csv.DictReader(file, delimiter="\t")] == [
+                highest_hz
+            ]

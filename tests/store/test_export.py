@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from dawnchorus.errors import DawnchorusWarning, UsageError
 from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.columns import distinct
-from dawnchorus.store.export import export_store
+from dawnchorus.store.export import _write_csv, export_store
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import RecordingRow, StoreHeader, recording_id
 from dawnchorus.store.write import StoreWriter
@@ -237,3 +238,13 @@ def test_vectors_come_in_the_order_of_their_windows(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             vector, rows(2, wanted[row["path"][0]]).vectors[row["window"]]
         )
+
+
+def test_a_spreadsheet_runs_nothing_of_an_export_if_asked(tmp_path: Path) -> None:
+    table = pa.table({"site": ["=1+1", "a\rb", None], "start_s": [-1.0, 0.0, 1.0]})
+    for safe, cell in ((False, "=1+1"), (True, "'=1+1")):
+        path = tmp_path / f"{safe}.csv"
+        _write_csv(table, {}, (), path, spreadsheet_safe=safe)
+        with path.open(newline="") as file:
+            rows = list(csv.reader(file))
+        assert rows[1:] == [[cell, "-1"], ["a\rb", "0"], ["", "1"]]

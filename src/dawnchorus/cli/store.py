@@ -145,6 +145,7 @@ def export(
     where: Annotated[
         list[str] | None, typer.Option(help="COLUMN=VALUE, as often as needed.")
     ] = None,
+    spreadsheet_safe: options.SpreadsheetSafe = False,
 ) -> int:
     """Write windows and vectors to one file for other programs.
 
@@ -168,7 +169,13 @@ def export(
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     given = {name: value for name, value in filters.items() if value not in (None, {})}
     n_windows = export_store(
-        Store(path), output, names, vectors=not no_vectors, scores=scores, **given
+        Store(path),
+        output,
+        names,
+        vectors=not no_vectors,
+        scores=scores,
+        spreadsheet_safe=spreadsheet_safe,
+        **given,
     )
     if time_of_day or dates:
         say(f"chosen by local time; UTC and clocks without a zone: {time_zone or 'as embedded'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +16,13 @@ import pyarrow.parquet as pq
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store.columns import distinct
 from dawnchorus.store.files import beside, remove_if_possible
+from dawnchorus.store.leftovers import remove_leftovers
 from dawnchorus.store.schema import COMPUTED, RECORDING_SCHEMA, WINDOW_SCHEMA
 from dawnchorus.store.sqlite import write_sqlite
+from dawnchorus.tabular import runs_as_formula
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,6 +40,7 @@ def export_store(
     *,
     vectors: bool = True,
     scores: bool = False,
+    spreadsheet_safe: bool = False,
     **filters: Any,
 ) -> int:
     """Write all windows, or those that pass; returns how many.
@@ -53,6 +57,7 @@ def export_store(
         columns: as for `Store.read`.
         vectors: write the vectors.
         scores: write the labels' probabilities, where the store has them.
+        spreadsheet_safe: in CSV, text that a spreadsheet would run gets an apostrophe.
         filters: as for `Store.read`.
 
     Raises:
@@ -69,6 +74,7 @@ def export_store(
         raise UsageError(
             f"{path}: .sqlite takes a whole store with its vectors, no columns, scores or filters"
         )
+    remove_leftovers(path.parent, path.name)
     unfinished = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +82,13 @@ def export_store(
             n_windows = write_sqlite(store, unfinished)
         else:
             table, arrays = _read(store, columns, vectors=vectors, scores=scores, **filters)
-            write = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}[kind]
-            write(table, arrays, store.header.labels or (), unfinished)
+            as_csv = partial(_write_csv, spreadsheet_safe=spreadsheet_safe)
+            writers: dict[str, Callable[..., None]] = {
+                ".npz": _write_npz,
+                ".csv": as_csv,
+                ".parquet": _write_parquet,
+            }
+            writers[kind](table, arrays, store.header.labels or (), unfinished)
             n_windows = len(table)
         unfinished.replace(path)
     except OSError as error:
@@ -124,10 +135,22 @@ def _write_csv(
     arrays: Mapping[str, NDArray[np.float32]],
     labels: Sequence[str],
     path: Path,
+    *,
+    spreadsheet_safe: bool = False,
 ) -> None:
     flat = [_as_json(column) if _is_nested(column) else column for column in table.columns]
     plain = pa.table(flat, names=table.column_names)
+    if spreadsheet_safe:
+        plain = pa.table([_as_text(column) for column in plain.columns], names=plain.column_names)
     pa.csv.write_csv(_with_numbers(plain, arrays, labels), path)
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text that a spreadsheet would run gets an apostrophe."""
+    if not pa.types.is_string(column.type):
+        return column
+    safe = [f"'{cell}" if cell and runs_as_formula(cell) else cell for cell in column.to_pylist()]
+    return pa.chunked_array([pa.array(safe, pa.string())])
 
 
 def _write_parquet(
