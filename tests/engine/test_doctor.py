@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from dawnchorus.cli.app import main
+from dawnchorus.engine import doctor as doctor_module
 from dawnchorus.engine.doctor import doctor, write_findings
 from dawnchorus.engine.doctor_page import make_page
+from dawnchorus.faultlog import faults_beside
 
 WriteSound = Callable[..., Path]
 
@@ -141,3 +146,103 @@ def test_the_program_takes_a_time_zone_and_says_which_times_it_shows(
     assert "in -04:00 for recordings" in said.out
     assert "warning" not in said.err
     assert main(["doctor", str(tmp_path / "in"), "--time-zone", "Mars"]) == 2
+
+
+@pytest.fixture
+def odd_files(tmp_path: Path, write_sound: WriteSound) -> Path:
+    """A good recording among files that are none."""
+    folder = tmp_path / "odd"
+    write_sound(folder / "good.wav", 2.0)
+    write_sound(folder / "x.wav", 1.0).rename(folder / os.fsdecode(b"caf\xe9.wav"))
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "loop.wav").symlink_to("loop.wav")
+    (folder / "gone.wav").symlink_to("nowhere.wav")
+    write_sound(folder / ("n" * 231 + ".wav"), 1.0)
+    return folder
+
+
+@pytest.mark.parametrize("how", [[], ["--deep"]])
+def test_files_that_are_none_are_named_and_not_waited_for(
+    odd_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: list[str]
+) -> None:
+    arguments = ["--csv", str(tmp_path / "d.csv"), "--html", str(tmp_path / "d.html")]
+    assert main(["doctor", str(odd_files), *arguments, *how]) == 3
+    report = doctor(odd_files, deep=bool(how))
+    verdicts = {found.path: found.verdict for found in report.findings if found.verdict != "ok"}
+    assert verdicts == {"pipe.wav": "not-a-file", "loop.wav": "denied", "gone.wav": "missing"}
+    for text in (tmp_path / "d.csv").read_text(), capsys.readouterr().out:
+        assert "pipe.wav" in text
+    assert r"caf\xe9.wav" in (tmp_path / "d.csv").read_text()
+    assert "loop.wav" in (tmp_path / "d.html").read_text()
+
+
+def test_deep_names_sound_that_cannot_be_right(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).standard_normal(32_000) / 10
+    soundfile.write(tmp_path / "a.wav", np.stack([noise, -noise], 1), 16_000)
+    soundfile.write(tmp_path / "b.wav", 9_000 * noise, 16_000, subtype="FLOAT")
+    verdicts = [found.verdict for found in doctor(tmp_path, deep=True).findings]
+    assert verdicts == ["opposite-channels", "beyond-full-scale"]
+
+
+def test_an_error_that_nobody_foresaw_is_one_finding(
+    tmp_path: Path, write_sound: WriteSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        write_sound(tmp_path / "in" / f"{name}.wav", 1.0)
+    when_began = doctor_module.when_began
+
+    def fault(path: Path) -> object:
+        return {"a": 1, "c": 1}[path.stem] and when_began(path)
+
+    monkeypatch.setattr(doctor_module, "when_began", fault)
+    with faults_beside(tmp_path / "run"):
+        report = doctor(tmp_path / "in")
+    assert [found.verdict for found in report.findings] == ["ok", "internal", "ok"]
+    assert "KeyError" in report.findings[1].message
+    assert "Traceback" in (tmp_path / "run.faults.log").read_text()
+
+
+def test_a_folder_that_cannot_be_read_is_said(
+    tmp_path: Path, write_sound: WriteSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sound(tmp_path / "in" / "a.wav", 1.0)
+    (tmp_path / "in" / "locked").mkdir()
+    scandir = os.scandir
+
+    def locked(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    report = doctor(tmp_path / "in")
+    assert report.verdicts == {"ok": 1}
+    (text,) = report.unread
+    assert text.endswith("locked: folder cannot be read: Permission denied")
+    assert not report.is_well
+    assert text in make_page(report)
+
+
+def test_a_folder_has_one_row_with_its_remarks_below(disk: Path) -> None:
+    (disk / "south <&>" / "ünnamed").touch()
+    page = make_page(doctor(disk))
+    table = page[page.index("<table class=folders>") :].partition("</table>")[0]
+    rows = table.split("<tr")[2:]
+    assert sum("<td>north" in row for row in rows) == 1
+    assert sum("class=remark" in row for row in rows) == 2
+    assert all(f"<td colspan={8}>" in row for row in rows if "class=remark" in row)
+
+
+def test_two_recorders_of_one_folder_are_judged_apart(
+    tmp_path: Path, write_sound: WriteSound
+) -> None:
+    for serial in ("A", "B"):
+        for minute in (0, 10, 20, 30):
+            path = write_sound(tmp_path / "in" / f"{serial}_20240501_04{minute:02}00.wav", 1.0)
+            note = f"GUANO|Version: 1.0\nMake: W\nModel: M\nSerial: {serial}\n".encode()
+            note += b" " * (len(note) % 2)
+            content = path.read_bytes()[8:] + b"guan" + struct.pack("<I", len(note)) + note
+            path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+    (folder,) = doctor(tmp_path / "in").folders
+    assert folder.recorder == "W M A, W M B"
+    assert folder.oddities == ()

@@ -33,13 +33,13 @@ def command(
 ) -> int:
     """Look at recordings without a model: hours, rates, gaps, damage, odd clocks.
 
-    The exit code is 3 when something is wrong with a recording.
+    The exit code is 3 when something is wrong with a recording, or a folder cannot be read.
 
     Example: dawnchorus doctor disk1/ disk2/ --html report.html --csv report.csv
     """
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import print_json, say
-    from dawnchorus.engine.doctor import OK, doctor, write_findings
+    from dawnchorus.engine.doctor import doctor, write_findings
     from dawnchorus.engine.doctor_page import write_page
 
     named = runs.inputs(paths, None, quiet=quiet)
@@ -54,20 +54,23 @@ def command(
         _print(report)
         for written in filter(None, (page, table)):
             say(f"written: {written}")
-    return runs.SOME_FAILED if set(report.verdicts) - {OK} else 0
+    return 0 if report.is_well else runs.SOME_FAILED
 
 
 def _facts(report: DoctorReport) -> dict[str, object]:
     from dataclasses import asdict
 
+    from dawnchorus.places import kept_name
+
     return {
-        "root": report.root,
+        "root": kept_name(report.root),
         "deep": report.deep,
         "clocks": report.clocks,
         "clock_warnings": report.clock_warnings,
         "n_recordings": len(report.findings),
         "hours": report.hours,
         "verdicts": report.verdicts,
+        "unread": report.unread,
         "folders": [asdict(folder) for folder in report.folders],
     }
 
@@ -95,7 +98,7 @@ def _print(report: DoctorReport) -> None:
         for oddity in folder.oddities:
             print(f"{folder.folder}: {oddity}")
     print(report.clocks)
-    for warning in report.clock_warnings:
+    for warning in (*report.clock_warnings, *report.unread):
         say(f"warning: {warning}")
     for finding in [found for found in report.findings if found.verdict != OK][:20]:
         print(f"{finding.path}: {finding.verdict}: {finding.message}")

@@ -81,7 +81,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSummary:
-    """One folder and recorder; ``oddities`` are sentences about its clock and schedule."""
+    """One folder; ``oddities`` are sentences about clocks and schedules, recorder by recorder."""
 
     folder: str
     recorder: str
@@ -99,6 +99,7 @@ class DoctorReport:
     """Everything that was found; ``deep`` tells that every file was decoded to its end.
 
     ``clocks`` says which times the local ones are, and ``clock_warnings`` what is mixed or missing.
+    ``unread`` names folders that could not be looked into, with the reason.
     """
 
     root: Path
@@ -107,6 +108,12 @@ class DoctorReport:
     clock_warnings: tuple[str, ...]
     findings: tuple[Finding, ...]
     folders: tuple[FolderSummary, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Nothing is wrong with any recording, and every folder was looked into."""
+        return not self.unread and all(finding.verdict == OK for finding in self.findings)
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -149,10 +156,10 @@ def doctor(
             finding = _in_zone(_examined(path, relative_name(path, root), deep=deep), zone)
             findings.append(finding)
             advance(finding.n_bytes)
-    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    groups: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
-        groups[finding.folder, finding.recorder or ""].append(finding)
-    folders = tuple(_summary(*key, group) for key, group in sorted(groups.items()))
+        groups[finding.folder].append(finding)
+    folders = tuple(_summary(*group) for group in sorted(groups.items()))
     kinds = Counter(zone_kind(found.began, zone) for found in findings if found.began)
     named = f"; in {time_zone} for recordings that say UTC or no zone" if time_zone else ""
     return DoctorReport(
@@ -162,6 +169,7 @@ def doctor(
         clock_warnings=tuple(zone_warnings(kinds)),
         findings=tuple(findings),
         folders=folders,
+        unread=tuple(printable(text) for text in dict.fromkeys(scan.unlisted)),
     )
 
 
@@ -242,19 +250,34 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _summary(folder: str, recorder: str, findings: Sequence[Finding]) -> FolderSummary:
+def _summary(folder: str, findings: Sequence[Finding]) -> FolderSummary:
+    recorders = sorted({finding.recorder for finding in findings if finding.recorder})
     spans = sorted(span for finding in findings if (span := finding.span))
     return FolderSummary(
         folder=folder,
-        recorder=recorder,
+        recorder=", ".join(recorders),
         n_recordings=len(findings),
         hours=sum(finding.duration_s for finding in findings) / 3600,
         rates=tuple(sorted({finding.rate for finding in findings if finding.rate})),
         first=spans[0][0].isoformat(" ", "minutes") if spans else "",
         last=spans[-1][1].isoformat(" ", "minutes") if spans else "",
         verdicts=dict(Counter(f.verdict for f in findings if f.verdict != OK).most_common()),
-        oddities=tuple(_oddities(findings)),
+        oddities=tuple(_of_each(findings, recorders)),
     )
+
+
+def _of_each(findings: Sequence[Finding], recorders: Sequence[str]) -> list[str]:
+    """Oddities of a folder's recorders; what two of them do at one time is not odd.
+
+    Recordings that name none, such as damaged ones, are those of the only one there is.
+    """
+    if len(recorders) < 2:
+        return _oddities(findings)
+    return [
+        f"{recorder or 'of no named recorder'}: {oddity}"
+        for recorder in (*recorders, None)
+        for oddity in _oddities([found for found in findings if found.recorder == recorder])
+    ]
 
 
 def _oddities(findings: Sequence[Finding]) -> list[str]:

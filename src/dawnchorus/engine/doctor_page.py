@@ -7,8 +7,10 @@ from html import escape
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from dawnchorus.audio.levels import ADVICE
 from dawnchorus.engine.doctor import OK, DoctorReport, Finding, FolderSummary
 from dawnchorus.store.files import write_whole
+from dawnchorus.texts import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 N_BINS: Final = 240  # columns of the picture
 BIN, ROW, LABEL, TOP = 4, 22, 260, 20  # pixels: a column, a row, the names, the dates
+PALEST: Final = 0.45  # of a column with a little sound
+MOST_LETTERS: Final = 34  # of a folder's name beside its row
 MAX_ROWS: Final = 60  # folders in the picture; the table has them all
 MAX_BAD: Final = 500  # recordings listed; the CSV has them all
 MIN_TICK_GAP: Final = 90  # pixels
@@ -24,13 +28,18 @@ TICK_STEPS: Final = [
     for minutes in (1, 5, 15, 60, 180, 360, 720, *(1440 * days for days in (1, 2, 7, 14, 30, 90)))
 ]
 STYLE: Final = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1900px;padding:0 1rem;
 color:#222}
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .8rem;text-align:left;
-vertical-align:top;border-bottom:1px solid #ddd}td.n{text-align:right}
-th{border-bottom:2px solid #888}
-svg{max-width:100%;height:auto}
-.folders td:nth-child(-n+7){white-space:nowrap}svg text{font:12px system-ui,sans-serif;fill:#333}
+h1,p,td,th{overflow-wrap:anywhere}
+table{border-collapse:collapse;margin:1rem 0;width:100%}
+td,th{padding:.25rem .8rem;text-align:left;vertical-align:top}
+tr{border-top:1px solid #ddd}th{border-bottom:2px solid #888;overflow-wrap:normal}
+td.n{text-align:right;white-space:nowrap}
+.folders td:first-child{min-width:15rem}
+.folders td:nth-child(n+5):nth-child(-n+7){white-space:nowrap}
+tr.remark{border-top:0;color:#555}tr.remark td{padding:0 .8rem .5rem 2.4rem;white-space:normal}
+.verdicts{width:auto}.bad td:nth-child(2),.bad td:nth-child(3){white-space:nowrap}
+svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#333}
 """
 
 
@@ -49,13 +58,14 @@ def make_page(report: DoctorReport) -> str:
     n_bad = sum(finding.verdict != OK for finding in report.findings)
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Recordings in "
-        f"{escape(report.root.name)}</title><style>{STYLE}</style>",
-        f"<h1>Recordings in {escape(str(report.root))}</h1>",
+        f"{escape(printable(report.root.name))}</title><style>{STYLE}</style>",
+        f"<h1>Recordings in {escape(printable(str(report.root)))}</h1>",
         f"<p>{len(report.findings)} recordings, {report.hours:.1f} h of readable sound; "
         f"{n_bad} with something wrong ({how}). dawnchorus {version('dawnchorus')}</p>",
         "<h2>Coverage</h2>",
         coverage(report),
         *(f"<p>{escape(line)}</p>" for line in (report.clocks, *report.clock_warnings)),
+        *(f"<p>{escape(line)}</p>" for line in report.unread),
         "<h2>Folders and recorders</h2>",
         _folders(report.folders),
     ]
@@ -64,10 +74,19 @@ def make_page(report: DoctorReport) -> str:
     return "\n".join([*parts, "</html>\n"])
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, kind: str = "list") -> str:
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, kind: str) -> str:
+    """A table; rows that are longer than the headings end with a remark, which goes below."""
     head = "".join(f"<th>{escape(text)}" for text in headings)
-    body = "".join("<tr>" + "".join(_cell(value) for value in row) for row in rows)
+    n = len(headings)
+    body = "".join(
+        "<tr>" + "".join(map(_cell, row[:n])) + "".join(_remark(text, n) for text in row[n:])
+        for row in rows
+    )
     return f"<table class={kind}><tr>{head}{body}</table>"
+
+
+def _remark(text: object, n_columns: int) -> str:
+    return f"<tr class=remark><td colspan={n_columns}>{escape(str(text))}" if text else ""
 
 
 def _cell(value: object) -> str:
@@ -77,7 +96,7 @@ def _cell(value: object) -> str:
 
 
 def _folders(folders: Sequence[FolderSummary]) -> str:
-    names = "folder recorder recordings hours rates from to wrong remarks"
+    names = "folder recorder recordings hours rates from to wrong"
     rows = (
         [
             folder.folder,
@@ -97,17 +116,20 @@ def _folders(folders: Sequence[FolderSummary]) -> str:
 
 def _verdicts(report: DoctorReport) -> str:
     rows = [(verdict, n) for verdict, n in report.verdicts.items() if verdict != OK]
-    return _table(["verdict", "recordings"], rows)
+    return _table(["verdict", "recordings"], rows, kind="verdicts")
 
 
 def _bad(findings: Sequence[Finding]) -> str:
     bad = [finding for finding in findings if finding.verdict != OK]
-    rows = [
-        (f.path, f.verdict, "in part" if f.readable and f.duration_s else "no", f.message)
-        for f in bad[:MAX_BAD]
-    ]
+    rows = [(f.path, f.verdict, _how_much(f), f.message) for f in bad[:MAX_BAD]]
     more = f"<p>and {len(bad) - MAX_BAD} more</p>" if len(bad) > MAX_BAD else ""
-    return _table(["recording", "verdict", "readable", "in words"], rows) + more
+    return _table(["recording", "verdict", "readable"], rows, kind="bad") + more
+
+
+def _how_much(finding: Finding) -> str:
+    if finding.verdict in ADVICE:
+        return "yes"
+    return "in part" if finding.readable and finding.duration_s else "no"
 
 
 def coverage(report: DoctorReport) -> str:
@@ -156,11 +178,16 @@ def _row(
             covered[column] += max(0.0, min(end, column + 1) - max(begin, column))
         if finding.verdict != OK:
             damaged[min(int(begin), N_BINS - 1)] = True
-    shown = name if len(name) <= 38 else f"…{name[-37:]}"
-    rows = [f'<text x="{LABEL - 8}" y="{y + 14}" text-anchor="end">{escape(shown)}</text>']
+    shown = name if len(name) <= MOST_LETTERS else f"…{name[1 - MOST_LETTERS :]}"
+    rows = [
+        f'<text x="{LABEL - 8}" y="{y + 14}" text-anchor="end">{escape(shown)}'
+        f"<title>{escape(name)}</title></text>",
+        # what was not recorded, so that a short recording is seen in it
+        f'<rect x="{LABEL}" y="{y + 2}" width="{BIN * N_BINS}" height="{ROW - 4}" fill="#eee"/>',
+    ]
     for column, share in enumerate(covered):
         if share > 0 or damaged[column]:
-            shade = 1.0 if damaged[column] else 0.25 + 0.75 * min(share, 1.0)
+            shade = 1.0 if damaged[column] else PALEST + (1 - PALEST) * min(share, 1.0)
             colour = "#b22" if damaged[column] else "#246"
             rows.append(
                 f'<rect x="{LABEL + BIN * column}" y="{y + 2}" width="{BIN}" height="{ROW - 4}" '
