@@ -280,3 +280,30 @@ def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
     with pytest.raises(AudioError) as raised:
         read_info(tmp_path / "a\0b.wav")
     assert raised.value.reason == "missing"
+
+
+def test_an_mp4_may_end_a_tenth_of_a_second_before_its_duration_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "x.m4a"
+    sound = tone(2.0).astype(np.float32).T
+    with av.open(str(path), "w", format="mp4") as file:
+        stream = file.add_stream("aac", rate=RATE, layout="mono")
+        for start in range(0, sound.shape[1], 4800):
+            piece = np.ascontiguousarray(sound[:, start : start + 4800])
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = RATE, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    held_s, damage = read_all_of(path)
+    assert damage == ""
+    for more_s, fine in ((0.09, True), (0.11, False)):
+        claimed = round((held_s + more_s) * RATE)
+        monkeypatch.setattr(audio_io, "_stream_samples", lambda _stream, n=claimed: n)
+        if fine:
+            assert read_all_of(path) == (held_s, "")
+            continue
+        with pytest.raises(AudioError, match="breaks off") as raised:
+            read_all_of(path)
+        assert raised.value.reason == "input-output"

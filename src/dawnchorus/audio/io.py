@@ -706,6 +706,9 @@ def _around_damage(sound: _Sound, info: RecordingInfo, size: int, start: int) ->
             position += lost
             step, n_gaps = size, n_gaps + 1
         sound = sound.again()
+    if info.container == "FLAC" and first < position < stop:
+        yield Gap(0, f"of {stop / info.sample_rate:.2f} s")  # a frame is gone without a trace
+        return
     _check_whole(info, position, stop)
 
 
