@@ -10,6 +10,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final, TextIO
 
+from dawnchorus.texts import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -42,7 +44,7 @@ class CsvWriter:
         text = str(cell)
         if not text.isascii():
             # a file name that is not UTF-8 has halves of letters in it
-            text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+            text = printable(text)
         return f"'{text}" if self._safe and runs_as_formula(text) else text
 
 

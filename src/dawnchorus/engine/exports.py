@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 
 from dawnchorus.engine.table_names import TableNames
 from dawnchorus.errors import DawnchorusError, UsageError
-from dawnchorus.places import is_remote
+from dawnchorus.places import is_remote, kept_name
 from dawnchorus.store.columns import distinct
 from dawnchorus.store.files import beside, remove_if_possible
 from dawnchorus.store.leftovers import hold, remove_leftovers
 from dawnchorus.tabular import CsvWriter
+from dawnchorus.texts import name_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -184,8 +185,8 @@ class RavenExport:
                     f"{self._offset_s + row['stop_s']:.6f}",
                     "0.0",
                     f"{detections.highest_hz:.1f}",
-                    path.name,
-                    path,
+                    name_text(path.name),
+                    kept_name(path),
                     f"{row['start_s']:.6f}",
                     row["label"],
                     f"{row['probability']:.6f}",
@@ -260,7 +261,8 @@ class KaleidoscopeExport:
     def write(self, detections: RecordingDetections) -> None:
         """One line a detection."""
         path = _absolute(detections.path)
-        place = [path.parent.parent, path.parent.name, path.name, 0]
+        names = name_text(path.parent.name), name_text(path.name)
+        place = [kept_name(path.parent.parent), *names, 0]
         for row in detections.table.to_pylist():
             times = [f"{row['start_s']:.6f}", f"{row['stop_s'] - row['start_s']:.6f}"]
             self._writer.row([*place, *times, row["label"], f"{row['probability']:.6f}", ""])
