@@ -64,6 +64,24 @@ def _thresholds(card: Card) -> str:
     return f"{known.threshold:g}, {len(known.thresholds)} labels have their own; {known.origin}"
 
 
+def revision(card: Card) -> str:
+    """Which state of a repository is read, and what happens when its owner changes it."""
+    place = card.hub
+    if place is None:
+        return ""
+    if place.revision is not None:
+        return f"{place.revision}, whatever is uploaded later"
+    if card.sha256 is None:
+        return (
+            f"the newest; no sha256 is known to hold it against. A download is kept, and "
+            f"hf://{place.repo}@COMMIT reads one state for good"
+        )
+    return (
+        f"the newest; a file that was replaced is refused, since its sha256 is another. "
+        f"hf://{place.repo}@COMMIT then reads the earlier one"
+    )
+
+
 def facts(card: Card) -> list[tuple[str, str]]:
     """The card as lines of key and text; empty ones are left out."""
     from dawnchorus.cli.models import where
@@ -75,6 +93,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
         ("what", card.title),
         ("", card.description),
         ("weights", where(card)),
+        ("revision", revision(card)),
         ("size", f"{config.dim} wide, {config.n_layers} blocks, {config.n_heads} heads"),
         ("window", f"{config.window_s:g} s at 16000 Hz"),
         (

@@ -41,4 +41,4 @@ def where(card: Card) -> str:
         return "bundled"
     if card.hub is None:
         return "nowhere"
-    return "on disk" if cached(card.hub.repo, card.hub.file) else "to download"
+    return "on disk" if cached(card.hub.repo, card.hub.file, card.hub.revision) else "to download"
