@@ -61,8 +61,8 @@ def original_objective(size: str) -> EATObjective:
             for key, shape in shapes.items()
             if ".decoder." not in key
         }
-        mapped, _ = checkpoints.map_names(weights, size)
-        checkpoints.load_into(module, mapped, size)
+        names, _ = checkpoints.map_names(weights, size)
+        checkpoints.fill(module, {ours: weights[theirs] for ours, theirs in names.items()}, size)
     objective.teacher.requires_grad_(requires_grad=False)
     decoder.load_state_dict(
         {
@@ -76,7 +76,7 @@ def original_objective(size: str) -> EATObjective:
 def own_name(released: str) -> str:
     if released.startswith(DECODER):
         return re.sub(r"\.0\.(weight|bias)$", r".conv.\1", released.removeprefix(DECODER))
-    (ours,) = checkpoints.map_names({released: torch.empty(0)}, "")[0]
+    (ours,) = checkpoints.map_names([released], "")[0]
     return ours
 
 
