@@ -148,3 +148,17 @@ def test_a_config_claims_no_size_that_no_machine_holds(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         EATConfig(**{"dim": 192, "n_layers": 12, "n_heads": 3, **change})
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "valid"])
+def test_padding_does_not_move_logits_of_a_model_of_native_length(pooling: str) -> None:
+    torch.manual_seed(0)
+    config = EATConfig(
+        dim=64, n_layers=2, n_heads=1, n_classes=3, padded_frames=None, head_pooling=pooling
+    )
+    model = EAT(config, name="native").eval()
+    waves = noise(1, 16_000)
+    with torch.no_grad():
+        alone = model(waves)
+        padded = model.encode(torch.cat([waves, torch.zeros(1, 32_000)], 1), [16_000]).logits
+    torch.testing.assert_close(padded, alone, atol=2e-5, rtol=1e-5)

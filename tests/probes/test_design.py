@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -164,6 +165,18 @@ def test_stored_tokens_may_be_padded(kind: str) -> None:
     )
     with pytest.raises(UsageError, match=r"padding_mask of shape \(2, 5\)"):
         probe(padded, mask[:, 3:])
+
+
+def test_stored_features_may_be_arrays_and_must_be_finite_numbers() -> None:
+    probe = build(input_dim=8)
+    features = np.random.default_rng(0).standard_normal((3, 8))
+    torch.testing.assert_close(probe(features), probe(torch.from_numpy(features).float()))
+    features[1, 2] = np.nan
+    with pytest.raises(UsageError, match="features of item 1 are not finite"):
+        probe(features)
+    for wrong in (np.zeros((3, 8), int), "features.npy", None, [[0.0] * 8]):
+        with pytest.raises(UsageError, match="need a tensor or array of floating-point"):
+            probe(wrong)
 
 
 def test_stored_features_of_several_layers_are_weighed() -> None:

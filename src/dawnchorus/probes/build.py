@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -149,7 +150,8 @@ class Probe(nn.Module):
         return self._classify(features, self._keep(features, padding_mask))
 
     def _stored(self, inputs: Any) -> Tensor:
-        features = torch.cat(list(inputs), dim=-1) if isinstance(inputs, list | tuple) else inputs
+        given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        features = torch.cat([_as_features(part) for part in given], dim=-1)
         need = ("batch", "tokens")[: 1 + self.joining.has_tokens]
         if features.ndim != len(need) + 1 or features.shape[-1] != self.n_features:
             raise UsageError(
@@ -157,7 +159,10 @@ class Probe(nn.Module):
                 f"{self.n_features}); waveforms go in where the probe is built with base_model= "
                 "and without online_training=False"
             )
-        return features
+        if not bool(features.isfinite().all()):
+            bad = int((~features.isfinite()).flatten(1).any(dim=1).nonzero()[0])
+            raise UsageError(f"features of item {bad} are not finite; leave it out")
+        return features.to(next(self.classifier.parameters()).device)
 
     def _keep(self, features: Tensor, padding_mask: Tensor | None) -> Tensor | None:
         """Which tokens count; None: all."""
@@ -190,6 +195,16 @@ class Probe(nn.Module):
         else:
             logits = self.classifier(joined)
         return logits
+
+
+def _as_features(part: object) -> Tensor:
+    """Stored features as a float tensor."""
+    if isinstance(part, np.ndarray) and part.dtype.kind == "f":
+        part = torch.from_numpy(np.array(part, np.float32))
+    if not isinstance(part, Tensor) or not part.is_floating_point():
+        kind = getattr(part, "dtype", type(part).__name__)
+        raise UsageError(f"features: need a tensor or array of floating-point numbers, got {kind}")
+    return part.float()
 
 
 def _only(inputs: Mapping[str, Any]) -> Any:
