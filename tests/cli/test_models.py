@@ -82,3 +82,14 @@ def test_a_mistake_is_answered_in_a_line_with_exit_code_2(
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error
+
+
+def test_labels_are_listed_with_level_and_threshold(
+    tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["describe", str(tiny_folder), "--labels"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["label,level,threshold", "blackbird,,0.5"]
+    assert main(["describe", "dawnchorus_eat_tiny", "--labels"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert "Lonchura striata domestica,species,0.314" in listed
+    assert "Corvidae,family,0.762" in listed

@@ -85,3 +85,28 @@ def test_when_and_where_come_from_the_list_and_the_options(
     assert f"{tmp_path.as_posix()}/r/North" in (tmp_path / "y.csv").read_text()
     assert main([*common, "-o", str(tmp_path / "z.csv"), "--time-zone", "nowhere"]) == 2
     assert "Europe/Berlin" in capsys.readouterr().err
+
+
+def test_a_run_ends_with_a_table_of_what_was_found(
+    tmp_path: Path,
+    tiny_folder: Path,
+    write_sound: WriteSound,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sound = write_sound(tmp_path / "a.wav", 2.0)
+    command = ["predict", str(sound), "-m", str(tiny_folder), "-o", str(tmp_path / "x.csv")]
+    assert main([*command, "--top-k", "1"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    (at,) = [number for number, line in enumerate(said) if line.startswith("label ")]
+    assert said[at].split() == ["label", "level", "detections", "recordings", "highest"]
+    assert sum(int(line.split()[-3]) for line in said[at + 1 :]) == 2
+    assert main([*command, "--top-k", "1", "-q", "--overwrite"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_bundled_model_is_called_a_demonstration(
+    tmp_path: Path, write_sound: WriteSound, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = write_sound(tmp_path / "a.wav", 1.0)
+    assert main(["predict", str(sound), "--top-k", "1", "-o", str(tmp_path / "x.csv")]) == 0
+    assert "dawnchorus_eat_tiny is a demonstration" in capsys.readouterr().err

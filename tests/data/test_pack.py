@@ -25,6 +25,7 @@ from dawnchorus.data.pack import PackReport, pack_manifest
 from dawnchorus.data.sounds import FileSounds
 from dawnchorus.data.vocabulary import gather_vocabulary
 from dawnchorus.errors import AudioError, TaskError
+from dawnchorus.store.files import beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -266,3 +267,15 @@ def test_the_index_is_plain_parquet(manifest: Manifest, tmp_path: Path) -> None:
     with (report.index.parent / row["shard"]).open("rb") as file:
         file.seek(row["offset"])
         assert file.read(row["size"])[:4] == b"fLaC"
+
+
+def test_what_a_killed_packing_left_is_removed_by_the_next_one(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    pack(manifest, tmp_path / "p")
+    shard = sorted((tmp_path / "p").glob("*.tar"))[0]
+    leftover = beside(shard)
+    leftover.write_bytes(b"half of it")
+    pack(manifest, tmp_path / "p")
+    assert not leftover.exists()
+    assert shard.exists()

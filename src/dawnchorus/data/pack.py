@@ -30,6 +30,7 @@ from dawnchorus.data.parallel import in_threads
 from dawnchorus.data.sounds import FileSounds, member_path
 from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.store.files import beside, remove_if_possible, sync_folder, write_whole
+from dawnchorus.store.leftovers import holding, remove_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -206,6 +207,7 @@ def _claim(folder: Path, plan: _Plan) -> None:
                 f"{folder}: holds another packing, made with another {', '.join(differs)}; "
                 "choose an empty folder"
             )
+        remove_leftovers(folder)
         return
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("*.tar")):
@@ -231,7 +233,7 @@ def _write_shard(
     files: list[dict[str, Any]] = []
     bad: list[tuple[str, str]] = []
     try:
-        with unfinished.open("xb") as raw:
+        with unfinished.open("xb") as raw, holding(unfinished):
             at = 0
             for found in in_threads(encode, plan.files(number).tolist(), threads):
                 progress(1)

@@ -7,12 +7,13 @@ dies, however that came about.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from dawnchorus.store.files import BESIDE_SUFFIX, names_in, remove_if_possible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -26,6 +27,17 @@ def hold(unfinished: Path) -> IO[bytes] | None:
         return file
     file.close()
     return None
+
+
+@contextmanager
+def holding(unfinished: Path) -> Iterator[None]:
+    """`hold` for as long as a file is written."""
+    held = hold(unfinished)
+    try:
+        yield
+    finally:
+        if held:
+            held.close()
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:
