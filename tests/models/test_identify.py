@@ -191,6 +191,21 @@ def test_labels_beside_that_are_not_those_inside_take_the_names_away(
         model(torch.zeros(1, 16_000))
 
 
+def test_a_foreign_label_map_beside_right_weights_is_said_with_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "birds"
+    shutil.copytree(TINY, folder)
+    labels = json.loads((folder / "label_map.json").read_text())
+    del labels[max(labels, key=lambda label: labels[label])]
+    (folder / "label_map.json").write_text(json.dumps(labels))
+    assert main(["verify", str(folder)]) == 1
+    said = capsys.readouterr()
+    assert "the weights are right, their labels are not" in said.out
+    assert "470 labels, the classifier 471 classes" in said.err
+    assert f"remove {folder / 'label_map.json'} to use the names in the header" in said.err
+
+
 @pytest.fixture
 def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file in the layout of a known released model, which is made as small as the file."""
@@ -251,7 +266,7 @@ def test_a_released_layout_without_a_card_says_what_is_assumed(
     [
         ("name: a\nconfig: {dim: 64, n_layers: 2, n_heads: 1}\ncolour: red", "colour"),
         ("name: a", "config"),
-        ("{1: 2}", "not a word"),
+        ("{1: 2}", "not text"),
         ("[a, b]", "mapping"),
         ("name: [", "YAML"),
         ("name: 2020-13-45", "card"),

@@ -350,6 +350,11 @@ def test_what_a_run_leaves_can_be_read_by_the_group(
     capsys.readouterr()
     kept = [path for path in (corpus / "runs").rglob("*") if path.suffix in KEPT]
     assert len({path.parent for path in kept}) >= 3  # checkpoint, best, export
+    for number, path in enumerate(kept):
+        if path.name == "model.safetensors":  # a copy of it alone is the model too
+            copy = corpus / f"copy {number}.safetensors"
+            shutil.copyfile(path, copy)
+            assert load_model(copy, device="cpu").labels == sorted(TONES)
     assert {oct(path.stat().st_mode & 0o777) for path in kept} == {"0o644"}
 
 

@@ -21,7 +21,8 @@ def command(
 ) -> int:
     """Load a model strictly, compare it with its card, and print what a bug report needs.
 
-    Exit code 1 if the weights do not fit, are not those of their card, or have no card.
+    Exit code 1 if the weights do not fit, are not those of their card, or have no card or no
+    labels that fit.
 
     Example: dawnchorus verify dawnchorus_eat_tiny
     """
@@ -69,6 +70,8 @@ def examine(name: str) -> tuple[dict[str, Any], str]:
     }
     if card is None:
         return facts, "not known: no card belongs to these weights"
+    if loaded.labels.no_logits is not None:
+        return facts, "the weights are right, their labels are not"
     return facts, RIGHT if is_right else "WRONG"
 
 

@@ -85,7 +85,7 @@ class Card(Config):
         return cls.of(values, str(path))
 
     @classmethod
-    def of(cls, values: dict[Any, Any], source: str) -> Card:  # Any: as a file brings them
+    def of(cls, values: dict[str, Any], source: str) -> Card:  # Any: as a file brings them
         """A card from its keys and values.
 
         Args:
@@ -95,9 +95,6 @@ class Card(Config):
         Raises:
             UsageError: Keys are unknown or missing, or a value is not what its key needs.
         """
-        foreign = [key for key in values if not isinstance(key, str)]
-        if foreign:
-            raise UsageError(f"{source}: not a card: the key {foreign[0]!r} is not a word")
         try:
             return cls(**values)
         except UsageError as error:

@@ -69,6 +69,8 @@ def identify(source: Source, weights: Weights, tensors: Tensors, sha256: str) ->
     if found.card is None or found.card_from == BY_NAME:
         return found
     hub.check_file(weights.path, sha256, found.card)
+    if found.card.sha256 is not None:
+        return found  # which holds for the tensors too
     if found.card.tensors_sha256 not in {None, tensors_sha256(tensors)}:
         raise WeightsError(
             f"{weights.path}: its tensors are not those of its card, {found.card.name}: they were "
@@ -263,8 +265,7 @@ def labels_of(source: Source, weights: Weights, identity: Identity, n_classes: i
     if len(labels) != n_classes:
         return LabelsFound(
             no_logits=f"the label map {where} has {len(labels)} labels, the classifier {n_classes} "
-            f"classes: it is the map of another model; put the right {LABELS_FILE} into "
-            f"{source.place}"
+            f"classes: it is the map of another model; {_remedy(source, inside, n_classes)}"
         )
     if beside is not None and inside is not None and beside != list(inside):
         return LabelsFound(
@@ -272,6 +273,12 @@ def labels_of(source: Source, weights: Weights, identity: Identity, n_classes: i
             f"{INSIDE}; remove {LABELS_FILE} to use the names that the weights were written with"
         )
     return LabelsFound(labels=labels, labels_from=where)
+
+
+def _remedy(source: Source, inside: Sequence[str] | None, n_classes: int) -> str:
+    if inside is not None and len(inside) == n_classes:
+        return f"remove {source.labels_file} to use the names {INSIDE}"
+    return f"put the right {LABELS_FILE} into {source.place}"
 
 
 def _known_labels(card: Card) -> Sequence[str] | None:
