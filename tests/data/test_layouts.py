@@ -12,6 +12,7 @@ import pytest
 
 from conftest import make_sound
 from dawnchorus.data.annotations import manifest_of_audacity, manifest_of_raven
+from dawnchorus.data.folders import with_lengths
 from dawnchorus.data.tables import manifest_of_csv
 from dawnchorus.errors import DawnchorusError, TaskError, UsageError
 
@@ -459,6 +460,24 @@ def test_one_recording_has_one_path_however_it_is_spelled_or_linked(folder: Path
     rows = "".join(f"{path},{n},{n + 1},a\n" for n, path in enumerate(spelled))
     table.write_text(f"path,start,end,label\n{rows}")
     assert {path for path, *_ in spans(manifest_of_csv(table))} == {"rec1.wav"}
+
+
+def test_paths_of_another_computer_are_found_by_their_last_folders(folder: Path) -> None:
+    for name in ("north/a.wav", "south/a.wav"):
+        make_sound(folder / name, 10.0, rate=8000)
+    table = folder / "labels.csv"
+    rows = "/old/disk/south/a.wav,1,2,wren\nE:\\disk\\north\\a.wav,3,4,robin\n/old/a.wav,5,6,x\n"
+    table.write_text(f"path,start,end,label\n{rows}")
+    made = manifest_of_csv(table)
+    assert [path for path, *_ in spans(made)] == ["north/a.wav", "south/a.wav"]
+    assert [verdict for _, verdict, _ in made.bad] == ["ambiguous"]  # which of the two?
+    assert any("found by their names" in note for note in made.notes)
+
+
+def test_a_stop_at_0_is_never_the_end_of_the_recording(folder: Path) -> None:
+    row = {"id": "a", "path": "rec1.wav", "start_s": 0.0, "stop_s": 0.0, "labels": ["wren"]}
+    with pytest.raises(TaskError, match="need 0 <= start_s < stop_s"):
+        with_lengths([row], folder, lambda _n: None, named="rows")
 
 
 def test_a_recording_that_is_not_found_is_left_out_and_the_others_are_read(folder: Path) -> None:
