@@ -362,9 +362,10 @@ def test_a_learning_curve_with_all_clips_of_each_class_is_the_score_of_the_whole
     """Of scores that no calibration changed: the folds are those of the headline."""
     folder = write_folders(tmp_path / "hard", 6)
     for k, path in enumerate(sorted(folder.rglob("*.wav"))):
-        if k % 3 == 0:  # nothing to be heard, so that some are wrong
-            soundfile.write(path, call(None, 1.0, 70 + k), RATE)
-    config = QUICK.model_copy(update={"few_shot": (6,), "calibration": "none"})
+        if k % 3 == 0:  # nothing to be heard, so that some are wrong; folds count windows
+            soundfile.write(path, call(None, 1.0 + k % 4, 70 + k), RATE)
+    changes = {"few_shot": (6,), "calibration": "none", "window_s": 1.0}
+    config = QUICK.model_copy(update=changes)
     report = probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
     most, whole = report.curve
     assert whole.value < 1

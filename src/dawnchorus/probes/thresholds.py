@@ -234,7 +234,7 @@ def _remarks(found: ClassThreshold, wanted: Wanted, share: float) -> list[str]:
         said.append(f"reached in {share:.0%} of draws of the recordings")
     got = found.precision if wanted.by_precision else found.recall
     if got is None:
-        said.append("without a tenth of its recordings no threshold is found: untried on others")
+        said.append("it takes all its recordings to show this: untried on others")
     elif got < wanted.target - SHORT:
         said.append(f"{got:.2f} on recordings that did not set it: more clips are needed")
     return said

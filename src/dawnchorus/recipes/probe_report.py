@@ -136,7 +136,7 @@ def _measured(measured: Measured) -> Iterator[str]:
     yield from (f"- {line}" for line in score_lines(measured.scores))
     yield "\n## Class by class\n"
     yield (
-        f"Thresholds are for a {measured.target}, if they are like these; `probe predict` uses "
+        f"Thresholds are for a {measured.target}, of clips like these; `probe predict` uses "
         "them. Precision and recall are what they give on recordings that did not set them, which "
         "can be less or more than was wanted. In recordings where a class is rarer than here, more "
         "of its detections are wrong: listen to some (`--segments 20`).\n"

@@ -246,7 +246,11 @@ def measure(
             seed=seed,
         ),
         target=(f"precision of {precision:g}" if recall is None else f"recall of {recall:g}")
-        + (f" on others, with confidence {confidence:g}" if confidence else " on these clips"),
+        + (
+            f" on other recordings, with confidence {confidence:g}"
+            if confidence
+            else " on these clips"
+        ),
         calibrated=calibrated,
     )
 
