@@ -28,6 +28,7 @@ from safetensors.numpy import save
 
 from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.data.sounds import FileSounds
+from dawnchorus.engine.canary import WindowsError
 from dawnchorus.engine.workers import batch_size, one_core_each
 from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.models.checkpoints import sha256_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from dawnchorus.data.manifest import Clip, Manifest
     from dawnchorus.engine.encode import BatchEncoder
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     Encoded = tuple[int, Vectors, int]  # clip, vector, samples of sound
 
 FORMAT: Final = 2  # 1 left out a last piece shorter than a quarter of a window
+NO_NUMBERS: Final = "makes no numbers of its sound; look at it with: dawnchorus doctor --deep"
 PART_WINDOWS: Final = 2048  # a part is written after so many, so that little is lost
 
 
@@ -113,7 +116,11 @@ def clip_features(
     todo = list({content[n]: n for n in missing}.values())  # the same sound once
     pieces = _pieces(manifest, [(n, clips[n]) for n in todo], settings, bad, progress)
     for number, vectors in _encoded(pieces, encoder, batches, settings.window):
-        kept.add(content[number], vectors)
+        if vectors is None:
+            clip = clips[number]
+            bad.append((clip.id, "not-encoded", f"{clip.path}: {encoder.name} {NO_NUMBERS}"))
+        else:
+            kept.add(content[number], vectors)
     kept.flush()
     broken = {path for path, _, _ in bad}
     found = [
@@ -142,8 +149,10 @@ def _contents(
         if clip.path not in sums:
             try:
                 with local_copy(manifest.locate(clip.path)) as file:
+                    if not file.is_file():  # to open a pipe would be to wait for ever
+                        raise FileNotFoundError("no such file")
                     sums[clip.path] = sha256_of(file)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 sums[clip.path] = ""
                 bad.append((clip.id, "missing", f"{clip.path}: cannot be read: {error}"))
         whole = sums[clip.path]
@@ -180,11 +189,17 @@ def _pieces(
 
 def _encoded(
     pieces: Iterator[Piece], encoder: Encoder, batches: BatchEncoder, window: int
-) -> Iterator[tuple[int, Vectors]]:
-    """Vectors of one clip after the other, encoded by as many workers as there are."""
+) -> Iterator[tuple[int, Vectors | None]]:
+    """Vectors of one clip after the other, encoded by as many workers as there are.
+
+    None for a clip of whose sound the model makes no numbers.
+    """
     in_order = _one_by_one(pieces, batches, batch_size(encoder, None))
     for number, group in groupby(in_order, key=itemgetter(0)):
         _, vectors, n_valid = zip(*group, strict=True)
+        if not all(np.isfinite(vector).all() for vector in vectors):
+            yield number, None
+            continue
         yield number, without_short_end(np.stack(vectors), n_valid, window)
 
 
@@ -194,11 +209,25 @@ def _one_by_one(pieces: Iterator[Piece], batches: BatchEncoder, size: int) -> It
         while batch := list(islice(pieces, size)):
             waveforms = torch.from_numpy(np.stack([samples for _, samples, _ in batch]))
             lengths = torch.tensor([n_valid for _, _, n_valid in batch])
-            ahead.append((batch, pool.submit(batches.vectors, waveforms, lengths)))
+            ahead.append((batch, pool.submit(_vectors, batches, waveforms, lengths)))
             if len(ahead) > batches.n_workers:
                 yield from _results(*ahead.popleft())
         while ahead:
             yield from _results(*ahead.popleft())
+
+
+def _vectors(batches: BatchEncoder, waveforms: Tensor, lengths: Tensor) -> Vectors:
+    """Vectors of windows; those of which the model makes no numbers are NaN."""
+    try:
+        return batches.vectors(waveforms, lengths)
+    except WindowsError as error:
+        good = np.setdiff1d(np.arange(len(waveforms)), error.rows)
+    if not len(good):
+        return np.full((len(waveforms), 1), np.nan, np.float32)
+    some = _vectors(batches, waveforms[good], lengths[good])
+    vectors = np.full((len(waveforms), some.shape[1]), np.nan, np.float32)
+    vectors[good] = some
+    return vectors
 
 
 def _results(batch: list[Piece], encoded: Future[Vectors]) -> Iterator[Encoded]:
