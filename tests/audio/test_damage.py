@@ -74,6 +74,17 @@ def test_many_damages_are_read_around_and_summed_up(
     assert "decoding stopped" in str(recording._remarks[-1])
 
 
+def test_a_flac_without_its_last_frame_gives_the_others(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "x.flac", 0.1 * np.random.default_rng(0).standard_normal(50_000), 16_000
+    )
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rfind(b"\xff\xf8")])
+    held_s, damage = read_all_of(path)
+    assert held_s == 12 * 4096 / 16_000
+    assert damage.startswith("damaged: decoding stopped after 3.07 s (of 3.12 s)")
+
+
 def id3v2(n_bytes: int) -> bytes:
     return b"ID3\x04\0\0" + bytes((0, 0, n_bytes >> 7, n_bytes & 0x7F)) + bytes(n_bytes)
 
@@ -205,6 +216,8 @@ def test_an_ogg_that_was_cut_off_says_so_and_one_with_a_hole_is_damaged(
     content = path.read_bytes()
     assert read_all_of(path)[1] == ""
     path.write_bytes(content[: len(content) * 3 // 5])
+    assert read_all_of(path)[1].startswith("truncated: the last page of the Ogg stream")
+    path.write_bytes(content[: content.rfind(b"OggS")])  # every page that is there is whole
     assert read_all_of(path)[1].startswith("truncated: the last page of the Ogg stream")
     third = len(content) // 3
     path.write_bytes(content[:third] + bytes(2000) + content[third + 2000 :])
