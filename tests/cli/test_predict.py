@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,6 +101,9 @@ def test_a_run_ends_with_a_table_of_what_was_found(
     (at,) = [number for number, line in enumerate(said) if line.startswith("label ")]
     assert said[at].split() == ["label", "level", "detections", "recordings", "highest"]
     assert sum(int(line.split()[-3]) for line in said[at + 1 :]) == 2
+    assert main([*command, "--top-k", "1", "--json", "--overwrite"]) == 0
+    found = json.loads(capsys.readouterr().out)["found"]
+    assert sum(label["n_detections"] for label in found) == 2
     assert main([*command, "--top-k", "1", "-q", "--overwrite"]) == 0
     assert capsys.readouterr().err == ""
 

@@ -333,6 +333,9 @@ def test_a_list_of_scientific_names_fits_labels_that_have_common_ones_too() -> N
     labels = ["Turdus merula_Eurasian Blackbird", "Engine_Engine"]
     rule, unknown = make_rule(PredictConfig(labels=("Turdus merula",), top_k=1), labels)
     assert (rule.columns.tolist(), unknown) == ([0], ())
+    listed = ("Passeridae_Sparrows", "clock_tick")
+    rule, unknown = make_rule(PredictConfig(labels=listed, top_k=1), ["Passeridae", "clock"])
+    assert (rule.columns.tolist(), unknown) == ([0], ("clock_tick",))
 
 
 def test_sigmoid_agrees_with_torch_and_does_not_overflow() -> None:

@@ -188,6 +188,8 @@ def _summary(report: RunReport) -> Iterator[str]:
 def _plain(report: RunReport) -> dict[str, Any]:
     values = {field.name: getattr(report, field.name) for field in fields(report)}
     values.pop("table", None)
+    if "found" in values:
+        values["found"] = [asdict(found) for found in values["found"]]
     values["failures"] = [
         {"path": failure.path, "reason": failure.reason, "message": failure.message}
         for failure in report.failures

@@ -141,9 +141,11 @@ def _by_name(labels: Sequence[str]) -> Mapping[str, int]:
 
 
 def _find(name: str, known: Mapping[str, int]) -> int | None:
-    """The label that a name means."""
+    """The label that a name means; ``Passeridae_Sparrows`` may mean ``Passeridae``."""
     found = known.get(name.casefold())
-    return known.get(scientific_part(name).casefold()) if found is None else found
+    if found is None and name[:1].isupper():
+        return known.get(name.partition("_")[0].casefold())
+    return found
 
 
 def _columns(
