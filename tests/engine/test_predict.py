@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -406,3 +407,11 @@ def test_a_selection_reaches_no_higher_than_recording_and_model_do(
             assert [line["High Freq (Hz)"] for line in csv.DictReader(file, delimiter="\t")] == [
                 highest_hz
             ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_list_of_labels_may_come_through_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit((tmp_path / "pipe").write_text, "wren, 0.5\nrobin\n")
+        assert read_label_list(tmp_path / "pipe") == (("wren", "robin"), {"wren": 0.5})

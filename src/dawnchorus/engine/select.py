@@ -182,8 +182,8 @@ def read_label_list(path: Path) -> tuple[tuple[str, ...], dict[str, float]]:
         UsageError: The file cannot be read as text.
     """
     try:
-        lines = read_text(path)[0].splitlines()
-    except TaskError as error:
+        lines = _text_of(path).splitlines()
+    except (TaskError, OSError, UnicodeDecodeError) as error:
         raise UsageError(f"list of labels {error}") from error
     names, thresholds = [], {}
     for line in filter(None, map(str.strip, lines)):
@@ -195,6 +195,12 @@ def read_label_list(path: Path) -> tuple[tuple[str, ...], dict[str, float]]:
         if number is not None:
             thresholds[name.strip()] = number
     return tuple(names), thresholds
+
+
+def _text_of(path: Path) -> str:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return path.read_text(encoding="utf-8-sig")  # a pipe, as of <(grep ...), gives it once
+    return read_text(path)[0]
 
 
 def _number(text: str) -> float | None:
