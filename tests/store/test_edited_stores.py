@@ -398,3 +398,13 @@ def test_any_file_in_the_place_of_another_is_refused_or_read_right(
         elif how == "empty":
             one.touch()
     use_in_every_way(path, folder)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet", ".sqlite"])
+def test_an_export_that_fails_leaves_nothing(whole: Path, tmp_path: Path, suffix: str) -> None:
+    path = copied(whole, tmp_path)
+    part_of(path, "c.wav").unlink()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StoreError, match="missing"):
+        export_store(Store(path), tmp_path / "out" / f"a{suffix}")
+    assert not list((tmp_path / "out").iterdir())

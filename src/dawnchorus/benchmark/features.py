@@ -33,7 +33,8 @@ from dawnchorus.benchmark.hashes import FileHashes, sha256_of
 from dawnchorus.benchmark.take import joined, take
 from dawnchorus.errors import RunInterruptedError, TaskError
 from dawnchorus.models.eat import EAT
-from dawnchorus.store.files import beside, write_whole
+from dawnchorus.store.files import write_whole
+from dawnchorus.store.leftovers import replaced_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -163,18 +164,17 @@ class FeatureCache:
         """Join parts in the order of the items; the description is the seal."""
         folder = self.folder / key
         n_items = sum(len(chunk) for chunk in chunks)
-        unfinished = beside(folder / VECTORS)
-        whole: Any = None
-        for number, chunk in enumerate(chunks):
-            part = np.load(self._part(key, number), allow_pickle=False)
-            if whole is None:
-                whole = np.lib.format.open_memmap(
-                    unfinished, mode="w+", dtype=part.dtype, shape=(n_items, *part.shape[1:])
-                )
-            whole[list(chunk)] = part
-        whole.flush()
-        del whole
-        unfinished.replace(folder / VECTORS)
+        with replaced_whole(folder / VECTORS) as unfinished:
+            whole: Any = None
+            for number, chunk in enumerate(chunks):
+                part = np.load(self._part(key, number), allow_pickle=False)
+                if whole is None:
+                    whole = np.lib.format.open_memmap(
+                        unfinished, mode="w+", dtype=part.dtype, shape=(n_items, *part.shape[1:])
+                    )
+                whole[list(chunk)] = part
+            whole.flush()
+            del whole
         write_whole(folder / META, json.dumps(description, indent=1).encode())
         for number in range(len(chunks)):
             self._part(key, number).unlink(missing_ok=True)
@@ -279,7 +279,5 @@ def _read_ahead(
 
 def _save(path: Path, features: Floats) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = beside(path)
-    with unfinished.open("xb") as file:
+    with replaced_whole(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, features, allow_pickle=False)
-    unfinished.replace(path)

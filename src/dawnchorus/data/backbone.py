@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.data.names import RANKS, Match, Published, Taxon, parse_name, ranks_of
 from dawnchorus.data.published import Table, TextFile, find_file
 from dawnchorus.errors import TaskError
-from dawnchorus.store.files import beside, remove_if_possible
+from dawnchorus.store.leftovers import replaced_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,14 +74,11 @@ def index_backbone(
     signature = f"{FORMAT}, {file.name}, {stat.st_size} bytes, {stat.st_mtime_ns}"
     if index.exists() and _fact(index, "signature") == signature:
         return index
-    unfinished = beside(index)
     try:
-        _build(file, unfinished, signature, progress)
-        unfinished.replace(index)
-    except sqlite3.Error as error:
+        with replaced_whole(index) as unfinished:
+            _build(file, unfinished, signature, progress)
+    except (sqlite3.Error, OSError) as error:
         raise TaskError(f"{index}: cannot be written: {error}") from error
-    finally:
-        remove_if_possible(unfinished)
     return index
 
 

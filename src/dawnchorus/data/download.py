@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ from dawnchorus.data.polite import FailedRequestError, PoliteClient, Turnstile
 from dawnchorus.data.wanted import Wanted, at_work, batches_of, wanted_of
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.masking import without_secrets
-from dawnchorus.store.files import beside, remove_if_possible
+from dawnchorus.store.leftovers import replaced_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -231,19 +232,17 @@ class _Crew:
 def _write_manifest(manifest: Path, folder: Path, ledger: Ledger) -> Path:
     """The manifest's rows whose file is there, with its path and hash; or none if none is."""
     target = folder / MANIFEST_NAME
-    unfinished = beside(target)
-    writer: pq.ParquetWriter | None = None
-    try:
-        for batch in batches_of(manifest):
-            table = _present(pa.Table.from_batches([batch]), ledger)
-            writer = writer or pq.ParquetWriter(unfinished, table.schema, compression="zstd")
+    tables = (_present(pa.Table.from_batches([batch]), ledger) for batch in batches_of(manifest))
+    first = next(tables, None)
+    if first is None:
+        return target
+    with (
+        replaced_whole(target) as unfinished,
+        pq.ParquetWriter(unfinished, first.schema, compression="zstd") as writer,
+    ):
+        for table in chain([first], tables):
             if table.num_rows:
                 writer.write_table(table)
-        if writer is not None:
-            writer.close()
-            unfinished.replace(target)
-    finally:
-        remove_if_possible(unfinished)
     return target
 
 

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import TaskError
 from dawnchorus.places import as_place, is_remote, kept_name, kept_place, reaching, written
-from dawnchorus.store.files import beside, remove_if_possible, sync_folder
+from dawnchorus.store.files import sync_folder
+from dawnchorus.store.leftovers import replaced_whole
 from dawnchorus.text_tables.names import names_a_time
 from dawnchorus.text_tables.paths import ODD, plain_path
 
@@ -273,14 +274,12 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     table = moved(manifest, path.parent).table
     known = [name for name in MANIFEST_SCHEMA.names if name in table.column_names]
     table = decoded(table.select([*known, *(n for n in table.column_names if n not in known)]))
-    unfinished = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
-        unfinished.replace(path)
+        with replaced_whole(path) as unfinished:
+            pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
         sync_folder(path.parent)
     except OSError as error:
-        remove_if_possible(unfinished)
         raise TaskError(f"{path}: cannot write the manifest: {error}") from error
 
 

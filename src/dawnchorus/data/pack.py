@@ -29,8 +29,8 @@ from dawnchorus.data.manifest import Manifest, decoded, with_column, write_manif
 from dawnchorus.data.parallel import in_threads
 from dawnchorus.data.sounds import FileSounds, member_path
 from dawnchorus.errors import AudioError, TaskError
-from dawnchorus.store.files import beside, remove_if_possible, sync_folder, write_whole
-from dawnchorus.store.leftovers import holding, remove_leftovers
+from dawnchorus.store.files import sync_folder, write_whole
+from dawnchorus.store.leftovers import remove_leftovers, replaced_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -228,12 +228,11 @@ def _write_shard(
 ) -> dict[str, Any]:
     """Write one tar, whole or not at all; returns where each file's sound lies in it."""
     path = folder / f"{plan.name(number)}.tar"
-    unfinished = beside(path)
     encode = partial(_encoded, plan, FileSounds(plan.manifest.folder, SAMPLE_RATE))
     files: list[dict[str, Any]] = []
     bad: list[tuple[str, str]] = []
     try:
-        with unfinished.open("xb") as raw, holding(unfinished):
+        with replaced_whole(path) as unfinished, unfinished.open("wb") as raw:
             at = 0
             for found in in_threads(encode, plan.files(number).tolist(), threads):
                 progress(1)
@@ -260,12 +259,9 @@ def _write_shard(
             raw.write(end)
             raw.flush()
             os.fsync(raw.fileno())
-        unfinished.replace(path)
         sync_folder(folder)
     except OSError as error:
         raise TaskError(f"{path}: cannot write the shard: {error}") from error
-    finally:
-        remove_if_possible(unfinished)
     return {"files": files, "bad": bad, "n_bytes": at + len(end)}
 
 

@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store.columns import distinct
-from dawnchorus.store.files import beside, remove_if_possible
-from dawnchorus.store.leftovers import remove_leftovers
+from dawnchorus.store.leftovers import replaced_whole
 from dawnchorus.store.schema import COMPUTED, RECORDING_SCHEMA, WINDOW_SCHEMA
 from dawnchorus.store.sqlite import write_sqlite
 from dawnchorus.tabular import runs_as_formula
@@ -74,13 +73,11 @@ def export_store(
         raise UsageError(
             f"{path}: .sqlite takes a whole store with its vectors, no columns, scores or filters"
         )
-    remove_leftovers(path.parent, path.name)
-    unfinished = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == ".sqlite":
-            n_windows = write_sqlite(store, unfinished)
-        else:
+        with replaced_whole(path) as unfinished:
+            if kind == ".sqlite":
+                return write_sqlite(store, unfinished)
             table, arrays = _read(store, columns, vectors=vectors, scores=scores, **filters)
             as_csv = partial(_write_csv, spreadsheet_safe=spreadsheet_safe)
             writers: dict[str, Callable[..., None]] = {
@@ -89,13 +86,9 @@ def export_store(
                 ".parquet": _write_parquet,
             }
             writers[kind](table, arrays, store.header.labels or (), unfinished)
-            n_windows = len(table)
-        unfinished.replace(path)
+            return len(table)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error}") from error
-    finally:
-        remove_if_possible(unfinished)
-    return n_windows
 
 
 def _read(
@@ -124,7 +117,7 @@ def _write_npz(
     for name, column in zip(_names(table, list(named)), table.columns, strict=True):
         named[name] = _plain(column)
     # not savez: columns called file or allow_pickle would be arguments of it
-    with zipfile.ZipFile(path, "x", allowZip64=True) as file:
+    with zipfile.ZipFile(path, "w", allowZip64=True) as file:
         for name, values in named.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(values), allow_pickle=False)

@@ -10,7 +10,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from dawnchorus.store.files import BESIDE_SUFFIX, names_in, remove_if_possible
+from dawnchorus.store.files import BESIDE_SUFFIX, beside, names_in, remove_if_possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +30,27 @@ def hold(unfinished: Path) -> IO[bytes] | None:
 
 
 @contextmanager
-def holding(unfinished: Path) -> Iterator[None]:
-    """`hold` for as long as a file is written."""
+def replaced_whole(path: Path) -> Iterator[Path]:
+    """A hidden file to write; it becomes ``path`` if the block ends well, else it is removed.
+
+    What dead runs left of the same file is removed first; the folder must be there.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    remove_leftovers(path.parent, path.name)
+    unfinished = beside(path)
+    unfinished.touch(exist_ok=False)
     held = hold(unfinished)
     try:
-        yield
+        yield unfinished
+        if held is not None:
+            held.close()  # Windows renames no file that is open
+        unfinished.replace(path)
     finally:
-        if held:
+        if held is not None:
             held.close()
+        remove_if_possible(unfinished)
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:

@@ -52,7 +52,7 @@ def write_sqlite(store: Store, path: Path) -> int:
     connection = sqlite3.connect(path)
     try:
         with connection:
-            connection.executescript(TABLES)
+            connection.executescript("pragma journal_mode = off;" + TABLES)
             listed = _add_columns(connection, store)
             facts = [(key, json.dumps(value)) for key, value in header.items()]
             connection.executemany("insert into hoplite_metadata values (?, ?)", facts)

@@ -17,7 +17,8 @@ from dawnchorus.data.names import RANKS, Taxon
 from dawnchorus.data.sources.report import Report
 from dawnchorus.data.taxonomy import Taxonomy
 from dawnchorus.errors import TaskError, UsageError
-from dawnchorus.store.files import beside, remove_if_possible, sync_folder
+from dawnchorus.store.files import sync_folder
+from dawnchorus.store.leftovers import replaced_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,17 +205,14 @@ def _unwritable(path: Path, error: OSError) -> TaskError:
 @contextmanager
 def _writer(path: Path) -> Iterator[_Writer]:
     """Write a manifest beside and rename it, unless the block fails."""
-    unfinished = beside(path)
-    try:
-        parquet = pq.ParquetWriter(unfinished, SOURCE_SCHEMA, compression="zstd")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            unfinished = stack.enter_context(replaced_whole(path))
+            parquet = pq.ParquetWriter(unfinished, SOURCE_SCHEMA, compression="zstd")
+        except OSError as error:
+            raise _unwritable(path, error) from error
         with parquet:
             writer = _Writer(parquet, path)
             yield writer
             writer.flush()
-        unfinished.replace(path)
-        sync_folder(path.parent)
-    finally:
-        remove_if_possible(unfinished)
+    sync_folder(path.parent)

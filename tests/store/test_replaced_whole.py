@@ -1,0 +1,62 @@
+"""A file is there whole or not at all, and neither failures nor kills leave anything for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dawnchorus.store.leftovers import replaced_whole
+
+WRITE_AND_WAIT = """
+import sys
+from pathlib import Path
+from dawnchorus.store.leftovers import replaced_whole
+with replaced_whole(Path(sys.argv[1])) as unfinished:
+    unfinished.write_text("half")
+    print("half", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_block_that_ends_well_leaves_the_file_and_one_that_fails_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.csv"
+    with replaced_whole(path) as unfinished:
+        unfinished.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+
+    def fail() -> None:
+        with replaced_whole(path) as unfinished:
+            unfinished.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+    assert path.read_text() == "whole"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9")
+def test_what_a_killed_run_left_is_removed_by_the_next_and_what_a_live_one_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.csv"
+    command = [sys.executable, "-c", WRITE_AND_WAIT, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"half\n"
+        with replaced_whole(path) as unfinished:
+            unfinished.write_text("mine")
+        assert len(list(tmp_path.iterdir())) == 2  # the other's is not touched
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    with replaced_whole(path) as unfinished:
+        unfinished.write_text("mine again")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
