@@ -279,3 +279,16 @@ def test_what_a_killed_packing_left_is_removed_by_the_next_one(
     pack(manifest, tmp_path / "p")
     assert not leftover.exists()
     assert shard.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"files": []}', '{"files": 3, "bad": [], "n_bytes": 1}', "[" * 5000]
+)
+@pytest.mark.parametrize("name", ["packing.json", "shard-000000.json"])
+def test_a_damaged_note_of_a_packing_is_named(
+    text: str, name: str, manifest: Manifest, tmp_path: Path
+) -> None:
+    pack_manifest(manifest, tmp_path / "out")
+    (tmp_path / "out" / name).write_text(text)
+    with pytest.raises(TaskError, match=r"damaged|another packing"):
+        pack_manifest(manifest, tmp_path / "out")

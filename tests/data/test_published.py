@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.data.published import Table, TextFile, find_file
@@ -145,3 +146,32 @@ def test_what_a_csv_writer_writes_is_read_back(
     read_back, bad = read(path, "a", "b")
     assert bad == []
     assert [(r["a"], r["b"]) for r in read_back] == [(a.strip(), b.strip()) for a, b in rows]
+
+
+def test_a_line_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"a\tb\n")
+        for _ in range(20):
+            file.write(b"x" * 2**20)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(TaskError, match="a line is longer than 16,777,216 characters"):
+        read(path, "a")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_damaged_zip_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("zip") / "t.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("t.txt", "a\tb\n" + "1\t2\n" * 50)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(TaskError):
+        found = find_file(path, ["t.txt"])
+        if found is not None:
+            list(Table(found, lambda *_: None, {}).rows(["a"]))

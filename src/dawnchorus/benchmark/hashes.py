@@ -7,6 +7,7 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import TaskError
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.parts import file_sha256
@@ -63,6 +64,6 @@ class FileHashes:
             return self._known
         known: dict[str, list[Any]] = {}
         with suppress(OSError, ValueError):  # not there yet, or damaged: files are hashed again
-            known = json.loads(self._path.read_text(encoding="utf-8"))
+            known = read_json(self._path)
         self._known = known
         return known

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 64 << 20
 
 
-def read_json(path: Path, *, most_bytes: int = MOST_BYTES) -> Any:
+def read_json(path: Path, *, most_bytes: int = MOST_BYTES, nan: bool = False) -> Any:
     """The value of a JSON file; callers raise their own error from what this raises.
+
+    Args:
+        path: of the file.
+        most_bytes: a larger file is refused.
+        nan: NaN and infinities are numbers here.
 
     Raises:
         OSError: The file cannot be read.
@@ -24,17 +29,18 @@ def read_json(path: Path, *, most_bytes: int = MOST_BYTES) -> Any:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise ValueError(f"more than {most_bytes:,} bytes, too large for what it should hold")
-    return parse_json(content)
+    return parse_json(content, nan=nan)
 
 
-def parse_json(content: bytes | str) -> Any:
+def parse_json(content: bytes | str, *, nan: bool = False) -> Any:
     """The value of a JSON text.
 
     Raises:
         ValueError: It is not JSON, not UTF-8, nested too deeply, or ambiguous.
     """
     try:
-        return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse)
+        refuse = None if nan else _refuse
+        return json.loads(content, object_pairs_hook=_unique, parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("values are nested too deeply") from error
 

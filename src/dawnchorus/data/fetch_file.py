@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from dawnchorus.configs.json_file import read_json
 from dawnchorus.data.polite import PARTIAL, FailedRequestError, PoliteClient
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.masking import without_secrets
@@ -157,7 +158,7 @@ def _forget(part: Path) -> None:
 def _resumable(part: Path, url: str) -> tuple[int, dict[str, str]]:
     """How many bytes are there already, and the headers that ask for the rest of the same file."""
     try:
-        note: Any = json.loads(_note(part).read_text(encoding="utf-8"))
+        note: Any = read_json(_note(part))
         have = part.stat().st_size
         if have and note["url"] == without_secrets(url) and note["same"]:
             return have, {"Range": f"bytes={have}-", "If-Range": note["same"]}

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES, SAMPLE_RATE
 from dawnchorus.audio.io import encode_flac
+from dawnchorus.configs.json_file import read_json
 from dawnchorus.data.draws import shuffled_place
 from dawnchorus.data.manifest import Manifest, decoded, with_column, write_manifest
 from dawnchorus.data.parallel import in_threads
@@ -105,7 +106,7 @@ def pack_manifest(
             n_made += 1
         else:
             progress(len(plan.files(number)))
-        done.append(json.loads(facts_file.read_text(encoding="utf-8")))
+        done.append(_facts(facts_file, plan))
     index, beyond = _index(plan, done, folder)
     write_manifest(index, folder / INDEX)
     return PackReport(
@@ -192,6 +193,41 @@ class _Digest(io.RawIOBase):
         return len(content)
 
 
+def _read(note: Path) -> dict[str, Any]:
+    try:
+        values = read_json(note)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{note}: damaged ({error}); choose an empty folder") from error
+    if not isinstance(values, dict):
+        raise TaskError(f"{note}: damaged (no object); choose an empty folder")
+    return values
+
+
+def _facts(note: Path, plan: _Plan) -> dict[str, Any]:
+    """What is in a shard, as `_write_shard` gave it.
+
+    Raises:
+        TaskError: The note is damaged, or of other files.
+    """
+    facts = _read(note)
+    try:
+        n_files = len(plan.paths)
+        numbers = [
+            file[key]
+            for file in facts["files"]
+            for key in ("file", "offset", "size", "n_samples", "clipped")
+        ]
+        whole = all(isinstance(n, int) and n >= 0 for n in [*numbers, facts["n_bytes"]])
+        whole &= all(file["file"] < n_files for file in facts["files"])
+        whole &= all(isinstance(text, str) for pair in facts["bad"] for text in pair)
+        whole &= all(len(pair) == 2 for pair in facts["bad"])
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise TaskError(f"{note}: damaged; remove it, and its shard is made again")
+    return facts
+
+
 def _claim(folder: Path, plan: _Plan) -> None:
     """Mark the folder as that of this packing.
 
@@ -200,7 +236,7 @@ def _claim(folder: Path, plan: _Plan) -> None:
     """
     note = folder / PLAN
     if note.is_file():
-        held = json.loads(note.read_text(encoding="utf-8"))
+        held = _read(note)
         differs = [name for name, value in plan.identity.items() if held.get(name) != value]
         if differs:
             raise TaskError(

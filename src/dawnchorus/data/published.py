@@ -11,12 +11,14 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import lzma
 import re
 import zipfile
 import zlib
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final, cast
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 FIELD: Final = re.compile(r'(?:"(?:[^"]|"")*+"[^,]*|[^",][^,]*|)(?:,|\Z)')
 QUOTED_LINES_AT_MOST: Final = 200  # of one row; a quote open for longer was never closed
+MOST_LINE: Final = 16 << 20  # characters; unpacked, a few bytes can become a line of any length
+UNREADABLE: Final = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 ZIP_MAGIC: Final = b"PK\x03\x04"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
@@ -59,7 +63,7 @@ class TextFile:
         try:
             with self._bytes() as raw:
                 yield io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="\n")
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except UNREADABLE as error:
             raise TaskError(
                 f"{self}: cannot be read to its end ({error}); get the file again"
             ) from error
@@ -67,7 +71,7 @@ class TextFile:
     @contextmanager
     def _bytes(self) -> Iterator[IO[bytes]]:
         if self.member is not None:
-            with zipfile.ZipFile(self.container) as archive, archive.open(self.member) as raw:
+            with zipfile.ZipFile(self.container) as archive, _member(archive, self.member) as raw:
                 yield raw
         elif _starts_with(self.container, GZIP_MAGIC):
             with gzip.open(self.container) as unpacked:
@@ -75,6 +79,13 @@ class TextFile:
         else:
             with self.container.open("rb") as raw:
                 yield raw
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    try:
+        return archive.open(name)
+    except (RuntimeError, NotImplementedError, KeyError) as error:  # a password, another packing
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _starts_with(path: Path, magic: bytes) -> bool:
@@ -111,7 +122,7 @@ def list_files(place: Path) -> list[TextFile]:
     try:
         with zipfile.ZipFile(place) as archive:
             members = [name for name in archive.namelist() if not name.endswith("/")]
-    except (zipfile.BadZipFile, OSError) as error:
+    except UNREADABLE as error:
         raise TaskError(f"{place}: not a whole zip ({error}); get the file again") from error
     shallow = [name for name in members if name.count("/") <= 1 and "__MACOSX" not in name]
     return [TextFile(place, name) for name in sorted(shallow, key=lambda n: (n.count("/"), n))]
@@ -143,11 +154,14 @@ class Table:
         self.file = file
         self._bad_line = bad_line
         with file.open() as lines:
-            header = lines.readline().rstrip("\r\n")
+            header = _line(lines).rstrip("\r\n")
         if not header:
             raise TaskError(f"{file}: is empty, need a line with the names of the columns")
         self._tab = "\t" in header
-        names = header.split("\t") if self._tab else next(csv.reader([header]))
+        try:
+            names = header.split("\t") if self._tab else next(csv.reader([header]))
+        except csv.Error as error:
+            raise TaskError(f"{file}: line 1 is not a header: {error}") from error
         plain = [plain_column(name) for name in names]
         self.columns = tuple(aliases.get(name, name) for name in plain)
 
@@ -177,15 +191,27 @@ class Table:
 
     def _fields(self) -> Iterator[tuple[int, list[str]]]:
         with self.file.open() as lines:
-            lines.readline()
+            _line(lines)
             if self._tab:
                 yield from _tab_fields(lines)
             else:
                 yield from _comma_fields(lines, len(self.columns))
 
 
-def _tab_fields(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    for number, line in enumerate(lines, start=2):
+def _line(lines: IO[str]) -> str:
+    """The next line, empty at the end.
+
+    Raises:
+        TaskError: It is longer than any.
+    """
+    line = lines.readline(MOST_LINE)
+    if len(line) == MOST_LINE:
+        raise TaskError(f"a line is longer than {MOST_LINE:,} characters; is it a table?")
+    return line
+
+
+def _tab_fields(lines: IO[str]) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(iter(partial(_line, lines), ""), start=2):
         plain = line.rstrip("\r\n")
         if plain:
             yield number, plain.split("\t")
@@ -210,7 +236,7 @@ def _logical_row(lines: IO[str], ahead: deque[str]) -> list[str]:
     """Lines up to the one that closes every quoted field."""
     row: list[str] = []
     while len(row) < QUOTED_LINES_AT_MOST:
-        line = ahead.popleft() if ahead else lines.readline()
+        line = ahead.popleft() if ahead else _line(lines)
         if not line:
             break
         row.append(line)

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.configs.data import MannersConfig
+from dawnchorus.configs.json_file import parse_json
 from dawnchorus.data.names import RANKS, Match, Published, Taxon
 from dawnchorus.data.polite import FailedRequestError, PoliteClient
 from dawnchorus.errors import TaskError
@@ -94,7 +95,7 @@ def _read(cache: Path) -> dict[str, dict[str, Any]]:
     lines = cache.read_text(encoding="utf-8").split("\n")
     for number, line in enumerate(lines, start=1):
         try:
-            entry = json.loads(line) if line else None
+            entry = parse_json(line) if line else None
             if entry is not None:
                 known[entry["asked"]] = entry["answer"]
         except (ValueError, KeyError, TypeError) as error:

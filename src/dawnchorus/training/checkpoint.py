@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dawnchorus.errors import TrainingError
+from dawnchorus.configs.json_file import read_json
+from dawnchorus.errors import TrainingError, shown
 from dawnchorus.store.files import sync_folder, write_whole
 
 if TYPE_CHECKING:
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 MODEL: Final = "model.safetensors"  # so that a checkpoint's folder is accepted as a model's
 OPTIMIZER: Final = "optimizer.safetensors"
 STATE: Final = "state.json"
+NONE: Final = type(None)
+STATE_KINDS: Final[dict[str, tuple[type, ...]]] = {  # of the values that the loop goes on with
+    "step": (int,),
+    "best": (int, float, NONE),
+    "best_step": (int, NONE),
+    "validations_since_best": (int,),
+    "skipped": (int,),
+    "skipped_in_a_row": (int,),
+    "finished": (bool,),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +114,29 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         TrainingError: It is damaged.
     """
     try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        state = read_json(folder / STATE, nan=True)
+        _check_state(state)
     except (OSError, ValueError) as error:
         raise _unreadable(folder / STATE, error) from error
     return Checkpoint(
         model=load_tensors(folder / MODEL), optimizer=load_tensors(folder / OPTIMIZER), state=state
     )
+
+
+def _check_state(state: Any) -> None:
+    """Refuse a state that no run has.
+
+    Raises:
+        ValueError: A key is missing, or its value is of another kind.
+    """
+    if not isinstance(state, dict):
+        raise ValueError(f"need an object, found {shown(state)}")
+    for name, kinds in STATE_KINDS.items():
+        value = state.get(name, ...)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise ValueError(f"{name}: {'missing' if value is ... else shown(value)}")
+        if name != "best" and isinstance(value, int) and value < 0:
+            raise ValueError(f"{name}: {shown(value)} is below 0")
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -151,9 +179,9 @@ def latest_checkpoint(checkpoints: Path) -> tuple[Path | None, list[Path]]:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        sizes = json.loads((folder / STATE).read_text(encoding="utf-8"))["files"]
+        sizes = read_json(folder / STATE, nan=True)["files"]
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 

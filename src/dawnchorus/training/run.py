@@ -14,6 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from dawnchorus.configs import TrainConfig, read_yaml
+from dawnchorus.configs.json_file import parse_json
 from dawnchorus.errors import TrainingError, UsageError
 from dawnchorus.store.files import write_whole
 from dawnchorus.training.devices import is_first
@@ -117,11 +118,13 @@ class RunFolder:
         if not self.log_path.exists():
             return []
         records = []
-        for line in self.log_path.read_text(encoding="utf-8").splitlines():
+        for line in self.log_path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                records.append(json.loads(line))
+                record = parse_json(line, nan=True)
             except ValueError:
                 continue
+            if isinstance(record, dict):
+                records.append(record)
         return records
 
     def rewind_log(self, step: int) -> None:

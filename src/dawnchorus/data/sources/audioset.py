@@ -8,7 +8,6 @@ file are counted, not missed.
 from __future__ import annotations
 
 import csv
-import json
 import os
 import sqlite3
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dawnchorus.configs.json_file import read_json
 from dawnchorus.data.sources.rows import SourceRow
 from dawnchorus.errors import TaskError
 
@@ -195,7 +195,7 @@ def read_ontology(folder: Path) -> Ontology:
     silent = set()
     try:
         if (folder / ONTOLOGY).is_file():
-            for node in json.loads((folder / ONTOLOGY).read_text(encoding="utf-8")):
+            for node in read_json(folder / ONTOLOGY):
                 names[node["id"]] = node["name"]
                 for child in node["child_ids"]:
                     parents.setdefault(child, []).append(node["id"])
@@ -204,7 +204,7 @@ def read_ontology(folder: Path) -> Ontology:
         if (folder / CLASSES).is_file():
             with (folder / CLASSES).open(newline="", encoding="utf-8") as file:
                 names |= {row["mid"]: row["display_name"] for row in csv.DictReader(file)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise TaskError(f"{folder}: {ONTOLOGY} or {CLASSES} is damaged: {error!r}") from error
     if not names:
         raise TaskError(f"{folder}: need {CLASSES} or {ONTOLOGY} beside the lists, for the names")

@@ -6,16 +6,16 @@ too). Only the foreground species is the label.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from dawnchorus.configs.json_file import read_json
 from dawnchorus.data.licences import normalise_licence
 from dawnchorus.data.names import Published
 from dawnchorus.data.sources.gbif import describe, not_an_animal, recordings
 from dawnchorus.data.sources.rows import SourceRow, place_of, seconds_of, when
-from dawnchorus.errors import TaskError
+from dawnchorus.errors import TaskError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,11 +80,11 @@ def _refusal(*names: str) -> str | None:
 def _api_rows(pages: list[Path], report: Report) -> Iterator[SourceRow]:
     for page in pages:
         try:
-            content = json.loads(page.read_text(encoding="utf-8"))
+            content = read_json(page)
         except (OSError, ValueError) as error:
             raise TaskError(f"{page}: not a readable page of the API: {error}") from error
         if not isinstance(content, dict) or not isinstance(content.get("recordings"), list):
-            raise TaskError(f"{page}: need an object with 'recordings', found {content!r:.80}")
+            raise TaskError(f"{page}: need an object with 'recordings', found {shown(content)}")
         for position, record in enumerate(content["recordings"]):
             if isinstance(record, dict) and str(record.get("id") or "").isdigit():
                 yield from _api_row(record, report)

@@ -13,8 +13,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.configs.data import MannersConfig
+from dawnchorus.configs.json_file import read_json
 from dawnchorus.data.polite import FailedRequestError, PoliteClient, Turnstile
-from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.errors import TaskError, UsageError, shown
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def fetch_pages(
         while number <= n_pages:
             path = folder / f"page-{number:05}.json"
             if path.exists():
-                page = _page(json.loads(path.read_text(encoding="utf-8")), str(path))
+                page = _page(_kept(path), str(path))
             else:
                 asked = {"query": query, "page": str(number), "per_page": str(PER_PAGE)}
                 page = _ask(client, service, asked, key)
@@ -125,12 +126,19 @@ def _claim(folder: Path, query: str) -> None:
             raise UsageError(f"{folder}: holds pages of a query that is not known; use another")
         write_whole(note, json.dumps(asked).encode())
         return
-    found = json.loads(note.read_text(encoding="utf-8"))
+    found = _kept(note)
     if found != asked:
+        held = found.get("query") if isinstance(found, dict) else found
         raise UsageError(
-            f"{folder}: holds pages of {found.get('query')!r}, asked for {query!r}; use another "
-            "folder"
+            f"{folder}: holds pages of {shown(held)}, asked for {query!r}; use another folder"
         )
+
+
+def _kept(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{path}: cannot be read ({error}); remove it to ask again") from error
 
 
 def _ask(client: PoliteClient, service: str, asked: dict[str, str], key: str) -> dict[str, Any]:
