@@ -6,6 +6,7 @@ import pytest
 
 from dawnchorus.errors import StoreError
 from dawnchorus.masking import without_secrets
+from dawnchorus.places import as_place, kept_name, relative_name, written
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,14 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_long_texts_take_no_time() -> None:
     for piece in ("?a_", "http://", "?key", "@", "?" + "a." * 40):
         assert without_secrets(piece * 20_000 + "/=")
+
+
+def test_what_is_kept_of_a_recording_behind_a_url_holds_no_secret() -> None:
+    root = as_place("https://me:s3cret@host/field")
+    place = as_place("https://me:s3cret@host/field/north/a.wav")
+    elsewhere = as_place("https://you:s3cret@other/b.wav?token=s3cret")
+    assert kept_name(root) == "https://***@host/field"
+    assert relative_name(place, root) == "north/a.wav"
+    assert relative_name(place, as_place(kept_name(root))) == "north/a.wav"  # as a store has it
+    assert relative_name(elsewhere, root) == "https://***@other/b.wav?token=***"
+    assert "s3cret" in written(place)  # what is handed to a worker can be opened

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from dawnchorus.errors import DependencyError, UsageError
+from dawnchorus.masking import without_secrets
 from dawnchorus.texts import name_of, name_text
 
 if TYPE_CHECKING:
@@ -70,8 +71,12 @@ def written(place: Path) -> str:
 
 
 def kept_name(place: Path) -> str:
-    """A path or URL as text that can be kept: `written`, with names that are not UTF-8 escaped."""
-    return written(place) if is_remote(place) else name_text(written(place))
+    """A path or URL as text that can be kept.
+
+    As `written`, with names that are not UTF-8 escaped, and the secrets of a URL masked: what holds
+    a password cannot be reached again by this text, only by naming it again.
+    """
+    return without_secrets(written(place)) if is_remote(place) else name_text(written(place))
 
 
 def kept_place(text: str, root: Path | None = None) -> Path:
@@ -110,7 +115,7 @@ def relative_name(place: Path, root: Path) -> str:
     The whole path or URL, if it lies on another drive or in another bucket.
     """
     if is_remote(place) or is_remote(root):
-        return written(absolute(place)).removeprefix(_slashed(root))
+        return kept_name(absolute(place)).removeprefix(without_secrets(_slashed(root)))
     try:
         relative = os.path.relpath(absolute(place), root)
     except ValueError:

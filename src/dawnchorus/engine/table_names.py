@@ -10,7 +10,7 @@ from typing import Final
 
 from dawnchorus.audio.io import AUDIO_SUFFIXES
 from dawnchorus.engine.file_names import legal, marked, same_name
-from dawnchorus.places import absolute, is_remote, written
+from dawnchorus.places import absolute, is_remote, kept_name, written
 
 DIGEST_BYTES: Final = 8
 
@@ -45,7 +45,7 @@ class TableNames:
 
     def _inside(self, recording: Path) -> tuple[str, ...]:
         if is_remote(recording):
-            relative = Path(written(recording).removeprefix(written(self._root) + "/"))
+            relative = Path(kept_name(recording).removeprefix(kept_name(self._root) + "/"))
             return tuple(part for part in relative.parts if not part.endswith(":"))
         try:
             relative = Path(os.path.relpath(absolute(recording), absolute(self._root)))
