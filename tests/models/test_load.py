@@ -28,7 +28,8 @@ from dawnchorus.errors import (
 from dawnchorus.labels import write_label_map
 from dawnchorus.models import card as cards
 from dawnchorus.models import hub
-from dawnchorus.models.eat import EAT
+from dawnchorus.models.checkpoints import expected_shapes
+from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.models.load import open_model
 from dawnchorus.models.probes import build_probe_from_config
 
@@ -71,6 +72,21 @@ def test_every_published_layout_loads_tensor_by_tensor(layout: str, tmp_path: Pa
     with torch.no_grad():
         out = model(originals.wave("short_0.1s"))
     assert out.shape == ((1, model.config.n_classes) if has_head else (1, 513, 128))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"n_classes": 7, "stored_positions": False},
+        {"n_classes": 7, "head_norm_eps": 1e-5, "max_time_steps": 64},
+        {"head_norm_eps": 1e-5, "mlp_ratio": 1.5, "n_layers": 1},
+    ],
+)
+def test_shapes_are_known_without_the_model(changes: dict[str, Any]) -> None:
+    config = EATConfig(**{"dim": 64, "n_layers": 3, "n_heads": 1, **changes})
+    made = {name: tuple(value.shape) for name, value in EAT(config).state_dict().items()}
+    assert expected_shapes(config) == made
 
 
 def test_fairseq_checkpoints_give_the_student_whatever_else_they_hold(tmp_path: Path) -> None:

@@ -77,12 +77,7 @@ class Card(Config):
         Raises:
             UsageError: The file is missing, is not YAML, or has unknown or missing keys.
         """
-        try:
-            values = read_yaml(path)
-        except (OSError, ValueError, RecursionError) as error:
-            # a folder, a date that no calendar has, ten thousand brackets
-            raise UsageError(f"{path}: not a readable card: {str(error)[:200]}") from error
-        return cls.of(values, str(path))
+        return cls.of(read_yaml(path), str(path))
 
     @classmethod
     def of(cls, values: dict[str, Any], source: str) -> Card:  # Any: as a file brings them

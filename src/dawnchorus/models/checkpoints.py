@@ -32,7 +32,6 @@ from dawnchorus.models.eat import (
 from dawnchorus.models.header import Header, read_header
 from dawnchorus.models.torch_files import read_torch
 from dawnchorus.nn.patches import PATCH
-from dawnchorus.nn.positions import sincos_positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -319,7 +318,7 @@ def _axis(shapes: Mapping[str, Shape], name: str, axis: int, source: str) -> int
 
 
 def build(config: EATConfig, name: str, shapes: Mapping[str, Shape], source: str) -> EAT:
-    """A model without memory for its weights, which the tensors of a file fit exactly.
+    """A model that the tensors of a file fit exactly, allocated only where they do.
 
     Args:
         config: of the model; a shorter or longer table of positions in the file is taken.
@@ -332,9 +331,7 @@ def build(config: EATConfig, name: str, shapes: Mapping[str, Shape], source: str
     """
     if "positions" in shapes and config.stored_positions:
         config = _fit_positions(config, shapes["positions"], source)
-    with torch.device("meta"):
-        model = EAT(config, name=name, initialise=False)
-    want = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    want = expected_shapes(config)
     wrong = sorted(key for key in shapes.keys() | want.keys() if shapes.get(key) != want.get(key))
     if wrong:
         shown = "; ".join(f"{n}: {shapes.get(n)}, need {want.get(n)}" for n in wrong[:3])
@@ -342,9 +339,36 @@ def build(config: EATConfig, name: str, shapes: Mapping[str, Shape], source: str
             f"{source}: does not fit {name}: {len(wrong)} of {len(want)} tensors are "
             f"missing, unknown or of another shape ({shown})"
         )
-    if not config.stored_positions:
-        model.positions = sincos_positions(config.dim, config.max_time_steps, N_BAND_STEPS)
-    return model
+    return EAT(config, name=name, initialise=False)
+
+
+def expected_shapes(config: EATConfig) -> dict[str, Shape]:
+    """Shapes of a model's tensors by name, without the model.
+
+    Torch's device ``meta`` could tell them too, and takes two seconds to import.
+    """
+    dim, hidden = config.dim, int(config.dim * config.mlp_ratio)
+    shapes: dict[str, Shape] = {"cls_token": (1, 1, dim)}
+    if config.stored_positions:
+        shapes["positions"] = (1, config.max_time_steps * N_BAND_STEPS, dim)
+    layers: dict[str, Shape] = {"patch_embed.proj": (dim, 1, PATCH, PATCH), "pre_norm": (dim,)}
+    for number in range(config.n_layers):
+        block = f"blocks.{number}"
+        layers |= {
+            f"{block}.attn.qkv": (3 * dim, dim),
+            f"{block}.attn.proj": (dim, dim),
+            f"{block}.norm1": (dim,),
+            f"{block}.mlp.fc1": (hidden, dim),
+            f"{block}.mlp.fc2": (dim, hidden),
+            f"{block}.norm2": (dim,),
+        }
+    if config.n_classes:
+        layers["head.linear"] = (config.n_classes, dim)
+        if config.head_norm_eps is not None:
+            layers["head.norm"] = (dim,)
+    for name, shape in layers.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes
 
 
 def fill(model: EAT, mapped: Mapping[str, Tensor], source: str) -> None:
