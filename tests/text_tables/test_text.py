@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,8 @@ from dawnchorus.errors import TaskError
 from dawnchorus.text_tables.text import open_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
+from pathlib import Path
 
 CELL = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), max_size=9
@@ -97,3 +99,11 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="no such file"):
         open_table(tmp_path / "t.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_where_it_would_pass_for_an_empty_table(tmp_path: Path) -> None:
+    pipe = tmp_path / "labels.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(TaskError, match=r"labels.csv: is a pipe or a device; write the table into"):
+        open_table(pipe)

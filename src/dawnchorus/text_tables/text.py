@@ -12,12 +12,12 @@ import csv
 import io
 import re
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
 from dawnchorus.errors import TaskError
-from dawnchorus.places import reaching
+from dawnchorus.places import is_remote, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -144,6 +144,7 @@ def find_encoding(path: Path) -> tuple[str, tuple[str, ...]]:
     Raises:
         TaskError: It cannot be read, is no text, or its encoding cannot be told.
     """
+    _check_not_a_pipe(path)
     decoder, n_bytes, head, proven = codecs.getincrementaldecoder("utf-8")(), 0, b"", True
     try:
         with reaching(path), path.open("rb") as file:
@@ -169,6 +170,15 @@ def find_encoding(path: Path) -> tuple[str, tuple[str, ...]]:
         return "utf-8", ()
     _check_western(path)
     return "cp1252", (f"{path}: not UTF-8; read as Windows-1252 (western European)",)
+
+
+def _check_not_a_pipe(path: Path) -> None:
+    """A table is read more than once, and a pipe gives its bytes to the first reading only."""
+    if is_remote(path):
+        return
+    with suppress(OSError):  # what cannot be looked at is refused when it is opened
+        if not path.is_file() and not path.is_dir() and path.exists():
+            raise TaskError(f"{path}: is a pipe or a device; write the table into a file first")
 
 
 def _by_head(path: Path, head: bytes) -> str | None:
