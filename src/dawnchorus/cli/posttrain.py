@@ -44,16 +44,17 @@ def command(
 
     Example: dawnchorus posttrain --folder my_species --init-from dawnchorus_eat_tiny
     """
-    from dawnchorus.cli import train_output as output
     from dawnchorus.configs import PosttrainConfig, read_recipe
     from dawnchorus.errors import UsageError
-    from dawnchorus.recipes.posttrain import posttrain, posttrain_dry_run
 
     if (config is None) == (folder is None):
         raise UsageError("give a YAML file or --folder, one of them; see recipes/ for files")
-    if config is not None:
-        values = read_recipe(config)
-    elif folder is not None:
+    values = {} if config is None else read_recipe(config)  # before torch, which takes seconds
+
+    from dawnchorus.cli import train_output as output
+    from dawnchorus.recipes.posttrain import posttrain, posttrain_dry_run
+
+    if folder is not None:
         from dawnchorus.recipes.finetune import finetune_values
 
         values = finetune_values(folder, init_from=init_from, runs=runs, name=name, steps=steps)

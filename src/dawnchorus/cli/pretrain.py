@@ -32,12 +32,15 @@ def command(
 
     Example: dawnchorus pretrain recipes/eat_tiny_pretrain_local.yaml --data my_corpus
     """
-    from dawnchorus.cli import train_output as output
     from dawnchorus.configs import PretrainConfig, read_recipe
+
+    values = read_recipe(config)  # before torch, which takes seconds
+
+    from dawnchorus.cli import train_output as output
     from dawnchorus.recipes.pretrain import pretrain, pretrain_dry_run
 
     values = output.training_values(
-        read_recipe(config), data=data, init_from=init_from, name=name, steps=steps, device=device,
+        values, data=data, init_from=init_from, name=name, steps=steps, device=device,
         devices=devices,
     )  # fmt: skip
     checked = PretrainConfig(**values)
