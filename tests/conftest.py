@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
 from dawnchorus.labels import write_label_map
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
+
+# No test fails because a machine is slow, and every run draws the same examples.
+settings.register_profile(
+    "everywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("everywhere")
 
 LABELS = ["blackbird", "great tit", "robin", "song thrush", "wren"]
 TINY = EATConfig(
