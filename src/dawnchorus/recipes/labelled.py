@@ -84,7 +84,6 @@ def open_data(config: PosttrainConfig) -> LabelledData:
     )
     facts = {
         "clips": len(training),
-        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
         "validation_clips": len(few),
         "labels": len(vocabularies[0]),
         "label_hash": vocabularies[0].hash,
@@ -93,6 +92,7 @@ def open_data(config: PosttrainConfig) -> LabelledData:
         "clips_left_out": n_left_out,
         "skipped_validation_labels": unknown_in_validation,
         "validation_clips_left_out": n_unheard,
+        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
     }
     return LabelledData(source=source, validation=few, facts=facts)
 

@@ -68,9 +68,9 @@ def open_data(config: PretrainConfig) -> UnlabelledData:
     seconds = training.seconds("stop_s") - training.seconds("start_s")
     facts = {
         "clips": len(training),
-        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
         "hours": round(float(seconds.sum()) / 3600, 2),
         "validation_clips": len(few),
+        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
     }
     return UnlabelledData(source=source, validation=few, facts=facts)
 
