@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dawnchorus.errors import StoreError
+from dawnchorus.errors import DawnchorusWarning, StoreError
 from dawnchorus.masking import without_secrets
 from dawnchorus.places import as_place, kept_name, relative_name, written
 
@@ -25,6 +25,7 @@ from dawnchorus.places import as_place, kept_name, relative_name, written
 def test_passwords_keys_and_signatures_are_masked(text: str, masked: str) -> None:
     assert without_secrets(text) == masked
     assert str(StoreError(text)) == masked
+    assert str(DawnchorusWarning(text)) == masked
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,10 @@ class RunInterruptedError(DawnchorusError):
 class DawnchorusWarning(UserWarning):
     """Something was assumed or left out, and the result has to be read with that in mind."""
 
+    def __init__(self, message: str = "") -> None:
+        """Keep the message as an error of ours does."""
+        super().__init__(shortened(without_secrets(printable(message))))
+
 
 # each time, not once a process: the second of two models may be the one that matters. Appended, so
 # that a filter of the user's counts before it.

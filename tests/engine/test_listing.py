@@ -105,3 +105,11 @@ def test_dates_that_are_not_read_as_the_start_are_named(tmp_path: Path) -> None:
     listing.write_text("path,date,time,site\na.wav,2024-05-01,04:30,x\n")
     (said,) = describe_listing(listing)
     assert "carried along: date, time, site (date, time not read as the time" in said
+
+
+@pytest.mark.parametrize("when", ["2999-01-01T00:00:00", "2999-01-01T00:00:00+02:00", "2999-01-01"])
+def test_a_time_that_is_still_to_come_is_refused_by_its_line(tmp_path: Path, when: str) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text(f"path,start_time\na.wav,2024-05-01\nb.wav,{when}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"list.csv, line 3: start_time '2999.*still to come"):
+        list(read_listing(listing))

@@ -325,3 +325,10 @@ def test_a_model_loaded_in_inference_mode_can_be_trained(tiny_folder: Path) -> N
     model(0.1 * torch.randn(1, 16_000)).sum().backward()
     assert model.cls_token.grad is not None
     assert not any(p.is_inference() for p in [*model.parameters(), *model.buffers()])
+
+
+def test_what_names_no_model_or_holds_no_values_is_refused_in_words() -> None:
+    with pytest.raises(UsageError, match=r"name, a path or hf://owner/repo, found int 3"):
+        load_model(3)  # type: ignore[arg-type]  # as a user may
+    with pytest.raises(UsageError, match="holds shapes without values"):
+        load_model("dawnchorus_eat_tiny", "meta")

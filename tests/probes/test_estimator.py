@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.probes.estimator import DawnChorusClassifier
 from dawnchorus.probes.fitted import FittedProbe
@@ -74,6 +75,8 @@ def test_with_an_encoder_it_takes_waveforms_and_paths_alike(
     FittedProbe.load(tmp_path / "probe").check(tiny_encoder)
     with pytest.raises(ValueError, match="got one path"):
         model.predict(str(paths[0]))
+    with pytest.raises(UsageError, match="X holds no sound"):
+        model.predict([])
 
 
 def test_the_public_name_loads_it_late_and_says_what_is_missing() -> None:

@@ -59,6 +59,12 @@ class Surroundings:
     temperature_ext_c: float | None = None
 
 
+def is_to_come(time: datetime, now: datetime | None = None) -> bool:
+    """Whether no clock that is a day off at most can have shown it yet; without zone: in UTC."""
+    moment = time.replace(tzinfo=UTC) if time.utcoffset() is None else time
+    return moment >= (now or datetime.now(UTC)) + CLOCK_ERROR
+
+
 def when_began(path: Path, now: datetime | None = None) -> Began | None:
     """From GUANO, else from AudioMoth's comment, else from the file's name; None: nowhere.
 

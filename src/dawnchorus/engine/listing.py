@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from dawnchorus.audio.clock import is_to_come
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.places import as_place, is_remote
@@ -116,9 +118,14 @@ def _moment(text: str, where: str, column: str, *, first_is_day: bool | None) ->
     if is_missing(text):
         return ""
     try:
-        return parse_moment(text, first_is_day=first_is_day)
+        moment = parse_moment(text, first_is_day=first_is_day)
     except ValueError as error:
         raise UsageError(f"{where}: {column} {text!r}, {error}") from error
+    if is_to_come(datetime.fromisoformat(moment)):
+        raise UsageError(
+            f"{where}: {column} {text!r} is still to come; correct it, or leave it empty"
+        )
+    return moment
 
 
 def _check_zone(text: str, where: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from dawnchorus.errors import DawnchorusWarning, DeviceError, UsageError
+from dawnchorus.errors import DawnchorusWarning, DeviceError, UsageError, shown
 from dawnchorus.models import checkpoints, fingerprint
 from dawnchorus.models.card import known_cards
 from dawnchorus.models.identify import (
@@ -23,8 +24,6 @@ from dawnchorus.models.plugins import load_plugin, meant_by, plugin_names
 from dawnchorus.models.sources import Source, find_source
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dawnchorus.configs import Precision
     from dawnchorus.models.card import Card
     from dawnchorus.models.eat import EAT
@@ -104,6 +103,11 @@ def open_model(
 
     What was assumed about it is said by a `DawnchorusWarning`.
     """
+    if not isinstance(name, str | Path):
+        raise UsageError(
+            "a model is a name, a path or hf://owner/repo, "
+            f"found {type(name).__name__} {shown(name)}"
+        )
     source = find_source(checkpoint_path or name, access)
     if checkpoint_path is not None:
         asked = known_cards().get(str(meant_by(name))) or card_beside(find_source(name, access))
@@ -193,6 +197,8 @@ def resolve_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise UsageError(f"device {device!r}: need auto, cpu, cuda, cuda:N or mps") from error
+    if chosen.type == "meta":
+        raise UsageError(f"device {device!r} holds shapes without values; need cpu, cuda or mps")
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
             f"device {device!r} was asked for, and torch sees no CUDA device here; use cpu or auto"

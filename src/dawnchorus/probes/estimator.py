@@ -175,7 +175,10 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             checked = validate_data(self, x, dtype=np.float32, reset=y is not None, **given)
             found: NDArray[np.float32] = checked if y is None else checked[0]
             return found
-        vectors = np.stack([self._embedded(n, sound) for n, sound in enumerate(_each(x))])
+        embedded = [self._embedded(n, sound) for n, sound in enumerate(_each(x))]
+        if not embedded:
+            raise UsageError("X holds no sound; need one waveform or more")
+        vectors = np.stack(embedded)
         self.n_features_in_ = vectors.shape[1]
         return vectors
 
