@@ -73,3 +73,16 @@ def test_classes_that_give_no_rows_are_named(probe: FittedProbe) -> None:
     for chosen in ({"top_k": 1}, {"threshold": 0.5}, {"thresholds": {"wren": 0.5}}):
         assert silent_labels(probe, chosen) == []
     assert silent_labels(None, {}) == []
+
+
+def test_names_of_a_birdnet_list_mean_the_probe_s_classes(probe: FittedProbe) -> None:
+    probe.thresholds = {"owl": 0.4, "Robin": 0.3}
+    assert rule(probe, labels=("Robin_European Robin", "gull")) == {
+        "labels": ("Robin", "gull"),
+        "thresholds": {"Robin": 0.3},
+    }
+    merged = rule(probe, labels=("Robin_European Robin",), thresholds={"Robin_Robin": 0.9})
+    assert merged["thresholds"] == {"Robin": 0.9}
+    with pytest.raises(UsageError, match=r"no threshold for any of wren"):
+        rule(probe, labels=("Wren_Eurasian Wren",))
+    assert "no rows of wren" in silent_labels(probe, {"labels": ("Wren_Eurasian Wren",)})[0]

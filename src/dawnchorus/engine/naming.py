@@ -12,7 +12,7 @@ import torch
 
 from dawnchorus.configs import WindowConfig
 from dawnchorus.engine.encode import DEFAULT_MODEL, BatchEncoder
-from dawnchorus.engine.select import NOTHING_KNOWN, labels_of
+from dawnchorus.engine.select import NOTHING_KNOWN, as_labels, labels_of
 from dawnchorus.errors import UsageError
 from dawnchorus.models.card import Card, known_cards
 from dawnchorus.probes.calibration import logit
@@ -181,7 +181,7 @@ def rule_for(probe: FittedProbe | None, chosen: Mapping[str, Any]) -> dict[str, 
     """
     if probe is None or _has(chosen, "top_k") or _has(chosen, "threshold"):
         return dict(chosen)
-    given, names = chosen.get("thresholds") or {}, chosen.get("labels")
+    given, names = _by_class(probe, chosen)
     if given and names is None:
         return dict(chosen)  # the labels of those thresholds, and no others
     known = {name.casefold(): name for name in probe.classes}
@@ -197,6 +197,15 @@ def rule_for(probe: FittedProbe | None, chosen: Mapping[str, Any]) -> dict[str, 
             n for n in names if n.casefold() in high or n.casefold() not in known
         )
     return rule
+
+
+def _by_class(
+    probe: FittedProbe, chosen: Mapping[str, Any]
+) -> tuple[dict[str, float], tuple[str, ...] | None]:
+    """The user's thresholds and labels, by the probe's own names where they mean one."""
+    given, names = chosen.get("thresholds") or {}, chosen.get("labels")
+    own = dict(zip(as_labels(given, probe.classes), given.values(), strict=True))
+    return own, None if names is None else tuple(as_labels(names, probe.classes))
 
 
 def _has(chosen: Mapping[str, Any], name: str) -> bool:
@@ -224,7 +233,7 @@ def silent_labels(probe: FittedProbe | None, chosen: Mapping[str, Any]) -> list[
     """
     if probe is None or any(_has(chosen, name) for name in ("top_k", "threshold", "thresholds")):
         return []
-    names = chosen.get("labels") or probe.classes
+    names = as_labels(chosen.get("labels") or probe.classes, probe.classes)
     asked = {name.casefold() for name in names}
     mute = [c for c in probe.classes if c.casefold() in asked and c not in probe.thresholds]
     if not mute:

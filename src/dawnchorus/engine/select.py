@@ -14,7 +14,7 @@ from dawnchorus.models.label_facts import LabelFacts, scientific_part
 from dawnchorus.text_tables.text import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -146,6 +146,17 @@ def _find(name: str, known: Mapping[str, int]) -> int | None:
     if found is None and name[:1].isupper():
         return known.get(name.partition("_")[0].casefold())
     return found
+
+
+def as_labels(names: Iterable[str], labels: Sequence[str]) -> list[str]:
+    """Names with the label in place of those that mean one in another form than whole."""
+    known = _by_name(labels)
+    whole = {label.casefold() for label in labels}
+    found = {name: _find(name, known) for name in names}
+    return [
+        name if index is None or name.casefold() in whole else labels[index]
+        for name, index in found.items()
+    ]
 
 
 def _columns(
