@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -68,3 +68,23 @@ def test_mixed_and_missing_zones_are_said_and_one_clock_is_not() -> None:
     assert "do not say their time zone" in said(utc[:19])
     assert "+02:00 (1), UTC (1)" in said(utc, east)
     assert "-04:00 (1)" in said(west, east, zone=LIMA)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("+05:30", 330), ("-03:30", -210), ("+0545", 345), ("+02", 120), ("-12:00", -720),
+     ("+14:00", 840)],
+)  # fmt: skip
+def test_a_fixed_offset_has_its_sign_and_its_minutes(text: str, minutes: int) -> None:
+    assert parse_zone(text).utcoffset(None) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("text", ["+05:60", "-12:01", "+14:01"])
+def test_an_offset_that_no_place_has_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"offsets lie between -12:00 and \+14:00"):
+        parse_zone(text)
+
+
+def test_a_moment_after_a_clock_without_a_zone_has_none_either() -> None:
+    start = datetime.fromisoformat("2024-05-01T23:59:59")
+    assert later(start, 1.5) == datetime.fromisoformat("2024-05-02T00:00:00.500")

@@ -79,3 +79,14 @@ def test_a_name_hangs_on_no_order(tmp_path: Path) -> None:
     names = ("dawn.wav", "dawn.flac")
     forth, back = tables(tmp_path, *names), tables(tmp_path, *reversed(names))
     assert forth == back[::-1]
+
+
+def test_only_names_that_would_meet_get_a_mark() -> None:
+    wanted = {1: ("Dawn", "disk1/Dawn"), 2: ("dawn", "disk2/dawn"), 3: ("eve", "disk1/eve")}
+    names = apart(wanted)
+    assert names[3] == "eve"
+    for key, start in ((1, "Dawn~"), (2, "dawn~")):
+        assert names[key].startswith(start)
+        assert len(names[key]) == len(start) + 8
+    assert len({same_name(name) for name in names.values()}) == 3
+    assert apart({key: wanted[key] for key in (2, 3)})[2] == "dawn"
