@@ -18,22 +18,22 @@ import numpy as np
 import soundfile  # noqa: TID251  makes recordings, reads none
 
 from dawnchorus.audio.resample import resample
+from dawnchorus.clips.folders import manifest_of_folder
+from dawnchorus.clips.manifest import read_manifest
+from dawnchorus.clips.parallel import n_threads
+from dawnchorus.clips.sounds import FileSounds
 from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
-from dawnchorus.data.batches import BatchSource
-from dawnchorus.data.folders import manifest_of_folder
-from dawnchorus.data.loader import Loader
-from dawnchorus.data.manifest import read_manifest
-from dawnchorus.data.pack import pack_manifest
-from dawnchorus.data.parallel import n_threads
-from dawnchorus.data.sounds import FileSounds
+from dawnchorus.feed.batches import BatchSource
+from dawnchorus.feed.loader import Loader
+from dawnchorus.feed.shards import pack_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from dawnchorus.data.manifest import Manifest
-    from dawnchorus.data.sounds import Sounds
+    from dawnchorus.clips.manifest import Manifest
+    from dawnchorus.clips.sounds import Sounds
 
 RATE: Final = 16_000
 LENGTH_S, CROP_S = 30.0, 10.0

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from dawnchorus import Store, embed, predict
+from dawnchorus.audio.decode.io import read_audio
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, SAMPLE_RATE, log_mel
-from dawnchorus.audio.io import read_audio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

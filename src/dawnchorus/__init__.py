@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         load_label_mapping,
         register_model,
     )
-    from dawnchorus.probes.estimator import DawnChorusClassifier
+    from dawnchorus.probing.estimator import DawnChorusClassifier
     from dawnchorus.recipes.posttrain import posttrain
     from dawnchorus.recipes.pretrain import pretrain
     from dawnchorus.store.read import Store
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "DawnChorusClassifier": "dawnchorus.probes.estimator",
+    "DawnChorusClassifier": "dawnchorus.probing.estimator",
     "Encoder": "dawnchorus.models.encoder",
     "EncoderOutput": "dawnchorus.models.encoder",
     "Store": "dawnchorus.store.read",

@@ -28,8 +28,8 @@ import warnings
 from reprlib import Repr
 from typing import Final
 
-from dawnchorus.masking import without_secrets
-from dawnchorus.texts import printable
+from dawnchorus.filename_text import printable
+from dawnchorus.url_secrets import without_secrets
 
 LONGEST_VALUE: Final = 120  # characters of one value in a message
 LONGEST_MESSAGE: Final = 4000

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 import torch
 
+from dawnchorus.audio.decode.io import read_audio
 from dawnchorus.audio.frontend import log_mel
-from dawnchorus.audio.io import read_audio
 from dawnchorus.benchmark import features
 from dawnchorus.benchmark.clips import Rules, as_tensors, batches, pieces_of, read_clips
 from dawnchorus.benchmark.encoders import Entrant, LogMel, open_entrant

@@ -20,7 +20,7 @@ from dawnchorus.benchmark.leaks import (
     write_leaks,
 )
 from dawnchorus.benchmark.source_ids import source_ids, telling_name
-from dawnchorus.data.manifest import Manifest
+from dawnchorus.clips.manifest import Manifest
 from dawnchorus.errors import TaskError
 
 RATE = 16_000

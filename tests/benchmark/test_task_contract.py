@@ -15,7 +15,7 @@ from dawnchorus.benchmark.tasks import beans_chunks, beans_readers, birdset, rep
 from dawnchorus.benchmark.tasks.base import Protocol, Task, TaskItems
 from dawnchorus.benchmark.tasks.checks import positives
 from dawnchorus.benchmark.tasks.registry import all_tasks
-from dawnchorus.data.manifest import read_manifest
+from dawnchorus.clips.manifest import read_manifest
 from dawnchorus.errors import TaskError
 
 TASKS = list(all_tasks().values())

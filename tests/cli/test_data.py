@@ -11,7 +11,7 @@ import pytest
 from conftest import make_sound
 from dawnchorus.cli.app import main
 from dawnchorus.cli.runs import inputs
-from dawnchorus.data.manifest import read_manifest, with_column, write_manifest
+from dawnchorus.clips.manifest import read_manifest, with_column, write_manifest
 
 
 @pytest.fixture

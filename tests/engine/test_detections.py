@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.detections import Merging, merge_windows
-from dawnchorus.engine.exports import DETECTION_SCHEMA
+from dawnchorus.engine.exports.formats import DETECTION_SCHEMA
 from dawnchorus.engine.select import make_rule, read_label_list
 from dawnchorus.errors import UsageError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.engine.doctor import doctor
+from dawnchorus.engine.doctor.scan import doctor
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.plan import (
     common_root,
@@ -17,7 +17,7 @@ from dawnchorus.engine.plan import (
 from dawnchorus.engine.predict import predict
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
-from dawnchorus.places import relative_name
+from dawnchorus.paths import relative_name
 from dawnchorus.store.schema import recording_id
 
 WriteSound = Callable[..., Path]

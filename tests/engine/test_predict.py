@@ -17,7 +17,7 @@ import pytest
 import soundfile
 import torch
 
-from dawnchorus.audio.io import read_audio
+from dawnchorus.audio.decode.io import read_audio
 from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict

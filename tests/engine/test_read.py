@@ -28,7 +28,7 @@ from dawnchorus.engine.read import (
     read_job,
     stat_job,
 )
-from dawnchorus.faultlog import faults_beside
+from dawnchorus.error_log import faults_beside
 
 WriteSound = Callable[..., Path]
 SETTINGS = ReadSettings(sample_rate=16_000, window=16_000, hop=16_000)

@@ -13,12 +13,12 @@ import pytest
 from s3fs import S3FileSystem
 
 from conftest import make_sound
-from dawnchorus.engine.doctor import doctor
+from dawnchorus.engine.doctor.scan import doctor
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.plan import common_root, find_recordings
 from dawnchorus.engine.predict import predict
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.places import as_place, relative_name
+from dawnchorus.paths import as_place, relative_name
 from dawnchorus.store import write
 from dawnchorus.store.check import set_aside
 from dawnchorus.store.files import write_first

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from dawnchorus.data.vocabulary import Vocabulary
+from dawnchorus.feed.vocabulary import Vocabulary
 from dawnchorus.recipes.validation import as_csv, in_shares, macro, per_class
 
 WORDS = [

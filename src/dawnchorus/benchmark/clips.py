@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dawnchorus.audio.decode.io import read_audio, read_info
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, FRAME_SAMPLES
-from dawnchorus.audio.io import read_audio, read_info
 from dawnchorus.audio.resample import resample
 from dawnchorus.audio.windows import to_samples
+from dawnchorus.embedding.pieces import as_batch, cut_clip
 from dawnchorus.errors import AudioError, TaskError
-from dawnchorus.models.clips import as_batch, cut_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,15 +17,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dawnchorus.benchmark.source_ids import TEXT_COLUMNS, source_ids, telling_name
-from dawnchorus.data.duplicates import find_duplicates
-from dawnchorus.data.manifest import Manifest, moved, texts
+from dawnchorus.clips.duplicates import find_duplicates
+from dawnchorus.clips.manifest import Manifest, moved, texts
 from dawnchorus.errors import TaskError
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from dawnchorus.data.duplicates import Duplicate
+    from dawnchorus.clips.duplicates import Duplicate
 
 CERTAIN: Final = 1.0
 SAME_NAME: Final = 0.3

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dawnchorus.benchmark.tasks.base import Item, TaskItems
 from dawnchorus.benchmark.tasks.checks import check_files, check_items, positives
-from dawnchorus.data.manifest import Manifest, read_manifest, write_manifest
+from dawnchorus.clips.manifest import Manifest, read_manifest, write_manifest
 from dawnchorus.errors import TaskError
 from dawnchorus.store.parts import file_sha256
 

@@ -19,7 +19,7 @@ from dawnchorus.benchmark.tasks.registry import find_tasks
 from dawnchorus.errors import TaskError
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.parts import part_names, read_part, write_part
-from dawnchorus.tabular import csv_text
+from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from dawnchorus.models.clips import pooled
+from dawnchorus.embedding.pieces import pooled
 from dawnchorus.models.readout import Readout
 
 if TYPE_CHECKING:

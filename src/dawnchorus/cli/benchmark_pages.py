@@ -90,8 +90,8 @@ def leaks(
     from dawnchorus.benchmark.leaks import audit_leaks, summary, task_rows, write_leaks
     from dawnchorus.cli.output import print_json, progress, say
     from dawnchorus.cli.runs import SOME_FAILED
-    from dawnchorus.data.manifest import read_manifest
-    from dawnchorus.data.pack import planned_files
+    from dawnchorus.clips.manifest import read_manifest
+    from dawnchorus.feed.shards import planned_files
 
     clips = task_rows(read_manifest(manifest), task)
     test = clips if split == "all" else clips.where(split=split)

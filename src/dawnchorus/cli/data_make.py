@@ -12,7 +12,7 @@ from dawnchorus.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dawnchorus.data.folders import Made
+    from dawnchorus.clips.folders import Made
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Manifest to write (.parquet).")]
 Kind = Annotated[str, typer.Option(help="Of the labels: species, sound, individual, calltype.")]
@@ -46,7 +46,7 @@ def folder(
     Example: dawnchorus data folder calls/ -o calls.parquet --underscores
     """
     from dawnchorus.cli.output import progress
-    from dawnchorus.data.folders import LabelFrom, manifest_of_folder
+    from dawnchorus.clips.folders import LabelFrom, manifest_of_folder
 
     known: tuple[LabelFrom, ...] = ("parent", "top", "none")
     chosen = next((name for name in known if name == label_from), None)
@@ -83,7 +83,7 @@ def csv(
     Example: dawnchorus data csv clips.csv --audio wav/ --column labels=Species -o clips.parquet
     """
     from dawnchorus.cli.output import progress
-    from dawnchorus.data.tables import manifest_of_csv
+    from dawnchorus.clips.tables import manifest_of_csv
 
     with progress(None, "reading headers", quiet=quiet, unit="files") as advance:
         made = manifest_of_csv(
@@ -112,7 +112,7 @@ def raven(
     Example: dawnchorus data raven selections/ --audio recordings/ --label Species
     """
     from dawnchorus.cli.output import progress
-    from dawnchorus.data.annotations import manifest_of_raven
+    from dawnchorus.clips.annotations import manifest_of_raven
 
     with progress(None, "reading headers", quiet=quiet, unit="files") as advance:
         made = manifest_of_raven(
@@ -139,7 +139,7 @@ def audacity(
     Example: dawnchorus data audacity labels/ --audio recordings/ -o clips.parquet
     """
     from dawnchorus.cli.output import progress
-    from dawnchorus.data.annotations import manifest_of_audacity
+    from dawnchorus.clips.annotations import manifest_of_audacity
 
     with progress(None, "reading headers", quiet=quiet, unit="files") as advance:
         made = manifest_of_audacity(tables, audio=audio, kind=kind, progress=advance)
@@ -161,8 +161,8 @@ def finish(made: Made, output: Path, *, as_json: bool) -> int:
     """Write a new manifest and say what is in it, and what is not."""
     from dawnchorus.cli.output import print_json, say
     from dawnchorus.cli.runs import SOME_FAILED
-    from dawnchorus.data.manifest import write_manifest
-    from dawnchorus.data.summary import summarise
+    from dawnchorus.clips.manifest import write_manifest
+    from dawnchorus.clips.summary import summarise
 
     print_notes(made.notes, say)
     write_manifest(made.manifest, output)

@@ -32,9 +32,9 @@ def check(
     """
     from dawnchorus.cli.output import print_json, progress, say
     from dawnchorus.cli.runs import SOME_FAILED
-    from dawnchorus.data.check import check_manifest, write_report
-    from dawnchorus.data.manifest import read_manifest, write_manifest
-    from dawnchorus.data.pack import planned_files
+    from dawnchorus.clips.check import check_manifest, write_report
+    from dawnchorus.clips.manifest import read_manifest, write_manifest
+    from dawnchorus.feed.shards import planned_files
 
     clips = read_manifest(manifest)
     with progress(planned_files(clips), "checking", quiet=quiet, unit="files") as advance:
@@ -82,9 +82,9 @@ def duplicates(
 
     from dawnchorus.cli.output import print_json, progress, say
     from dawnchorus.cli.runs import SOME_FAILED
-    from dawnchorus.data.duplicates import find_duplicates, without_duplicates, write_duplicates
-    from dawnchorus.data.manifest import read_manifest, write_manifest
-    from dawnchorus.data.pack import planned_files
+    from dawnchorus.clips.duplicates import find_duplicates, without_duplicates, write_duplicates
+    from dawnchorus.clips.manifest import read_manifest, write_manifest
+    from dawnchorus.feed.shards import planned_files
 
     clips = read_manifest(manifest)
     with progress(planned_files(clips), "fingerprints", quiet=quiet, unit="files") as advance:
@@ -134,8 +134,8 @@ def pack(
 
     from dawnchorus.cli.output import print_json, progress, say
     from dawnchorus.cli.runs import SOME_FAILED
-    from dawnchorus.data.manifest import read_manifest
-    from dawnchorus.data.pack import pack_manifest, planned_files
+    from dawnchorus.clips.manifest import read_manifest
+    from dawnchorus.feed.shards import pack_manifest, planned_files
 
     clips = read_manifest(manifest)
     with progress(planned_files(clips), "packing", quiet=quiet, unit="files") as advance:
@@ -182,8 +182,8 @@ def statistics(
 
     from dawnchorus.cli.output import print_json, progress, say
     from dawnchorus.cli.runs import SOME_FAILED
-    from dawnchorus.data.manifest import read_manifest
-    from dawnchorus.data.statistics import input_statistics, of_split
+    from dawnchorus.clips.manifest import read_manifest
+    from dawnchorus.feed.statistics import input_statistics, of_split
 
     chosen = of_split(read_manifest(manifest), split)
     n_clips = min(clips, len(chosen)) or len(chosen)

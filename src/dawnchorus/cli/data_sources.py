@@ -14,10 +14,10 @@ from dawnchorus.errors import UsageError
 if TYPE_CHECKING:
     from collections import Counter
 
-    from dawnchorus.data.download import DownloadReport
-    from dawnchorus.data.download_plan import Plan
-    from dawnchorus.data.names import Resolver
-    from dawnchorus.data.sources.report import Report
+    from dawnchorus.sources.download.plan import Plan
+    from dawnchorus.sources.download.run import DownloadReport
+    from dawnchorus.sources.names.scientific import Resolver
+    from dawnchorus.sources.report import Report
 
 Licences = Annotated[
     list[str] | None,
@@ -86,9 +86,9 @@ def make(
     Example: dawnchorus data make xeno-canto gbif.zip -o xc.parquet --backbone backbone.zip
     """
     from dawnchorus.cli.output import print_json
-    from dawnchorus.data.licences import LicenceRule
-    from dawnchorus.data.sources.make import SOURCES, MakeOptions, make_manifest
-    from dawnchorus.data.taxonomy import Taxonomy
+    from dawnchorus.clips.licences import LicenceRule
+    from dawnchorus.sources.make import SOURCES, MakeOptions, make_manifest
+    from dawnchorus.sources.names.taxonomy import Taxonomy
 
     if source not in SOURCES:
         raise UsageError(f"no source {source!r}; known: {', '.join(SOURCES)}")
@@ -139,8 +139,8 @@ def _place(
         return place
     if source != "xeno-canto" or place is not None:
         raise UsageError("--query asks the API of xeno-canto, and stands instead of an archive")
-    from dawnchorus.data.sources.xeno_canto_api import fetch_pages
     from dawnchorus.interrupt import stop_on_signals
+    from dawnchorus.sources.xeno_canto_api import fetch_pages
 
     with stop_on_signals() as stop, _counting("asking", "recordings", quiet=quiet) as advance:
         fetch_pages(query, pages, key=key, stop=stop, progress=advance)
@@ -153,12 +153,12 @@ def _resolver(
     if backbone is not None and match_cache is not None:
         raise UsageError("--backbone and --match-service exclude each other")
     if match_cache is not None:
-        from dawnchorus.data.species_match import SpeciesMatch
+        from dawnchorus.sources.names.species_match import SpeciesMatch
 
         return SpeciesMatch(match_cache, offline=offline)
     if backbone is None:
         return None
-    from dawnchorus.data.backbone import Backbone, index_backbone
+    from dawnchorus.sources.names.backbone import Backbone, index_backbone
 
     with _counting("indexing the backbone, once", "names", quiet=quiet) as advance:
         return Backbone(index_backbone(backbone, progress=advance))
@@ -234,10 +234,10 @@ def download(
     Example: dawnchorus data download xc.parquet -o sound --licence "CC BY" --licence CC0 --yes
     """
     from dawnchorus.cli.output import print_json, progress, say
-    from dawnchorus.configs.data import DownloadConfig
-    from dawnchorus.data.download import download as fetch
-    from dawnchorus.data.download_plan import plan_download
+    from dawnchorus.configs.feed import DownloadConfig
     from dawnchorus.interrupt import stop_on_signals
+    from dawnchorus.sources.download.plan import plan_download
+    from dawnchorus.sources.download.run import download as fetch
 
     given: dict[str, Any] = {
         "licences": tuple(licence) if licence else None,

@@ -11,8 +11,8 @@ from dawnchorus.cli.data_make import AsJson, pairs
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
-    from dawnchorus.data.split import SplitReport
-    from dawnchorus.data.summary import Part, Summary
+    from dawnchorus.clips.split import SplitReport
+    from dawnchorus.clips.summary import Part, Summary
 
 Input = Annotated[str, typer.Argument(metavar="MANIFEST", help="A manifest, or its URL.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Manifest to write (.parquet).")]
@@ -36,8 +36,8 @@ def join(
     from dataclasses import asdict
 
     from dawnchorus.cli.output import print_json, say
-    from dawnchorus.data.join import join_manifests
-    from dawnchorus.data.manifest import read_manifest, write_manifest
+    from dawnchorus.clips.join import join_manifests
+    from dawnchorus.clips.manifest import read_manifest, write_manifest
 
     joined, report = join_manifests(
         [read_manifest(path) for path in manifests],
@@ -81,8 +81,8 @@ def filter_(
     from dataclasses import asdict
 
     from dawnchorus.cli.output import print_json
-    from dawnchorus.data.filter import filter_manifest
-    from dawnchorus.data.manifest import read_manifest, write_manifest
+    from dawnchorus.clips.filter import filter_manifest
+    from dawnchorus.clips.manifest import read_manifest, write_manifest
 
     kept, report = filter_manifest(
         read_manifest(manifest),
@@ -132,8 +132,8 @@ def split(
     from dataclasses import asdict
 
     from dawnchorus.cli.output import print_json
-    from dawnchorus.data.manifest import read_manifest, write_manifest
-    from dawnchorus.data.split import split_manifest
+    from dawnchorus.clips.manifest import read_manifest, write_manifest
+    from dawnchorus.clips.split import split_manifest
 
     if keep and replace:
         raise UsageError("--keep and --replace exclude each other")
@@ -191,9 +191,9 @@ def summary(
     from dataclasses import asdict
 
     from dawnchorus.cli.output import print_json, say
-    from dawnchorus.data.manifest import read_manifest
-    from dawnchorus.data.summary import summarise
-    from dawnchorus.data.summary_plot import plot_summary
+    from dawnchorus.clips.manifest import read_manifest
+    from dawnchorus.clips.summary import summarise
+    from dawnchorus.clips.summary_plot import plot_summary
 
     clips = read_manifest(manifest)
     found = summarise(clips)

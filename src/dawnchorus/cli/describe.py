@@ -45,7 +45,7 @@ def label_table(name: str) -> str:
     """A line for each label; its first column serves as a list for ``predict --labels``."""
     from dawnchorus.models.label_facts import LabelFacts, levels_of
     from dawnchorus.models.load import open_model
-    from dawnchorus.tabular import csv_text
+    from dawnchorus.text_tables.write import csv_text
 
     loaded = open_model(name)
     found = loaded.model.labels

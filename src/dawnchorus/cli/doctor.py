@@ -10,7 +10,7 @@ import typer
 from dawnchorus.cli import options
 
 if TYPE_CHECKING:
-    from dawnchorus.engine.doctor import DoctorReport
+    from dawnchorus.engine.doctor.scan import DoctorReport
 
 
 def command(
@@ -39,8 +39,8 @@ def command(
     """
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import print_json, say
-    from dawnchorus.engine.doctor import doctor, write_findings
-    from dawnchorus.engine.doctor_page import write_page
+    from dawnchorus.engine.doctor.page import write_page
+    from dawnchorus.engine.doctor.scan import doctor, write_findings
 
     named = runs.inputs(paths, None, quiet=quiet)
     report = doctor(named, deep=deep, time_zone=time_zone, progress=runs.megabytes(quiet=quiet))
@@ -60,7 +60,7 @@ def command(
 def _facts(report: DoctorReport) -> dict[str, object]:
     from dataclasses import asdict
 
-    from dawnchorus.places import kept_name
+    from dawnchorus.paths import kept_name
 
     return {
         "root": kept_name(report.root),
@@ -77,7 +77,7 @@ def _facts(report: DoctorReport) -> dict[str, object]:
 
 def _print(report: DoctorReport) -> None:
     from dawnchorus.cli.output import print_table, say
-    from dawnchorus.engine.doctor import OK
+    from dawnchorus.engine.doctor.scan import OK
 
     rows = [
         (

@@ -112,7 +112,7 @@ def command(
     """
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import say
-    from dawnchorus.engine.exports import write_csv
+    from dawnchorus.engine.exports.formats import write_csv
     from dawnchorus.engine.predict import predict
     from dawnchorus.engine.select import read_label_list
 

@@ -15,9 +15,9 @@ from dawnchorus.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dawnchorus.data.folders import Made
-    from dawnchorus.recipes.probe_evaluate import EvaluationReport
-    from dawnchorus.recipes.probing import ProbeReport
+    from dawnchorus.clips.folders import Made
+    from dawnchorus.probing.evaluate import EvaluationReport
+    from dawnchorus.probing.fit import ProbeReport
 
 Labels = Annotated[
     list[Path],
@@ -136,8 +136,8 @@ def fit(
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import progress
     from dawnchorus.configs import FitConfig, ProbeRunConfig
-    from dawnchorus.recipes.probe_report import write_report
-    from dawnchorus.recipes.probing import probe_fit
+    from dawnchorus.probing.fit import probe_fit
+    from dawnchorus.probing.report import write_report
 
     kinds: dict[str, Any] = {"probe_type": kind, "seed": seed}  # checked by the config
     config = ProbeRunConfig(
@@ -208,8 +208,8 @@ def evaluate(
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import progress
     from dawnchorus.configs import ProbeRunConfig
-    from dawnchorus.recipes.probe_evaluate import probe_evaluate
-    from dawnchorus.recipes.probe_report import write_evaluation
+    from dawnchorus.probing.evaluate import probe_evaluate
+    from dawnchorus.probing.report import write_evaluation
 
     config = ProbeRunConfig(
         **runs.given(
@@ -277,7 +277,7 @@ def _read(
 ) -> Made:
     from dawnchorus.cli.data_make import pairs, print_notes
     from dawnchorus.cli.output import say
-    from dawnchorus.recipes.probe_labels import FORMS, read_labels
+    from dawnchorus.probing.labels import FORMS, read_labels
 
     chosen = next((name for name in FORMS if name == form), None)
     if form is not None and chosen is None:
@@ -306,7 +306,7 @@ def _of_split(made: Made, split: str | None) -> Made:
 
 
 def _cache(named: Path | None, *, no_cache: bool) -> Path | None:
-    from dawnchorus.recipes.clip_features import cache_folder
+    from dawnchorus.embedding.clips import cache_folder
 
     return None if no_cache else named or cache_folder()
 
@@ -327,7 +327,7 @@ def _counts(text: str | None) -> tuple[int, ...] | None:
 def _close_fit(report: ProbeReport, *, as_json: bool, quiet: bool) -> int:
     """Print what a fit found; returns the exit code."""
     from dawnchorus.cli.output import print_json, print_table, say
-    from dawnchorus.recipes.probe_report import CLASS_HEADINGS, class_rows
+    from dawnchorus.probing.report import CLASS_HEADINGS, class_rows
 
     if not quiet:
         for line in _fit_lines(report):
@@ -350,7 +350,7 @@ def _facts(report: ProbeReport) -> dict[str, Any]:
 
 
 def _fit_lines(report: ProbeReport) -> Iterator[str]:
-    from dawnchorus.recipes.probe_report import REPORT, remarks, score_lines
+    from dawnchorus.probing.report import REPORT, remarks, score_lines
 
     yield (
         f"{report.n_clips} clips ({report.n_cached} embedded before) of {report.n_groups} "
@@ -384,7 +384,7 @@ def _fit_lines(report: ProbeReport) -> Iterator[str]:
 
 def _close_evaluation(report: EvaluationReport, *, as_json: bool, quiet: bool) -> int:
     from dawnchorus.cli.output import print_json, print_table, say
-    from dawnchorus.recipes.probe_report import CLASS_HEADINGS, class_rows, evaluation_lines
+    from dawnchorus.probing.report import CLASS_HEADINGS, class_rows, evaluation_lines
 
     if not quiet:
         for line in evaluation_lines(report):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import output
 from dawnchorus.errors import UsageError
-from dawnchorus.places import as_place
+from dawnchorus.paths import as_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,8 @@ from dawnchorus.configs.base import (
     Precision,
     read_recipe,
 )
-from dawnchorus.configs.data import (
+from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
+from dawnchorus.configs.feed import (
     AugmentConfig,
     BucketConfig,
     DataConfig,
@@ -20,10 +21,8 @@ from dawnchorus.configs.data import (
     SpecAugmentConfig,
     TeacherConfig,
 )
-from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
 from dawnchorus.configs.posttraining import PosttrainConfig
 from dawnchorus.configs.pretraining import PretrainConfig
-from dawnchorus.configs.probe_runs import ProbeRunConfig
 from dawnchorus.configs.probes import (
     FinetuneConfig,
     FitConfig,
@@ -31,6 +30,7 @@ from dawnchorus.configs.probes import (
     ProbeConfig,
     ScheduleConfig,
 )
+from dawnchorus.configs.probing import ProbeRunConfig
 from dawnchorus.configs.training import TrainConfig
 from dawnchorus.configs.yaml_file import read_yaml
 

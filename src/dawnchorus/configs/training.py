@@ -7,7 +7,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, Precision
-from dawnchorus.configs.data import (
+from dawnchorus.configs.feed import (
     AugmentConfig,
     BucketConfig,
     DataConfig,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dawnchorus.audio.internal import unforeseen
+from dawnchorus.audio.decode.unexpected import unforeseen
 from dawnchorus.engine.pipeline import Encoded
 from dawnchorus.engine.read import Broken, Ended, Skipped
 from dawnchorus.errors import AudioError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dawnchorus.audio.clock import Began, when_began
 from dawnchorus.engine.listing import START_TIME
-from dawnchorus.places import is_remote
+from dawnchorus.paths import is_remote
 
 if TYPE_CHECKING:
     from dawnchorus.engine.read import Job

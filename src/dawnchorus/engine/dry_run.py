@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.audio.windows import n_windows as count_windows
-from dawnchorus.engine.doctor import OK, examine
+from dawnchorus.engine.doctor.scan import OK, examine
 from dawnchorus.engine.embed import batch_encoder
 from dawnchorus.engine.encode import DEFAULT_MODEL, model_identity, ready_model
 from dawnchorus.engine.header import make_header
@@ -26,7 +26,7 @@ from dawnchorus.engine.rescore import store_in
 from dawnchorus.engine.select import make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers, one_core_each
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.places import as_place, is_remote
+from dawnchorus.paths import as_place, is_remote
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 

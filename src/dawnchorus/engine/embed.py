@@ -31,10 +31,10 @@ from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.engine.select import labels_of
 from dawnchorus.engine.workers import batch_size, n_workers
+from dawnchorus.error_log import faults_beside
 from dawnchorus.errors import RunInterruptedError
-from dawnchorus.faultlog import faults_beside
 from dawnchorus.interrupt import stop_on_signals
-from dawnchorus.places import as_place
+from dawnchorus.paths import as_place
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:

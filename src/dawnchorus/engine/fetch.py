@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.places import fetch, is_remote
+from dawnchorus.paths import fetch, is_remote
 
 if TYPE_CHECKING:
     import threading

@@ -10,7 +10,7 @@ from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.engine.encode import model_identity, own_choices
 from dawnchorus.engine.options import read_settings
 from dawnchorus.models.eat import EAT
-from dawnchorus.places import kept_name
+from dawnchorus.paths import kept_name
 from dawnchorus.store.schema import StoreHeader
 
 if TYPE_CHECKING:

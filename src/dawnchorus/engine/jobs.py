@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.listing import TIME_ZONE
 from dawnchorus.engine.read import Job
-from dawnchorus.places import relative_name
+from dawnchorus.paths import relative_name
 from dawnchorus.store.schema import RECORDING_SCHEMA, recording_id
 
 if TYPE_CHECKING:

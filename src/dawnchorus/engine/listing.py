@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.audio.clock import is_to_come
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.local_time import parse_zone
-from dawnchorus.places import as_place, is_remote
+from dawnchorus.paths import as_place, is_remote
 from dawnchorus.store.schema import COMPUTED, EMBEDDING_COLUMNS, RECORDING_SCHEMA
 from dawnchorus.text_tables import names as known
 from dawnchorus.text_tables.paths import plain_path

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.read import content_hash_of
-from dawnchorus.places import (
+from dawnchorus.paths import (
     absolute,
     as_place,
     is_remote,

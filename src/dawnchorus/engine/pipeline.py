@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from dawnchorus.audio.internal import internal_error
+from dawnchorus.audio.decode.unexpected import internal_error
 from dawnchorus.engine.canary import WindowsError
 from dawnchorus.engine.read import (
     Broken,

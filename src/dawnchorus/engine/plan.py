@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from dawnchorus.audio.io import AUDIO_SUFFIXES
+from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
 from dawnchorus.engine.listing import LIST_SUFFIX, START_TIME, read_listing
 from dawnchorus.errors import UsageError
-from dawnchorus.places import absolute, as_place, common_folder, is_remote, on_web, reaching
+from dawnchorus.paths import absolute, as_place, common_folder, is_remote, on_web, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ import pyarrow as pa
 from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.drive import Work, drive
 from dawnchorus.engine.encode import model_identity, ready_model
-from dawnchorus.engine.exports import (
+from dawnchorus.engine.exports.formats import (
     DETECTION_SCHEMA,
     Collect,
     Export,
@@ -22,6 +22,7 @@ from dawnchorus.engine.exports import (
     open_export,
     window_rows,
 )
+from dawnchorus.engine.exports.recording_columns import RecordingColumns
 from dawnchorus.engine.flags import SILENT
 from dawnchorus.engine.found import FoundTally
 from dawnchorus.engine.jobs import columns_of, make_job
@@ -38,18 +39,17 @@ from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline import Encoded, Event
 from dawnchorus.engine.plan import as_places, find_recordings, in_shard, root_of
 from dawnchorus.engine.read import Broken, Ended, Job, stat_job
-from dawnchorus.engine.recording_columns import RecordingColumns
 from dawnchorus.engine.report import PredictReport, Tally
 from dawnchorus.engine.rescore import predict_from_store, store_in
 from dawnchorus.engine.segments import Segments, cut_segments, open_segments
 from dawnchorus.engine.select import Rule, asked, make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers
+from dawnchorus.error_log import faults_beside
 from dawnchorus.errors import RunInterruptedError, UsageError
-from dawnchorus.faultlog import faults_beside
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.places import absolute, as_place, kept_place
+from dawnchorus.paths import absolute, as_place, kept_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,7 +21,7 @@ from dawnchorus.engine.plan import as_places, find_recordings
 from dawnchorus.engine.read import stat_job
 from dawnchorus.engine.spans import SpanJoiner, embed_span, may_be_long, spans_of
 from dawnchorus.errors import DawnchorusError, DependencyError, RunInterruptedError, UsageError
-from dawnchorus.places import absolute, as_place, written
+from dawnchorus.paths import absolute, as_place, written
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:

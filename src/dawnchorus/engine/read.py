@@ -11,16 +11,16 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dawnchorus.audio.clock import Began, Surroundings, surroundings, when_began
-from dawnchorus.audio.internal import unforeseen
-from dawnchorus.audio.io import open_recording
+from dawnchorus.audio.decode.io import open_recording
+from dawnchorus.audio.decode.unexpected import unforeseen
 from dawnchorus.audio.resample import resample_blocks, resampled_length
 from dawnchorus.audio.windows import Window, cut_blocks, n_windows
 from dawnchorus.engine.fetch import fetch_ahead
 from dawnchorus.engine.flags import window_flags
 from dawnchorus.engine.listing import START_TIME
 from dawnchorus.errors import AudioError, DependencyError, UsageError
-from dawnchorus.places import is_remote, reaching
-from dawnchorus.texts import printable
+from dawnchorus.filename_text import printable
+from dawnchorus.paths import is_remote, reaching
 
 if TYPE_CHECKING:
     import threading

@@ -7,15 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.audio.internal import INTERNAL
+from dawnchorus.audio.decode.unexpected import INTERNAL
 from dawnchorus.audio.levels import ADVICE
 from dawnchorus.audio.resample import band_warning
 from dawnchorus.engine.pipeline import Encoded
 from dawnchorus.engine.read import Broken, Ended, Skipped
+from dawnchorus.error_log import please_report
 from dawnchorus.errors import DawnchorusError
-from dawnchorus.faultlog import please_report
-from dawnchorus.places import kept_name
-from dawnchorus.texts import is_odd
+from dawnchorus.filename_text import is_odd
+from dawnchorus.paths import kept_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dawnchorus.engine.exports import Collect, RecordingDetections, open_export, window_rows
+from dawnchorus.engine.exports.formats import Collect, RecordingDetections, open_export, window_rows
+from dawnchorus.engine.exports.recording_columns import RecordingColumns
 from dawnchorus.engine.found import FoundTally
 from dawnchorus.engine.jobs import stored_columns, with_site
 from dawnchorus.engine.naming import (
@@ -17,14 +18,13 @@ from dawnchorus.engine.naming import (
     scores_of,
     stored_facts,
 )
-from dawnchorus.engine.recording_columns import RecordingColumns
 from dawnchorus.engine.report import PredictReport
 from dawnchorus.engine.segments import cut_segments, open_segments
 from dawnchorus.engine.select import NOTHING_KNOWN, asked, make_rule
 from dawnchorus.errors import UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.places import kept_place, on_web, reaching
+from dawnchorus.paths import kept_place, on_web, reaching
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.audio.io import read_audio, read_info, write_flac
-from dawnchorus.engine.file_names import apart, legal
+from dawnchorus.audio.decode.io import read_audio, read_info, write_flac
+from dawnchorus.engine.exports.file_names import apart, legal
 from dawnchorus.errors import AudioError, UsageError
-from dawnchorus.places import local_copy
+from dawnchorus.paths import local_copy
 from dawnchorus.store.files import remove_if_possible, write_whole
-from dawnchorus.tabular import csv_text
+from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
     from dawnchorus.configs import PredictConfig
-    from dawnchorus.engine.exports import RecordingDetections
+    from dawnchorus.engine.exports.formats import RecordingDetections
 
 CONTEXT_S: Final = 1.0  # of sound before and after, for the ear
 INDEX: Final = "index.csv"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.io import read_info
+from dawnchorus.audio.decode.io import read_info
 from dawnchorus.audio.resample import resampled_length
 from dawnchorus.audio.windows import n_windows
 from dawnchorus.engine.encode import BatchEncoder, own_choices, ready_model
@@ -23,7 +23,7 @@ from dawnchorus.engine.report import Failure
 from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.engine.workers import batch_size
 from dawnchorus.errors import AudioError, DawnchorusError
-from dawnchorus.places import as_place, is_remote, kept_name
+from dawnchorus.paths import as_place, is_remote, kept_name
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.parts import write_part
 from dawnchorus.store.schema import EMBEDDINGS, Part, read_header

@@ -14,7 +14,7 @@ import numpy as np
 
 from dawnchorus.errors import DependencyError, TaskError
 from dawnchorus.probes.folds import grouped_folds, number_groups
-from dawnchorus.tabular import csv_text
+from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

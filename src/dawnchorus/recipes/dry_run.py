@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dawnchorus.configs import BucketConfig
-    from dawnchorus.data.batches import Batch, BatchSource
+    from dawnchorus.feed.batches import Batch, BatchSource
     from dawnchorus.training.loop import Task
 
 ConfigT = TypeVar("ConfigT", bound=TrainConfig)

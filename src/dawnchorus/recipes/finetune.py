@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.data.folders import manifest_of_folder
-from dawnchorus.data.manifest import read_manifest, write_manifest
-from dawnchorus.data.split import split_manifest
+from dawnchorus.clips.folders import manifest_of_folder
+from dawnchorus.clips.manifest import read_manifest, write_manifest
+from dawnchorus.clips.split import split_manifest
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.models.eat import SIZES, EATConfig
 from dawnchorus.models.load import open_model
 
 if TYPE_CHECKING:
-    from dawnchorus.data.manifest import Manifest
+    from dawnchorus.clips.manifest import Manifest
 
 MANIFEST: Final = "manifest.parquet"
 DEFAULT_MODEL: Final = "dawnchorus_eat_tiny"

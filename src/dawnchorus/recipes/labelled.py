@@ -10,21 +10,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.audio.frontend import SAMPLE_RATE
-from dawnchorus.data.batches import BatchSource
-from dawnchorus.data.cache import decoded_bytes, open_sounds
-from dawnchorus.data.manifest import read_manifest, resolve, texts
-from dawnchorus.data.teacher import Teacher
-from dawnchorus.data.vocabulary import Vocabulary, gather_vocabulary, unknown_labels
+from dawnchorus.clips.manifest import read_manifest, resolve, texts
 from dawnchorus.errors import TaskError
+from dawnchorus.feed.batches import BatchSource
+from dawnchorus.feed.cache import decoded_bytes, open_sounds
+from dawnchorus.feed.teacher import Teacher
+from dawnchorus.feed.vocabulary import Vocabulary, gather_vocabulary, unknown_labels
 from dawnchorus.labels import read_label_map
-from dawnchorus.places import as_place
+from dawnchorus.paths import as_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dawnchorus.clips.manifest import Clip, Manifest
     from dawnchorus.configs import PosttrainConfig
-    from dawnchorus.data.manifest import Clip, Manifest
 
 MAX_NAMED: Final = 10  # labels in a message
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from dawnchorus.configs import PosttrainConfig
-from dawnchorus.data.draws import generator
+from dawnchorus.feed.draws import generator
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.models.header import header_metadata
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from dawnchorus.data.batches import Batch
+    from dawnchorus.feed.batches import Batch
 
 VALIDATION_BATCH: Final = 50
 CHOICES: Final = 0  # what row generators are for that batches leave to us

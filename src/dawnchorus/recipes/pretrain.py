@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from dawnchorus.data.batches import Batch
-    from dawnchorus.data.manifest import Clip
+    from dawnchorus.clips.manifest import Clip
+    from dawnchorus.feed.batches import Batch
 
 VALIDATION_BATCH: Final = 25
 LOSSES: Final = ("loss", "frame", "utterance")

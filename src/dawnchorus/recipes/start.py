@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dawnchorus.configs import TrainConfig, read_recipe
-from dawnchorus.data.loader import Loader
 from dawnchorus.errors import UsageError
+from dawnchorus.feed.loader import Loader
 from dawnchorus.models.eat import EAT, EATConfig
 from dawnchorus.models.load import load_model
 
 if TYPE_CHECKING:
-    from dawnchorus.data.batches import BatchSource
+    from dawnchorus.feed.batches import BatchSource
 
 ConfigT = TypeVar("ConfigT", bound=TrainConfig)
 

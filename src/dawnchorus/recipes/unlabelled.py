@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dawnchorus.audio.frontend import SAMPLE_RATE
-from dawnchorus.data.batches import BatchSource
-from dawnchorus.data.cache import decoded_bytes, open_sounds
-from dawnchorus.data.manifest import read_manifest, resolve, texts
+from dawnchorus.clips.manifest import read_manifest, resolve, texts
 from dawnchorus.errors import TaskError
-from dawnchorus.places import as_place
+from dawnchorus.feed.batches import BatchSource
+from dawnchorus.feed.cache import decoded_bytes, open_sounds
+from dawnchorus.paths import as_place
 from dawnchorus.recipes.labelled import heard
 
 if TYPE_CHECKING:
+    from dawnchorus.clips.manifest import Clip, Manifest
     from dawnchorus.configs import PretrainConfig
-    from dawnchorus.data.manifest import Clip, Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

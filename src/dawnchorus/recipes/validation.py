@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dawnchorus import metrics
-from dawnchorus.tabular import csv_text
+from dawnchorus.text_tables.write import csv_text
 from dawnchorus.training import devices
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.data.vocabulary import Vocabulary
+    from dawnchorus.feed.vocabulary import Vocabulary
 
     Floats = NDArray[np.floating]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.errors import StoreError
-from dawnchorus.places import reaching
+from dawnchorus.paths import reaching
 from dawnchorus.store.files import is_link
 from dawnchorus.store.parts import (
     by_part,

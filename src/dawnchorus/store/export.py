@@ -18,7 +18,7 @@ from dawnchorus.store.columns import distinct
 from dawnchorus.store.leftovers import replaced_whole
 from dawnchorus.store.schema import COMPUTED, RECORDING_SCHEMA, WINDOW_SCHEMA
 from dawnchorus.store.sqlite import write_sqlite
-from dawnchorus.tabular import runs_as_formula
+from dawnchorus.text_tables.write import runs_as_formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

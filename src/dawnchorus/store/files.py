@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from dawnchorus.errors import StoreError
-from dawnchorus.places import is_remote, reaching
+from dawnchorus.paths import is_remote, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

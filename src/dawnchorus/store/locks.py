@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
 from dawnchorus.errors import StoreError
-from dawnchorus.places import is_remote
+from dawnchorus.paths import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.places import as_place, common_folder, kept_name, kept_place, relative_name
+from dawnchorus.paths import as_place, common_folder, kept_name, kept_place, relative_name
 from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import FLAGS, HEADER_NAME, recording_id

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, shortened, shown
-from dawnchorus.places import is_remote, reaching
+from dawnchorus.paths import is_remote, reaching
 from dawnchorus.store.files import names_in, write_whole
 from dawnchorus.store.schema import PART_NAME, RECORDINGS, Part, RecordingRow
 from dawnchorus.store.tables import checked_recordings, joined

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.errors import DawnchorusWarning, StoreError, UsageError
-from dawnchorus.places import as_place
+from dawnchorus.paths import as_place
 from dawnchorus.store.check import check_store
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.local import RECORDING_CLOCK, clock_warnings, local_column

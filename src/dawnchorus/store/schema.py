@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from dawnchorus.configs import Config, LayerSelection, Pooling
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import StoreError, UsageError, shown
-from dawnchorus.places import reaching
+from dawnchorus.paths import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

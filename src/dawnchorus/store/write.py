@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from dawnchorus.errors import StoreError
-from dawnchorus.places import is_remote, reaching
+from dawnchorus.paths import is_remote, reaching
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.catalog import Catalog
 from dawnchorus.store.files import (

@@ -1,7 +1,7 @@
 r"""One spelling for each path of a table: ``./a.wav``, ``x\a.wav`` and ``x//a.wav`` are not three.
 
 What the file system alone knows, such as that ``A.WAV`` is ``a.wav`` here, or that one is a link
-to the other, is not decided by spelling; see `dawnchorus.data.recordings`.
+to the other, is not decided by spelling; see `dawnchorus.clips.recordings`.
 """
 
 from __future__ import annotations

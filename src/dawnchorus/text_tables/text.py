@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
 from dawnchorus.errors import TaskError
-from dawnchorus.places import is_remote, reaching
+from dawnchorus.paths import is_remote, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -20,7 +20,7 @@ from dawnchorus.benchmark.tasks.beans_chunks import Quirks
 from dawnchorus.benchmark.tasks.classes import classes_of
 from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.windows import is_heard, windows
-from dawnchorus.data.tables import clip_id
+from dawnchorus.clips.tables import clip_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

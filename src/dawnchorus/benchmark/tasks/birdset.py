@@ -25,7 +25,7 @@ from dawnchorus.benchmark.tasks.checks import ROWS
 from dawnchorus.benchmark.tasks.classes import classes_of
 from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.splits import SEED, grouped, train_and_val
-from dawnchorus.data.tables import clip_id
+from dawnchorus.clips.tables import clip_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

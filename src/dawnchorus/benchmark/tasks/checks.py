@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dawnchorus.data.manifest import SPLITS
+from dawnchorus.clips.manifest import SPLITS
 from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:

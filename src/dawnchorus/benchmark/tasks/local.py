@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
 from dawnchorus.benchmark.tasks.checks import ROWS, named
-from dawnchorus.data.manifest import read_manifest
+from dawnchorus.clips.manifest import read_manifest
 from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dawnchorus.benchmark.tasks import repertoire_raw as raw
 from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
 from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.splits import by_key, grouped, shares_of_clips
-from dawnchorus.data.tables import clip_id
+from dawnchorus.clips.tables import clip_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from dawnchorus.data.manifest import Manifest
-from dawnchorus.data.split import split_manifest
+from dawnchorus.clips.manifest import Manifest
+from dawnchorus.clips.split import split_manifest
 from dawnchorus.errors import DependencyError, TaskError
-from dawnchorus.places import as_place
+from dawnchorus.paths import as_place
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

@@ -1,0 +1,1 @@
+"""The only decoders: recordings of any format as blocks of samples, damaged ones included."""

@@ -1,0 +1,234 @@
+"""`DawnChorusClassifier`: a calibrated probe as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from dawnchorus.audio.decode.io import read_audio
+from dawnchorus.configs import FitConfig
+from dawnchorus.embedding.pieces import embed_clip
+from dawnchorus.errors import DependencyError, TaskError, UsageError
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.load import load_model
+from dawnchorus.models.readout import Readout
+from dawnchorus.models.waveforms import as_waveforms
+from dawnchorus.probes.calibrate import choose_calibration
+from dawnchorus.probes.calibration import logit
+from dawnchorus.probes.features import Features
+from dawnchorus.probes.fit import fit_probe
+from dawnchorus.probes.fitted import EncoderMark
+from dawnchorus.probes.held_out import cross_validated
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils.multiclass import check_classification_targets, type_of_target
+    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+except ImportError as error:
+    raise DependencyError("scikit-learn", "probe", "DawnChorusClassifier") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from dawnchorus.configs import LayerSelection, Pooling
+    from dawnchorus.models.encoder import Encoder
+
+FEATURES = EncoderMark("features", None)  # of arrays that came from the user
+
+
+class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # no types
+    """A probe on features, or on sound if an encoder is given.
+
+    Features are standardised and hyper-parameters chosen by cross-validation; probabilities are
+    calibrated on items held out, where there are enough of them. ``y`` holds one label an item, or
+    is ``(items, classes)`` of 0 and 1. Items that belong together are told by ``groups`` of `fit`.
+
+    Attributes:
+        classes_: labels, in the order of the columns; numbers of columns for several labels.
+        probe_: the fitted `FittedProbe`, which can be saved.
+    """
+
+    def __init__(
+        self,
+        probe_type: str = "linear",
+        *,
+        strengths: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0),
+        calibration: str = "auto",
+        class_weights: str = "none",
+        encoder: str | Path | Encoder | None = None,
+        layers: LayerSelection | None = None,
+        pooling: Pooling | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Keep the choices; they are checked in `fit`, as scikit-learn wants it.
+
+        Args:
+            probe_type: ``linear``, ``mlp`` or ``knn``.
+            strengths: values of C that a linear probe tries; scikit-learn's C.
+            calibration: a method of `dawnchorus.probes.calibration`, ``auto`` or ``none``.
+            class_weights: ``none`` or ``balanced``.
+            encoder: a model's name, file or folder, or a loaded encoder: items are then paths of
+                recordings, or waveforms at the encoder's rate. One that is longer than the window
+                has one embedding, as `dawnchorus.embedding.pieces` says.
+            layers: of the encoder, to join; None: its own choice.
+            pooling: of layers that name none; None: its own choice.
+            seed: of folds and fresh weights.
+        """
+        self.probe_type = probe_type
+        self.strengths = strengths
+        self.calibration = calibration
+        self.class_weights = class_weights
+        self.encoder = encoder
+        self.layers = layers
+        self.pooling = pooling
+        self.seed = seed
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803  scikit-learn's name
+        y: Any,
+        groups: NDArray[np.generic] | None = None,
+    ) -> Self:
+        """Fit on ``(items, dim)`` features, or on sounds.
+
+        Raises:
+            ValueError: Features or labels are not what scikit-learn takes, or of one class.
+        """
+        x = self._features(X, y)
+        truth, names, multi_label = self._labels(y)
+        if len(x) != len(truth):
+            raise ValueError(f"{len(x)} items and {len(truth)} labels")
+        words: dict[str, Any] = {"probe_type": self.probe_type, "class_weights": self.class_weights}
+        config = FitConfig(
+            **words, seed=self.seed, strengths=tuple(self.strengths), absent="lowest"
+        )
+        group = np.arange(len(x)) if groups is None else np.asarray(groups)
+        train = Features(x=x, y=truth, group=group)
+        readout, pooling = self._readout()
+        mark = FEATURES if self.encoder is None else EncoderMark.of(self._loaded())
+        self.probe_ = fit_probe(
+            config if len(np.unique(group)) > 1 else _without_folds(config),
+            train,
+            None,
+            names,
+            multi_label,
+            encoder=mark,
+            readout=tuple(map(str, readout or ())),
+            pooling=pooling,
+        )
+        self._calibrate(config, train)
+        return self
+
+    def _calibrate(self, config: FitConfig, train: Features) -> None:
+        try:
+            held = cross_validated(config, self.probe_, train)
+        except TaskError:
+            return  # nothing to hold out: probabilities stay as they are
+        found = choose_calibration(
+            held.logits,
+            held.truth,
+            held.group,
+            multi_label=self.probe_.multi_label,
+            method=self.calibration,  # type: ignore[arg-type]  # a word of the user, checked there
+            seed=self.seed,
+        )
+        self.probe_.calibration = found.calibration.to_json()
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Probabilities ``(items, classes)``."""
+        check_is_fitted(self)
+        return self.probe_.probabilities(self._features(X))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Log-odds of the probabilities, ``(items, classes)``; of the second class if of two."""
+        found = logit(self.predict_proba(X), lowest=1e-15)
+        two = not self.probe_.multi_label and found.shape[1] == 2
+        return found[:, 1] if two else found
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """The most probable label of each item, or ``(items, classes)`` of 0 and 1 from 0.5 on."""
+        found = self.predict_proba(X)
+        if self.probe_.multi_label:
+            return (found >= 0.5).astype(np.int64)
+        chosen: NDArray[Any] = self.classes_[found.argmax(axis=1)]
+        return chosen
+
+    def _labels(self, y: Any) -> tuple[NDArray[np.int64], list[str], bool]:
+        check_classification_targets(y)
+        if type_of_target(y).startswith("multilabel"):
+            truth = np.asarray(y, np.int64)
+            self.classes_ = np.arange(truth.shape[1])
+            return truth, [str(k) for k in self.classes_], True
+        self.classes_, code = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("this classifier needs 2 classes or more; the labels are of 1 class")
+        truth = np.eye(len(self.classes_), dtype=np.int64)[code]
+        return truth, [f"{k}: {name}" for k, name in enumerate(self.classes_)], False
+
+    def _features(self, x: Any, y: Any = None) -> NDArray[np.float32]:
+        if self.encoder is None:
+            given = {} if y is None else {"y": y, "multi_output": True}
+            checked = validate_data(self, x, dtype=np.float32, reset=y is not None, **given)
+            found: NDArray[np.float32] = checked if y is None else checked[0]
+            return found
+        embedded = [self._embedded(n, sound) for n, sound in enumerate(_each(x))]
+        if not embedded:
+            raise UsageError("X holds no sound; need one waveform or more")
+        vectors = np.stack(embedded)
+        self.n_features_in_ = vectors.shape[1]
+        return vectors
+
+    def _loaded(self) -> Encoder:
+        """The encoder; one that is named is loaded once."""
+        if not isinstance(self.encoder, str | Path):
+            given: Encoder = self.encoder  # type: ignore[assignment]  # asked for only where there is one
+            return given
+        held = vars(self).get("_encoder")
+        if held is None or held[0] != self.encoder:
+            self._encoder = (self.encoder, load_model(self.encoder))
+        loaded: Encoder = self._encoder[1]
+        return loaded
+
+    def _readout(self) -> tuple[LayerSelection | None, str]:
+        """Layers and pooling: the user's, else the encoder's own."""
+        if self.encoder is None:
+            return None, ""
+        encoder = self._loaded()
+        own = encoder.config if isinstance(encoder, EAT) else None
+        layers = self.layers or (own.embedding_layers if own else None)
+        return layers, self.pooling or (own.pooling if own else "mean")
+
+    def _embedded(self, number: int, sound: Any) -> NDArray[np.float32]:
+        """One vector of a recording or waveform, by the rule of `dawnchorus.embedding.pieces`."""
+        encoder = self._loaded()
+        if isinstance(sound, str | Path):
+            samples = read_audio(sound, sample_rate=encoder.sample_rate)
+        else:
+            clips = as_waveforms(sound, what=f"item {number}")
+            if len(clips) != 1:
+                raise UsageError(f"item {number}: {len(clips)} channels or clips; need one, mixed")
+            samples = clips[0].detach().float().cpu().numpy()
+        layers, pooling = self._readout()
+        readout = Readout.of(layers, pooling)  # type: ignore[arg-type]  # checked there
+        return embed_clip(encoder, samples, readout)
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn's checks may ask of it."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _each(sounds: Iterable[Any]) -> Iterable[Any]:
+    if isinstance(sounds, str | Path):
+        raise ValueError("need a list of recordings or waveforms, got one path")
+    return sounds
+
+
+def _without_folds(config: FitConfig) -> FitConfig:
+    """One value of the hyper-parameters, where nothing can be held out to choose."""
+    return config.model_copy(update={"strengths": (0.1,), "neighbours": (1,)})

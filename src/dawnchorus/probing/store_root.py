@@ -1,0 +1,47 @@
+"""Where the recordings of a store lie now, found by clips that lie among them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.engine.read import content_hash_of
+from dawnchorus.paths import absolute, is_remote, kept_name, kept_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import pyarrow as pa
+
+LOOKED_AT: Final = 64  # recordings
+
+
+def store_root(audio_root: str, recordings: pa.Table, files: Iterable[Path]) -> Path:
+    """The folder that the paths of a store are relative to.
+
+    Args:
+        audio_root: as the store says; it is taken where it is there.
+        recordings: of the store.
+        files: recordings of the clips. Where one has the path and the content of one of the store,
+            but for the folder above, that folder is the root.
+    """
+    root = kept_place(audio_root)
+    if is_remote(root) or root.exists():
+        return root
+    columns = (recordings[name].to_pylist() for name in ("path", "file_size", "content_hash"))
+    known = {path: (size, content) for path, size, content in zip(*columns, strict=True)}
+    for file in islice(files, LOOKED_AT):
+        place = absolute(file)
+        for above in () if is_remote(file) else place.parents:
+            size, content = known.get(kept_name(place.relative_to(above)), (None, None))
+            if size is not None and content and _is_this(place, size, content):
+                return above
+    return root
+
+
+def _is_this(file: Path, size: int, content: str) -> bool:
+    try:
+        return file.stat().st_size == size and content_hash_of(file) == content
+    except OSError:
+        return False

@@ -1,0 +1,189 @@
+"""Darwin Core archives: a table of occurrences, and one of their media.
+
+GBIF's downloads are TAB separated, publishers' own archives are mostly comma separated and name
+some columns in their own way. The media are put into a temporary database on disk, then the
+occurrences stream past it, so that tables of any length need little memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.clips.licences import normalise_licence
+from dawnchorus.errors import TaskError
+from dawnchorus.sources.names.scientific import Published, ranks_of
+from dawnchorus.sources.published import Table, find_file
+from dawnchorus.sources.rows import SourceRow, key_of, listed, place_of, seconds_of, when
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from dawnchorus.sources.report import Report
+
+OCCURRENCES: Final = ("occurrence.txt", "occurrences.txt", "observations.csv", "occurrence.csv")
+MEDIA: Final = ("multimedia.txt", "media.csv", "multimedia.csv", "media.txt")
+KEYS: Final = ("gbifid", "coreid", "id")  # which column joins the tables, the first that is there
+ALIASES: Final = {"longitudedecimal": "decimallongitude", "latitudedecimal": "decimallatitude"}
+OCCURRENCE_COLUMNS: Final = (
+    *("occurrenceid", "catalognumber", "license", "recordedby", "rightsholder", "inaturalistlogin"),
+    *("scientificname", "species", "specieskey", "genericname", "specificepithet", "taxonrank"),
+    *("kingdom", "phylum", "class", "order", "family", "genus", "associatedtaxa"),
+    *("eventdate", "eventtime", "year", "month", "day", "locality", "countrycode", "country"),
+    *("decimallatitude", "decimallongitude", "references", "sex", "lifestage", "behavior"),
+    *("occurrenceremarks", "soundtype", "soundquality", "backgroundspecies", "captive"),
+)
+MEDIA_COLUMNS: Final = (
+    *("type", "format", "identifier", "references", "title", "description", "creator"),
+    *("license", "rightsholder", "rating", "catalognumber"),
+)
+SOUND_TYPES: Final = {"sound", "audio"}
+Fields = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A sound of an occurrence; ``media`` is None for an occurrence without any sound."""
+
+    occurrence: Fields
+    media: Fields | None
+
+    @property
+    def name(self) -> str:
+        """To tell of it in a report."""
+        return self.occurrence["catalognumber"] or self.occurrence["key"]
+
+
+def recordings(place: Path, report: Report) -> Iterator[Recording]:
+    """Each sound with its occurrence, in the order of the occurrences.
+
+    Media of other kinds are noted. Sounds whose occurrence is missing are dropped, at the end.
+
+    Raises:
+        TaskError: A table or its key is missing, or it cannot be read to its end.
+    """
+    occurrences = _table(place, OCCURRENCES, report)
+    media = _table(place, MEDIA, report)
+    with _shelf() as shelf:
+        _put_sounds(shelf, media, report)
+        key = _key(occurrences)
+        for row in occurrences.rows([key, *OCCURRENCE_COLUMNS]):
+            row["key"] = row[key]
+            sounds = shelf.execute("SELECT * FROM sounds WHERE key = ?", [row["key"]]).fetchall()
+            if not sounds:
+                yield Recording(row, None)
+                continue
+            shelf.execute("UPDATE sounds SET taken = 1 WHERE key = ?", [row["key"]])
+            for sound in sounds:
+                yield Recording(row, dict(zip(MEDIA_COLUMNS, sound[2:], strict=True)))
+        left = shelf.execute("SELECT count(*), min(key) FROM sounds WHERE NOT taken").fetchone()
+        if left[0]:
+            report.drop("sound without an occurrence", str(left[1]), left[0])
+
+
+def _table(place: Path, names: Iterable[str], report: Report) -> Table:
+    file = find_file(place, names)
+    if file is None:
+        raise TaskError(
+            f"{place}: found none of {', '.join(names)}; need a Darwin Core archive, as a zip or "
+            "unpacked"
+        )
+    return Table(file, report.bad_line, ALIASES)
+
+
+def _key(table: Table) -> str:
+    for key in KEYS:
+        if key in table.columns:
+            return key
+    raise TaskError(f"{table.file}: need one of the columns {KEYS}; found {table.columns}")
+
+
+@contextmanager
+def _shelf() -> Iterator[sqlite3.Connection]:
+    """A database in a temporary file, which SQLite removes."""
+    database = sqlite3.connect("", isolation_level=None)
+    try:
+        columns = ", ".join(f'"{name}"' for name in MEDIA_COLUMNS)
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA cache_size = -65536")  # KiB
+        database.execute(f"CREATE TABLE sounds (key TEXT, taken INTEGER, {columns})")
+        database.execute("BEGIN")
+        yield database
+    finally:
+        database.close()
+
+
+def _put_sounds(shelf: sqlite3.Connection, media: Table, report: Report) -> None:
+    key = _key(media)
+
+    def sounds() -> Iterator[tuple[str | int, ...]]:
+        for row in media.rows([key, *MEDIA_COLUMNS]):
+            kind = row["type"].lower()
+            if kind in SOUND_TYPES or (not kind and row["format"].startswith("audio/")):
+                yield (row[key], 0, *(row[name] for name in MEDIA_COLUMNS))
+            else:
+                report.noted[f"media of type {row['type'] or 'unknown'}"] += 1
+
+    marks = ", ".join("?" * (2 + len(MEDIA_COLUMNS)))
+    shelf.executemany(f"INSERT INTO sounds VALUES ({marks})", sounds())  # noqa: S608  only marks
+    shelf.execute("CREATE INDEX by_key ON sounds (key)")
+
+
+def describe(recording: Recording, *, id: str, dataset: str) -> SourceRow:
+    """A row with all that the columns of the standard tell."""
+    row, media = recording.occurrence, recording.media or {}
+    latitude, longitude = place_of(row["decimallatitude"], row["decimallongitude"])
+    recordist = row["recordedby"] or media.get("creator", "") or media.get("rightsholder", "")
+    page = media.get("references", "") or row["references"] or row["occurrenceid"]
+    country = row["countrycode"] or row["country"]
+    return SourceRow(
+        id=id,
+        dataset=dataset,
+        published=_published(row),
+        url=media.get("identifier", ""),
+        form=media.get("format", ""),
+        source=page,
+        licence=normalise_licence(media.get("license")) or normalise_licence(row["license"]),
+        recordist=recordist,
+        attribution=", ".join(part for part in (recordist, page) if part),
+        group=f"{dataset}:{recordist}" if recordist else id,
+        latitude=latitude,
+        longitude=longitude,
+        place=", ".join(part for part in (row["locality"], country) if part),
+        recorded_at=when(
+            row["eventdate"],
+            row["eventtime"],
+            year=row["year"],
+            month=row["month"],
+            day=row["day"],
+        ),
+        duration_s=seconds_of(media.get("description", "")),
+        background=listed(row["associatedtaxa"] or row["backgroundspecies"]),
+        notes=(
+            ("type", row["behavior"] or row["soundtype"]),
+            ("quality", media.get("rating", "") or row["soundquality"]),
+            ("sex", row["sex"]),
+            ("stage", row["lifestage"]),
+            ("captive", row["captive"] if row["captive"].lower() in {"true", "captive"} else ""),
+            ("remarks", row["occurrenceremarks"]),
+        ),
+    )
+
+
+def _published(row: Fields) -> Published:
+    names = f"{row['genericname']} {row['specificepithet']}".strip()
+    return Published(
+        name=row["scientificname"] or names,
+        accepted=row["species"],
+        key=key_of(row["specieskey"]),
+        ranks=ranks_of(row),
+    )
+
+
+def not_an_animal(row: Fields) -> str | None:
+    """Why a row is no animal's; None if it is one's, or its kingdom is not given."""
+    kingdom = row["kingdom"]
+    return None if kingdom in {"", "Animalia"} else f"kingdom {kingdom}"

@@ -1,0 +1,1 @@
+"""Species names: as publishers write them, as taxonomies know them, as labels."""

@@ -1,0 +1,182 @@
+"""Labels from published names: one accepted name per species, and a report of every other fate.
+
+A table of corrections, written by a person, comes first; then the backbone or the match service;
+without either, the publisher's own accepted name, else the published one without authors.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from dawnchorus.errors import UsageError
+from dawnchorus.sources.names.scientific import Match, Name, Published, Resolver, Taxon, parse_name
+from dawnchorus.store.files import write_whole
+from dawnchorus.text_tables.write import csv_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPORT_COLUMNS: Final = (
+    "published", "outcome", "label", "how", "reason", "near", "species_key", "kingdom", "n_rows"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a published name: its label, or why it has none."""
+
+    published: Published
+    match: Match
+    namespace: str = ""
+
+    @property
+    def label(self) -> str | None:
+        """None where rows of this name are dropped."""
+        return None if self.match.taxon is None else self.namespace + self.match.taxon.name
+
+    @property
+    def outcome(self) -> str:
+        """``kept``, ``merged`` into a label that is written otherwise, or ``dropped``."""
+        if self.label is None:
+            return "dropped"
+        given = self.published.name
+        same = self.match.taxon is not None and self.match.taxon.name in {
+            given,
+            parse_name(given).text,
+        }
+        return "kept" if same else "merged"
+
+
+class Taxonomy:
+    """Resolves published names and remembers what became of each."""
+
+    def __init__(
+        self,
+        resolver: Resolver | None = None,
+        *,
+        corrections: Path | None = None,
+        subspecies: bool = False,
+        namespace: str = "",
+    ) -> None:
+        """Nothing resolved yet.
+
+        Args:
+            resolver: knows which names are accepted; None to take the publisher's word.
+            corrections: CSV with columns ``published`` and ``accepted``; an empty ``accepted``
+                drops the name.
+            subspecies: keep subspecies apart; else they count as their species.
+            namespace: put before each label.
+
+        Raises:
+            UsageError: The corrections are not such a table.
+        """
+        self._resolver = resolver
+        self._corrections = {} if corrections is None else read_corrections(corrections)
+        self._subspecies = subspecies
+        self._namespace = namespace
+        self._fates: dict[Published, Fate] = {}
+        self._n_rows: Counter[Published] = Counter()
+
+    def resolve(self, published: Published) -> Fate:
+        """What becomes of a row with this name; each call counts as one row."""
+        if published not in self._fates:
+            self._fates[published] = Fate(published, self._match(published), self._namespace)
+        self._n_rows[published] += 1
+        return self._fates[published]
+
+    def _match(self, published: Published) -> Match:
+        given = published.name or published.accepted
+        name = parse_name(given)
+        corrected = self._corrections.get(given, self._corrections.get(name.text))
+        if corrected == "":
+            return Match(problem="dropped by the corrections")
+        if corrected is not None:
+            # the publisher's key belongs to the name that was wrong
+            found = self._accepted(parse_name(corrected), replace(published, accepted="", key=None))
+            return found if found.taxon is None else replace(found, how="correction")
+        if name.problem:
+            return Match(problem=name.problem)
+        return self._accepted(name, published)
+
+    def _accepted(self, name: Name, published: Published) -> Match:
+        wanted = name.text if self._subspecies else name.species
+        if self._resolver is None:
+            return _taken_at_its_word(wanted, published)
+        found = self._resolver.find(name.text, published)
+        if found.taxon is None and name.text != name.species and not self._subspecies:
+            # a subspecies that is not listed still is one of its species
+            found = self._resolver.find(name.species, replace(published, key=None))
+        if found.taxon is None or self._subspecies or found.taxon.rank == "species":
+            return found
+        species = parse_name(found.taxon.name).species
+        above = self._resolver.find(species, replace(published, name=species, key=None))
+        return above if above.taxon is None else replace(above, how=f"{found.how}, subspecies")
+
+    def write_report(self, path: Path) -> None:
+        """Write every published name with its outcome, the dropped ones first, most rows first."""
+        order = {"dropped": 0, "merged": 1, "kept": 2}
+        fates = sorted(
+            self._fates.values(),
+            key=lambda fate: (
+                order[fate.outcome],
+                -self._n_rows[fate.published],
+                fate.published.name,
+            ),
+        )
+        write_whole(path, csv_text(REPORT_COLUMNS, map(self._line, fates)).encode())
+
+    def _line(self, fate: Fate) -> tuple[object, ...]:
+        match, taxon = fate.match, fate.match.taxon or Taxon("")
+        return (
+            fate.published.name or fate.published.accepted,
+            fate.outcome,
+            fate.label or "",
+            match.how,
+            match.problem,
+            "; ".join(match.near),
+            "" if taxon.key is None else taxon.key,
+            fate.published.rank("kingdom"),
+            self._n_rows[fate.published],
+        )
+
+    def counts(self) -> Counter[str]:
+        """How many names were kept, merged and dropped."""
+        return Counter(fate.outcome for fate in self._fates.values())
+
+
+def _taken_at_its_word(name: str, published: Published) -> Match:
+    accepted = parse_name(published.accepted)
+    if published.accepted and not accepted.problem and name == parse_name(name).species:
+        return Match(
+            Taxon(accepted.species, published.key, "species", published.ranks), "publisher's"
+        )
+    return Match(Taxon(name, published.key, "species", published.ranks), "as published")
+
+
+def read_corrections(path: Path) -> dict[str, str]:
+    """Published name to accepted name, as a person wrote them.
+
+    Raises:
+        UsageError: Not such a table, or one name is corrected in two ways.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: not a readable table of corrections: {error}") from error
+    if not {"published", "accepted"} <= set(reader.fieldnames or ()):
+        raise UsageError(
+            f"{path}: need columns 'published' and 'accepted', found {reader.fieldnames}"
+        )
+    corrections: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        published, accepted = (row["published"] or "").strip(), (row["accepted"] or "").strip()
+        if accepted and parse_name(accepted).problem:
+            raise UsageError(f"{path}: line {number}: {accepted!r} is not the name of a species")
+        if corrections.setdefault(published, accepted) != accepted:
+            raise UsageError(f"{path}: line {number}: {published!r} is corrected in two ways")
+    return corrections

@@ -1,0 +1,51 @@
+"""Names that are not UTF-8 become texts that can be stored, are unique, and lead back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dawnchorus.errors import AudioError
+from dawnchorus.filename_text import is_odd, name_of, name_text, printable
+from dawnchorus.paths import kept_place, relative_name
+
+names = st.binary(min_size=1, max_size=12).map(os.fsdecode) | st.text(r"\x5ce9ab", max_size=9)
+
+
+def test_a_byte_that_is_not_utf8_is_written_out() -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    assert name_text(name) == r"caf\xe9.wav"
+    assert is_odd(name)
+    assert not is_odd("café.wav")
+    assert str(AudioError(f"{name}: gone")) == r"caf\xe9.wav: gone"
+
+
+@given(names)
+@example(r"caf\xe9.wav")
+@example(r"a\x5cb")
+def test_a_name_comes_back_from_its_text(name: str) -> None:
+    text = name_text(name)
+    text.encode()
+    assert name_of(text) == name
+    printable(name).encode()
+
+
+def test_ordinary_names_stay_as_they_are() -> None:
+    for name in ("Amsel ♂ 1.wav", r"a\b.wav", "caf\u00e9.wav", "a b\nc.wav"):
+        assert name_text(name) == name
+
+
+@given(names, names)
+@example(os.fsdecode(b"caf\xe9"), r"caf\xe9")
+def test_two_names_have_two_texts(one: str, other: str) -> None:
+    assert (name_text(one) == name_text(other)) == (one == other)
+
+
+def test_a_kept_name_leads_back_to_its_place() -> None:
+    root = Path("/disk")
+    place = root / os.fsdecode(b"b\xff") / "x.wav"
+    assert relative_name(place, root) == r"b\xff/x.wav"
+    assert kept_place(r"b\xff/x.wav", root) == place

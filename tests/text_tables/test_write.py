@@ -1,0 +1,53 @@
+"""Every CSV can be read back, by us and by others, whatever its cells hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dawnchorus.text_tables.write import CsvWriter, csv_text, runs_as_formula
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
+
+
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=2)))
+def test_what_is_written_is_read_back_cell_by_cell(rows: list[list[str]]) -> None:
+    text = csv_text(["a", "b"], rows)
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["a", "b"], *rows]
+
+
+def test_a_bare_carriage_return_is_no_new_row_to_other_readers() -> None:
+    text = csv_text(["path", "label"], [["a\rb.wav", "wren"], ["c\r\nd.wav", "x\ny"]])
+    assert text == 'path,label\n"a\rb.wav",wren\n"c\r\nd.wav","x\ny"\n'
+    assert len(pd.read_csv(io.StringIO(text, newline=""))) == 2
+    tabbed = io.StringIO(newline="")
+    CsvWriter(tabbed, delimiter="\t").row(["a\rb", "c\td", "e"])
+    assert tabbed.getvalue() == '"a\rb"\t"c\td"\te\n'
+
+
+def test_numbers_and_nothing_stay_as_they_are() -> None:
+    assert csv_text(["a"], [[None], [-1], [0.5], [True]]) == 'a\n""\n-1\n0.5\nTrue\n'
+
+
+def test_a_file_name_that_is_not_utf8_is_escaped() -> None:
+    assert csv_text(["p"], [["a\udcff.wav"]]).encode() == b"p\na\\xff.wav\n"
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-cmd|'/c calc'!A1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_what_a_spreadsheet_would_run_can_be_written_as_text(cell: str) -> None:
+    assert runs_as_formula(cell)
+    plain, safe = (
+        list(csv.reader(io.StringIO(csv_text(["a", "b"], [[cell, ""]], spreadsheet_safe=safe))))
+        for safe in (False, True)
+    )
+    assert (plain[1][0], safe[1][0]) == (cell, f"'{cell}")
+
+
+@pytest.mark.parametrize("cell", ["-0.5", "+3", "-1e-3", "wren", "", "a=b"])
+def test_numbers_and_plain_text_are_no_formulas(cell: str) -> None:
+    assert csv_text(["a", "b"], [[cell, "x"]], spreadsheet_safe=True) == f"a,b\n{cell},x\n"
