@@ -8,7 +8,7 @@ from dawnchorus import errors
 from dawnchorus.errors import (
     LONGEST_MESSAGE,
     LONGEST_VALUE,
-    DawnchorusError,
+    DawnChorusError,
     DependencyError,
     UsageError,
     shown,
@@ -20,7 +20,7 @@ def test_every_error_stands_in_the_drawing_with_its_exit_code() -> None:
     made = {
         name: str(kind.exit_code)
         for name, kind in vars(errors).items()
-        if isinstance(kind, type) and issubclass(kind, DawnchorusError)
+        if isinstance(kind, type) and issubclass(kind, DawnChorusError)
     }
     assert drawn == made
 

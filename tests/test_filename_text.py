@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dawnchorus.errors import AudioError
 from dawnchorus.filename_text import is_odd, name_of, name_text, printable
-from dawnchorus.paths import kept_place, relative_name
+from dawnchorus.paths import from_stored_name, relative_name
 
 names = st.binary(min_size=1, max_size=12).map(os.fsdecode) | st.text(r"\x5ce9ab", max_size=9)
 
@@ -48,4 +48,4 @@ def test_a_kept_name_leads_back_to_its_place() -> None:
     root = Path("/disk")
     place = root / os.fsdecode(b"b\xff") / "x.wav"
     assert relative_name(place, root) == r"b\xff/x.wav"
-    assert kept_place(r"b\xff/x.wav", root) == place
+    assert from_stored_name(r"b\xff/x.wav", root) == place

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dawnchorus.errors import DawnchorusWarning, StoreError
-from dawnchorus.paths import as_place, kept_name, relative_name, written
+from dawnchorus.errors import DawnChorusWarning, StoreError
+from dawnchorus.paths import as_path, as_text, relative_name, stored_name
 from dawnchorus.url_secrets import without_secrets
 
 
@@ -25,7 +25,7 @@ from dawnchorus.url_secrets import without_secrets
 def test_passwords_keys_and_signatures_are_masked(text: str, masked: str) -> None:
     assert without_secrets(text) == masked
     assert str(StoreError(text)) == masked
-    assert str(DawnchorusWarning(text)) == masked
+    assert str(DawnChorusWarning(text)) == masked
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_long_texts_take_no_time() -> None:
 
 
 def test_what_is_kept_of_a_recording_behind_a_url_holds_no_secret() -> None:
-    root = as_place("https://me:s3cret@host/field")
-    place = as_place("https://me:s3cret@host/field/north/a.wav")
-    elsewhere = as_place("https://you:s3cret@other/b.wav?token=s3cret")
-    assert kept_name(root) == "https://***@host/field"
+    root = as_path("https://me:s3cret@host/field")
+    place = as_path("https://me:s3cret@host/field/north/a.wav")
+    elsewhere = as_path("https://you:s3cret@other/b.wav?token=s3cret")
+    assert stored_name(root) == "https://***@host/field"
     assert relative_name(place, root) == "north/a.wav"
-    assert relative_name(place, as_place(kept_name(root))) == "north/a.wav"  # as a store has it
+    assert relative_name(place, as_path(stored_name(root))) == "north/a.wav"  # as a store has it
     assert relative_name(elsewhere, root) == "https://***@other/b.wav?token=***"
-    assert "s3cret" in written(place)  # what is handed to a worker can be opened
+    assert "s3cret" in as_text(place)  # what is handed to a worker can be opened

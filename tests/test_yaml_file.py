@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dawnchorus.configs import PosttrainConfig, read_yaml
 from dawnchorus.configs.yaml_file import MOST_BYTES, parse_yaml
-from dawnchorus.errors import DawnchorusError, UsageError
+from dawnchorus.errors import DawnChorusError, UsageError
 
 RECIPE = (
     "kind: posttrain\nname: x\nsteps: 10\ndata: {root: here}\n"
@@ -98,5 +98,5 @@ def test_any_edited_recipe_is_taken_or_refused(
     piece = "".join(data.draw(st.lists(st.sampled_from(WORDS), max_size=4)))
     path = tmp_path_factory.mktemp("recipe") / "run.yaml"
     path.write_text(RECIPE[:at] + piece + RECIPE[at + cut :], encoding="utf-8")
-    with contextlib.suppress(DawnchorusError):
+    with contextlib.suppress(DawnChorusError):
         PosttrainConfig(**{k: v for k, v in read_yaml(path).items() if k != "kind"})

@@ -2,7 +2,7 @@
 
 ::
 
-    DawnchorusError            1  something failed
+    DawnChorusError            1  something failed
     ├── UsageError             2  an argument, option or config key is wrong
     │   └── DependencyError    2  an optional extra is not installed
     ├── AudioError             1  a recording cannot be read
@@ -13,7 +13,7 @@
     ├── TaskError              1  a task or dataset cannot be scored
     ├── TrainingError          1  training cannot start or go on
     └── RunInterruptedError  130 the user or the scheduler stopped the run
-    DawnchorusWarning          -  nothing failed, something was assumed or left out
+    DawnChorusWarning          -  nothing failed, something was assumed or left out
 
 A message says where, what was found, what is needed and what to do. Foreign errors are caught only
 at the border where a foreign library is called, by name, and one of these is raised from them.
@@ -53,7 +53,7 @@ def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return f"{text[:half]} ... {text[-half:]}"
 
 
-class DawnchorusError(Exception):
+class DawnChorusError(Exception):
     """Base of all errors raised on purpose."""
 
     exit_code = 1
@@ -63,7 +63,7 @@ class DawnchorusError(Exception):
         super().__init__(shortened(without_secrets(printable(message))))
 
 
-class UsageError(DawnchorusError):
+class UsageError(DawnChorusError):
     """An argument, option or config key is wrong; nothing was started."""
 
     exit_code = 2
@@ -80,7 +80,7 @@ class DependencyError(UsageError):
         )
 
 
-class AudioError(DawnchorusError):
+class AudioError(DawnChorusError):
     """A recording cannot be read; ``reason`` is a one-word verdict for tables."""
 
     def __init__(self, message: str, *, reason: str = "unreadable") -> None:
@@ -89,11 +89,11 @@ class AudioError(DawnchorusError):
         self.reason = reason
 
 
-class DeviceError(DawnchorusError):
+class DeviceError(DawnChorusError):
     """A device that was asked for is missing, or it ran out of memory."""
 
 
-class WeightsError(DawnchorusError):
+class WeightsError(DawnChorusError):
     """Weights do not fit the model exactly, or are not the ones that the card names."""
 
 
@@ -101,25 +101,25 @@ class DownloadError(WeightsError):
     """Weights are neither on disk nor reachable."""
 
 
-class StoreError(DawnchorusError):
+class StoreError(DawnChorusError):
     """An embedding store is damaged, is not ours, or was made with other settings."""
 
 
-class TaskError(DawnchorusError):
+class TaskError(DawnChorusError):
     """A task or dataset cannot be prepared or scored."""
 
 
-class TrainingError(DawnchorusError):
+class TrainingError(DawnChorusError):
     """Training cannot start, resume or go on."""
 
 
-class RunInterruptedError(DawnchorusError):
+class RunInterruptedError(DawnChorusError):
     """The user or the scheduler stopped the run; what was finished is kept."""
 
     exit_code = 130
 
 
-class DawnchorusWarning(UserWarning):
+class DawnChorusWarning(UserWarning):
     """Something was assumed or left out, and the result has to be read with that in mind."""
 
     def __init__(self, message: str = "") -> None:
@@ -129,4 +129,14 @@ class DawnchorusWarning(UserWarning):
 
 # each time, not once a process: the second of two models may be the one that matters. Appended, so
 # that a filter of the user's counts before it.
-warnings.simplefilter("always", DawnchorusWarning, append=True)
+warnings.simplefilter("always", DawnChorusWarning, append=True)
+
+
+def __getattr__(name: str) -> object:
+    """The names of before 0.2, for one version, with a warning."""
+    renamed = {"DawnchorusError": DawnChorusError, "DawnchorusWarning": DawnChorusWarning}
+    if name not in renamed:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = renamed[name]
+    warnings.warn(f"{name} is now called {new.__name__}", DeprecationWarning, stacklevel=2)
+    return new

@@ -27,7 +27,7 @@ FETCH_TRIES: Final = 3
 FIRST_WAIT_S: Final = 1.0  # before the second try; doubled before each one after that
 
 
-def as_place(named: str | os.PathLike[str]) -> Path:
+def as_path(named: str | os.PathLike[str]) -> Path:
     """A path, or the place behind a URL.
 
     Raises:
@@ -65,24 +65,24 @@ def on_web(place: Path) -> bool:
     return is_remote(place) and cast("Any", place).protocol in WEB
 
 
-def written(place: Path) -> str:
+def as_text(place: Path) -> str:
     """As it is kept in files, with ``/`` on every system."""
     return str(place) if is_remote(place) else place.as_posix()
 
 
-def kept_name(place: Path) -> str:
+def stored_name(place: Path) -> str:
     """A path or URL as text that can be kept.
 
-    As `written`, with names that are not UTF-8 escaped, and the secrets of a URL masked: what holds
+    As `as_text`, with names that are not UTF-8 escaped, and the secrets of a URL masked: what holds
     a password cannot be reached again by this text, only by naming it again.
     """
-    return without_secrets(written(place)) if is_remote(place) else name_text(written(place))
+    return without_secrets(as_text(place)) if is_remote(place) else name_text(as_text(place))
 
 
-def kept_place(text: str, root: Path | None = None) -> Path:
-    """The place that `kept_name` or `relative_name` made the text of; from ``root`` if relative."""
+def from_stored_name(text: str, root: Path | None = None) -> Path:
+    """The path whose text `stored_name` or `relative_name` made; from ``root`` if relative."""
     if "://" in text or is_remote(root):
-        return as_place(text) if root is None or "://" in text else root / text
+        return as_path(text) if root is None or "://" in text else root / text
     place = name_of(text)
     return Path(place) if root is None else root / place
 
@@ -110,25 +110,25 @@ def common_folder(folders: Sequence[Path]) -> Path:
 
 
 def relative_name(place: Path, root: Path) -> str:
-    """The path from ``root`` with ``/``, the same on every system; `kept_place` leads back.
+    """The path from ``root`` with ``/``, the same on every system; `from_stored_name` leads back.
 
     The whole path or URL, if it lies on another drive or in another bucket.
     """
     if is_remote(place) or is_remote(root):
-        return kept_name(absolute(place)).removeprefix(without_secrets(_slashed(root)))
+        return stored_name(absolute(place)).removeprefix(without_secrets(_slashed(root)))
     try:
         relative = os.path.relpath(absolute(place), root)
     except ValueError:
-        return kept_name(absolute(place))
-    return kept_name(Path(relative))
+        return stored_name(absolute(place))
+    return stored_name(Path(relative))
 
 
 def _slashed(folder: Path) -> str:
-    return written(folder).rstrip("/") + "/"
+    return as_text(folder).rstrip("/") + "/"
 
 
 @contextmanager
-def reaching(place: Path) -> Iterator[None]:
+def remote_errors(place: Path) -> Iterator[None]:
     """Whatever the package behind a URL raises comes out as `OSError`.
 
     Raises:
@@ -187,7 +187,7 @@ def _try_again(place: Path, get: Callable[[], T]) -> T:
     wait_s = FIRST_WAIT_S
     for left in reversed(range(FETCH_TRIES)):
         try:
-            with reaching(place):
+            with remote_errors(place):
                 return get()
         except (FileNotFoundError, PermissionError):
             raise

@@ -14,7 +14,7 @@ from conftest import make_sound
 from dawnchorus.clips.annotations import manifest_of_audacity, manifest_of_raven
 from dawnchorus.clips.folders import with_lengths
 from dawnchorus.clips.tables import manifest_of_csv
-from dawnchorus.errors import DawnchorusError, TaskError, UsageError
+from dawnchorus.errors import DawnChorusError, TaskError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -350,7 +350,7 @@ def test_a_table_that_may_mean_two_things_is_refused_with_the_way_out(
     text, said = REFUSED[fault]
     table = folder / "labels.csv"
     table.write_text(text, encoding="utf-8")
-    with pytest.raises(DawnchorusError, match=said) as refusal:
+    with pytest.raises(DawnChorusError, match=said) as refusal:
         manifest_of_csv(table)
     assert "labels.csv" in str(refusal.value)
 

@@ -16,7 +16,7 @@ from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
 from dawnchorus.feed.batches import BatchSource
 from dawnchorus.feed.loader import Loader
 from dawnchorus.feed.shards import pack_manifest
-from dawnchorus.paths import as_place
+from dawnchorus.paths import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
     }.items():
         monkeypatch.setenv(key, value)
-    as_place("s3://shards").mkdir()
+    as_path("s3://shards").mkdir()
     yield "s3://shards"
     S3FileSystem.clear_instance_cache()
     s3.stop()
@@ -58,7 +58,7 @@ def test_training_reads_the_same_from_a_bucket(bucket: str, tmp_path: Path) -> N
         make_sound(tmp_path / f"calls/wren/{number}.wav", 1.5, seed=number)
     report = pack_manifest(manifest_of_folder(tmp_path / "calls").manifest, tmp_path / "shards")
     for file in sorted((tmp_path / "shards").iterdir()):
-        (as_place(bucket) / file.name).write_bytes(file.read_bytes())
+        (as_path(bucket) / file.name).write_bytes(file.read_bytes())
     batches = []
     for index in (report.index, f"{bucket}/index.parquet"):
         manifest = read_manifest(index, ["shard"])

@@ -18,7 +18,7 @@ from dawnchorus.engine.embed import embed
 from dawnchorus.engine.plan import common_root, find_recordings
 from dawnchorus.engine.predict import predict
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.paths import as_place, relative_name
+from dawnchorus.paths import as_path, relative_name
 from dawnchorus.store import write
 from dawnchorus.store.check import set_aside
 from dawnchorus.store.files import write_first
@@ -74,7 +74,7 @@ def bucket(server: str, field: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     }.items():
         monkeypatch.setenv(key, value)
     url = f"s3://field-{abs(hash(field)) % 10**9}"
-    root = as_place(url)
+    root = as_path(url)
     root.mkdir()
     for file in sorted(path for path in field.rglob("*") if path.is_file()):
         (root / file.relative_to(field).as_posix()).write_bytes(file.read_bytes())
@@ -116,7 +116,7 @@ def test_a_second_run_fetches_nothing_but_what_failed_or_changed(
         fetch, "fetch", lambda place, copy: (fetched.append(place.name), original(place, copy))
     )
     make_sound(tmp_path / "new.wav", seconds=9.0, seed=7)
-    (as_place(bucket) / "south/c.wav").write_bytes((tmp_path / "new.wav").read_bytes())
+    (as_path(bucket) / "south/c.wav").write_bytes((tmp_path / "new.wav").read_bytes())
     report = embed(bucket, store=tmp_path / "store", model=tiny_encoder)
     assert sorted(fetched) == ["broken.wav", "c.wav"]
     assert (report.n_done, report.n_skipped, report.n_failed) == (1, 2, 1)
@@ -152,7 +152,7 @@ def test_a_list_may_name_urls(bucket: str, tmp_path: Path, tiny_encoder: Encoder
 def test_names_in_a_bucket_are_relative_to_the_folder_above_all(bucket: str) -> None:
     root = common_root([f"{bucket}/north", f"{bucket}/south/c.wav"])
     assert str(root).rstrip("/") == bucket
-    assert relative_name(as_place(f"{bucket}/south/c.wav"), root) == "south/c.wav"
+    assert relative_name(as_path(f"{bucket}/south/c.wav"), root) == "south/c.wav"
     scan = find_recordings([f"{bucket}/north", f"{bucket}/north/b.wav"])
     assert (scan.n_recordings, scan.n_duplicates) == (2, 1)
 
@@ -178,14 +178,14 @@ def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) 
     S3FileSystem.clear_instance_cache()
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UsageError, match="s3://silent/x: cannot be reached"):
-        find_recordings(as_place("s3://silent/x"))
+        find_recordings(as_path("s3://silent/x"))
 
 
 def test_a_store_in_a_bucket_is_the_store_on_a_disk(
     bucket: str, field: Path, tmp_path: Path, tiny_encoder: Encoder
 ) -> None:
     url = f"{bucket}-out/night.store"
-    as_place(f"{bucket}-out").mkdir()
+    as_path(f"{bucket}-out").mkdir()
     report = embed(field, store=url, model=tiny_encoder, predict=True)
     assert (report.n_done, report.n_failed) == (3, 1)
     assert any("--shard" in warning for warning in report.warnings)  # there are no locks
@@ -220,19 +220,19 @@ def test_a_damaged_object_is_found_set_aside_and_done_anew(
 ) -> None:
     url = f"{bucket}/a.store"
     embed(field, store=url, model=tiny_encoder)
-    part = next(iter(as_place(f"{url}/embeddings").glob("part-*")))
+    part = next(iter(as_path(f"{url}/embeddings").glob("part-*")))
     content = bytearray(part.read_bytes())
     content[len(content) // 3] ^= 1
     part.write_bytes(bytes(content))
     report = Store(url).check()
     assert [damage.part for damage in report.damages] == [f"embeddings/{part.name}"]
-    assert len(set_aside(as_place(url), report)) == 3
+    assert len(set_aside(as_path(url), report)) == 3
     assert embed(field, store=url, model=tiny_encoder).n_done == 3
     assert Store(url).check().damages == ()
 
 
 def test_of_two_that_make_a_store_at_once_one_gives_the_header(bucket: str) -> None:
-    header = as_place(f"{bucket}/b.store/store.json")
+    header = as_path(f"{bucket}/b.store/store.json")
     write_first(header, b"one")
     write_first(header, b"other")
     assert header.read_bytes() == b"one"
@@ -243,7 +243,7 @@ def test_left_overs_in_a_bucket_go_after_a_day(
 ) -> None:
     url = f"{bucket}/c.store"
     embed(field, store=url, model=tiny_encoder)
-    folder = as_place(f"{url}/embeddings")
+    folder = as_path(f"{url}/embeddings")
     orphan = folder / "part-00000000000000000000.parquet"
     orphan.write_bytes(next(iter(folder.glob("part-*"))).read_bytes())
     embed(field, store=url, model=tiny_encoder)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 import originals
 from dawnchorus import load_model
 from dawnchorus.cli.app import main
-from dawnchorus.errors import DawnchorusWarning, UsageError, WeightsError
+from dawnchorus.errors import DawnChorusWarning, UsageError, WeightsError
 from dawnchorus.models import card as cards
 from dawnchorus.models.card import BUNDLED, Card
 from dawnchorus.models.checkpoints import sha256_of
@@ -184,7 +184,7 @@ def test_labels_beside_that_are_not_those_inside_take_the_names_away(
     assert same(load_model(folder, device="cpu"), whole)
     turned = {label: index for index, label in enumerate(reversed(whole.labels))}
     (folder / "label_map.json").write_text(json.dumps(turned))
-    with pytest.warns(DawnchorusWarning, match="names the classes otherwise"):
+    with pytest.warns(DawnChorusWarning, match="names the classes otherwise"):
         model = load_model(folder, device="cpu")
     assert model.labels is None
     with pytest.raises(WeightsError, match="no logits"):
@@ -236,7 +236,7 @@ def test_a_name_known_from_a_card_brings_its_settings_and_says_so(
     for path in (tmp_path / called / "model.safetensors", tmp_path / f"{called}.safetensors"):
         path.parent.mkdir(exist_ok=True)
         save_file(tensors, path)
-        with pytest.warns(DawnchorusWarning, match=r"not the file that the card.*-4\.268"):
+        with pytest.warns(DawnChorusWarning, match=r"not the file that the card.*-4\.268"):
             model = load_model(path, device="cpu")
         assert model.config.normalization == (-4.268, 4.569)
 
@@ -249,7 +249,7 @@ def test_a_released_layout_without_a_card_says_what_is_assumed(
     path = tmp_path / "unknown.safetensors"
     save_file(tensors, path)
     with pytest.warns(
-        DawnchorusWarning, match=r"no card.*assumed: normalization \(-5\.553"
+        DawnChorusWarning, match=r"no card.*assumed: normalization \(-5\.553"
     ) as all_said:
         model = load_model(path, device="cpu")
     assert len(all_said) == 1

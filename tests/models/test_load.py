@@ -19,7 +19,7 @@ from dawnchorus import load_model
 from dawnchorus.configs import ProbeConfig
 from dawnchorus.engine.select import labels_of as names_of
 from dawnchorus.errors import (
-    DawnchorusWarning,
+    DawnChorusWarning,
     DeviceError,
     DownloadError,
     UsageError,
@@ -104,7 +104,7 @@ def test_fairseq_checkpoints_give_the_student_whatever_else_they_hold(tmp_path: 
     content = {"cfg": Namespace(), "model": {**student, "_ema": teacher}}
     torch.save(content, path)
     del sys.modules["fairseq_options"]
-    with pytest.warns(DawnchorusWarning, match="no card"):
+    with pytest.warns(DawnChorusWarning, match="no card"):
         model = load_model(path, device="cpu", normalization=originals.NORMALIZATION)
     key = "blocks.1.attn.qkv.weight"
     torch.testing.assert_close(model.state_dict()[key], student[key])
@@ -185,7 +185,7 @@ def test_a_missing_or_foreign_label_map_takes_logits_not_embeddings(
     (other / "label_map.json").unlink()
     if n_labels:
         write_label_map(other / "label_map.json", [f"Species {i}" for i in range(n_labels)])
-    with pytest.warns(DawnchorusWarning, match=said):
+    with pytest.warns(DawnChorusWarning, match=said):
         model = load_model(other, device="cpu")
     waves = originals.wave("short_0.1s")
     with torch.no_grad():
@@ -201,7 +201,7 @@ def test_a_missing_or_foreign_label_map_takes_logits_not_embeddings(
 
 
 def load_features(folder: Path) -> EAT:
-    with pytest.warns(DawnchorusWarning, match="embeddings"):
+    with pytest.warns(DawnChorusWarning, match="embeddings"):
         model = load_model(folder, device="cpu", return_features_only=True)
     assert isinstance(model, EAT)
     return model

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from dawnchorus import load_model
-from dawnchorus.errors import DawnchorusError, DawnchorusWarning, UsageError, WeightsError
+from dawnchorus.errors import DawnChorusError, DawnChorusWarning, UsageError, WeightsError
 from dawnchorus.labels import read_label_map
 from dawnchorus.models import torch_files
 from dawnchorus.models.card import Card
@@ -276,10 +276,10 @@ def test_edited_cards_and_label_maps_are_read_or_refused_in_words(
 def refused_or_loaded(name: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("always", DawnchorusWarning)
+        warnings.simplefilter("always", DawnChorusWarning)
         try:
             load_model(name, device="cpu")
-        except DawnchorusError as error:
+        except DawnChorusError as error:
             assert str(error)  # noqa: PT017
 
 

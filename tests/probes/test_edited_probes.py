@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from dawnchorus.configs import FitConfig, ScheduleConfig
-from dawnchorus.errors import DawnchorusError, WeightsError
+from dawnchorus.errors import DawnChorusError, WeightsError
 from dawnchorus.models.checkpoints import sha256_of
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
@@ -133,7 +133,7 @@ def same_or_refused(whole: Path, path: Path) -> None:
     try:
         probe = FittedProbe.load(path)
         found = probe.probabilities(x)
-    except DawnchorusError:
+    except DawnChorusError:
         return
     assert found.shape == (36, len(probe.classes))
     assert np.isfinite(found).all()

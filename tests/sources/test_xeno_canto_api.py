@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.configs.feed import MannersConfig
+from dawnchorus.configs.data import MannersConfig
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.sources.report import Report
 from dawnchorus.sources.xeno_canto import read

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus.errors import DawnchorusError, StoreError
+from dawnchorus.errors import DawnChorusError, StoreError
 from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.check import set_aside
 from dawnchorus.store.export import export_store
@@ -85,7 +85,7 @@ def use_in_every_way(path: Path, scratch: Path) -> list[str]:
     def attempt(what: Callable[[], object]) -> None:
         try:
             what()
-        except DawnchorusError as error:
+        except DawnChorusError as error:
             refusals.append(str(error))
 
     attempt(lambda: read_all(path))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dawnchorus.errors import DawnchorusWarning, UsageError
+from dawnchorus.errors import DawnChorusWarning, UsageError
 from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.columns import distinct
 from dawnchorus.store.export import _write_csv, export_store
@@ -184,7 +184,7 @@ def heard(store: Store, **filters: object) -> tuple[list[str], str]:
         warnings.simplefilter("always")
         table = store.windows(["path"], **filters)
     said = " | ".join(str(warning.message) for warning in caught)
-    assert all(issubclass(warning.category, DawnchorusWarning) for warning in caught)
+    assert all(issubclass(warning.category, DawnChorusWarning) for warning in caught)
     return list(dict.fromkeys(table["path"].to_pylist())), said
 
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus.errors import DawnchorusError, TrainingError
+from dawnchorus.errors import DawnChorusError, TrainingError
 from dawnchorus.training.checkpoint import (
     Checkpoint,
     latest_checkpoint,
@@ -90,6 +90,6 @@ def test_any_edited_state_is_taken_passed_over_or_refused(
     try:
         found, _ = latest_checkpoint(folder.parent)
         state = {} if found is None else load_checkpoint(found).state
-    except DawnchorusError:
+    except DawnChorusError:
         return
     assert isinstance(state["step"], int)

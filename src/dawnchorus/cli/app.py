@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dawnchorus import __version__
 from dawnchorus.cli import streams
 from dawnchorus.cli.output import plain_warnings, say
-from dawnchorus.errors import DawnchorusError, UsageError
+from dawnchorus.errors import DawnChorusError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not error.reader_gone:
             say(f"dawnchorus: {error}")
         return 0 if error.reader_gone else error.exit_code
-    except DawnchorusError as error:
+    except DawnChorusError as error:
         if debug:
             raise
         say(f"dawnchorus: {error}")

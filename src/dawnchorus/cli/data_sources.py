@@ -234,7 +234,7 @@ def download(
     Example: dawnchorus data download xc.parquet -o sound --licence "CC BY" --licence CC0 --yes
     """
     from dawnchorus.cli.output import print_json, progress, say
-    from dawnchorus.configs.feed import DownloadConfig
+    from dawnchorus.configs.data import DownloadConfig
     from dawnchorus.interrupt import stop_on_signals
     from dawnchorus.sources.download.plan import plan_download
     from dawnchorus.sources.download.run import download as fetch

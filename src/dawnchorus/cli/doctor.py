@@ -60,10 +60,10 @@ def command(
 def _facts(report: DoctorReport) -> dict[str, object]:
     from dataclasses import asdict
 
-    from dawnchorus.paths import kept_name
+    from dawnchorus.paths import stored_name
 
     return {
-        "root": kept_name(report.root),
+        "root": stored_name(report.root),
         "deep": report.deep,
         "clocks": report.clocks,
         "clock_warnings": report.clock_warnings,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli.streams import tell
-from dawnchorus.errors import DawnchorusWarning
+from dawnchorus.errors import DawnChorusWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,13 +36,13 @@ def plain_warnings() -> Iterator[None]:
         *rest: Any,
         **more: Any,
     ) -> None:
-        if issubclass(category, DawnchorusWarning):
+        if issubclass(category, DawnChorusWarning):
             say(f"warning: {message}")
         else:
             usual(message, category, filename, lineno, *rest, **more)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", DawnchorusWarning)
+        warnings.simplefilter("always", DawnChorusWarning)
         warnings.showwarning = show
         yield
 

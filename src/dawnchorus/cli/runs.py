@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import output
 from dawnchorus.errors import UsageError
-from dawnchorus.paths import as_place
+from dawnchorus.paths import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def _about(item: str | Path) -> tuple[str, ...]:
 
     if not str(item).lower().endswith(LIST_SUFFIX):
         return ()
-    place = as_place(item)
+    place = as_path(item)
     return describe_listing(place) if place.is_file() else ()
 
 

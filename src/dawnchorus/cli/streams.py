@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.errors import DawnchorusError
+from dawnchorus.errors import DawnChorusError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -17,7 +17,7 @@ STDOUT: Final = 1
 STDERR: Final = 2
 
 
-class OutputError(DawnchorusError):
+class OutputError(DawnChorusError):
     """Standard output takes nothing more: its reader is gone (`| head`), or its disk is full."""
 
     def __init__(self, cause: OSError) -> None:

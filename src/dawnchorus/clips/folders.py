@@ -15,7 +15,7 @@ from dawnchorus.clips.manifest import MANIFEST_SCHEMA, Manifest
 from dawnchorus.clips.measure import measure
 from dawnchorus.clips.parallel import in_threads
 from dawnchorus.errors import TaskError
-from dawnchorus.paths import kept_name
+from dawnchorus.paths import stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,7 +92,7 @@ def _sound_files(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield kept_name((Path(here) / name).relative_to(folder))
+                yield stored_name((Path(here) / name).relative_to(folder))
 
 
 def with_lengths(

@@ -18,7 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import TaskError
-from dawnchorus.paths import as_place, is_remote, kept_name, kept_place, reaching, written
+from dawnchorus.paths import (
+    as_path,
+    as_text,
+    from_stored_name,
+    is_remote,
+    remote_errors,
+    stored_name,
+)
 from dawnchorus.store.files import sync_folder
 from dawnchorus.store.leftovers import replaced_whole
 from dawnchorus.text_tables.names import names_a_time
@@ -191,7 +198,7 @@ class Manifest(Sequence[Clip]):
 
 def resolve(folder: Path, path: str) -> Path:
     """A manifest's path as a file or a place behind a URL."""
-    return kept_place(path, folder)
+    return from_stored_name(path, folder)
 
 
 def with_column(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
@@ -224,9 +231,9 @@ def read_manifest(path: Path | str, columns: Sequence[str] | None = None) -> Man
         TaskError: The file is missing or not Parquet, a column is missing or of the wrong type, an
             id is missing or there twice, a split is unknown, or a clip ends before it starts.
     """
-    place = as_place(path)
+    place = as_path(path)
     try:
-        with reaching(place), place.open("rb") as file:
+        with remote_errors(place), place.open("rb") as file:
             there = pq.read_schema(file)
             wanted = {
                 *CLIP_COLUMNS,
@@ -295,12 +302,12 @@ def moved(manifest: Manifest, folder: Path) -> Manifest:
         if "://" in path:
             return path
         if is_remote(old):
-            return written(old / path)
+            return as_text(old / path)
         place = old.__class__(
-            os.path.normpath(kept_place(path, old))
+            os.path.normpath(from_stored_name(path, old))
         )  # `..` is no part of a folder's name
         inside = not is_remote(new) and place.is_relative_to(new)
-        return kept_name(place.relative_to(new) if inside else place)
+        return stored_name(place.relative_to(new) if inside else place)
 
     unique = pc.unique(manifest.table["path"])
     other = pa.array([rewritten(path) for path in unique.to_pylist()], pa.string())

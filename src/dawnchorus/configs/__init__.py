@@ -11,8 +11,7 @@ from dawnchorus.configs.base import (
     Precision,
     read_recipe,
 )
-from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
-from dawnchorus.configs.feed import (
+from dawnchorus.configs.data import (
     AugmentConfig,
     BucketConfig,
     DataConfig,
@@ -21,6 +20,7 @@ from dawnchorus.configs.feed import (
     SpecAugmentConfig,
     TeacherConfig,
 )
+from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
 from dawnchorus.configs.posttraining import PosttrainConfig
 from dawnchorus.configs.pretraining import PretrainConfig
 from dawnchorus.configs.probes import (

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from dawnchorus.configs.feed import NoiseConfig, SpecAugmentConfig
+from dawnchorus.configs.data import NoiseConfig, SpecAugmentConfig
 from dawnchorus.configs.training import Mixing, TrainConfig
 
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config
-from dawnchorus.configs.feed import DataConfig
+from dawnchorus.configs.data import DataConfig
 from dawnchorus.configs.training import TrainConfig
 
 

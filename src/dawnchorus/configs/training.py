@@ -7,7 +7,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, Precision
-from dawnchorus.configs.feed import (
+from dawnchorus.configs.data import (
     AugmentConfig,
     BucketConfig,
     DataConfig,

@@ -1,8 +1,8 @@
 """Embeddings of labelled clips, each computed once and kept for the next fit.
 
 Clips longer than a window are cut by the rule of `dawnchorus.embedding.pieces`, and each piece is
-an item, because `predict` names windows; a last piece shorter than a quarter of a window joins the one
-before it, by length. What was computed lies in a cache: a folder for each model, read-out and
+an item, because `predict` names windows; a last piece shorter than a quarter of a window joins the
+one before it, by length. What was computed lies in a cache: a folder for each model, read-out and
 window, in it parts of many windows. A clip is found by the SHA-256 of its file and its span, so a
 file that changed is encoded anew and one that moved is not.
 """

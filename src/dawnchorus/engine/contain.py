@@ -28,7 +28,7 @@ class Contained:
         """The event as it came to pass; None: its recording has failed before.
 
         Raises:
-            DawnchorusError: The run cannot go on.
+            DawnChorusError: The run cannot go on.
             OSError: The disk refuses.
         """
         job = job_of(event)

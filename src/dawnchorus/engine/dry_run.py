@@ -26,7 +26,7 @@ from dawnchorus.engine.rescore import store_in
 from dawnchorus.engine.select import make_rule, sigmoid
 from dawnchorus.engine.workers import batch_size, n_workers, one_core_each
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.paths import as_place, is_remote
+from dawnchorus.paths import as_path, is_remote
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
@@ -106,7 +106,7 @@ def embed_dry_run(
         WeightsError: The model's outputs cannot be right.
         StoreError: The store is of other settings.
     """
-    config, place = embed_config(config, options), as_place(store)
+    config, place = embed_config(config, options), as_path(store)
     named = as_places(recordings)
     with ready_model(model, config) as encoder:
         settings, count = read_settings(encoder, config), n_workers(encoder, config.workers)
@@ -119,7 +119,7 @@ def embed_dry_run(
             differences = old.header.differences(header)
             if differences:
                 raise StoreError(f"{place}: a store of other settings: {'; '.join(differences)}")
-            root, there = as_place(audio_root or old.header.audio_root), _done(old)
+            root, there = as_path(audio_root or old.header.audio_root), _done(old)
         encode = batches.vectors_and_logits if config.predict else batches.vectors
         plan = _Plan(find_recordings(named), root, config, settings, there)
         plan.look()

@@ -34,7 +34,7 @@ from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.error_log import faults_beside
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.interrupt import stop_on_signals
-from dawnchorus.paths import as_place
+from dawnchorus.paths import as_path
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def embed_others(
         root = root_of(recordings, audio_root)
         header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
         tally = Tally(scan, encoder.sample_rate)
-        with StoreWriter(as_place(store), header) as writer, stop_on_signals() as stop:
+        with StoreWriter(as_path(store), header) as writer, stop_on_signals() as stop:
             place = audio_root_of(writer, scan, audio_root)
             jobs = Planner(writer, place.path, config, left).jobs(scan)
             settings = replace(settings, why_skip=KnownContent(writer, place.path).why_skip)
@@ -144,7 +144,7 @@ def embed_others(
             device=model_identity(encoder).device,
             n_workers=count,
             seconds={**seconds, **batches.seconds, "write": run.write_s},
-            store=as_place(store),
+            store=as_path(store),
         )
 
 
@@ -167,7 +167,7 @@ def make_store(
         dim = batches.check(read_settings(encoder, config).window)
         root = root_of(recordings, audio_root)
         header = make_header(encoder, config, dim=dim, audio_root=root)
-    with StoreWriter(as_place(store), header) as writer:
+    with StoreWriter(as_path(store), header) as writer:
         return writer.header
 
 

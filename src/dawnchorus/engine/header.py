@@ -10,7 +10,7 @@ from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.engine.encode import model_identity, own_choices
 from dawnchorus.engine.options import read_settings
 from dawnchorus.models.eat import EAT
-from dawnchorus.paths import kept_name
+from dawnchorus.paths import stored_name
 from dawnchorus.store.schema import StoreHeader
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def make_header(model: Encoder, config: EmbedConfig, *, dim: int, audio_root: Pa
         dim=dim,
         dtype=config.dtype,
         labels=tuple(model.labels or ()) if config.predict else None,
-        audio_root=kept_name(audio_root),
+        audio_root=stored_name(audio_root),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={package: version(package) for package in PACKAGES},
     )

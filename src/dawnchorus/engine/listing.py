@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.audio.clock import is_to_come
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.local_time import parse_zone
-from dawnchorus.paths import as_place, is_remote
+from dawnchorus.paths import as_path, is_remote
 from dawnchorus.store.schema import COMPUTED, EMBEDDING_COLUMNS, RECORDING_SCHEMA
 from dawnchorus.text_tables import names as known
 from dawnchorus.text_tables.paths import plain_path
@@ -139,6 +139,6 @@ def _place(listing: Path, text: str, where: str) -> Path:
     if not text:
         raise UsageError(f"{where}: the path is empty")
     if "://" in text:
-        return as_place(text)
+        return as_path(text)
     folder = listing.parent
     return folder / plain_path(text, None if is_remote(folder) else folder)

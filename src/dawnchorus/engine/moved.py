@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.engine.read import content_hash_of
 from dawnchorus.paths import (
     absolute,
-    as_place,
+    as_path,
+    from_stored_name,
     is_remote,
-    kept_name,
-    kept_place,
     relative_name,
+    stored_name,
 )
 from dawnchorus.store.schema import recording_id
 
@@ -52,15 +52,16 @@ def audio_root_of(writer: StoreWriter, scan: Scan, given: str | Path | None) -> 
         given: by the user; None: nothing.
     """
     if given is not None:
-        return AudioRoot(absolute(as_place(given)))
-    root = kept_place(writer.header.audio_root)
+        return AudioRoot(absolute(as_path(given)))
+    root = from_stored_name(writer.header.audio_root)
     moved = _moved(writer, scan, root)
     if moved is None:
         return AudioRoot(root)
     return AudioRoot(
         moved,
-        f"the store's recordings are known again by their content: they lie in {kept_name(moved)} "
-        f"now, not in {kept_name(root)}, and are named as before (--audio-root says it at once)",
+        f"the store's recordings are known again by their content: they lie in "
+        f"{stored_name(moved)} "
+        f"now, not in {stored_name(root)}, and are named as before (--audio-root says it at once)",
     )
 
 
@@ -109,8 +110,8 @@ def _agrees(writer: StoreWriter, path: Path, root: Path) -> bool:
 
 def _root_of(path: Path, row: RecordingRow) -> Path | None:
     """The folder from which a path has the name of a row; None: it has another name."""
-    whole, tail = kept_name(absolute(path)), f"/{row.path}"
-    return kept_place(whole.removesuffix(tail) or "/") if whole.endswith(tail) else None
+    whole, tail = stored_name(absolute(path)), f"/{row.path}"
+    return from_stored_name(whole.removesuffix(tail) or "/") if whole.endswith(tail) else None
 
 
 def same_recording(
@@ -121,7 +122,7 @@ def same_recording(
         row = writer.row(identity)
         if row is None:
             continue
-        stored = kept_place(row.path, root)
+        stored = from_stored_name(row.path, root)
         try:
             if not stored.exists() or stored.samefile(path):
                 return row
@@ -154,5 +155,5 @@ class KnownContent:
             return "in the store already, under another name, and not embedded twice"
         return (
             "in the store already, under another path, and not embedded twice; name them as the "
-            f"store does with --audio-root {kept_name(root)}"
+            f"store does with --audio-root {stored_name(root)}"
         )

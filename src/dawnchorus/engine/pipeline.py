@@ -31,7 +31,7 @@ from dawnchorus.engine.read import (
     Source,
     read_all,
 )
-from dawnchorus.errors import AudioError, DawnchorusError
+from dawnchorus.errors import AudioError, DawnChorusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -173,7 +173,7 @@ def _values(batch: Sequence[Item], encode: Encode) -> _Results:
         except WindowsError as error:  # the model works, and these windows give no numbers
             bad = [cuts[row] for row in error.rows]
             failed |= {_id(cut): _no_numbers(cut, str(error)) for cut in reversed(bad)}
-        except DawnchorusError:
+        except DawnChorusError:
             raise
         except Exception as error:  # noqa: BLE001  which of the recordings brought it out?
             failed |= _faulty(cuts, encode, error)
@@ -209,7 +209,7 @@ def _faulty(cuts: Sequence[Cut], encode: Encode, error: Exception) -> dict[str, 
             if len(alone) == 1:
                 raise error
             _encode(own, encode)
-        except DawnchorusError:
+        except DawnChorusError:
             continue  # said when the rest of the batch is encoded
         except Exception as again:  # noqa: BLE001  see above
             raised[identity] = again

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
 from dawnchorus.engine.listing import LIST_SUFFIX, START_TIME, read_listing
 from dawnchorus.errors import UsageError
-from dawnchorus.paths import absolute, as_place, common_folder, is_remote, on_web, reaching
+from dawnchorus.paths import absolute, as_path, common_folder, is_remote, on_web, remote_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,10 +95,10 @@ def as_places(inputs: Inputs) -> list[Path]:
         UsageError: It is neither a path nor some of them.
     """
     if isinstance(inputs, str | Path) or is_remote(inputs):
-        return [as_place(cast("str | Path", inputs))]
+        return [as_path(cast("str | Path", inputs))]
     if not isinstance(inputs, Iterable):
         raise UsageError(f"need a path or several, got {type(inputs).__name__}: {inputs!r:.60}")
-    return [as_place(_path_of(item)) for item in inputs]
+    return [as_path(_path_of(item)) for item in inputs]
 
 
 def _path_of(item: object) -> str | Path:
@@ -111,7 +111,7 @@ def _path_of(item: object) -> str | Path:
 
 def _check_there(item: Path) -> None:
     try:
-        with reaching(item):
+        with remote_errors(item):
             there = item.exists() or item.is_symlink()
     except (OSError, ValueError) as error:
         raise UsageError(f"{item}: {error}") from error
@@ -299,7 +299,7 @@ def common_root(inputs: Inputs) -> Path:
 
 def root_of(recordings: str | Path | Sequence[str | Path], audio_root: str | Path | None) -> Path:
     """What paths are relative to: the folder that was given, there or not, else `common_root`."""
-    return common_root(recordings) if audio_root is None else absolute(as_place(audio_root))
+    return common_root(recordings) if audio_root is None else absolute(as_path(audio_root))
 
 
 def in_shard(identity: str, shard: tuple[int, int] | None) -> bool:

@@ -49,7 +49,7 @@ from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.paths import absolute, as_place, kept_place
+from dawnchorus.paths import absolute, as_path, from_stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,9 +112,9 @@ def predict(
     if store is not None:
         _refuse_for_store(store, model, config)
         root = (
-            absolute(as_place(selection.audio_root))
+            absolute(as_path(selection.audio_root))
             if selection.audio_root
-            else kept_place(store.header.audio_root)
+            else from_stored_name(store.header.audio_root)
         )
         report = predict_from_store(
             store, root, output, config, selection, probe=held, overwrite=overwrite

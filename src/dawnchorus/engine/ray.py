@@ -20,8 +20,8 @@ from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.plan import as_places, find_recordings
 from dawnchorus.engine.read import stat_job
 from dawnchorus.engine.spans import SpanJoiner, embed_span, may_be_long, spans_of
-from dawnchorus.errors import DawnchorusError, DependencyError, RunInterruptedError, UsageError
-from dawnchorus.paths import absolute, as_place, written
+from dawnchorus.errors import DawnChorusError, DependencyError, RunInterruptedError, UsageError
+from dawnchorus.paths import absolute, as_path, as_text
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def embed_on_ray(
     Raises:
         DependencyError: Ray is not installed.
         UsageError: An option is wrong, there is nothing to read, or no cluster answers.
-        DawnchorusError: A share failed, or its worker was killed again and again.
+        DawnChorusError: A share failed, or its worker was killed again and again.
         RunInterruptedError: Ctrl-C; what was finished is in the store.
     """
     try:
@@ -82,10 +82,10 @@ def embed_on_ray(
     named = as_places(recordings)
     scan = find_recordings(named)
     work = {
-        "recordings": [written(absolute(item)) for item in named],
-        "store": written(absolute(as_place(store))),
+        "recordings": [as_text(absolute(item)) for item in named],
+        "store": as_text(absolute(as_path(store))),
         "model": str(Path(model).absolute()) if Path(model).exists() else str(model),
-        "audio_root": None if audio_root is None else written(absolute(as_place(audio_root))),
+        "audio_root": None if audio_root is None else as_text(absolute(as_path(audio_root))),
         "config": config,
     }
     own_cluster = not ray.is_initialized()
@@ -121,7 +121,7 @@ def embed_on_ray(
         if own_cluster:
             ray.shutdown()
     elapsed_s = time.perf_counter() - started
-    return _joined(reports, joiners, as_place(store), cluster.n_workers, elapsed_s)
+    return _joined(reports, joiners, as_path(store), cluster.n_workers, elapsed_s)
 
 
 def _long_recordings(
@@ -132,7 +132,7 @@ def _long_recordings(
     if not long or cluster.n_workers < 2:
         return []
     [(_, header)] = cluster.results([cluster.start(_make_store, work)])
-    writer = opened.enter_context(StoreWriter(as_place(work["store"]), header))
+    writer = opened.enter_context(StoreWriter(as_path(work["store"]), header))
     root = audio_root_of(writer, scan, work["audio_root"]).path
     planner = Planner(writer, root, work["config"])
     joiners = []
@@ -168,7 +168,7 @@ class _Cluster:
         """Each task with its result, as they end.
 
         Raises:
-            DawnchorusError: A task failed, or its worker was killed again and again.
+            DawnChorusError: A task failed, or its worker was killed again and again.
         """
         ray = self._ray
         while tasks:
@@ -178,11 +178,11 @@ class _Cluster:
             except ray.exceptions.RayTaskError as error:
                 for task in tasks:
                     ray.cancel(task)
-                if isinstance(error.cause, DawnchorusError):
+                if isinstance(error.cause, DawnChorusError):
                     raise error.cause from error
                 raise
             except ray.exceptions.RayError as error:
-                raise DawnchorusError(
+                raise DawnChorusError(
                     f"a worker was killed {RETRIES + 1} times ({error}); what was finished is in "
                     "the store. Is there too little memory? Try a smaller --batch-size"
                 ) from error

@@ -20,7 +20,7 @@ from dawnchorus.engine.flags import window_flags
 from dawnchorus.engine.listing import START_TIME
 from dawnchorus.errors import AudioError, DependencyError, UsageError
 from dawnchorus.filename_text import printable
-from dawnchorus.paths import is_remote, reaching
+from dawnchorus.paths import is_remote, remote_errors
 
 if TYPE_CHECKING:
     import threading
@@ -231,7 +231,7 @@ def _next_item(items: Iterator[Item], job: Job) -> Item | None:
     """The next item; only what making it raises is the recording's, not what is done with it.
 
     Raises:
-        DawnchorusError: What is wrong with the recording.
+        DawnChorusError: What is wrong with the recording.
     """
     with unforeseen(job.path):
         return next(items, None)
@@ -351,7 +351,7 @@ def content_hash_of(path: Path, stop: threading.Event | None = None) -> str:
 def stat_job(job: Job) -> Job:
     """The job with the file's size and date of this moment; None for a file that is not there."""
     try:
-        with reaching(job.path):
+        with remote_errors(job.path):
             status = job.path.stat()
     except (OSError, ValueError):
         return replace(job, size=None, modified_ns=None)

@@ -13,9 +13,9 @@ from dawnchorus.audio.resample import band_warning
 from dawnchorus.engine.pipeline import Encoded
 from dawnchorus.engine.read import Broken, Ended, Skipped
 from dawnchorus.error_log import please_report
-from dawnchorus.errors import DawnchorusError
+from dawnchorus.errors import DawnChorusError
 from dawnchorus.filename_text import is_odd
-from dawnchorus.paths import kept_name
+from dawnchorus.paths import stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -147,7 +147,7 @@ class Tally:
             if event.reason == INTERNAL:
                 self.n_internal += 1
             if len(self.failures) < MAX_LISTED:
-                path = kept_name(event.job.path)
+                path = stored_name(event.job.path)
                 self.failures.append(Failure(path, event.reason, event.message))
         elif isinstance(event, Skipped):
             self.n_skipped += 1
@@ -196,10 +196,10 @@ class Tally:
         """What `RunReport` needs from here; ``notes`` go to its warnings.
 
         Raises:
-            DawnchorusError: A recording ended neither done nor skipped nor failed.
+            DawnChorusError: A recording ended neither done nor skipped nor failed.
         """
         if not self.is_complete:
-            raise DawnchorusError(
+            raise DawnChorusError(
                 f"{self.n_found - self.n_ended} of {self.n_found} recordings are unaccounted for; "
                 "this is a fault of dawnchorus, please report it"
             )

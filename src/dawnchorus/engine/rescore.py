@@ -24,7 +24,7 @@ from dawnchorus.engine.select import NOTHING_KNOWN, asked, make_rule
 from dawnchorus.errors import UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.paths import kept_place, on_web, reaching
+from dawnchorus.paths import from_stored_name, on_web, remote_errors
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
@@ -44,7 +44,7 @@ def store_in(named: Sequence[Path]) -> Store | None:
         return None
     place = named[0]
     try:
-        with reaching(place):
+        with remote_errors(place):
             return Store(place) if (place / HEADER_NAME).is_file() else None
     except OSError as error:
         raise UsageError(f"{place}: {error}") from error
@@ -99,7 +99,7 @@ def predict_from_store(
         for recording in store.each_recording(scores=probe is None):
             row, windows = recording.row, recording.windows
             scores = _scores(recording, probe)
-            path = kept_place(row.path, root)
+            path = from_stored_name(row.path, root)
             silent = windows["silent"].to_numpy().astype(bool)
             window, label, rank = rule.choose(scores, silent)
             table = window_rows(
@@ -169,7 +169,7 @@ def predict_from_store(
 
 def _check_there(store: Store, root: Path) -> None:
     try:
-        with reaching(root):
+        with remote_errors(root):
             there = on_web(root) or root.exists()
     except OSError as error:
         raise UsageError(f"{root}: {error}") from error

@@ -22,8 +22,8 @@ from dawnchorus.engine.read import Broken, Ended, ReadClock
 from dawnchorus.engine.report import Failure
 from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.engine.workers import batch_size
-from dawnchorus.errors import AudioError, DawnchorusError
-from dawnchorus.paths import as_place, is_remote, kept_name
+from dawnchorus.errors import AudioError, DawnChorusError
+from dawnchorus.paths import as_path, is_remote, stored_name
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.parts import write_part
 from dawnchorus.store.schema import EMBEDDINGS, Part, read_header
@@ -78,7 +78,7 @@ def spans_of(job: Job, header: StoreHeader, n_workers: int) -> list[Job]:
         return []
     try:
         info = read_info(job.path)
-    except (AudioError, DawnchorusError, OSError):
+    except (AudioError, DawnChorusError, OSError):
         return []  # the share that reads it will say what is wrong
     if info.container not in QUICK or info.n_samples is None:
         return []
@@ -101,12 +101,12 @@ def embed_span(store: str, model: str, config: EmbedConfig, span: Job) -> SpanDo
     """Embed the windows of a span into parts of the store, which no row names yet.
 
     Raises:
-        DawnchorusError: The model cannot be loaded, or the disk refuses.
+        DawnChorusError: The model cannot be loaded, or the disk refuses.
     """
-    header = read_header(as_place(store))
+    header = read_header(as_path(store))
     buffer, count = WindowBuffer(header), 0
     parts: list[Part] = []
-    folder = as_place(store) / EMBEDDINGS
+    folder = as_path(store) / EMBEDDINGS
     with ready_model(model, config) as encoder:
         settings = read_settings(encoder, config)
         if span.stop_window is not None:
@@ -158,7 +158,7 @@ class SpanJoiner:
             self.writer.fail(span.row)
             self.writer.flush()
             self.failure = Failure(
-                kept_name(self.spans[0].path), span.row.reason or "", span.row.message or ""
+                stored_name(self.spans[0].path), span.row.reason or "", span.row.message or ""
             )
             return
         self._waiting[span.first_window] = span

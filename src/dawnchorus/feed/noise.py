@@ -13,7 +13,7 @@ from dawnchorus.clips.folders import manifest_of_folder
 from dawnchorus.clips.manifest import read_manifest, resolve
 from dawnchorus.clips.sounds import FileSounds
 from dawnchorus.errors import TaskError
-from dawnchorus.paths import as_place
+from dawnchorus.paths import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ class NoisePool:
                 raise TaskError(f"noise_sources: no training clip is of dataset {dataset!r}")
             found += [(clip, sounds) for clip in clips]
         if data.noise_pool is not None:
-            found += _own_pool(resolve(as_place(data.root), data.noise_pool), sounds.sample_rate)
+            found += _own_pool(resolve(as_path(data.root), data.noise_pool), sounds.sample_rate)
         return cls(tuple(found))
 
     def piece(self, n_samples: int, rng: np.random.Generator) -> NDArray[np.float32]:

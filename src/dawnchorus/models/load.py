@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from dawnchorus.errors import DawnchorusWarning, DeviceError, UsageError, shown
+from dawnchorus.errors import DawnChorusWarning, DeviceError, UsageError, shown
 from dawnchorus.models import checkpoints, fingerprint
 from dawnchorus.models.card import known_cards
 from dawnchorus.models.identify import (
@@ -101,7 +101,7 @@ def open_model(
 ) -> LoadedModel:
     """As `load_model`, on the CPU, with where its parts came from and how they fitted.
 
-    What was assumed about it is said by a `DawnchorusWarning`.
+    What was assumed about it is said by a `DawnChorusWarning`.
     """
     if not isinstance(name, str | Path):
         raise UsageError(
@@ -166,7 +166,7 @@ def _warn(name: str, labels: LabelsFound, *texts: str) -> None:
     if labels.no_logits is not None:
         texts += (f"{name}: gives embeddings, no logits and no names: {labels.no_logits}",)
     for text in texts:
-        warnings.warn(text, DawnchorusWarning, stacklevel=3)
+        warnings.warn(text, DawnChorusWarning, stacklevel=3)
 
 
 def _constants(

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.read import content_hash_of
-from dawnchorus.paths import absolute, is_remote, kept_name, kept_place
+from dawnchorus.paths import absolute, from_stored_name, is_remote, stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def store_root(audio_root: str, recordings: pa.Table, files: Iterable[Path]) -> 
         files: recordings of the clips. Where one has the path and the content of one of the store,
             but for the folder above, that folder is the root.
     """
-    root = kept_place(audio_root)
+    root = from_stored_name(audio_root)
     if is_remote(root) or root.exists():
         return root
     columns = (recordings[name].to_pylist() for name in ("path", "file_size", "content_hash"))
@@ -34,7 +34,7 @@ def store_root(audio_root: str, recordings: pa.Table, files: Iterable[Path]) -> 
     for file in islice(files, LOOKED_AT):
         place = absolute(file)
         for above in () if is_remote(file) else place.parents:
-            size, content = known.get(kept_name(place.relative_to(above)), (None, None))
+            size, content = known.get(stored_name(place.relative_to(above)), (None, None))
             if size is not None and content and _is_this(place, size, content):
                 return above
     return root

@@ -17,7 +17,7 @@ from dawnchorus.feed.cache import decoded_bytes, open_sounds
 from dawnchorus.feed.teacher import Teacher
 from dawnchorus.feed.vocabulary import Vocabulary, gather_vocabulary, unknown_labels
 from dawnchorus.labels import read_label_map
-from dawnchorus.paths import as_place
+from dawnchorus.paths import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def open_data(config: PosttrainConfig) -> LabelledData:
     Raises:
         TaskError: There is nothing to train on, or a label is not in the label map.
     """
-    root = as_place(config.data.root)
+    root = as_path(config.data.root)
     clips = read_manifest(resolve(root, config.data.manifest))
     training, validation = clips.where(split="train"), clips.where(split="val")
     if not len(training):

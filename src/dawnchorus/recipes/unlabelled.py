@@ -12,7 +12,7 @@ from dawnchorus.clips.manifest import read_manifest, resolve, texts
 from dawnchorus.errors import TaskError
 from dawnchorus.feed.batches import BatchSource
 from dawnchorus.feed.cache import decoded_bytes, open_sounds
-from dawnchorus.paths import as_place
+from dawnchorus.paths import as_path
 from dawnchorus.recipes.labelled import heard
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def open_data(config: PretrainConfig) -> UnlabelledData:
     Raises:
         TaskError: There is nothing to train on.
     """
-    root = as_place(config.data.root)
+    root = as_path(config.data.root)
     clips = read_manifest(resolve(root, config.data.manifest))
     clips = clips.filter(
         _among(clips, "level", config.levels) & ~_among(clips, "dataset", config.leave_out)

@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.configs.feed import MannersConfig
+from dawnchorus.configs.data import MannersConfig
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import TaskError, UsageError, shown
 from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient, Turnstile

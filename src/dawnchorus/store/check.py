@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.errors import StoreError
-from dawnchorus.paths import reaching
+from dawnchorus.paths import remote_errors
 from dawnchorus.store.files import is_link
 from dawnchorus.store.parts import (
     by_part,
@@ -102,7 +102,7 @@ def set_aside(store: Path, report: CheckReport) -> list[str]:
             raise StoreError(f"{store / folder}: leads out of the store; set parts aside there")
         paths |= set(damage.paths)
         try:
-            with reaching(part):
+            with remote_errors(part):
                 if damage.part and part.exists():
                     part.rename(part.with_suffix(ASIDE_SUFFIX))
         except OSError as error:

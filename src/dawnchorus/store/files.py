@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from dawnchorus.errors import StoreError
-from dawnchorus.paths import is_remote, reaching
+from dawnchorus.paths import is_remote, remote_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def write_first(path: Path, content: bytes) -> None:
 def _put(path: Path, content: bytes, *, mode: str) -> None:
     place = cast("Any", path)
     try:
-        with reaching(path):
+        with remote_errors(path):
             place.fs.pipe_file(place.path, content, mode=mode)
     except FileExistsError:
         return  # the other writer's, which the caller reads
@@ -82,7 +82,7 @@ def names_in(folder: Path) -> Iterator[str]:
         return
     place = cast("Any", folder)
     try:
-        with reaching(folder):
+        with remote_errors(folder):
             found = place.fs.ls(place.path, detail=False)
     except FileNotFoundError:
         return
@@ -118,7 +118,7 @@ def age_s(path: Path) -> float:
     if not is_remote(path):
         return time.time() - path.stat().st_mtime
     place = cast("Any", path)
-    with reaching(path):
+    with remote_errors(path):
         modified = place.fs.modified(place.path)
     return time.time() - float(modified.timestamp())
 
@@ -126,7 +126,7 @@ def age_s(path: Path) -> float:
 def remove_if_possible(path: Path) -> None:
     """Remove a leftover; a disk that refuses that too keeps it for the next writer to remove."""
     try:
-        with reaching(path):
+        with remote_errors(path):
             path.unlink(missing_ok=True)
     except OSError:
         return

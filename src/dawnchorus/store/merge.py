@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.errors import StoreError, UsageError
-from dawnchorus.paths import as_place, common_folder, kept_name, kept_place, relative_name
+from dawnchorus.paths import as_path, common_folder, from_stored_name, relative_name, stored_name
 from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import FLAGS, HEADER_NAME, recording_id
@@ -45,15 +45,15 @@ def merge_stores(sources: Iterable[str | Path], target: str | Path) -> MergeRepo
     stores = [Store(source) for source in sources]
     if not stores:
         raise UsageError("merge: need one store or more to merge into another")
-    place = as_place(target)
+    place = as_path(target)
     header = _joint_header(stores, place)
     n_merged = n_duplicates = n_windows = 0
     seen: set[str] = set()
     with StoreWriter(place, header, part_seconds=PART_SECONDS) as writer:
-        root = kept_place(writer.header.audio_root)
+        root = from_stored_name(writer.header.audio_root)
         for store in stores:
             for recording in store.each_recording(scores=header.labels is not None):
-                row = _moved(recording.row, kept_place(store.header.audio_root), root)
+                row = _moved(recording.row, from_stored_name(store.header.audio_root), root)
                 known = writer.known(row.recording_id)
                 if row.recording_id in seen or (known and known.status == "done"):
                     n_duplicates += 1
@@ -76,14 +76,14 @@ def _joint_header(stores: Sequence[Store], target: Path) -> StoreHeader:
             )
     if (target / HEADER_NAME).exists():
         return first  # the writer holds it against the target's
-    root = common_folder([kept_place(store.header.audio_root) for store in stores])
-    return first.model_copy(update={"audio_root": kept_name(root)})
+    root = common_folder([from_stored_name(store.header.audio_root) for store in stores])
+    return first.model_copy(update={"audio_root": stored_name(root)})
 
 
 def _moved(row: RecordingRow, old: Path, new: Path) -> RecordingRow:
     """A row with its path from another root; its parts are left behind."""
     apart = old != new and "://" not in row.path
-    path = relative_name(kept_place(row.path, old), new) if apart else row.path
+    path = relative_name(from_stored_name(row.path, old), new) if apart else row.path
     return replace(row, recording_id=recording_id(path), path=path, parts=(), revision=0)
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, shortened, shown
-from dawnchorus.paths import is_remote, reaching
+from dawnchorus.paths import is_remote, remote_errors
 from dawnchorus.store.files import names_in, write_whole
 from dawnchorus.store.schema import PART_NAME, RECORDINGS, Part, RecordingRow
 from dawnchorus.store.tables import checked_recordings, joined
@@ -115,7 +115,7 @@ OTHER_BYTES: Final = "its bytes are not the ones that were written, SHA-256 diff
 def _named(path: Path) -> Iterator[None]:
     """Errors of the disk and of pyarrow as ours, with the part's name."""
     try:
-        with reaching(path):
+        with remote_errors(path):
             yield
     except FileNotFoundError as error:
         raise StoreError(f"{path}: a part of the store is missing; {CHECK}") from error

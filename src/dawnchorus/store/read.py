@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.errors import DawnchorusWarning, StoreError, UsageError
-from dawnchorus.paths import as_place
+from dawnchorus.errors import DawnChorusWarning, StoreError, UsageError
+from dawnchorus.paths import as_path
 from dawnchorus.store.check import check_store
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.local import RECORDING_CLOCK, clock_warnings, local_column
@@ -73,7 +73,7 @@ class Store:
         Raises:
             StoreError: There is no store, or its format is not this version's.
         """
-        self.path = as_place(path)
+        self.path = as_path(path)
         self.header = read_header(self.path)
 
     def recordings(self) -> pa.Table:
@@ -203,7 +203,7 @@ class Store:
             raise UsageError(f"no column {unknown[0]!r} in a store; it has {', '.join(known)}")
         if rule.needs_clock or set(COMPUTED) & set(wanted):
             for text in clock_warnings(recordings, rule.time_zone):
-                warnings.warn(text, DawnchorusWarning, stacklevel=4)
+                warnings.warn(text, DawnChorusWarning, stacklevel=4)
         finished = _finished(recordings)
         rows = rows_of(finished)
         pieces = [self._windows(name, owners) for name, owners in sorted(by_part(rows).items())]

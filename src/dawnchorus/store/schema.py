@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from dawnchorus.configs import Config, LayerSelection, Pooling
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import StoreError, UsageError, shown
-from dawnchorus.paths import reaching
+from dawnchorus.paths import remote_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,7 +124,7 @@ def read_header(store: Path) -> StoreHeader:
     """
     path = store / HEADER_NAME
     try:
-        with reaching(path):
+        with remote_errors(path):
             values = read_json(path, most_bytes=MOST_HEADER_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreError(f"{store}: not an embedding store, {HEADER_NAME} is missing") from error

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from dawnchorus.errors import StoreError
-from dawnchorus.paths import is_remote, reaching
+from dawnchorus.paths import is_remote, remote_errors
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.catalog import Catalog
 from dawnchorus.store.files import (
@@ -323,7 +323,7 @@ def make_store_folder(path: Path) -> None:
         StoreError: The path is a file, a folder with other things in it, or cannot be made.
     """
     try:
-        with reaching(path):
+        with remote_errors(path):
             make_folder(path)
             if (path / HEADER_NAME).exists():
                 return

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
 from dawnchorus.errors import TaskError
-from dawnchorus.paths import is_remote, reaching
+from dawnchorus.paths import is_remote, remote_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -147,7 +147,7 @@ def find_encoding(path: Path) -> tuple[str, tuple[str, ...]]:
     _check_not_a_pipe(path)
     decoder, n_bytes, head, proven = codecs.getincrementaldecoder("utf-8")(), 0, b"", True
     try:
-        with reaching(path), path.open("rb") as file:
+        with remote_errors(path), path.open("rb") as file:
             while chunk := file.read(CHUNK):
                 if not n_bytes:
                     head = chunk
@@ -216,7 +216,7 @@ def _lines(path: Path, encoding: str) -> Iterator[TextIO]:
     """A text; what goes wrong with its bytes comes out as ours."""
     try:
         with (
-            reaching(path),
+            remote_errors(path),
             path.open("rb") as raw,
             io.TextIOWrapper(raw, encoding=encoding, newline="") as lines,
         ):

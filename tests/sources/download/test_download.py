@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus.configs.feed import DownloadConfig, MannersConfig
+from dawnchorus.configs.data import DownloadConfig, MannersConfig
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.sources.download import plan as download_plan
 from dawnchorus.sources.download import redirects
@@ -333,7 +333,7 @@ def test_a_stop_keeps_what_came(server: RudeServer, tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from dawnchorus.configs.feed import DownloadConfig
+from dawnchorus.configs.data import DownloadConfig
 from dawnchorus.sources.download.run import download
 config = DownloadConfig(per_second=1000, timeout_s=30, n_at_once=1)
 print("begun", flush=True)
@@ -370,8 +370,7 @@ def test_two_downloads_do_not_share_a_folder(server: RudeServer, tmp_path: Path)
     source = manifest(tmp_path / "m.parquet", urls)
     with at_work(tmp_path / "sound"):
         code = (
-            "import sys; from pathlib import Path; "
-        code += "from dawnchorus.sources.download.run import *; "
+            "import sys; from pathlib import Path; from dawnchorus.sources.download.run import *; "
         )
         code += "download(Path(sys.argv[1]), Path(sys.argv[2]))"
         run = subprocess.run(

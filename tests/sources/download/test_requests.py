@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dawnchorus.configs.feed import MannersConfig
+from dawnchorus.configs.data import MannersConfig
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.sources.download.requests import (
     FailedRequestError,

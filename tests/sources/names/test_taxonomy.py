@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.configs.feed import MannersConfig
+from dawnchorus.configs.data import MannersConfig
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.sources.names.backbone import Backbone, index_backbone
 from dawnchorus.sources.names.scientific import Match, Published

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.error_log import log_fault
-from dawnchorus.errors import AudioError, DawnchorusError
+from dawnchorus.errors import AudioError, DawnChorusError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def unforeseen(named: object, *, system_errors: bool = True) -> Iterator[None]:
     """
     try:
         yield
-    except DawnchorusError:
+    except DawnChorusError:
         raise
     except FileNotFoundError as error:
         if not system_errors:

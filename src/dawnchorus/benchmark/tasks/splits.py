@@ -11,7 +11,7 @@ import pyarrow as pa
 from dawnchorus.clips.manifest import Manifest
 from dawnchorus.clips.split import split_manifest
 from dawnchorus.errors import DependencyError, TaskError
-from dawnchorus.paths import as_place
+from dawnchorus.paths import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -68,7 +68,7 @@ def grouped(
     names: tuple[Split, ...] = ("train", "val", "test")
     wanted: dict[str, float] = {}
     wanted |= {name: share for name, share in zip(names, shares, strict=True) if share > 0}
-    clips = Manifest(table, as_place("."), named="clips to be split")
+    clips = Manifest(table, as_path("."), named="clips to be split")
     dealt, _ = split_manifest(clips, wanted, by=(), seed=SEED)
     made: list[Split] = ["train"] * len(order)
     for at, split in zip(order, dealt.table["split"].to_pylist(), strict=True):

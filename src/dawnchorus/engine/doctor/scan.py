@@ -44,8 +44,8 @@ class Finding:
     Attributes:
         path: relative to the folder that holds everything named.
         folder: the part of it before the name.
-        verdict: ``ok``, or one word of the table in `dawnchorus.audio.decode.io`; ``message`` is the
-            sentence.
+        verdict: ``ok``, or one word of the table in `dawnchorus.audio.decode.io`; ``message``
+            is the sentence.
         readable: some of its sound can be had.
         began: its start as it was written, None if nothing says it; ``began_from`` is where.
         local_start: the same in local time.

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.engine.exports.table_names import TableNames
-from dawnchorus.errors import DawnchorusError, UsageError
+from dawnchorus.errors import DawnChorusError, UsageError
 from dawnchorus.filename_text import name_text
-from dawnchorus.paths import is_remote, kept_name
+from dawnchorus.paths import is_remote, stored_name
 from dawnchorus.store.columns import distinct
 from dawnchorus.store.files import beside, remove_if_possible
 from dawnchorus.store.leftovers import hold, remove_leftovers
@@ -186,7 +186,7 @@ class RavenExport:
                     "0.0",
                     f"{detections.highest_hz:.1f}",
                     name_text(path.name),
-                    kept_name(path),
+                    stored_name(path),
                     f"{row['start_s']:.6f}",
                     row["label"],
                     f"{row['probability']:.6f}",
@@ -262,7 +262,7 @@ class KaleidoscopeExport:
         """One line a detection."""
         path = _absolute(detections.path)
         names = name_text(path.parent.name), name_text(path.name)
-        place = [kept_name(path.parent.parent), *names, 0]
+        place = [stored_name(path.parent.parent), *names, 0]
         for row in detections.table.to_pylist():
             times = [f"{row['start_s']:.6f}", f"{row['stop_s'] - row['start_s']:.6f}"]
             self._writer.row([*place, *times, row["label"], f"{row['probability']:.6f}", ""])
@@ -340,7 +340,7 @@ class ExportFile:
         """Add a recording.
 
         Raises:
-            DawnchorusError: The disk refuses.
+            DawnChorusError: The disk refuses.
         """
         try:
             self._export.write(detections)
@@ -351,7 +351,7 @@ class ExportFile:
         """Finish, and put the file in its place.
 
         Raises:
-            DawnchorusError: The disk refuses.
+            DawnChorusError: The disk refuses.
         """
         self._finish(self.path)
 
@@ -366,8 +366,8 @@ class ExportFile:
         except OSError as error:
             raise self._refused(error) from error
 
-    def _refused(self, error: OSError) -> DawnchorusError:
-        return DawnchorusError(f"{self.path}: cannot be written: {error.strerror or error}")
+    def _refused(self, error: OSError) -> DawnChorusError:
+        return DawnChorusError(f"{self.path}: cannot be written: {error.strerror or error}")
 
     def __enter__(self) -> Self:
         """Use it."""
@@ -412,7 +412,7 @@ class ExportFolder:
         """The file of one recording, complete when this returns.
 
         Raises:
-            DawnchorusError: The disk refuses.
+            DawnChorusError: The disk refuses.
         """
         path = self._names.path(detections.path)
         if path.parent != self._cleared:

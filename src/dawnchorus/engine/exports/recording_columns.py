@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dawnchorus.engine.exports.formats import DETECTION_SCHEMA
 from dawnchorus.local_time import as_text, later, local_start, zone_kind, zone_warnings
-from dawnchorus.paths import kept_name, kept_place
+from dawnchorus.paths import from_stored_name, stored_name
 from dawnchorus.store.columns import distinct
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class RecordingColumns:
         """A recording's path as it is written."""
         if self.root is None or "://" in name:
             return name
-        return kept_name(kept_place(name, self.root))
+        return stored_name(from_stored_name(name, self.root))
 
     def fill(
         self,

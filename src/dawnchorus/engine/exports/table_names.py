@@ -10,7 +10,7 @@ from typing import Final
 
 from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
 from dawnchorus.engine.exports.file_names import legal, marked, same_name
-from dawnchorus.paths import absolute, is_remote, kept_name, written
+from dawnchorus.paths import absolute, as_text, is_remote, stored_name
 
 DIGEST_BYTES: Final = 8
 
@@ -39,13 +39,13 @@ class TableNames:
         place = self._folder.joinpath(*map(legal, folders))
         path = place / legal(stem, behind=self._ending, whole=recording.name)
         if not self._take(path):
-            path = place / legal(marked(stem, written(recording)), behind=self._ending)
+            path = place / legal(marked(stem, as_text(recording)), behind=self._ending)
             self._take(path)
         return path
 
     def _inside(self, recording: Path) -> tuple[str, ...]:
         if is_remote(recording):
-            relative = Path(kept_name(recording).removeprefix(kept_name(self._root) + "/"))
+            relative = Path(stored_name(recording).removeprefix(stored_name(self._root) + "/"))
             return tuple(part for part in relative.parts if not part.endswith(":"))
         try:
             relative = Path(os.path.relpath(absolute(recording), absolute(self._root)))

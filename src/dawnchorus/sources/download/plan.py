@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.configs.feed import DownloadConfig
+from dawnchorus.configs.data import DownloadConfig
 from dawnchorus.errors import TaskError
 from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient
 from dawnchorus.sources.download.wanted import at_work, wanted_of

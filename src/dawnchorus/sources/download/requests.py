@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from dawnchorus.configs.feed import MannersConfig
+    from dawnchorus.configs.data import MannersConfig
 
 Result = TypeVar("Result")
 PASSING: Final = {408, 425, 429, 500, 502, 503, 504}  # answers that may be others later

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dawnchorus.configs.feed import DownloadConfig
+from dawnchorus.configs.data import DownloadConfig
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.sources.download.ledger import DONE, Entry, Ledger
 from dawnchorus.sources.download.one_file import Fetched, fetch_file, safe_name

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dawnchorus.configs.feed import DownloadConfig
+    from dawnchorus.configs.data import DownloadConfig
 
 NEEDED: Final = ("id", "url", "licence", "sha256", "duration_s")
 TEXTS: Final = ("id", "url", "licence", "sha256")

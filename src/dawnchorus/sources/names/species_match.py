@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.configs.feed import MannersConfig
+from dawnchorus.configs.data import MannersConfig
 from dawnchorus.configs.json_file import parse_json
 from dawnchorus.errors import TaskError
 from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient
