@@ -6,6 +6,7 @@ A place behind a URL is a ``UPath`` of fsspec's universal_pathlib. It has the me
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from contextlib import contextmanager
@@ -197,6 +198,16 @@ def _try_again(place: Path, get: Callable[[], T]) -> T:
             time.sleep(wait_s)
             wait_s *= 2
     raise AssertionError("the last try returns or raises")
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

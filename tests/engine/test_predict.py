@@ -21,11 +21,12 @@ from dawnchorus.audio.decode.io import read_audio
 from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict
-from dawnchorus.engine.select import make_rule, read_label_list, sigmoid
+from dawnchorus.engine.select import make_rule, read_label_list
 from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.label_facts import LabelFacts
+from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.read import Store
 
 WriteSound = Callable[..., Path]

@@ -19,10 +19,10 @@ from dawnchorus.errors import DownloadError, UsageError, WeightsError
 from dawnchorus.models import card as cards
 from dawnchorus.models.address import parse_address
 from dawnchorus.models.card import Card
-from dawnchorus.models.checkpoints import sha256_of
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import open_model
 from dawnchorus.models.write import write_model
+from dawnchorus.paths import sha256_of_file
 from loopback_hub import TOKEN, LoopbackHub
 
 REPO = "lab/my-birds"
@@ -276,7 +276,7 @@ def test_scores_stay_with_the_weights_that_they_are_of(written: Path, tmp_path: 
     card = Card.read(tmp_path / "other" / "card.yaml")
     assert card.scores == ""
     assert "not those that were measured" in card.notes[-1]
-    assert sha256_of(tmp_path / "other" / "model.safetensors") == card.sha256
+    assert sha256_of_file(tmp_path / "other" / "model.safetensors") == card.sha256
 
 
 def test_a_model_is_saved_in_float16_only_where_that_loses_nothing(

@@ -17,12 +17,12 @@ from dawnchorus.cli.app import main
 from dawnchorus.errors import DawnChorusWarning, UsageError, WeightsError
 from dawnchorus.models import card as cards
 from dawnchorus.models.card import BUNDLED, Card
-from dawnchorus.models.checkpoints import sha256_of
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.fingerprint import Fingerprint, fingerprint
 from dawnchorus.models.header import KEY, read_header
 from dawnchorus.models.load import open_model
 from dawnchorus.models.write import write_model
+from dawnchorus.paths import sha256_of_file
 
 TINY = BUNDLED / "dawnchorus_eat_tiny"
 RELEASED = "eat_base_epoch30_pretrain"
@@ -97,7 +97,7 @@ def test_a_folder_whose_card_names_other_weights_is_refused(
     save_file(tensors, folder / "model.safetensors")
     right = Card.read(written / "card.yaml")
     values: dict[str, Any] = {
-        "sha256": sha256_of(folder / "model.safetensors"),
+        "sha256": sha256_of_file(folder / "model.safetensors"),
         "n_bytes": (folder / "model.safetensors").stat().st_size,
         "fingerprint": fingerprint(tiny_encoder),
         "tensors_sha256": right.tensors_sha256,
@@ -215,7 +215,7 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_file(originals.weights(shapes), path)
     known = cards.known_cards()
     config = known[RELEASED].config.model_copy(update={"dim": 128, "n_layers": 2, "n_heads": 2})
-    small = known[RELEASED].model_copy(update={"config": config, "sha256": sha256_of(path)})
+    small = known[RELEASED].model_copy(update={"config": config, "sha256": sha256_of_file(path)})
     monkeypatch.setitem(known, RELEASED, small)  # type: ignore[arg-type]
     return path
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from dawnchorus.configs import FitConfig, ScheduleConfig
 from dawnchorus.errors import DawnChorusError, WeightsError
-from dawnchorus.models.checkpoints import sha256_of
+from dawnchorus.paths import sha256_of_file
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
@@ -122,7 +122,9 @@ def test_numbers_that_cannot_be_right_are_refused(
         tensors["mean"] = torch.full_like(tensors["mean"], float(value))
     path = edited(whole, tmp_path, {})
     save_file(tensors, path / "probe.safetensors")
-    path = edited(path, tmp_path / "b", {"weights_sha256": sha256_of(path / "probe.safetensors")})
+    path = edited(
+        path, tmp_path / "b", {"weights_sha256": sha256_of_file(path / "probe.safetensors")}
+    )
     with pytest.raises(WeightsError, match=r"mean holds|scale: features"):
         FittedProbe.load(path)
 
@@ -181,6 +183,6 @@ def test_any_damaged_file_is_refused_or_scores_as_before(
     file.write_bytes(content)
     if file.name.endswith("safetensors") and data.draw(st.booleans()):
         told = json.loads((path / "probe.json").read_text())
-        told["weights_sha256"] = sha256_of(file)
+        told["weights_sha256"] = sha256_of_file(file)
         (path / "probe.json").write_text(json.dumps(told))
     same_or_refused(whole, path)

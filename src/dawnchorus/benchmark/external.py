@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import TaskError, UsageError
-from dawnchorus.store.parts import file_sha256
+from dawnchorus.paths import sha256_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +111,7 @@ def _by_id(path: Path, columns: dict[str, Any]) -> Table:
         vectors = (sums / np.bincount(row_of)[:, None]).astype(np.float32)
     return Table(
         path=path,
-        sha256=file_sha256(path),
+        sha256=sha256_of_file(path),
         ids=ids,
         vectors=vectors,
         n_averaged=len(names) if len(ids) < len(names) else 0,

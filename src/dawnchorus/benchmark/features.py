@@ -29,7 +29,7 @@ from dawnchorus.benchmark.clips import (
     pieces_of,
     read_clips,
 )
-from dawnchorus.benchmark.hashes import FileHashes, sha256_of
+from dawnchorus.benchmark.hashes import FileHashes, hash_of_value
 from dawnchorus.benchmark.take import joined, take
 from dawnchorus.errors import RunInterruptedError, TaskError
 from dawnchorus.models.eat import EAT
@@ -84,7 +84,7 @@ class FeatureCache:
 
     def key(self, entrant: Entrant, work: Work, reading: Reading) -> str:
         """Hash of the weights, the preprocessing, the reading, and the items' spans and sound."""
-        return sha256_of(self._describe(entrant, work, reading))
+        return hash_of_value(self._describe(entrant, work, reading))
 
     def has(self, key: str) -> bool:
         """Whether all of it is there."""

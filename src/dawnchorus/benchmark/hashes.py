@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import TaskError
+from dawnchorus.paths import sha256_of_file
 from dawnchorus.store.files import write_whole
-from dawnchorus.store.parts import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 
-def sha256_of(value: Any) -> str:
+def hash_of_value(value: Any) -> str:
     """SHA-256 of plain values, whatever the order of their keys."""
     text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
     return sha256(text.encode()).hexdigest()
@@ -49,7 +49,7 @@ class FileHashes:
                     status = path.stat()
                     mark = [status.st_size, status.st_mtime_ns]
                     if known.get(place, [])[:2] != mark:
-                        known[place] = [*mark, file_sha256(path)]
+                        known[place] = [*mark, sha256_of_file(path)]
                         n_new += 1
                 except OSError as error:
                     raise TaskError(f"{path}: cannot be read ({error}); fetch it again") from error

@@ -16,7 +16,7 @@ from dawnchorus.benchmark.distances import Space, distance_values
 from dawnchorus.benchmark.external import Table
 from dawnchorus.benchmark.features import FeatureCache, Work
 from dawnchorus.benchmark.fits import fit_config, fitted_logits
-from dawnchorus.benchmark.hashes import sha256_of
+from dawnchorus.benchmark.hashes import hash_of_value
 from dawnchorus.benchmark.items_file import write_items
 from dawnchorus.benchmark.leaks import read_known
 from dawnchorus.benchmark.plan import DISTANCES, Group, Reading, groups_of
@@ -184,7 +184,7 @@ class Sheet:
         """Which features they are; the name of their folder in the cache."""
         if isinstance(self.entrant.source, Table):
             ids = [item.id for item in self._items[split]]
-            return sha256_of([self.entrant.weights_sha256, self.job.task.id, split, ids])
+            return hash_of_value([self.entrant.weights_sha256, self.job.task.id, split, ids])
         return self._cache.key(self.entrant, self._work(split), reading)
 
     def labelled(self, split: str) -> Labelled:
@@ -204,7 +204,7 @@ class Sheet:
             (i.id, i.path, i.start_s, i.stop_s, i.labels, i.split, i.group)
             for i in self.job.items.items
         ]
-        return sha256_of([self.job.items.classes, self.job.items.multi_label, rows])
+        return hash_of_value([self.job.items.classes, self.job.items.multi_label, rows])
 
     @cached_property
     def known(self) -> frozenset[str] | None:
@@ -243,7 +243,7 @@ class Sheet:
             decides["fit"] = fit.model_dump(mode="json")
         else:
             decides["distances"] = [list(self._scalings), config.same_group]
-        return sha256_of(decides)[:32]
+        return hash_of_value(decides)[:32]
 
     def rows(self, group: Group) -> list[Row]:
         """Compute a group."""

@@ -17,7 +17,7 @@ from dawnchorus.benchmark.tasks.base import Item, TaskItems
 from dawnchorus.benchmark.tasks.checks import check_files, check_items, positives
 from dawnchorus.clips.manifest import Manifest, read_manifest, write_manifest
 from dawnchorus.errors import TaskError
-from dawnchorus.store.parts import file_sha256
+from dawnchorus.paths import sha256_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ def _faults(download: Download, folder: Path) -> Iterator[str]:
     n_bytes = path.stat().st_size
     if download.n_bytes is not None and n_bytes != download.n_bytes:
         yield f"{path} has {n_bytes} bytes, need {download.n_bytes}; fetch it again"
-    elif download.sha256 is not None and file_sha256(path) != download.sha256:
+    elif download.sha256 is not None and sha256_of_file(path) != download.sha256:
         yield f"{path} is not the file that was published (sha256 differs); fetch it again"
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from dawnchorus import __version__
 from dawnchorus.benchmark.encoders import Entrant, open_entrant
-from dawnchorus.benchmark.hashes import sha256_of
+from dawnchorus.benchmark.hashes import hash_of_value
 from dawnchorus.benchmark.job import Job, Sheet, cache_folder, open_sheet
 from dawnchorus.benchmark.prepare import data_folder, load_items
 from dawnchorus.benchmark.results import Results
@@ -296,7 +296,7 @@ class _Run:
 
     def _claim(self, job: Job) -> str:
         about = [job.model, job.task.id, self.config.protocol, self.config.split]
-        return sha256_of(about)[:16]
+        return hash_of_value(about)[:16]
 
     def _do(self, sheet: Sheet) -> Counter[str]:
         finished = self.results.finished()

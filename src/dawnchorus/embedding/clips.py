@@ -32,8 +32,7 @@ from dawnchorus.embedding.pieces import cut_clip, without_short_end
 from dawnchorus.engine.canary import WindowsError
 from dawnchorus.engine.workers import batch_size, one_core_each
 from dawnchorus.errors import AudioError, TaskError
-from dawnchorus.models.checkpoints import sha256_of
-from dawnchorus.paths import local_copy
+from dawnchorus.paths import local_copy, sha256_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -151,7 +150,7 @@ def _contents(
                 with local_copy(manifest.locate(clip.path)) as file:
                     if not file.is_file():  # to open a pipe would be to wait for ever
                         raise FileNotFoundError("no such file")
-                    sums[clip.path] = sha256_of(file)
+                    sums[clip.path] = sha256_of_file(file)
             except (OSError, ValueError) as error:
                 sums[clip.path] = ""
                 bad.append((clip.id, "missing", f"{clip.path}: cannot be read: {error}"))

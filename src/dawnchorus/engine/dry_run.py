@@ -21,12 +21,13 @@ from dawnchorus.engine.pipeline import Encoded, run_windows
 from dawnchorus.engine.plan import as_places, find_recordings, in_shard, root_of
 from dawnchorus.engine.predict import configs_of
 from dawnchorus.engine.read import ReadClock, stat_job
-from dawnchorus.engine.report import Failure
 from dawnchorus.engine.rescore import store_in
-from dawnchorus.engine.select import make_rule, sigmoid
+from dawnchorus.engine.select import make_rule
 from dawnchorus.engine.workers import batch_size, n_workers, one_core_each
 from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.failures import Failure
 from dawnchorus.paths import as_path, is_remote
+from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 

@@ -42,7 +42,7 @@ from dawnchorus.engine.read import Broken, Ended, Job, stat_job
 from dawnchorus.engine.report import PredictReport, Tally
 from dawnchorus.engine.rescore import predict_from_store, store_in
 from dawnchorus.engine.segments import Segments, cut_segments, open_segments
-from dawnchorus.engine.select import Rule, asked, make_rule, sigmoid
+from dawnchorus.engine.select import Rule, asked, make_rule
 from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.error_log import faults_beside
 from dawnchorus.errors import RunInterruptedError, UsageError
@@ -50,6 +50,7 @@ from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
 from dawnchorus.paths import absolute, as_path, from_stored_name
+from dawnchorus.probes.calibration import sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

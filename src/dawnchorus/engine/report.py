@@ -14,6 +14,7 @@ from dawnchorus.engine.pipeline import Encoded
 from dawnchorus.engine.read import Broken, Ended, Skipped
 from dawnchorus.error_log import please_report
 from dawnchorus.errors import DawnChorusError
+from dawnchorus.failures import Failure
 from dawnchorus.filename_text import is_odd
 from dawnchorus.paths import stored_name
 
@@ -33,15 +34,6 @@ if TYPE_CHECKING:
     Progress = Callable[[int, str], AbstractContextManager[Advance]]
 
 MAX_LISTED: Final = 1000  # failures held in memory; all of them are in the store
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A recording that gave nothing, with a short verdict and the whole sentence."""
-
-    path: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dawnchorus.engine.select import sigmoid
+from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.schema import RecordingRow
 

@@ -221,12 +221,6 @@ def _number(text: str) -> float | None:
         return None  # a name may have a comma
 
 
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities, without overflow at either end."""
-    ends = np.exp(-np.abs(logits))
-    return (np.where(logits >= 0, 1.0, ends) / (1.0 + ends)).astype(np.float32)
-
-
 def asked(selection: PredictConfig, facts: LabelFacts = NOTHING_KNOWN) -> str:
     """What a row had to reach, in words."""
     own = f", {len(selection.thresholds)} labels have their own" if selection.thresholds else ""

@@ -19,10 +19,10 @@ from dawnchorus.engine.encode import BatchEncoder, own_choices, ready_model
 from dawnchorus.engine.options import read_settings
 from dawnchorus.engine.pipeline import Encoded, run_windows
 from dawnchorus.engine.read import Broken, Ended, ReadClock
-from dawnchorus.engine.report import Failure
 from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.engine.workers import batch_size
 from dawnchorus.errors import AudioError, DawnChorusError
+from dawnchorus.failures import Failure
 from dawnchorus.paths import as_path, is_remote, stored_name
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.parts import write_part

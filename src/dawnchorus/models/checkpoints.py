@@ -81,12 +81,6 @@ class Loaded:
     ignored: tuple[str, ...]
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def weights_sha256_of(model: object) -> str | None:
     """What names a model's weights: the SHA-256 of their file, or of the tensors themselves.
 

@@ -22,6 +22,7 @@ from dawnchorus.models.identify import (
 )
 from dawnchorus.models.plugins import load_plugin, meant_by, plugin_names
 from dawnchorus.models.sources import Source, find_source
+from dawnchorus.paths import sha256_of_file
 
 if TYPE_CHECKING:
     from dawnchorus.configs import Precision
@@ -115,7 +116,7 @@ def open_model(
     path = str(source.weights)
     weights = checkpoints.look_at(source.weights)
     checkpoints.infer_shape(weights.shapes, path)  # before anything of its size is allocated
-    tensors, sha256 = weights.read(), checkpoints.sha256_of(source.weights)
+    tensors, sha256 = weights.read(), sha256_of_file(source.weights)
     identity = identify(source, weights, tensors, sha256)
     card = identity.card
     config, assumed = config_of(identity, weights)

@@ -22,7 +22,7 @@ On calibration of modern neural networks, ICML 2017 (temperature).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args
 
 import numpy as np
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+
+AnyFloat = TypeVar("AnyFloat", bound="np.floating[Any]")
 
 Method = Literal["none", "temperature", "platt_shared", "platt", "isotonic"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
@@ -208,10 +210,10 @@ def log_odds(logits: Floats, *, multi_label: bool) -> Floats:
     return cast("Floats", found)
 
 
-def sigmoid(values: Floats) -> Floats:
-    """Logistic function without overflow."""
-    ends = np.exp(-np.abs(values))
-    return np.where(values >= 0, 1.0, ends) / (1.0 + ends)
+def sigmoid(values: NDArray[AnyFloat]) -> NDArray[AnyFloat]:
+    """Logistic function without overflow, of any shape and in the precision of its argument."""
+    ends = np.exp(-np.abs(values))  # at most 1, whatever the sign
+    return np.asarray(np.where(values >= 0, 1.0, ends) / (1.0 + ends), values.dtype)
 
 
 def logit(probabilities: Floats, *, lowest: float = 1e-7) -> Floats:

@@ -20,8 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from dawnchorus.errors import UsageError, WeightsError, shown
-from dawnchorus.models.checkpoints import sha256_of, weights_sha256_of
+from dawnchorus.models.checkpoints import weights_sha256_of
 from dawnchorus.models.readout import Readout
+from dawnchorus.paths import sha256_of_file
 from dawnchorus.probes.calibration import NEVER, Calibration, plain_probabilities
 from dawnchorus.probes.description import DESCRIPTION, FORMAT, VERSION, read_description
 from dawnchorus.probes.heads import Neighbours
@@ -210,7 +211,9 @@ class FittedProbe:
             target.mkdir(parents=True, exist_ok=True)
             unfinished = target / f".{WEIGHTS}"
             unfinished.write_bytes(save(tensors))
-            text = json.dumps(self._description(sha256_of(unfinished)), indent=1, allow_nan=False)
+            text = json.dumps(
+                self._description(sha256_of_file(unfinished)), indent=1, allow_nan=False
+            )
             described = target / f".{DESCRIPTION}"
             described.write_text(text, encoding="utf-8")
             unfinished.replace(target / WEIGHTS)
@@ -251,7 +254,7 @@ class FittedProbe:
         told = read_description(source)
         weights = source / WEIGHTS
         try:
-            if sha256_of(weights) != told.weights_sha256:
+            if sha256_of_file(weights) != told.weights_sha256:
                 raise WeightsError(
                     f"{source}: {WEIGHTS} is not the file that {DESCRIPTION} was written with; "
                     f"copy the folder whole, or fit the probe again"

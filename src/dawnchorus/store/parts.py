@@ -161,12 +161,6 @@ def _held_to(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def part_names(folder: Path) -> set[str]:
     """Names of the complete parts of a folder; a folder that is not there yet has none."""
     return {name for name in names_in(folder) if re.fullmatch(PART_NAME, name)}

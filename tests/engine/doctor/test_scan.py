@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 from dawnchorus.cli.app import main
+from dawnchorus.engine.doctor import scan as doctor_module
 from dawnchorus.engine.doctor.page import make_page
 from dawnchorus.engine.doctor.scan import doctor, write_findings
-from dawnchorus.engine.doctor.scan import scan as doctor_module
 from dawnchorus.error_log import faults_beside
 
 WriteSound = Callable[..., Path]
