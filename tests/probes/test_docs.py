@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-PAGE = Path(__file__).parents[2] / "docs/probes.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/probes.md"
 
 
 def test_the_examples_on_probes_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from dawnchorus.models.eat import EAT
 
-PAGE = Path(__file__).parents[2] / "docs/migrating.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/migrating.md"
 
 
 def test_the_example_for_users_of_the_released_library_runs() -> None:

@@ -400,7 +400,7 @@ def test_duckdb_and_pandas_read_the_parts_without_us(tmp_path: Path) -> None:
     with StoreWriter(path, HEADER) as writer:
         put(writer, "a.wav", [3])
         put(writer, "b.wav", [2], seed=1)
-    # the query of docs/FORMAT.md
+    # the query of docs/reference/store_format.md
     query = f"""
         with latest as (
             select * from '{path}/recordings/*.parquet'

@@ -138,7 +138,10 @@ def _line(download: Download) -> str:
 
 
 def _advice(task: Task, folder: Path) -> tuple[str, str]:
-    return f"put it into {folder}; docs/tasks.md shows the tree", f"licence: {task.licence}"
+    return (
+        f"put it into {folder}; docs/reference/tasks.md shows the tree",
+        f"licence: {task.licence}",
+    )
 
 
 def _manifest(task: Task, made: TaskItems, folder: Path) -> Manifest:

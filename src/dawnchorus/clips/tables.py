@@ -1,4 +1,4 @@
-"""A manifest of any table of clips; which layouts are known is in `docs/data.md`."""
+"""A manifest of any table of clips; which layouts are known is in `docs/how-to/data.md`."""
 
 from __future__ import annotations
 

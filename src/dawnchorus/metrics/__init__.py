@@ -2,7 +2,7 @@
 
 Knows nothing of models, tasks or files. A score that is not defined raises
 `dawnchorus.errors.TaskError`; `scored` turns that into nan with the reason. Start reading in
-``ranking``; ``docs/metrics.md`` defines every one.
+``ranking``; ``docs/reference/metrics.md`` defines every one.
 """
 
 from dawnchorus.metrics.classes import (

@@ -3,5 +3,5 @@
 It knows arrays, rows and files; it must not know audio or how an encoder runs. Start reading at
 ``schema``
 (what lies where), then ``write`` (the commit rule) and ``read``. The format on one page:
-docs/FORMAT.md.
+docs/reference/store_format.md.
 """
