@@ -25,7 +25,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from dawnchorus import predict
-from dawnchorus.engine.encode import DEFAULT_MODEL
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.labels import read_label_map
 from dawnchorus.models.card import BUNDLED, CARD_FILE, LABELS_FILE, Card
 from dawnchorus.models.label_facts import LabelFacts, levels_of

@@ -34,7 +34,7 @@ def counted(original):
         return original(*arguments, **options)
     return call
 from dawnchorus.cli.app import main
-from dawnchorus.engine.encode import BatchEncoder
+from dawnchorus.engine.encoding.batches import BatchEncoder
 from dawnchorus.store import files, write
 write.StoreWriter.__init__.__kwdefaults__["part_seconds"] = 0.0
 os.fsync, Path.replace = counted(os.fsync), counted(Path.replace)

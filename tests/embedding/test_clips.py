@@ -15,7 +15,7 @@ import torch
 from dawnchorus.clips.manifest import MANIFEST_SCHEMA, Manifest
 from dawnchorus.configs import EmbedConfig
 from dawnchorus.embedding.clips import clip_features
-from dawnchorus.engine.encode import BatchEncoder
+from dawnchorus.engine.encoding.batches import BatchEncoder
 from dawnchorus.engine.options import read_settings
 from dawnchorus.models.eat import EAT
 

@@ -15,7 +15,7 @@ import soundfile
 from dawnchorus.cli.app import main
 from dawnchorus.engine import embed as embed_module
 from dawnchorus.engine.embed import embed
-from dawnchorus.engine.pipeline import Encoded
+from dawnchorus.engine.pipeline.events import EncodedWindows
 from dawnchorus.engine.predict import predict
 from dawnchorus.models.eat import EAT
 from dawnchorus.store.merge import merge_stores
@@ -156,8 +156,8 @@ def test_an_error_while_one_recording_is_stored_is_its_own(
         write_sound(tmp_path / "in" / f"{name}.wav", 2.0)
     window_rows = embed_module.window_rows
 
-    def fault(event: Encoded, header: object) -> object:
-        if event.source.job.name == "b.wav":
+    def fault(event: EncodedWindows, header: object) -> object:
+        if event.job.name == "b.wav":
             raise KeyError("column")
         return window_rows(event, header)
 

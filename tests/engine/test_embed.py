@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from dawnchorus.models.eat import EAT
 from dawnchorus.store import write
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import recording_id
+from watched_progress import WatchedProgress
 
 WriteSound = Callable[..., Path]
 ATOL = 2e-5  # float32, other batches; the vectors are of order 1
@@ -294,19 +294,12 @@ def test_progress_adds_up_to_the_bytes_that_were_there(
     mixed: Path, tmp_path: Path, tiny_encoder: EAT
 ) -> None:
     (mixed / "bad.wav").write_text("not sound")
-    steps: list[int] = []
-    totals: list[int] = []
-
-    @contextmanager
-    def progress(total: int, _label: str) -> Iterator[Callable[[int], None]]:
-        totals.append(total)
-        yield steps.append
-
+    progress = WatchedProgress()
     embed(mixed, model=tiny_encoder, store=tmp_path / "s", batch_size=2, progress=progress)
     size = sum(path.stat().st_size for path in mixed.rglob("*.*"))
-    assert totals == [size]
-    assert sum(steps) == size
-    assert min(steps) >= 0
+    assert progress.stages == [("embedding", size, "bytes")]
+    assert sum(progress.steps) == size
+    assert min(progress.steps) >= 0
 
 
 @pytest.fixture
@@ -327,18 +320,12 @@ def test_a_signal_keeps_what_was_finished_and_the_next_run_goes_on(
 ) -> None:
     write_sound(mixed / "0.wav", 60.0)  # far more than is encoded ahead of what is committed
     handler = signal.getsignal(number)
-    n_batches = 0
 
-    @contextmanager
-    def progress(_total: int, _label: str) -> Iterator[Callable[[int], None]]:
-        def advance(_n: int) -> None:
-            nonlocal n_batches
-            n_batches += 1
-            if n_batches == 2:
-                signal.raise_signal(number)
+    def interrupt(_n: int) -> None:
+        if len(progress.steps) == 2:
+            signal.raise_signal(number)
 
-        yield advance
-
+    progress = WatchedProgress(interrupt)
     with pytest.raises(RunInterruptedError, match="same command goes on"):
         embed(
             mixed,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import crowsetta
@@ -19,15 +18,17 @@ import torch
 
 from dawnchorus.audio.decode.io import read_audio
 from dawnchorus.configs import PredictConfig
+from dawnchorus.engine.detections.label_names import read_label_list
+from dawnchorus.engine.detections.thresholds import make_rule
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict
-from dawnchorus.engine.select import make_rule, read_label_list
 from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.label_facts import LabelFacts
 from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.read import Store
+from watched_progress import WatchedProgress
 
 WriteSound = Callable[..., Path]
 
@@ -204,14 +205,11 @@ def test_a_recording_that_the_disk_takes_away_gives_no_rows(
 ) -> None:
     long = write_sound(folder / "0.wav", 120.0)  # the first: it is open when results come
 
-    @contextmanager
-    def progress(_total: int, _label: str) -> Iterator[Callable[[int], None]]:
-        def advance(_n: int) -> None:
-            if long.stat().st_size > 1000:
-                os.truncate(long, 1000)
+    def truncate(_n: int) -> None:
+        if long.stat().st_size > 1000:
+            os.truncate(long, 1000)
 
-        yield advance
-
+    progress = WatchedProgress(truncate)
     report = predict(
         folder, model=tiny_encoder, batch_size=2, workers=1, progress=progress, top_k=1
     )
@@ -226,10 +224,11 @@ def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(
 ) -> None:
     write_sound(folder / "b.flac", 40.0)  # more than is encoded ahead
 
-    @contextmanager
-    def progress(_total: int, _label: str) -> Iterator[Callable[[int], None]]:
-        yield lambda _n: signal.raise_signal(signal.SIGINT)
+    def interrupt(_n: int) -> None:
+        if len(progress.steps) == 1:  # the second signal would end the process at once
+            signal.raise_signal(signal.SIGINT)
 
+    progress = WatchedProgress(interrupt)
     with pytest.raises(RunInterruptedError, match=r"x\.partial\.csv"):
         predict(
             folder,
@@ -238,31 +237,12 @@ def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(
             batch_size=4,
             workers=1,
             top_k=3,
-            progress=once(progress),
+            progress=progress,
         )
     assert not (tmp_path / "x.csv").exists()
     lines = (tmp_path / "x.partial.csv").read_text().splitlines()
     assert len(lines) == 1 + 9
     assert all("a.wav" in line for line in lines[1:])
-
-
-def once(progress: Callable[..., object]) -> Callable[..., object]:
-    """The second signal would end the process at once."""
-
-    @contextmanager
-    def quiet_after_first(total: int, label: str) -> Iterator[Callable[[int], None]]:
-        n_calls = 0
-        with progress(total, label) as advance:
-
-            def first_only(n: int) -> None:
-                nonlocal n_calls
-                n_calls += 1
-                if n_calls == 1:
-                    advance(n)
-
-            yield first_only
-
-    return quiet_after_first
 
 
 def test_nothing_stays_behind_when_a_run_fails(

@@ -15,8 +15,8 @@ from s3fs import S3FileSystem
 from conftest import make_sound
 from dawnchorus.engine.doctor.scan import doctor
 from dawnchorus.engine.embed import embed
-from dawnchorus.engine.plan import common_root, find_recordings
 from dawnchorus.engine.predict import predict
+from dawnchorus.engine.recordings.find import common_root, find_recordings
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.paths import as_path, relative_name
 from dawnchorus.store import write
@@ -109,7 +109,7 @@ def test_a_second_run_fetches_nothing_but_what_failed_or_changed(
 ) -> None:
     embed(bucket, store=tmp_path / "store", model=tiny_encoder)
     fetched = []
-    from dawnchorus.engine import fetch  # noqa: PLC0415
+    from dawnchorus.engine.pipeline import fetch  # noqa: PLC0415
 
     original = fetch.fetch
     monkeypatch.setattr(

@@ -10,9 +10,8 @@ import pytest
 
 from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.engine import spans
-from dawnchorus.engine.embed import Planner, embed, make_store
-from dawnchorus.engine.jobs import make_job
-from dawnchorus.engine.read import Job, stat_job
+from dawnchorus.engine.embed import JobPlanner, embed, make_store
+from dawnchorus.engine.recordings.jobs import RecordingJob, job_for, with_file_facts
 from dawnchorus.engine.spans import SpanJoiner, embed_span, spans_of
 from dawnchorus.errors import StoreError
 from dawnchorus.store.read import Store
@@ -37,9 +36,9 @@ def opened(night: Path, store: Path, model: Path) -> StoreWriter:
     return StoreWriter(store, header)
 
 
-def planned(writer: StoreWriter, night: Path) -> tuple[Job, list[Job]]:
-    planner = Planner(writer, night.parent, EmbedConfig())
-    job = planner.claimed(stat_job(make_job(night, (), night.parent, EmbedConfig())))
+def planned(writer: StoreWriter, night: Path) -> tuple[RecordingJob, list[RecordingJob]]:
+    planner = JobPlanner(writer, night.parent, EmbedConfig())
+    job = planner.claimed(with_file_facts(job_for(night, (), night.parent, EmbedConfig())))
     return job, spans_of(job, writer.header, n_workers=4)
 
 

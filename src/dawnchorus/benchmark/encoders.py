@@ -10,7 +10,7 @@ import torch
 
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, FRAME_SAMPLES, N_BANDS, log_mel
 from dawnchorus.benchmark.external import Table, read_vectors
-from dawnchorus.engine.encode import model_identity
+from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.encoder import EncoderOutput

@@ -43,7 +43,8 @@ def command(
     from dawnchorus.engine.doctor.scan import doctor, write_findings
 
     named = runs.inputs(paths, None, quiet=quiet)
-    report = doctor(named, deep=deep, time_zone=time_zone, progress=runs.megabytes(quiet=quiet))
+    with runs.TerminalProgress(quiet=quiet) as progress:
+        report = doctor(named, deep=deep, time_zone=time_zone, progress=progress)
     if table:
         write_findings(report, table, spreadsheet_safe=spreadsheet_safe)
     if page:

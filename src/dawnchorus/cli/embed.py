@@ -85,7 +85,8 @@ def command(
         from dawnchorus.engine.dry_run import embed_dry_run
 
         return runs.close_dry(embed_dry_run(named, store=store, **given), as_json=as_json)
-    report = run(named, store=store, progress=runs.megabytes(quiet=quiet), **given)
+    with runs.TerminalProgress(quiet=quiet) as progress:
+        report = run(named, store=store, progress=progress, **given)
     code = runs.close(report, as_json=as_json, quiet=quiet)
     if not as_json:
         print(report.store)

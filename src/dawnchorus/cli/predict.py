@@ -13,7 +13,7 @@ from dawnchorus.cli import options
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dawnchorus.engine.found import Found
+    from dawnchorus.engine.detections.label_counts import LabelCount
     from dawnchorus.engine.report import PredictReport
 
 MOST_LISTED: Final = 20  # labels in the closing table; all are in the output
@@ -112,9 +112,9 @@ def command(
     """
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import say
+    from dawnchorus.engine.detections.label_names import read_label_list
     from dawnchorus.engine.exports.formats import write_csv
     from dawnchorus.engine.predict import predict
-    from dawnchorus.engine.select import read_label_list
 
     names, thresholds = (None, {}) if labels is None else read_label_list(labels)
     named = runs.inputs(paths, listing, quiet=quiet)
@@ -149,9 +149,8 @@ def command(
         from dawnchorus.engine.dry_run import predict_dry_run
 
         return runs.close_dry(predict_dry_run(named, output=result, **given), as_json=as_json)
-    report = predict(
-        named, output=result, overwrite=overwrite, progress=runs.megabytes(quiet=quiet), **given
-    )
+    with runs.TerminalProgress(quiet=quiet) as progress:
+        report = predict(named, output=result, overwrite=overwrite, progress=progress, **given)
     code = runs.close(report, as_json=as_json, quiet=quiet)
     for line in _remarks(report, quiet=quiet):
         say(line)
@@ -169,7 +168,7 @@ def command(
     return code
 
 
-def found_lines(found: Sequence[Found]) -> list[str]:
+def found_lines(found: Sequence[LabelCount]) -> list[str]:
     """What was found, as a table for a reader."""
     from dawnchorus.cli.output import table_lines
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from dawnchorus.cli import output
 from dawnchorus.errors import UsageError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dawnchorus.engine.dry_run import DryRun
-    from dawnchorus.engine.report import Progress, RunReport
+    from dawnchorus.engine.report import RunReport
 
 MEGABYTE: Final = 1_000_000
 SOME_FAILED: Final = 3  # exit code: finished, but not all inputs could be read
@@ -47,7 +47,7 @@ def inputs(
 
 def _about(item: str | Path) -> tuple[str, ...]:
     """What is read of a list of recordings; nothing of other inputs."""
-    from dawnchorus.engine.listing import LIST_SUFFIX, describe_listing
+    from dawnchorus.engine.recordings.listing import LIST_SUFFIX, describe_listing
 
     if not str(item).lower().endswith(LIST_SUFFIX):
         return ()
@@ -90,24 +90,47 @@ def parse_layers(text: str | None) -> tuple[int | str, ...] | None:
     return tuple(int(name) if name.lstrip("-").isdecimal() else name for name in names if name)
 
 
-def megabytes(*, quiet: bool) -> Progress:
-    """A progress display that counts bytes in megabytes."""
+class TerminalProgress:
+    """Bars or lines on stderr, one stage after the other; bytes are counted in megabytes."""
 
-    @contextmanager
-    def show(n_bytes: int, label: str) -> Iterator[Callable[[int], None]]:
-        total = -(-n_bytes // MEGABYTE)
+    def __init__(self, *, quiet: bool = False) -> None:
+        """``quiet``: show nothing."""
+        self._quiet = quiet
+        self._stages = ExitStack()
+
+    def start(self, label: str, total: int | None = None, unit: str = "") -> Callable[[int], None]:
+        """Begin a stage; the one before is over."""
+        self._stages.close()
+        if unit != "bytes":
+            return self._show(label, total, unit)
+        advance = self._show(label, None if total is None else -(-total // MEGABYTE), "MB")
         done = 0
-        with output.progress(total, label, quiet=quiet, unit="MB") as advance:
 
-            def more(n: int) -> None:
-                nonlocal done
-                before, done = done, done + n
-                if done // MEGABYTE > before // MEGABYTE:
-                    advance(done // MEGABYTE - before // MEGABYTE)
+        def advance_bytes(n: int) -> None:
+            nonlocal done
+            before, done = done, done + n
+            if done // MEGABYTE > before // MEGABYTE:
+                advance(done // MEGABYTE - before // MEGABYTE)
 
-            yield more
+        return advance_bytes
 
-    return show
+    def _show(self, label: str, total: int | None, unit: str) -> Callable[[int], None]:
+        return self._stages.enter_context(
+            output.progress(total, label, quiet=self._quiet, unit=unit)
+        )
+
+    def message(self, text: str) -> None:
+        """A line on stderr."""
+        if not self._quiet:
+            output.say(text)
+
+    def __enter__(self) -> Self:
+        """Use it."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """End the last stage."""
+        self._stages.close()
 
 
 def close(report: RunReport, *, as_json: bool, quiet: bool) -> int:

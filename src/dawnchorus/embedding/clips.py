@@ -29,8 +29,8 @@ from safetensors.numpy import save
 from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.clips.sounds import FileSounds
 from dawnchorus.embedding.pieces import cut_clip, without_short_end
-from dawnchorus.engine.canary import WindowsError
-from dawnchorus.engine.workers import batch_size, one_core_each
+from dawnchorus.engine.encoding.canary import WindowsError
+from dawnchorus.engine.encoding.workers import batch_size, one_core_each
 from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.paths import local_copy, sha256_of_file
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dawnchorus.clips.manifest import Clip, Manifest
-    from dawnchorus.engine.encode import BatchEncoder
-    from dawnchorus.engine.read import ReadSettings
+    from dawnchorus.engine.encoding.batches import BatchEncoder
+    from dawnchorus.engine.pipeline.read import ReadSettings
     from dawnchorus.models.encoder import Encoder
 
     Vectors = NDArray[np.float32]

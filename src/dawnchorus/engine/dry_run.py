@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.audio.windows import n_windows as count_windows
+from dawnchorus.engine.detections.from_store import store_in
+from dawnchorus.engine.detections.naming import classifier_for, model_for, open_probe, windows_for
+from dawnchorus.engine.detections.thresholds import make_rule
 from dawnchorus.engine.doctor.scan import OK, examine
 from dawnchorus.engine.embed import batch_encoder
-from dawnchorus.engine.encode import DEFAULT_MODEL, model_identity, ready_model
-from dawnchorus.engine.header import make_header
-from dawnchorus.engine.jobs import make_job
-from dawnchorus.engine.naming import model_for, naming_of, open_probe, windows_for
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity, ready_model
+from dawnchorus.engine.encoding.workers import batch_size, n_workers, one_core_each
 from dawnchorus.engine.options import embed_config, read_settings
-from dawnchorus.engine.pipeline import Encoded, run_windows
-from dawnchorus.engine.plan import as_places, find_recordings, in_shard, root_of
+from dawnchorus.engine.pipeline.events import EncodedWindows
+from dawnchorus.engine.pipeline.read import StageClock
+from dawnchorus.engine.pipeline.stream import run_windows
 from dawnchorus.engine.predict import configs_of
-from dawnchorus.engine.read import ReadClock, stat_job
-from dawnchorus.engine.rescore import store_in
-from dawnchorus.engine.select import make_rule
-from dawnchorus.engine.workers import batch_size, n_workers, one_core_each
+from dawnchorus.engine.recordings.find import as_paths, find_recordings, in_shard, root_of
+from dawnchorus.engine.recordings.jobs import job_for, with_file_facts
+from dawnchorus.engine.store_rows import make_header
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.paths import as_path, is_remote
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.configs import EmbedConfig, PredictConfig
-    from dawnchorus.engine.pipeline import Encode
-    from dawnchorus.engine.plan import Inputs, Scan
-    from dawnchorus.engine.read import Job, ReadSettings
+    from dawnchorus.engine.pipeline.read import ReadSettings
+    from dawnchorus.engine.pipeline.stream import Encode
+    from dawnchorus.engine.recordings.find import Inputs, Scan
+    from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.fitted import FittedProbe
 
@@ -108,7 +110,7 @@ def embed_dry_run(
         StoreError: The store is of other settings.
     """
     config, place = embed_config(config, options), as_path(store)
-    named = as_places(recordings)
+    named = as_paths(recordings)
     with ready_model(model, config) as encoder:
         settings, count = read_settings(encoder, config), n_workers(encoder, config.workers)
         batches = batch_encoder(encoder, config, count)
@@ -149,13 +151,13 @@ def predict_dry_run(
     """
     held = None if probe is None else open_probe(probe)
     config, selection, _ = configs_of(config, selection, options, held)
-    named = as_places(recordings)
+    named = as_paths(recordings)
     if store_in(named) is not None:
         raise UsageError("a dry run is for recordings; the scores of a store are there already")
     config = windows_for(held, config)
     with ready_model(model_for(held, model), config) as encoder:
         settings, count = read_settings(encoder, config), n_workers(encoder, config.workers)
-        naming = naming_of(encoder, held, count)
+        naming = classifier_for(encoder, held, count)
         rule, _ = make_rule(selection, naming.labels, naming.facts)
         naming.check(settings.window)
         root = root_of(named, selection.audio_root)
@@ -186,7 +188,7 @@ class _Plan:
     ) -> None:
         self._scan, self._root, self._config, self.settings = scan, root, config, settings
         self._there = there
-        self.jobs: list[Job] = []  # the first readable ones, to try
+        self.jobs: list[RecordingJob] = []  # the first readable ones, to try
         self.n_found = self.n_there = self.n_remote = self.n_windows = 0
         self.duration_s = 0.0
         self.refused: list[Failure] = []
@@ -194,7 +196,7 @@ class _Plan:
     def look(self) -> None:
         """At all of them."""
         for path, carried in self._scan.entries():
-            job = make_job(path, carried, self._root, self._config)
+            job = job_for(path, carried, self._root, self._config)
             if not in_shard(job.recording_id, self._config.shard):
                 continue
             self.n_found += 1
@@ -205,14 +207,14 @@ class _Plan:
             else:
                 self._look_at(job)
 
-    def _look_at(self, job: Job) -> None:
+    def _look_at(self, job: RecordingJob) -> None:
         finding = examine(job.path, job.name)
         if finding.verdict != OK:
             self.refused.append(Failure(job.name, finding.verdict, finding.message))
         if not finding.duration_s:
             return
         if len(self.jobs) < TRIED_RECORDINGS:
-            self.jobs.append(stat_job(job))
+            self.jobs.append(with_file_facts(job))
         n_samples = round(finding.duration_s * self.settings.sample_rate)
         self.n_windows += count_windows(n_samples, self.settings.window, self.settings.hop)
         self.duration_s += finding.duration_s
@@ -250,10 +252,10 @@ def _tried(
             encode,
             batch_size=size,
             n_workers=count,
-            clock=ReadClock(),
+            clock=StageClock(),
             stop=stop,
         ):
-            if not isinstance(event, Encoded):
+            if not isinstance(event, EncodedWindows):
                 continue
             values.append(event.values)
             if first is None:

@@ -6,35 +6,30 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.engine.corrections import corrected_row, says_something
-from dawnchorus.engine.drive import Work, drive
-from dawnchorus.engine.encode import (
-    DEFAULT_MODEL,
-    BatchEncoder,
-    model_identity,
-    own_choices,
-    ready_model,
-)
-from dawnchorus.engine.header import make_header
-from dawnchorus.engine.jobs import make_job
-from dawnchorus.engine.moved import KnownContent, audio_root_of
+from dawnchorus.engine.detections.label_names import labels_of
+from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity, own_choices, ready_model
+from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import embed_config, read_settings
-from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import (
-    as_places,
-    find_recordings,
-    in_shard,
-    root_of,
+from dawnchorus.engine.pipeline.events import (
+    EncodedWindows,
+    FailedRecording,
+    FinishedRecording,
+    RunEvent,
+    SkippedRecording,
 )
-from dawnchorus.engine.read import Broken, Ended, Job, Skipped, stat_job
+from dawnchorus.engine.pipeline.run import WindowRun, run_recordings
+from dawnchorus.engine.recordings.corrections import corrected_row, says_something
+from dawnchorus.engine.recordings.find import as_paths, find_recordings, in_shard, root_of
+from dawnchorus.engine.recordings.jobs import RecordingJob, job_for, with_file_facts
+from dawnchorus.engine.recordings.moved import KnownContent, audio_root_of
 from dawnchorus.engine.report import RunReport, Tally
-from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
-from dawnchorus.engine.select import labels_of
-from dawnchorus.engine.workers import batch_size, n_workers
+from dawnchorus.engine.store_rows import done_row, failed_row, make_header, opened_row, window_rows
 from dawnchorus.error_log import faults_beside
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.paths import as_path
+from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
@@ -42,9 +37,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.plan import Inputs, Scan
-    from dawnchorus.engine.report import Progress
+    from dawnchorus.engine.recordings.find import Inputs, Scan
     from dawnchorus.models.encoder import Encoder
+    from dawnchorus.progress import Progress
     from dawnchorus.store.schema import StoreHeader
 
 ANOTHER_RUN: Final = "another run is doing them"
@@ -64,7 +59,7 @@ def embed(
     model: str | Path | Encoder = DEFAULT_MODEL,
     config: EmbedConfig | None = None,
     audio_root: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = NO_PROGRESS,
     **options: Any,  # Any: keywords, checked by EmbedConfig
 ) -> EmbedReport:
     """Embed every window of every recording into a store.
@@ -82,8 +77,7 @@ def embed(
         model: a model's name, file or folder, or a loaded encoder.
         config: all options at once.
         audio_root: the folder that the store's paths are relative to, where it has moved since.
-        progress: called with the number of bytes to read and a label; gives a context manager of a
-            function that takes the bytes done.
+        progress: shows how many bytes of recordings are done.
         options: `EmbedConfig`'s fields, and ``window_s`` and ``hop_s``; they win over ``config``.
 
     Raises:
@@ -111,10 +105,10 @@ def embed_others(
     model: str | Path | Encoder,
     config: EmbedConfig,
     audio_root: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> EmbedReport:
     """`embed`, but for the recordings whose ids are in ``left``: they are somebody else's work."""
-    recordings = as_places(recordings)
+    recordings = as_paths(recordings)
     scan = find_recordings(recordings)
     with ready_model(model, config) as encoder, faults_beside(store):
         settings = read_settings(encoder, config)
@@ -125,13 +119,14 @@ def embed_others(
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(as_path(store), header) as writer, stop_on_signals() as stop:
             place = audio_root_of(writer, scan, audio_root)
-            jobs = Planner(writer, place.path, config, left).jobs(scan)
+            jobs = JobPlanner(writer, place.path, config, left).jobs(scan)
             settings = replace(settings, why_skip=KnownContent(writer, place.path).why_skip)
             run = _Run(writer)
             size = batch_size(encoder, config.batch_size)
             encode = batches.vectors_and_logits if config.predict else batches.vectors
-            work = Work(jobs, settings, encode, size, count, "embedding")
-            seconds = drive(work, tally, run.take, progress=progress, stop=stop)
+            work = WindowRun(jobs, settings, encode, size, count)
+            advance = progress.start("embedding", scan.n_bytes, "bytes")
+            seconds = run_recordings(work, tally, run.take, advance=advance, stop=stop)
             run.commit()
         if stop.is_set() and not tally.is_complete:
             raise RunInterruptedError(
@@ -161,7 +156,7 @@ def make_store(
     Raises:
         StoreError: It has other settings, or cannot be written.
     """
-    recordings = as_places(recordings)
+    recordings = as_paths(recordings)
     with ready_model(model, config) as encoder:
         batches = batch_encoder(encoder, config, 1)
         dim = batches.check(read_settings(encoder, config).window)
@@ -193,7 +188,7 @@ def _advice(writer: StoreWriter, config: EmbedConfig) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Planner:
+class JobPlanner:
     """What is still to do for each recording; it claims what it gives out.
 
     Attributes:
@@ -208,27 +203,27 @@ class Planner:
     config: EmbedConfig
     left: frozenset[str] = frozenset()
 
-    def jobs(self, scan: Scan) -> Iterator[Job]:
+    def jobs(self, scan: Scan) -> Iterator[RecordingJob]:
         """A job for every recording of this shard; called by the thread that reads."""
         for path, carried in scan.entries():
-            job = make_job(path, carried, self.audio_root, self.config)
+            job = job_for(path, carried, self.audio_root, self.config)
             if in_shard(job.recording_id, self.config.shard) and job.recording_id not in self.left:
-                yield self.claimed(stat_job(job))
+                yield self.claimed(with_file_facts(job))
 
-    def claimed(self, job: Job) -> Job:
+    def claimed(self, job: RecordingJob) -> RecordingJob:
         """The job as far as it is still to do, or one that says why it is none."""
         if not self.writer.claim(job.recording_id):
             return replace(job, skip=ANOTHER_RUN)
         return self._corrected(self._rest(job) or replace(job, skip=""))
 
-    def _corrected(self, job: Job) -> Job:
+    def _corrected(self, job: RecordingJob) -> RecordingJob:
         """The job with the new row of a recording that is done and of which a list says more."""
         if not (says_something(job) and (job.skip == "" or job.known_hash)):
             return job
         row = self.writer.row(job.recording_id)
         return job if row is None else replace(job, corrected=corrected_row(row, job))
 
-    def _rest(self, job: Job) -> Job | None:
+    def _rest(self, job: RecordingJob) -> RecordingJob | None:
         known = self.writer.known(job.recording_id)
         if known is None or known.status == "failed" or known.file_size != job.size:
             return job
@@ -249,21 +244,21 @@ class _Run:
     writer: StoreWriter
     write_s: float = 0.0
 
-    def take(self, event: Event) -> None:
+    def take(self, event: RunEvent) -> None:
         """Store what an event brings."""
         before = time.perf_counter()
         self._write(event)
         self.write_s += time.perf_counter() - before
 
-    def _write(self, event: Event) -> None:
-        if isinstance(event, Encoded):
+    def _write(self, event: RunEvent) -> None:
+        if isinstance(event, EncodedWindows):
             rows = window_rows(event, self.writer.header)
-            self.writer.add(opened_row(event.source), rows)
-        elif isinstance(event, Ended):
+            self.writer.add(opened_row(event.recording), rows)
+        elif isinstance(event, FinishedRecording):
             self.writer.finish(done_row(event))
-        elif isinstance(event, Broken):
+        elif isinstance(event, FailedRecording):
             self.writer.fail(failed_row(event))
-        elif isinstance(event, Skipped):
+        elif isinstance(event, SkippedRecording):
             if event.is_corrected and event.job.corrected:
                 self.writer.correct(event.job.corrected)
             elif event.why != ANOTHER_RUN:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.audio.windows import to_samples
 from dawnchorus.configs import EmbedConfig, WindowConfig
-from dawnchorus.engine.read import ReadSettings
+from dawnchorus.engine.pipeline.read import ReadSettings
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,8 +10,22 @@ import numpy as np
 import pyarrow as pa
 
 from dawnchorus.configs import PredictConfig
-from dawnchorus.engine.drive import Work, drive
-from dawnchorus.engine.encode import model_identity, ready_model
+from dawnchorus.engine.detections.from_store import predict_from_store, store_in
+from dawnchorus.engine.detections.label_counts import LabelCounter
+from dawnchorus.engine.detections.naming import (
+    classifier_for,
+    is_demonstration,
+    model_for,
+    open_probe,
+    rule_for,
+    silent_labels,
+    windows_for,
+)
+from dawnchorus.engine.detections.recording_columns import RecordingColumns
+from dawnchorus.engine.detections.segments import Segments, cut_segments, open_segments
+from dawnchorus.engine.detections.thresholds import DetectionRule, asked, make_rule
+from dawnchorus.engine.encoding.model import model_identity, ready_model
+from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.exports.formats import (
     DETECTION_SCHEMA,
     Collect,
@@ -22,28 +36,18 @@ from dawnchorus.engine.exports.formats import (
     open_export,
     window_rows,
 )
-from dawnchorus.engine.exports.recording_columns import RecordingColumns
-from dawnchorus.engine.flags import SILENT
-from dawnchorus.engine.found import FoundTally
-from dawnchorus.engine.jobs import columns_of, make_job
-from dawnchorus.engine.naming import (
-    is_demonstration,
-    model_for,
-    naming_of,
-    open_probe,
-    rule_for,
-    silent_labels,
-    windows_for,
-)
 from dawnchorus.engine.options import embed_config, read_settings
-from dawnchorus.engine.pipeline import Encoded, Event
-from dawnchorus.engine.plan import as_places, find_recordings, in_shard, root_of
-from dawnchorus.engine.read import Broken, Ended, Job, stat_job
+from dawnchorus.engine.pipeline.events import (
+    EncodedWindows,
+    FailedRecording,
+    FinishedRecording,
+    RunEvent,
+)
+from dawnchorus.engine.pipeline.flags import SILENT
+from dawnchorus.engine.pipeline.run import WindowRun, run_recordings
+from dawnchorus.engine.recordings.find import as_paths, find_recordings, in_shard, root_of
+from dawnchorus.engine.recordings.jobs import RecordingJob, columns_of, job_for, with_file_facts
 from dawnchorus.engine.report import PredictReport, Tally
-from dawnchorus.engine.rescore import predict_from_store, store_in
-from dawnchorus.engine.segments import Segments, cut_segments, open_segments
-from dawnchorus.engine.select import Rule, asked, make_rule
-from dawnchorus.engine.workers import batch_size, n_workers
 from dawnchorus.error_log import faults_beside
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
@@ -51,6 +55,7 @@ from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
 from dawnchorus.paths import absolute, as_path, from_stored_name
 from dawnchorus.probes.calibration import sigmoid
+from dawnchorus.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,11 +63,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.plan import Inputs, Scan
-    from dawnchorus.engine.report import Progress
+    from dawnchorus.engine.recordings.find import Inputs, Scan
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.models.label_facts import LabelFacts
     from dawnchorus.probes.fitted import FittedProbe
+    from dawnchorus.progress import Progress
     from dawnchorus.store.read import Store
 
 FOR_STORES: Final = ("time_zone", "site_from")  # what is said of recordings, not done to them
@@ -78,7 +83,7 @@ def predict(
     config: EmbedConfig | None = None,
     selection: PredictConfig | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = NO_PROGRESS,
     **options: Any,  # Any: keywords, checked by EmbedConfig and PredictConfig
 ) -> PredictReport:
     """Name what is heard in every window of every recording.
@@ -108,7 +113,7 @@ def predict(
     """
     held = None if probe is None else open_probe(probe)
     config, selection, silent = configs_of(config, selection, options, held)
-    recordings = as_places(recordings)
+    recordings = as_paths(recordings)
     store = store_in(recordings)
     if store is not None:
         _refuse_for_store(store, model, config)
@@ -125,7 +130,7 @@ def predict(
     config = windows_for(held, config)
     with ready_model(model_for(held, model), config) as encoder, faults_beside(output):
         count = n_workers(encoder, config.workers)
-        naming = naming_of(encoder, held, count)
+        naming = classifier_for(encoder, held, count)
         rule, unknown = make_rule(selection, naming.labels, naming.facts)
         settings = read_settings(encoder, config)
         naming.check(settings.window)
@@ -157,8 +162,9 @@ def predict(
             )
             jobs = _plan(scan, root, config)
             size = batch_size(encoder, config.batch_size)
-            work = Work(jobs, settings, naming.logits, size, count, "predicting")
-            seconds = drive(work, tally, run.take, progress=progress, stop=stop)
+            work = WindowRun(jobs, settings, naming.logits, size, count)
+            advance = progress.start("predicting", scan.n_bytes, "bytes")
+            seconds = run_recordings(work, tally, run.take, advance=advance, stop=stop)
             if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(export, tally))
             export.close()
@@ -231,11 +237,11 @@ def _refuse_for_store(
         )
 
 
-def _plan(scan: Scan, root: Path, config: EmbedConfig) -> Iterator[Job]:
+def _plan(scan: Scan, root: Path, config: EmbedConfig) -> Iterator[RecordingJob]:
     for path, carried in scan.entries():
-        job = make_job(path, carried, root, config)
+        job = job_for(path, carried, root, config)
         if in_shard(job.recording_id, config.shard):
-            yield stat_job(job)
+            yield with_file_facts(job)
 
 
 def _stopped(export: Export, tally: Tally) -> str:
@@ -252,7 +258,7 @@ def _stopped(export: Export, tally: Tally) -> str:
 class _Heard:
     """Chosen rows of one batch of a recording, and where its windows lie."""
 
-    event: Encoded
+    event: EncodedWindows
     window: NDArray[np.int64]
     label: NDArray[np.int64]
     rank: NDArray[np.int64]
@@ -267,7 +273,7 @@ class _Run:
     """
 
     export: Export
-    rule: Rule
+    rule: DetectionRule
     labels: Sequence[str]
     model_rate: int
     recording_columns: RecordingColumns
@@ -275,22 +281,22 @@ class _Run:
     levels: Sequence[str] = ()
     n_rows: int = 0
     n_silent: int = 0
-    found: FoundTally = field(default_factory=FoundTally)
+    found: LabelCounter = field(default_factory=LabelCounter)
     without_detection: list[str] = field(default_factory=list)
     loudest: tuple[float, str, str, float] = (-1.0, "", "", 0.0)
     _heard: list[_Heard] = field(default_factory=list)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: RunEvent) -> None:
         """Keep or write what an event brings."""
-        if isinstance(event, Encoded):
+        if isinstance(event, EncodedWindows):
             self._heard.append(self._choose(event))
-        elif isinstance(event, Broken):
+        elif isinstance(event, FailedRecording):
             self._heard.clear()
-        elif isinstance(event, Ended):
+        elif isinstance(event, FinishedRecording):
             self._write(event)
             self._heard.clear()
 
-    def _choose(self, event: Encoded) -> _Heard:
+    def _choose(self, event: EncodedWindows) -> _Heard:
         probabilities = sigmoid(event.values)
         silent = (event.flags & SILENT) != 0
         self.n_silent += int(silent.sum())
@@ -298,21 +304,21 @@ class _Run:
         self._note_loudest(event, probabilities[:, self.rule.columns])
         return _Heard(event, window, label, rank, probabilities[window, label])
 
-    def _note_loudest(self, event: Encoded, wanted: NDArray[np.float32]) -> None:
+    def _note_loudest(self, event: EncodedWindows, wanted: NDArray[np.float32]) -> None:
         window, column = np.unravel_index(int(wanted.argmax()), wanted.shape)
         highest = float(wanted[window, column])
         if highest > self.loudest[0]:
             label = self.labels[int(self.rule.columns[column])]
             start_s = float(event.start_sample[window]) / self.model_rate
-            self.loudest = (highest, label, event.source.job.name, start_s)
+            self.loudest = (highest, label, event.job.name, start_s)
 
-    def _write(self, event: Ended) -> None:
-        rate = event.source.rate
-        job = event.source.job
+    def _write(self, event: FinishedRecording) -> None:
+        rate = event.recording.rate
+        job = event.job
         table = pa.concat_tables(
             [DETECTION_SCHEMA.empty_table(), *(self._rows(heard, event) for heard in self._heard)]
         )
-        began = event.source.began
+        began = event.recording.began
         table = self.recording_columns.fill(
             self.rule.merged(table),
             None if began is None else began.time,
@@ -333,11 +339,11 @@ class _Run:
         if self.segments:
             self.segments.take(detections)
 
-    def _rows(self, heard: _Heard, ended: Ended) -> pa.Table:
+    def _rows(self, heard: _Heard, ended: FinishedRecording) -> pa.Table:
         event = heard.event
         return window_rows(
-            self.recording_columns.path(ended.source.job.name),
-            rate=ended.source.rate,
+            self.recording_columns.path(ended.job.name),
+            rate=ended.recording.rate,
             n_samples=ended.n_samples,
             model_rate=self.model_rate,
             columns={

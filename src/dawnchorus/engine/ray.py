@@ -8,30 +8,30 @@ have to lie where all machines see them under the same path.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.engine.embed import EmbedReport, Planner, embed_others, make_store
-from dawnchorus.engine.encode import DEFAULT_MODEL
-from dawnchorus.engine.jobs import make_job
-from dawnchorus.engine.moved import audio_root_of
+from dawnchorus.engine.embed import EmbedReport, JobPlanner, embed_others, make_store
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.engine.options import embed_config
-from dawnchorus.engine.plan import as_places, find_recordings
-from dawnchorus.engine.read import stat_job
+from dawnchorus.engine.recordings.find import as_paths, find_recordings
+from dawnchorus.engine.recordings.jobs import job_for, with_file_facts
+from dawnchorus.engine.recordings.moved import audio_root_of
 from dawnchorus.engine.spans import SpanJoiner, embed_span, may_be_long, spans_of
 from dawnchorus.errors import DawnChorusError, DependencyError, RunInterruptedError, UsageError
 from dawnchorus.paths import absolute, as_path, as_text
+from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.plan import Inputs, Scan
-    from dawnchorus.engine.read import Job
-    from dawnchorus.engine.report import Progress
+    from dawnchorus.engine.recordings.find import Inputs, Scan
+    from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.engine.spans import SpanDone
+    from dawnchorus.progress import Progress
     from dawnchorus.store.schema import StoreHeader
 
 SHARES_PER_WORKER: Final = 4  # so that no worker is left alone with the last long recordings
@@ -47,7 +47,7 @@ def embed_on_ray(
     audio_root: str | Path | None = None,
     address: str | None = None,
     cpus_per_worker: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = NO_PROGRESS,
     **options: Any,  # Any: keywords, checked by EmbedConfig
 ) -> EmbedReport:
     """Embed recordings on all machines of a cluster; arguments and result as for `embed`.
@@ -79,7 +79,7 @@ def embed_on_ray(
     if config.shard:
         raise UsageError("--engine ray makes shares itself; --shard is for job arrays")
     started = time.perf_counter()
-    named = as_places(recordings)
+    named = as_paths(recordings)
     scan = find_recordings(named)
     work = {
         "recordings": [as_text(absolute(item)) for item in named],
@@ -96,8 +96,8 @@ def embed_on_ray(
             raise UsageError(f"no Ray cluster at {address}: {error}") from error
     try:
         cluster = _Cluster(ray, config, cpus_per_worker)
-        shown = progress(scan.n_bytes, "embedding") if progress else nullcontext(lambda _n: None)
-        with shown as advance, ExitStack() as opened:
+        advance = progress.start("embedding", scan.n_bytes, "bytes")
+        with ExitStack() as opened:
             joiners = _long_recordings(cluster, scan, work, opened)
             spans = [(joiner, span) for joiner in joiners for span in joiner.spans]
             left = frozenset(joiner.spans[0].recording_id for joiner in joiners)
@@ -134,10 +134,10 @@ def _long_recordings(
     [(_, header)] = cluster.results([cluster.start(_make_store, work)])
     writer = opened.enter_context(StoreWriter(as_path(work["store"]), header))
     root = audio_root_of(writer, scan, work["audio_root"]).path
-    planner = Planner(writer, root, work["config"])
+    planner = JobPlanner(writer, root, work["config"])
     joiners = []
     for path, carried in long:
-        job = stat_job(make_job(path, carried, root, work["config"]))
+        job = with_file_facts(job_for(path, carried, root, work["config"]))
         if not spans_of(job, header, cluster.n_workers):
             continue
         spans = spans_of(planner.claimed(job), header, cluster.n_workers)
@@ -192,7 +192,7 @@ def _make_store(work: dict[str, Any]) -> StoreHeader:
     return make_store(**work)
 
 
-def _embed_span(work: dict[str, Any], span: Job) -> SpanDone:
+def _embed_span(work: dict[str, Any], span: RecordingJob) -> SpanDone:
     return embed_span(work["store"], work["model"], work["config"], span)
 
 

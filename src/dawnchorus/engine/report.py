@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from dawnchorus.audio.decode.unexpected import INTERNAL
 from dawnchorus.audio.levels import ADVICE
 from dawnchorus.audio.resample import band_warning
-from dawnchorus.engine.pipeline import Encoded
-from dawnchorus.engine.read import Broken, Ended, Skipped
+from dawnchorus.engine.pipeline.events import (
+    EncodedWindows,
+    FailedRecording,
+    FinishedRecording,
+    SkippedRecording,
+)
 from dawnchorus.error_log import please_report
 from dawnchorus.errors import DawnChorusError
 from dawnchorus.failures import Failure
@@ -19,19 +23,16 @@ from dawnchorus.filename_text import is_odd
 from dawnchorus.paths import stored_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
-    from dawnchorus.engine.found import Found
-    from dawnchorus.engine.pipeline import Event
-    from dawnchorus.engine.plan import Scan
-    from dawnchorus.engine.read import Job
+    from dawnchorus.engine.detections.label_counts import LabelCount
+    from dawnchorus.engine.pipeline.events import RunEvent
+    from dawnchorus.engine.recordings.find import Scan
+    from dawnchorus.engine.recordings.jobs import RecordingJob
 
-    Advance = Callable[[int], None]
-    Progress = Callable[[int, str], AbstractContextManager[Advance]]
 
 MAX_LISTED: Final = 1000  # failures held in memory; all of them are in the store
 
@@ -97,7 +98,7 @@ class PredictReport(RunReport):
     """
 
     audio_root: Path | None
-    found: tuple[Found, ...]
+    found: tuple[LabelCount, ...]
     demonstration: bool
     output: Path | None
     table: pa.Table | None
@@ -127,13 +128,13 @@ class Tally:
     notes: Counter[str] = field(default_factory=Counter)
     _started: float = field(default_factory=time.perf_counter)
 
-    def take(self, event: Event) -> None:
+    def count(self, event: RunEvent) -> None:
         """Count what an event brings."""
-        if isinstance(event, Encoded):
+        if isinstance(event, EncodedWindows):
             self.n_windows += len(event.window)
-        elif isinstance(event, Ended):
+        elif isinstance(event, FinishedRecording):
             self._ended(event)
-        elif isinstance(event, Broken):
+        elif isinstance(event, FailedRecording):
             self.n_failed += 1
             self._note_name(event.job)
             if event.reason == INTERNAL:
@@ -141,21 +142,21 @@ class Tally:
             if len(self.failures) < MAX_LISTED:
                 path = stored_name(event.job.path)
                 self.failures.append(Failure(path, event.reason, event.message))
-        elif isinstance(event, Skipped):
+        elif isinstance(event, SkippedRecording):
             self.n_skipped += 1
             self.n_corrected += event.is_corrected
             if event.why:
                 self.notes[event.why] += 1
 
-    def _ended(self, event: Ended) -> None:
+    def _ended(self, event: FinishedRecording) -> None:
         self.n_done += 1
-        self.duration_s += event.n_samples / event.source.rate
-        warning = band_warning(event.source.rate, self.model_rate)
+        self.duration_s += event.n_samples / event.recording.rate
+        warning = band_warning(event.recording.rate, self.model_rate)
         if warning:
             self.notes[warning] += 1
-        self._note_name(event.source.job)
+        self._note_name(event.job)
         if event.damage:
-            verdict = event.damage.partition(":")[0]
+            verdict = event.verdict
             said = f"damaged, and read as far as they go: {verdict}"
             self.notes[f"{verdict}: {ADVICE[verdict]}" if verdict in ADVICE else said] += 1
         if event.n_nonfinite:
@@ -163,11 +164,11 @@ class Tally:
                 "samples that are not numbers (NaN, infinite, beyond 2^31) were taken as silence"
             ] += 1
 
-    def _note_name(self, job: Job) -> None:
+    def _note_name(self, job: RecordingJob) -> None:
         if is_odd(str(job.path)):
             self.notes[r"names that are not UTF-8, whose odd bytes are written as in caf\xe9"] += 1
 
-    def planning(self, jobs: Iterable[Job]) -> Iterator[Job]:
+    def planning(self, jobs: Iterable[RecordingJob]) -> Iterator[RecordingJob]:
         """The same jobs, counted."""
         for job in jobs:
             self.n_found += 1
@@ -216,32 +217,3 @@ class Tally:
         if self.n_internal:
             said.append(f"{self.n_internal} recordings met an unforeseen error; {please_report()}")
         return [*said, *self.scan.unlisted]
-
-
-class Meter:
-    """Turns events into bytes of recordings dealt with, for a progress display."""
-
-    def __init__(self, advance: Advance) -> None:
-        """``advance`` takes how many bytes more are done."""
-        self._advance = advance
-        self._given = 0  # of the recording at hand
-
-    def take(self, event: Event) -> None:
-        """Pass on what an event means in bytes."""
-        if isinstance(event, Encoded):
-            self._share(event)
-        elif isinstance(event, Ended):
-            self._end(event.source.job)
-        elif isinstance(event, Broken | Skipped):
-            self._end(event.job)
-
-    def _share(self, event: Encoded) -> None:
-        size, expected = event.source.job.size, event.source.n_expected
-        if size and expected:
-            share = min(size * len(event.window) // expected, size - self._given)
-            self._given += share
-            self._advance(share)
-
-    def _end(self, job: Job) -> None:
-        self._advance((job.size or 0) - self._given)
-        self._given = 0

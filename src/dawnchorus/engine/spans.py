@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.audio.decode.io import read_info
 from dawnchorus.audio.resample import resampled_length
 from dawnchorus.audio.windows import n_windows
-from dawnchorus.engine.encode import BatchEncoder, own_choices, ready_model
+from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.model import own_choices, ready_model
+from dawnchorus.engine.encoding.workers import batch_size
 from dawnchorus.engine.options import read_settings
-from dawnchorus.engine.pipeline import Encoded, run_windows
-from dawnchorus.engine.read import Broken, Ended, ReadClock
-from dawnchorus.engine.rows import done_row, failed_row, opened_row, window_rows
-from dawnchorus.engine.workers import batch_size
+from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, FinishedRecording
+from dawnchorus.engine.pipeline.read import StageClock
+from dawnchorus.engine.pipeline.stream import run_windows
+from dawnchorus.engine.store_rows import done_row, failed_row, opened_row, window_rows
 from dawnchorus.errors import AudioError, DawnChorusError
 from dawnchorus.failures import Failure
 from dawnchorus.paths import as_path, is_remote, stored_name
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.engine.read import Job
+    from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.store.schema import RecordingRow, StoreHeader
     from dawnchorus.store.write import StoreWriter
 
@@ -69,7 +71,7 @@ def may_be_long(path: Path) -> bool:
         return False
 
 
-def spans_of(job: Job, header: StoreHeader, n_workers: int) -> list[Job]:
+def spans_of(job: RecordingJob, header: StoreHeader, n_workers: int) -> list[RecordingJob]:
     """A long recording's spans, none for a recording that is better embedded in one go.
 
     Two spans a worker at most: what lies before a span is decoded for nothing.
@@ -97,7 +99,7 @@ def spans_of(job: Job, header: StoreHeader, n_workers: int) -> list[Job]:
     ]
 
 
-def embed_span(store: str, model: str, config: EmbedConfig, span: Job) -> SpanDone:
+def embed_span(store: str, model: str, config: EmbedConfig, span: RecordingJob) -> SpanDone:
     """Embed the windows of a span into parts of the store, which no row names yet.
 
     Raises:
@@ -117,17 +119,17 @@ def embed_span(store: str, model: str, config: EmbedConfig, span: Job) -> SpanDo
         encode = batches.vectors_and_logits if config.predict else batches.vectors
         size = batch_size(encoder, config.batch_size)
         row: RecordingRow
-        for event in run_windows([span], settings, encode, batch_size=size, clock=ReadClock()):
-            if isinstance(event, Encoded):
-                row = opened_row(event.source)
+        for event in run_windows([span], settings, encode, batch_size=size, clock=StageClock()):
+            if isinstance(event, EncodedWindows):
+                row = opened_row(event.recording)
                 buffer.add(row, window_rows(event, header), span.first_window + count)
                 count += len(event.window)
                 if buffer.n_bytes >= PART_BYTES:
                     parts.append(write_part(folder, buffer.table()))
                     buffer.clear()
-            elif isinstance(event, Ended):
-                row = done_row(event) if span.stop_window is None else opened_row(event.source)
-            elif isinstance(event, Broken):
+            elif isinstance(event, FinishedRecording):
+                row = done_row(event) if span.stop_window is None else opened_row(event.recording)
+            elif isinstance(event, FailedRecording):
                 return SpanDone(failed_row(event), (), span.first_window, 0)
     if len(buffer):
         parts.append(write_part(folder, buffer.table()))
@@ -139,7 +141,7 @@ class SpanJoiner:
     """Commits the spans of one recording in order, as they come."""
 
     writer: StoreWriter
-    spans: Sequence[Job]
+    spans: Sequence[RecordingJob]
     failure: Failure | None = None
     done: RecordingRow | None = None
     n_windows: int = 0

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from dawnchorus.clips.manifest import moved
 from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.embedding.clips import ClipFeatures, clip_features
-from dawnchorus.engine.encode import BatchEncoder, own_choices, ready_model
+from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.model import own_choices, ready_model
+from dawnchorus.engine.encoding.workers import n_workers
 from dawnchorus.engine.options import read_settings
-from dawnchorus.engine.workers import n_workers
 from dawnchorus.errors import TaskError
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fitted import EncoderMark

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dawnchorus.configs import ProbeRunConfig
-from dawnchorus.engine.naming import layers_of, model_for, open_probe, pooling_of
+from dawnchorus.engine.detections.naming import layers_of, model_for, open_probe, pooling_of
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.held_out import HeldOut
 from dawnchorus.probes.reliability import figures

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dawnchorus.configs import ProbeRunConfig
-from dawnchorus.engine.encode import DEFAULT_MODEL
-from dawnchorus.engine.workers import one_core_each
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL
+from dawnchorus.engine.encoding.workers import one_core_each
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.description import DESCRIPTION
 from dawnchorus.probes.fit import fit_probe

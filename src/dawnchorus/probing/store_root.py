@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.engine.read import content_hash_of
+from dawnchorus.engine.recordings.jobs import content_hash_of
 from dawnchorus.paths import absolute, from_stored_name, is_remote, stored_name
 
 if TYPE_CHECKING:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from dawnchorus.engine.read import Broken, Ended, Job, ReadClock, ReadSettings, read_job, stat_job
+from dawnchorus.engine.pipeline.events import FailedRecording, FinishedRecording
+from dawnchorus.engine.pipeline.read import ReadSettings, StageClock, read_job
+from dawnchorus.engine.recordings.jobs import RecordingJob, with_file_facts
 
 SETTINGS = ReadSettings(sample_rate=16_000, window=80_000, hop=80_000)
 N_VARIANTS = 40  # of each format; 700 in all found 46 foreign errors before they were mended
@@ -66,10 +68,10 @@ def test_every_damaged_recording_is_done_or_failed_with_a_verdict(
     path = tmp_path / f"x.{kind}"
     for _ in range(N_VARIANTS):
         path.write_bytes(damaged(content, rng))
-        job = Job(recording_id="x", path=path, name=path.name, size=None, modified_ns=None)
-        *_, last = read_job(stat_job(job), SETTINGS, threading.Event(), ReadClock())
-        assert isinstance(last, Ended | Broken)
-        if isinstance(last, Broken):
+        job = RecordingJob(recording_id="x", path=path, name=path.name, size=None, modified_ns=None)
+        *_, last = read_job(with_file_facts(job), SETTINGS, threading.Event(), StageClock())
+        assert isinstance(last, FinishedRecording | FailedRecording)
+        if isinstance(last, FailedRecording):
             assert last.reason in {"damaged", "unreadable", "empty", "rate"}, last.message
             assert path.name in last.message
     os.write(2, b"\n")

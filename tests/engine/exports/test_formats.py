@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from dawnchorus.engine.detections.segments import Segments
 from dawnchorus.engine.exports.formats import (
     DETECTION_SCHEMA,
     RecordingDetections,
     open_export,
     window_rows,
 )
-from dawnchorus.engine.segments import Segments
 from dawnchorus.errors import UsageError
 from dawnchorus.store.files import beside
 from dawnchorus.store.leftovers import hold

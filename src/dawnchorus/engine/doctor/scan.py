@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections import Counter, defaultdict
-from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.audio.clock import surroundings, when_began, which_recorder
 from dawnchorus.audio.decode.io import open_recording
 from dawnchorus.audio.decode.unexpected import unforeseen
-from dawnchorus.engine.plan import as_places, common_root, find_recordings
+from dawnchorus.engine.recordings.find import as_paths, common_root, find_recordings
 from dawnchorus.errors import AudioError, DependencyError
 from dawnchorus.filename_text import printable
 from dawnchorus.local_time import local_start, parse_zone, zone_kind, zone_warnings
 from dawnchorus.paths import local_copy, relative_name
+from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
-    from dawnchorus.engine.plan import Inputs
-    from dawnchorus.engine.report import Progress
+    from dawnchorus.engine.recordings.find import Inputs
+    from dawnchorus.progress import Progress
 
 OK: Final = "ok"
 OVERLAP_S: Final = 1.0  # clocks and headers are that inexact
@@ -132,7 +132,7 @@ def doctor(
     *,
     deep: bool = False,
     time_zone: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> DoctorReport:
     """Look at every recording's header, or with ``deep`` at all of its sound.
 
@@ -147,16 +147,15 @@ def doctor(
         UsageError: There is nothing to look at, or no such time zone.
     """
     zone = None if time_zone is None else parse_zone(time_zone)
-    recordings = as_places(recordings)
+    recordings = as_paths(recordings)
     scan = find_recordings(recordings)
     root = common_root(recordings)
     findings = []
-    shown = progress(scan.n_bytes, "looking") if progress else nullcontext(lambda _n: None)
-    with shown as advance:
-        for path in scan.paths():
-            finding = _in_zone(_examined(path, relative_name(path, root), deep=deep), zone)
-            findings.append(finding)
-            advance(finding.n_bytes)
+    advance = progress.start("looking", scan.n_bytes, "bytes")
+    for path in scan.paths():
+        finding = _in_zone(_examined(path, relative_name(path, root), deep=deep), zone)
+        findings.append(finding)
+        advance(finding.n_bytes)
     groups: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[finding.folder].append(finding)

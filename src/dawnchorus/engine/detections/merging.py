@@ -16,7 +16,7 @@ EDGE_S = 1e-6  # two windows that touch are not apart by a rounding of their tim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merging:
+class MergeRule:
     """How windows become detections.
 
     Attributes:
@@ -31,7 +31,7 @@ class Merging:
     min_length_s: float = 0.0
 
 
-def merge_windows(rows: pa.Table, merging: Merging) -> pa.Table:
+def merge_windows(rows: pa.Table, merging: MergeRule) -> pa.Table:
     """Detections out of one recording's window rows.
 
     A detection has the first window's start, the last one's stop, the number of its windows and

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.engine.read import content_hash_of
+from dawnchorus.engine.recordings.jobs import content_hash_of
 from dawnchorus.paths import (
     absolute,
     as_path,
@@ -26,8 +26,8 @@ from dawnchorus.store.schema import recording_id
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dawnchorus.engine.plan import Scan
-    from dawnchorus.engine.read import Job
+    from dawnchorus.engine.recordings.find import Scan
+    from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.store.schema import RecordingRow
     from dawnchorus.store.write import StoreWriter
 
@@ -143,7 +143,7 @@ class KnownContent:
     writer: StoreWriter
     root: Path
 
-    def why_skip(self, job: Job, content_hash: str) -> str | None:
+    def why_skip(self, job: RecordingJob, content_hash: str) -> str | None:
         """Why a recording need not be embedded, None if it must be."""
         if self.writer.known(job.recording_id) is not None:
             return None

@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Generator, Iterable
 
-    from dawnchorus.engine.read import Job
+    from dawnchorus.engine.recordings.jobs import RecordingJob
 
 AHEAD: Final = 3  # copies on disk beside the one that is read
 FETCHERS: Final = 3
 
 
-def fetch_ahead(jobs: Iterable[Job], stop: threading.Event) -> Generator[Job]:
+def fetch_ahead(jobs: Iterable[RecordingJob], stop: threading.Event) -> Generator[RecordingJob]:
     """The same jobs; those behind a URL with a copy on the way, which is removed after its turn."""
     with (
         TemporaryDirectory(prefix="dawnchorus-") as folder,
         ThreadPoolExecutor(FETCHERS, thread_name_prefix="dawnchorus-fetch") as pool,
     ):
 
-        def begin(job: Job) -> Job:
+        def begin(job: RecordingJob) -> RecordingJob:
             if job.skip is not None or not is_remote(job.path):
                 return job
             return replace(job, fetched=pool.submit(_fetched, job.path, Path(folder), stop))
 
-        def in_turn(n_left: int) -> Generator[Job]:
+        def in_turn(n_left: int) -> Generator[RecordingJob]:
             while len(waiting) > n_left:
                 job = waiting.popleft()
                 yield job
                 if job.fetched is not None and job.fetched.exception() is None:
                     shutil.rmtree(job.fetched.result().parent, ignore_errors=True)
 
-        waiting: deque[Job] = deque()
+        waiting: deque[RecordingJob] = deque()
         try:
             for job in jobs:
                 waiting.append(begin(job))

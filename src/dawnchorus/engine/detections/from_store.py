@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dawnchorus.engine.exports.formats import Collect, RecordingDetections, open_export, window_rows
-from dawnchorus.engine.exports.recording_columns import RecordingColumns
-from dawnchorus.engine.found import FoundTally
-from dawnchorus.engine.jobs import stored_columns, with_site
-from dawnchorus.engine.naming import (
+from dawnchorus.engine.detections.label_counts import LabelCounter
+from dawnchorus.engine.detections.label_names import NOTHING_KNOWN
+from dawnchorus.engine.detections.naming import (
     check_store,
     is_stored_demonstration,
     scores_of,
     stored_facts,
 )
+from dawnchorus.engine.detections.recording_columns import RecordingColumns
+from dawnchorus.engine.detections.segments import cut_segments, open_segments
+from dawnchorus.engine.detections.thresholds import asked, make_rule
+from dawnchorus.engine.exports.formats import Collect, RecordingDetections, open_export, window_rows
+from dawnchorus.engine.recordings.jobs import stored_columns, with_site
 from dawnchorus.engine.report import PredictReport
-from dawnchorus.engine.segments import cut_segments, open_segments
-from dawnchorus.engine.select import NOTHING_KNOWN, asked, make_rule
 from dawnchorus.errors import UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
@@ -79,7 +80,7 @@ def predict_from_store(
     labels = (header.labels or ()) if probe is None else probe.classes
     facts = stored_facts(header) if probe is None else NOTHING_KNOWN
     rule, unknown = make_rule(selection, labels, facts)
-    levels, found = levels_of(labels, facts), FoundTally()
+    levels, found = levels_of(labels, facts), LabelCounter()
     columns = RecordingColumns(
         stored_columns(store, config), root if selection.absolute_paths else None
     )

@@ -1,104 +1,39 @@
-"""A model made ready for a run: batches of windows to vectors or logits, timed and watched."""
+"""Batches of windows to vectors or logits: by several workers, timed, and checked."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES
-from dawnchorus.engine.canary import Canary, check_model
-from dawnchorus.engine.workers import replicas
+from dawnchorus.engine.encoding.canary import Canary, check_model
+from dawnchorus.engine.encoding.model import model_identity
+from dawnchorus.engine.encoding.workers import replicas
 from dawnchorus.errors import DeviceError, UsageError
-from dawnchorus.models.checkpoints import weights_sha256_of
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.load import load_model, resolve_device
 from dawnchorus.models.readout import Readout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from dawnchorus.configs import EmbedConfig, LayerSelection, Pooling
+    from dawnchorus.configs import LayerSelection, Pooling
     from dawnchorus.models.encoder import Encoder, EncoderOutput
-
-DEFAULT_MODEL: Final = "dawnchorus_eat_tiny"
-
-
-@contextmanager
-def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[Encoder]:
-    """Load a model by name, or lend a loaded one: in eval mode for the run, then as it was.
-
-    A loaded model stays on its device unless ``config.device`` names one, and keeps its precision.
-    """
-    if isinstance(model, str | Path):
-        yield load_model(model, device=config.device, precision=config.precision)
-        return
-    if not isinstance(model, nn.Module):
-        yield model
-        return
-    if config.device != "auto":
-        model.to(resolve_device(config.device))
-    training = model.training
-    model.eval()
-    try:
-        yield model
-    finally:
-        model.train(training)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelIdentity:
-    """Which weights and labels made a result, and under which licence."""
-
-    weights_sha256: str | None
-    labels_sha256: str | None
-    licence: str | None
-    precision: str
-    device: str
-
-
-def model_identity(model: Encoder) -> ModelIdentity:
-    """What the loader noted on the model; a model made in memory is known by its tensors."""
-    noted: dict[str, Any] = vars(model)
-    device, precision = "cpu", "float32"
-    if isinstance(model, nn.Module):
-        for parameter in model.parameters():
-            device, precision = str(parameter.device), str(parameter.dtype).removeprefix("torch.")
-            break
-    labels = None if model.labels is None else "\n".join(model.labels)
-    return ModelIdentity(
-        weights_sha256=weights_sha256_of(model),
-        labels_sha256=None if labels is None else hashlib.sha256(labels.encode()).hexdigest(),
-        licence=noted.get("licence"),
-        precision=precision,
-        device=device,
-    )
-
-
-def own_choices(model: Encoder, config: EmbedConfig) -> tuple[Pooling, LayerSelection | None]:
-    """Pooling and layers: the user's, else the model's own."""
-    own = model.config if isinstance(model, EAT) else None
-    pooling = config.pooling or (own.pooling if own else "mean")
-    return pooling, config.layers or (own.embedding_layers if own else None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _OutputPart:
     """What is taken of an output, and whether that is blind to padding, so that it may be cut."""
 
-    take: Callable[[EncoderOutput], Tensor]
+    pool: Callable[[EncoderOutput], Tensor]
     trim: bool
 
 
@@ -117,7 +52,7 @@ class BatchEncoder:
         layers: LayerSelection | None = None,
         n_workers: int = 1,
     ) -> None:
-        """Keep the model and what is wanted of it."""
+        """Keep the model and what is read from it."""
         self._model = model
         self._idle: SimpleQueue[Encoder] = SimpleQueue()
         for replica in replicas(model, n_workers):
@@ -162,8 +97,8 @@ class BatchEncoder:
     def vectors_and_logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
         """Both of one forward pass, side by side: ``(batch, dim + classes)``; errors of both."""
         pooled, logits = self._pooled(), self._logits()
-        both = _Wanted(
-            lambda out: torch.cat([pooled.take(out).float(), logits.take(out).float()], dim=-1),
+        both = _OutputPart(
+            lambda out: torch.cat([pooled.pool(out).float(), logits.pool(out).float()], dim=-1),
             trim=pooled.trim and logits.trim,
         )
         return self._run(waveforms, lengths, both)
@@ -176,20 +111,20 @@ class BatchEncoder:
         """
         return self._run(waveforms, lengths, self._logits())
 
-    def taken(
-        self, waveforms: Tensor, lengths: Tensor, take: Callable[[EncoderOutput], Tensor]
+    def pooled_by(
+        self, waveforms: Tensor, lengths: Tensor, pool: Callable[[EncoderOutput], Tensor]
     ) -> NDArray[np.float32]:
         """Whatever ``take`` makes of an output with the read-out's layers, ``(batch, n)``.
 
         Padding is kept, and batches whose windows all give one result are refused as for
         ``vectors``.
         """
-        return self._run(waveforms, lengths, _Wanted(take, trim=False))
+        return self._run(waveforms, lengths, _OutputPart(pool, trim=False))
 
-    def _pooled(self) -> _Wanted:
-        return _Wanted(self._readout.take, trim=self._readout.ignores_padding)
+    def _pooled(self) -> _OutputPart:
+        return _OutputPart(self._readout.take, trim=self._readout.ignores_padding)
 
-    def _logits(self) -> _Wanted:
+    def _logits(self) -> _OutputPart:
         model = self._model
 
         def logits(out: EncoderOutput) -> Tensor:
@@ -198,26 +133,26 @@ class BatchEncoder:
             return out.logits
 
         trim = isinstance(model, EAT) and model.config.head_pooling in {"valid", "cls"}
-        return _Wanted(logits, trim=trim)
+        return _OutputPart(logits, trim=trim)
 
-    def _run(self, waveforms: Tensor, lengths: Tensor, wanted: _Wanted) -> NDArray[np.float32]:
+    def _run(self, waveforms: Tensor, lengths: Tensor, part: _OutputPart) -> NDArray[np.float32]:
         model = self._idle.get()
         try:
-            values = self._halved_if_needed(model, waveforms, lengths, wanted)
+            values = self._halved_if_needed(model, waveforms, lengths, part)
         finally:
             self._idle.put(model)
         self._canary.check(waveforms, values)
         return values
 
     def _halved_if_needed(
-        self, model: Encoder, waveforms: Tensor, lengths: Tensor, wanted: _Wanted
+        self, model: Encoder, waveforms: Tensor, lengths: Tensor, part: _OutputPart
     ) -> NDArray[np.float32]:
         """Encode; out of memory halves the batch, for the rest of the run, and only once."""
         size = self._largest or len(waveforms)
         try:
             pieces = zip(torch.split(waveforms, size), torch.split(lengths, size), strict=True)
             with torch.inference_mode():
-                values = [self._encode(model, *piece, wanted) for piece in pieces]
+                values = [self._encode(model, *piece, part) for piece in pieces]
             return torch.cat(values).numpy()
         except torch.OutOfMemoryError as error:
             half = len(waveforms) // 2
@@ -232,26 +167,26 @@ class BatchEncoder:
         )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return self._halved_if_needed(model, waveforms, lengths, wanted)
+        return self._halved_if_needed(model, waveforms, lengths, part)
 
     def _encode(
-        self, model: Encoder, waveforms: Tensor, lengths: Tensor, wanted: _Wanted
+        self, model: Encoder, waveforms: Tensor, lengths: Tensor, part: _OutputPart
     ) -> Tensor:
         # a window with less than one frame of sound is one frame, the rest of it silence
         lengths = lengths.clamp_min(min(FRAME_SAMPLES, waveforms.shape[1]))
         before = time.perf_counter()
         if not isinstance(model, EAT):
             out = model.encode(waveforms, lengths, self._readout.layers)
-            values = wanted.take(out).float().cpu()
+            values = part.pool(out).float().cpu()
             self._count(0.0, time.perf_counter() - before)
             return values
-        if wanted.trim or model.config.padded_frames is not None:
+        if part.trim or model.config.padded_frames is not None:
             # these see no padding, or always the same of it, so short batches may be short
             waveforms = waveforms[:, : int(lengths.max())]
         features, n_frames = model.features(waveforms, lengths)
         after = time.perf_counter()
         out = model.encode_features(features, n_frames, self._readout.layers)
-        values = wanted.take(out).float().cpu()
+        values = part.pool(out).float().cpu()
         if model.cls_token.device.type != "cpu":
             after = before  # what a GPU was given is done only now
         self._count(after - before, time.perf_counter() - after)

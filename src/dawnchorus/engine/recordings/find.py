@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
-from dawnchorus.engine.listing import LIST_SUFFIX, START_TIME, read_listing
+from dawnchorus.engine.recordings.listing import LIST_SUFFIX, START_TIME, read_listing
 from dawnchorus.errors import UsageError
 from dawnchorus.paths import absolute, as_path, common_folder, is_remote, on_web, remote_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dawnchorus.engine.listing import Carried
+    from dawnchorus.engine.recordings.listing import Carried
 
 Inputs: TypeAlias = str | Path | Iterable[str | Path]
 
@@ -70,7 +70,7 @@ def find_recordings(inputs: Inputs) -> Scan:
         UsageError: A path does not exist, a list is wrong, or nothing was found; the message says
             what was scanned.
     """
-    named = as_places(inputs)
+    named = as_paths(inputs)
     for item in named:
         _check_there(item)
     scan = Scan(tuple(named))
@@ -88,7 +88,7 @@ def find_recordings(inputs: Inputs) -> Scan:
     return scan
 
 
-def as_places(inputs: Inputs) -> list[Path]:
+def as_paths(inputs: Inputs) -> list[Path]:
     """What the user named as a list, which can be gone through more than once; a generator cannot.
 
     Raises:
@@ -291,7 +291,7 @@ def _nothing_found(named: Sequence[Path], scan: Scan) -> str:
 
 def common_root(inputs: Inputs) -> Path:
     """The folder that holds everything named: what the paths in a new store are relative to."""
-    named = as_places(inputs)
+    named = as_paths(inputs)
     return common_folder(
         [absolute(item) if _is_folder(item) else absolute(item).parent for item in named]
     )

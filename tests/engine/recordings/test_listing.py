@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dawnchorus.engine.embed import embed
-from dawnchorus.engine.listing import describe_listing, read_listing
+from dawnchorus.engine.recordings.listing import describe_listing, read_listing
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.store.read import Store

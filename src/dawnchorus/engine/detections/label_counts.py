@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LabelCount:
     """One label: its level, how many rows and recordings have it, and its highest probability."""
 
     label: str
@@ -21,10 +21,10 @@ class Found:
 
 
 @dataclass(slots=True)
-class FoundTally:
+class LabelCounter:
     """Counts recording by recording; memory grows with labels."""
 
-    _found: dict[str, Found] = field(default_factory=dict)
+    _found: dict[str, LabelCount] = field(default_factory=dict)
 
     def take(self, table: pa.Table) -> None:
         """Count one recording's detections."""
@@ -34,8 +34,8 @@ class FoundTally:
             _, n, highest = here.get(label, (level, 0, 0.0))
             here[label] = (level or "", n + 1, max(highest, probability))
         for label, (level, n, highest) in here.items():
-            old = self._found.get(label, Found(label, level, 0, 0, 0.0))
-            self._found[label] = Found(
+            old = self._found.get(label, LabelCount(label, level, 0, 0, 0.0))
+            self._found[label] = LabelCount(
                 label,
                 level,
                 old.n_detections + n,
@@ -43,7 +43,7 @@ class FoundTally:
                 max(old.highest, highest),
             )
 
-    def found(self) -> tuple[Found, ...]:
+    def found(self) -> tuple[LabelCount, ...]:
         """Labels by falling number of detections."""
         order = sorted(self._found.values(), key=lambda f: (-f.n_detections, -f.highest, f.label))
         return tuple(order)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
-    from dawnchorus.engine.listing import Carried
+    from dawnchorus.engine.recordings.listing import Carried
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dawnchorus.configs import EmbedConfig
-from dawnchorus.engine.encode import BatchEncoder
-from dawnchorus.engine.workers import n_workers, one_core_each, replicas
+from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.workers import n_workers, one_core_each, replicas
 from dawnchorus.errors import DeviceError, UsageError
 from dawnchorus.machine import n_cores
 from dawnchorus.models.eat import EAT

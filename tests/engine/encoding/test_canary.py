@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from dawnchorus.engine.canary import Canary, WindowsError
 from dawnchorus.engine.embed import embed
+from dawnchorus.engine.encoding.canary import Canary, WindowsError
 from dawnchorus.errors import WeightsError
 from dawnchorus.models.eat import EAT
 

@@ -6,20 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dawnchorus.audio.clock import Began, when_began
-from dawnchorus.engine.listing import START_TIME
+from dawnchorus.engine.recordings.listing import START_TIME
 from dawnchorus.paths import is_remote
 
 if TYPE_CHECKING:
-    from dawnchorus.engine.read import Job
+    from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.store.schema import RecordingRow
 
 
-def says_something(job: Job) -> bool:
+def says_something(job: RecordingJob) -> bool:
     """Whether this run says anything of the recording that the store might not have."""
     return bool(job.carried or job.time_zone)
 
 
-def corrected_row(row: RecordingRow, job: Job) -> RecordingRow | None:
+def corrected_row(row: RecordingRow, job: RecordingJob) -> RecordingRow | None:
     """The row with this run's columns, start and time zone; None: it has them already.
 
     Columns that this run's list does not have are kept, as is a time zone that is not named again.
@@ -36,7 +36,7 @@ def corrected_row(row: RecordingRow, job: Job) -> RecordingRow | None:
     return None if _facts(new) == _facts(row) else new
 
 
-def _began(row: RecordingRow, job: Job) -> Began | None:
+def _began(row: RecordingRow, job: RecordingJob) -> Began | None:
     said = dict(job.carried)
     if said.get(START_TIME):
         return Began(said[START_TIME], "list")

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from dawnchorus.configs import WindowConfig
-from dawnchorus.engine.encode import DEFAULT_MODEL, BatchEncoder
-from dawnchorus.engine.select import NOTHING_KNOWN, as_labels, labels_of
+from dawnchorus.engine.detections.label_names import NOTHING_KNOWN, as_labels, labels_of
+from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.errors import UsageError
 from dawnchorus.models.card import Card, known_cards
 from dawnchorus.probes.calibration import logit
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class WindowClassifier:
     """Labels, and windows to logits of them; a probe's logits are of its calibrated scores."""
 
     labels: Sequence[str]
@@ -49,7 +50,7 @@ class Naming:
             return self.batches.logits(waveforms, lengths)
         if self.probe.kind in {"tokens", "layer_tokens"}:
             take = partial(_mean_and_logits, self.probe)
-            both = self.batches.taken(waveforms, lengths, take)
+            both = self.batches.pooled_by(waveforms, lengths, take)
             return both[:, -len(self.labels) :]
         vectors = self.batches.vectors(waveforms, lengths)
         return _logits(self.probe, vectors)
@@ -79,7 +80,7 @@ def scores_of(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.fl
     return probe.probabilities(vectors)
 
 
-def naming_of(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> Naming:
+def classifier_for(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> WindowClassifier:
     """The encoder's own classifier, or the probe.
 
     Raises:
@@ -88,7 +89,7 @@ def naming_of(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> Na
     """
     if probe is None:
         batches = BatchEncoder(encoder, n_workers=n_workers)
-        return Naming(labels_of(encoder), batches, facts=facts_of(encoder))
+        return WindowClassifier(labels_of(encoder), batches, facts=facts_of(encoder))
     probe.check(encoder)
     batches = BatchEncoder(
         encoder,
@@ -96,7 +97,7 @@ def naming_of(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> Na
         layers=layers_of(probe),
         n_workers=n_workers,
     )
-    return Naming(probe.classes, batches, probe)
+    return WindowClassifier(probe.classes, batches, probe)
 
 
 def facts_of(encoder: Encoder) -> LabelFacts:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dawnchorus.configs import PredictConfig
-from dawnchorus.engine.detections import Merging, merge_windows
+from dawnchorus.engine.detections.label_names import read_label_list
+from dawnchorus.engine.detections.merging import MergeRule, merge_windows
+from dawnchorus.engine.detections.thresholds import make_rule
 from dawnchorus.engine.exports.formats import DETECTION_SCHEMA
-from dawnchorus.engine.select import make_rule, read_label_list
 from dawnchorus.errors import UsageError
 
 
@@ -66,7 +67,7 @@ def slowly(values: list[float], low: float, high: float, gap: int, least: int) -
 def test_detections_are_what_a_slow_reading_of_the_rule_gives(
     values: list[float], low: float, high: float, gap: int, least: int
 ) -> None:
-    rule = Merging(thresholds={"a": high}, gap_s=float(gap), min_length_s=float(least))
+    rule = MergeRule(thresholds={"a": high}, gap_s=float(gap), min_length_s=float(least))
     found = merge_windows(windows({"a": values}, low), rule).to_pylist()
     wanted = slowly(values, low, high, gap, least)
     assert [(row["start_s"], row["stop_s"]) for row in found] == [(a, b) for a, b, _ in wanted]
@@ -76,7 +77,7 @@ def test_detections_are_what_a_slow_reading_of_the_rule_gives(
 
 def test_labels_are_merged_apart_and_the_best_window_is_named() -> None:
     table = windows({"b": [0.6, 0.8, 0.4], "a": [0.2, 0.9, 0.2]}, 0.3)
-    rows = merge_windows(table, Merging(thresholds={"a": 0.5, "b": 0.5})).to_pylist()
+    rows = merge_windows(table, MergeRule(thresholds={"a": 0.5, "b": 0.5})).to_pylist()
     assert [(row["label"], row["start_s"], row["stop_s"], row["window"]) for row in rows] == [
         ("b", 0.0, 3.0, 1),
         ("a", 1.0, 2.0, 1),
@@ -86,7 +87,7 @@ def test_labels_are_merged_apart_and_the_best_window_is_named() -> None:
 
 def test_windows_that_overlap_are_one_detection() -> None:
     table = windows({"a": [0.9] * 5}, 0.5, hop_s=0.2)
-    (row,) = merge_windows(table, Merging(thresholds={"a": 0.5})).to_pylist()
+    (row,) = merge_windows(table, MergeRule(thresholds={"a": 0.5})).to_pylist()
     assert (row["start_s"], row["stop_s"]) == (0.0, pytest.approx(1.8))
 
 

@@ -1,0 +1,81 @@
+"""A model made ready for a run: loaded or lent, what identifies it, and what is read from it."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from torch import nn
+
+from dawnchorus.models.checkpoints import weights_sha256_of
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.load import load_model, resolve_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dawnchorus.configs import EmbedConfig, LayerSelection, Pooling
+    from dawnchorus.models.encoder import Encoder
+
+DEFAULT_MODEL: Final = "dawnchorus_eat_tiny"
+
+
+@contextmanager
+def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[Encoder]:
+    """Load a model by name, or lend a loaded one: in eval mode for the run, then as it was.
+
+    A loaded model stays on its device unless ``config.device`` names one, and keeps its precision.
+    """
+    if isinstance(model, str | Path):
+        yield load_model(model, device=config.device, precision=config.precision)
+        return
+    if not isinstance(model, nn.Module):
+        yield model
+        return
+    if config.device != "auto":
+        model.to(resolve_device(config.device))
+    training = model.training
+    model.eval()
+    try:
+        yield model
+    finally:
+        model.train(training)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """Which weights and labels made a result, and under which licence."""
+
+    weights_sha256: str | None
+    labels_sha256: str | None
+    licence: str | None
+    precision: str
+    device: str
+
+
+def model_identity(model: Encoder) -> ModelIdentity:
+    """What the loader noted on the model; a model made in memory is known by its tensors."""
+    noted: dict[str, Any] = vars(model)
+    device, precision = "cpu", "float32"
+    if isinstance(model, nn.Module):
+        for parameter in model.parameters():
+            device, precision = str(parameter.device), str(parameter.dtype).removeprefix("torch.")
+            break
+    labels = None if model.labels is None else "\n".join(model.labels)
+    return ModelIdentity(
+        weights_sha256=weights_sha256_of(model),
+        labels_sha256=None if labels is None else hashlib.sha256(labels.encode()).hexdigest(),
+        licence=noted.get("licence"),
+        precision=precision,
+        device=device,
+    )
+
+
+def own_choices(model: Encoder, config: EmbedConfig) -> tuple[Pooling, LayerSelection | None]:
+    """Pooling and layers: the user's, else the model's own."""
+    own = model.config if isinstance(model, EAT) else None
+    pooling = config.pooling or (own.pooling if own else "mean")
+    return pooling, config.layers or (own.embedding_layers if own else None)
