@@ -1,189 +1,228 @@
-"""Which calibration to use: the stiffest one that is as good as the best on clips held out."""
+"""Fit one calibration method on logits of items that the probe was not trained on.
+
+Those are a validation set, or each fold by a probe of the other folds. The optimisers are small
+and need numpy alone, because a probe has to be calibrated where scikit-learn, an extra, is not
+installed. The tests compare the isotonic maps with scikit-learn's.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from dawnchorus.errors import TaskError
-from dawnchorus.probes.calibration import (
-    METHODS,
-    MIN_ISOTONIC,
-    MIN_PLATT,
-    Calibration,
-    Method,
-    check,
-    fit_calibration,
-    item_losses,
-)
-from dawnchorus.probes.folds import grouped_folds, number_groups
-from dawnchorus.probes.reliability import figures
+from dawnchorus.probes.calibration import NEVER, Calibration, IsotonicMap, log_odds, sigmoid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
+
+    from dawnchorus.probes.calibration import Method
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Line = tuple[float, float]  # slope and offset
 
-MIN_ITEMS: Final = 20  # with fewer, not even one number can be told from chance
-MIN_GROUPS: Final = 5
-FOLDS: Final = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
-    """A calibration and what it does to items that it was not fitted on.
-
-    Attributes:
-        calibration: fitted on all items.
-        before: ``(items, classes)`` probabilities without calibration.
-        after: the same, each item's by the method fitted on the other folds.
-        losses: mean negative log-likelihood of each method tried, on items held out.
-    """
-
-    calibration: Calibration
-    before: Floats
-    after: Floats
-    losses: Mapping[str, float]
-
-    def notes(self, truth: Flags) -> dict[str, Any]:
-        """What is worth keeping beside the probe: errors before and after, held-out losses."""
-        return {
-            "n_items": len(truth),
-            "losses": dict(self.losses),
-            "before": figures(self.before, truth),
-            "after": figures(self.after, truth),
-        }
+MIN_PLATT: Final = 10  # positives and negatives of a class that is to have its own line
+MIN_ISOTONIC: Final = 50  # the same for an isotonic map; with fewer its steps are noise
+SEARCH_STEPS: Final = 80  # of a golden section; each keeps 0.618 of the range: 2e-16 of it is left
+LOG_RANGE: Final = (-5.0, 5.0)  # of the logarithm of 1 / temperature: factors of 0.007 to 148
+NEWTON_STEPS: Final = 100  # it takes about ten; the limit only guards against a cycle
+GOLDEN: Final = (5**0.5 - 1) / 2
 
 
-def choose_calibration(
-    logits: NDArray[np.floating[Any]],
-    truth: NDArray[np.generic],
-    groups: NDArray[np.generic] | None = None,
-    *,
-    multi_label: bool,
-    method: Method | Literal["auto"] = "auto",
-    seed: int = 0,
-) -> Calibrated:
-    """Calibrate logits of items that the probe was not trained on.
+def fit_calibration(
+    logits: Floats, truth: Flags, *, method: Method, multi_label: bool, reason: str = ""
+) -> Calibration:
+    """Fit one method.
 
-    ``auto`` tries each method for which there is enough data on folds of whole groups, and takes
-    the stiffest whose log-likelihood is within one standard error of the best. With too little data
-    the calibration is ``none``, and says why. ``after`` is honest in either case.
+    Logits of `NEVER` are left out: no probe was trained on that class.
 
     Args:
         logits: ``(items, classes)``.
-        truth: ``(items, classes)`` of 0 and 1.
-        groups: ``(items,)``, such as recordings; None: every item is its own.
+        truth: ``(items, classes)``, which labels hold.
+        method: see `dawnchorus.probes.calibration`; `choose_calibration` finds the best one.
         multi_label: see `Calibration`.
-        method: one of them, or ``auto``.
-        seed: of the folds.
+        reason: kept in the calibration.
 
     Raises:
-        TaskError: A named method has too little data, or the arrays do not fit.
+        TaskError: There are too few positives for the method, or higher logits are not more often
+            right, so that no rising calibration exists.
     """
     scores, hot = check(logits, truth, multi_label=multi_label)
-    group = number_groups(groups, len(hot))
-    before = _none(scores, hot, multi_label, "").probabilities(scores)
-    too_few = _too_few(hot, group)
-    if too_few and method in {"auto", "none"}:
-        return Calibrated(
-            calibration=_none(scores, hot, multi_label, too_few),
-            before=before,
-            after=before,
-            losses={"none": float(item_losses(before, hot, multi_label=multi_label).mean())},
-        )
-    if too_few:
-        raise TaskError(f"calibration {method!r}: {too_few}; use 'none', or add clips")
-    folds = grouped_folds(hot, group, n_folds=FOLDS, seed=seed)
-    wanted = METHODS if method == "auto" else (method,)
-    held_out = {
-        name: found
-        for name in wanted
-        if (found := _held_out(scores, hot, folds, name, multi_label)) is not None
-    }
-    if not held_out:
+    parameters: dict[str, Any] = {}
+    if method == "temperature":
+        parameters["temperature"] = _temperature(scores, hot, multi_label=multi_label)
+    elif method != "none":
+        odds = log_odds(scores, multi_label=multi_label)
+        scored = scores > NEVER
+        shared = _line(odds[scored], hot[scored])
+        if shared is None:
+            raise TaskError("calibration: higher logits are not more often right")
+        lines = [shared] * scores.shape[1]
+        if method == "platt":
+            lines = _lines(odds, hot, scored, shared)
+        elif method == "isotonic":
+            parameters["isotonic"] = _isotonic_maps(odds, hot, scored)
+        parameters["slope"], parameters["offset"] = zip(*lines, strict=True)
+    return Calibration(
+        method=method,
+        multi_label=multi_label,
+        n_classes=scores.shape[1],
+        reason=reason,
+        **parameters,
+    )
+
+
+def check(
+    logits: NDArray[np.floating[Any]], truth: NDArray[np.generic], *, multi_label: bool
+) -> tuple[Floats, Flags]:
+    """Logits as float64, truth as bool.
+
+    Raises:
+        TaskError: They have different shapes, are not finite, or an item does not have one label
+            where it should.
+    """
+    scores, hot = np.asarray(logits, np.float64), np.asarray(truth) > 0
+    if scores.shape != hot.shape or scores.ndim != 2 or not scores.size:
+        raise TaskError(f"calibration: logits {scores.shape}, labels {hot.shape}; need one shape")
+    if not np.isfinite(scores).all():
+        raise TaskError("calibration: some logits are not finite")
+    if not multi_label and (scores.shape[1] < 2 or (hot.sum(axis=1) != 1).any()):
         raise TaskError(
-            f"calibration {method!r}: needs classes with {MIN_PLATT} (platt) or {MIN_ISOTONIC} "
-            "(isotonic) positives in each fold's rest, and higher logits that are more often right"
+            "calibration: with one label a clip there must be 2 classes or more, and every item "
+            "must have one label"
         )
-    losses = {
-        name: item_losses(found, hot, multi_label=multi_label) for name, found in held_out.items()
-    }
-    chosen, reason = _stiffest(losses, group) if method == "auto" else (method, "asked for")
-    return Calibrated(
-        calibration=fit_calibration(
-            scores, hot, method=chosen, multi_label=multi_label, reason=reason
-        ),
-        before=before,
-        after=held_out[chosen],
-        losses={name: float(loss.mean()) for name, loss in losses.items()},
-    )
+    return scores, hot
 
 
-def _too_few(hot: Flags, group: NDArray[np.int64]) -> str:
-    """Why nothing can be calibrated, empty if something can."""
-    n_groups = len(np.unique(group))
-    if len(hot) < MIN_ITEMS or n_groups < MIN_GROUPS:
-        return (
-            f"{len(hot)} held-out items of {n_groups} groups; calibration needs {MIN_ITEMS} of "
-            f"{MIN_GROUPS}"
-        )
+def _temperature(scores: Floats, hot: Flags, *, multi_label: bool) -> float:
+    """Golden section: the likelihood has one peak over the factor 1 / temperature.
+
+    With smoothed targets: where every label is right, the plain ones would make every score 0 or 1.
+    """
+    target = smoothed(hot, multi_label=multi_label)
+    scored = scores > NEVER  # a class without training items would cost without end
+
+    def loss(log_factor: float) -> float:
+        scaled = scores * np.exp(log_factor)
+        if multi_label:
+            return float((np.logaddexp(0.0, scaled) - target * scaled)[scored].mean())
+        top = scaled.max(axis=1, keepdims=True)
+        log_sum = top + np.log(np.exp(scaled - top).sum(axis=1, keepdims=True))
+        return float((target * np.where(scored, log_sum - scaled, 0.0)).sum(axis=1).mean())
+
+    low, high = LOG_RANGE
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    loss_left, loss_right = loss(left), loss(right)
+    for _ in range(SEARCH_STEPS):
+        # the inner point that stays is an inner point of the new range too: one loss a step
+        if loss_left <= loss_right:
+            high, right, loss_right = right, left, loss_left
+            left = high - GOLDEN * (high - low)
+            loss_left = loss(left)
+        else:
+            low, left, loss_left = left, right, loss_right
+            right = low + GOLDEN * (high - low)
+            loss_right = loss(right)
+    return float(np.exp(-(low + high) / 2))
+
+
+def smoothed(hot: Flags, *, multi_label: bool) -> Floats:
+    """Platt's targets: Laplace's rule of succession instead of 0 and 1.
+
+    Of ``n`` positives a positive counts as ``(n + 1) / (n + 2)``, of ``m`` negatives a negative as
+    ``1 / (m + 2)``. With one label an item, what the label lacks is shared among the others.
+
+    Source: Platt 1999, section 2.2.
+    """
+    if not multi_label:
+        n, n_others = len(hot), hot.shape[1] - 1
+        return np.where(hot, (n + 1) / (n + 2), 1 / (n + 2) / n_others)
     n_positive = int(hot.sum())
-    if min(n_positive, hot.size - n_positive) < MIN_PLATT:
-        return f"{n_positive} of {hot.size} labels hold; calibration needs {MIN_PLATT} of each kind"
-    return ""
+    n_negative = hot.size - n_positive
+    return np.where(hot, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
 
 
-def _none(scores: Floats, hot: Flags, multi_label: bool, reason: str) -> Calibration:  # noqa: FBT001
-    plain = fit_calibration(scores, hot, method="none", multi_label=multi_label)
-    return replace(plain, reason=reason)
+def _lines(odds: Floats, hot: Flags, scored: Flags, shared: Line) -> list[Line]:
+    """A line for each class that has enough of both kinds, the shared one for the others."""
+    enough = _has(hot, scored, MIN_PLATT)
+    if not enough.any():
+        raise TaskError(f"calibration 'platt': no class has {MIN_PLATT} positives and negatives")
+    fitted = [
+        _line(odds[rows, k], hot[rows, k]) if enough[k] else None for k, rows in enumerate(scored.T)
+    ]
+    return [shared if line is None else line for line in fitted]
 
 
-def _held_out(
-    scores: Floats,
-    hot: Flags,
-    folds: NDArray[np.int64],
-    method: Method,
-    multi_label: bool,  # noqa: FBT001
-) -> Floats | None:
-    """Each item's probabilities by a calibration of the other folds; None with too little data."""
-    found = np.empty_like(scores)
-    for fold in np.unique(folds):
-        inside = folds == fold
-        try:
-            fitted = fit_calibration(
-                scores[~inside], hot[~inside], method=method, multi_label=multi_label
-            )
-        except TaskError:
-            return None  # too few positives in this fold's rest, or no rising line
-        found[inside] = fitted.probabilities(scores[inside])
-    return found
+def _has(hot: Flags, scored: Flags, n: int) -> Flags:
+    """Which classes have ``n`` positives and ``n`` negatives that were scored."""
+    n_positive = (hot & scored).sum(axis=0)
+    return cast("Flags", (n_positive >= n) & (scored.sum(axis=0) - n_positive >= n))
 
 
-def _stiffest(losses: Mapping[Method, Floats], group: NDArray[np.int64]) -> tuple[Method, str]:
-    """The first method whose loss is within one standard error of the best one's, and why."""
-    best = min(losses, key=lambda name: float(losses[name].mean()))
-    name = next(
-        name
-        for name, loss in losses.items()
-        if (loss - losses[best]).mean() <= _standard_error(loss - losses[best], group)
+def _line(odds: Floats, hot: Flags) -> Line | None:
+    """Slope and offset by maximum likelihood with Platt's targets; None if it does not rise."""
+    target = smoothed(hot, multi_label=True)
+    scale = max(float(odds.std()), 1e-12)  # Newton's steps are safe only in comparable units
+    columns = np.stack([odds / scale, np.ones_like(odds)], axis=1)  # (items, 2)
+    weights = np.array([scale, 0.0])  # a slope of 1: the sigmoid as it is
+
+    def loss(w: Floats) -> float:
+        z = columns @ w
+        return float((np.logaddexp(0.0, z) - target * z).sum())
+
+    before = loss(weights)
+    for _ in range(NEWTON_STEPS):
+        p = sigmoid(columns @ weights)
+        gradient = columns.T @ (p - target)
+        # where all p are 0 or 1 the curvature vanishes; the ridge keeps the system solvable
+        curvature = (columns * (p * (1 - p))[:, None]).T @ columns + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        size = 1.0
+        while (after := loss(weights - size * step)) > before and size > 1e-6:
+            size /= 2  # a full step can overshoot where the loss is flat
+        gained, before = before - after, min(before, after)
+        weights = weights - size * step if gained > 0 else weights
+        if gained < 1e-10 * max(1.0, abs(before)):
+            break
+    slope = float(weights[0]) / scale
+    return (slope, float(weights[1])) if slope > 0 else None
+
+
+def _isotonic_maps(odds: Floats, hot: Flags, scored: Flags) -> tuple[IsotonicMap | None, ...]:
+    enough = _has(hot, scored, MIN_ISOTONIC)
+    if not enough.any():
+        raise TaskError(
+            f"calibration 'isotonic': no class has {MIN_ISOTONIC} positives and negatives"
+        )
+    return tuple(
+        isotonic_map(odds[rows, k], hot[rows, k]) if enough[k] else None
+        for k, rows in enumerate(scored.T)
     )
-    if name == best:
-        return best, f"lowest log loss on clips held out ({losses[best].mean():.4f})"
-    return name, (
-        f"log loss on clips held out {losses[name].mean():.4f}, within one standard error of "
-        f"{best} ({losses[best].mean():.4f}), which is freer"
-    )
 
 
-def _standard_error(values: Floats, group: NDArray[np.int64]) -> float:
-    """Of the mean of values that are alike within groups."""
-    deviations = np.bincount(group, weights=values - values.mean())
-    n_groups = len(np.unique(group))
-    variance = n_groups / (n_groups - 1) * np.sum(deviations**2) / len(values) ** 2
-    return float(np.sqrt(variance))
+def isotonic_map(odds: Floats, hot: Flags) -> IsotonicMap:
+    """The rising step function with least squared error, by pooling adjacent violators.
+
+    Its ends are drawn in by Laplace's rule for as many items: no score is 0 or 1.
+    """
+    points, inverse, count = np.unique(odds, return_inverse=True, return_counts=True)
+    mean = np.bincount(inverse, weights=hot) / count
+    blocks: list[list[float]] = []  # mean, items, first point, last point
+    for at, (value, n) in enumerate(zip(mean.tolist(), count.tolist(), strict=True)):
+        blocks.append([value, n, at, at])
+        # a block that does not lie above the one before it violates the order: they become one
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            value_b, n_b, _, last = blocks.pop()
+            value_a, n_a, first, _ = blocks.pop()
+            joined = (value_a * n_a + value_b * n_b) / (n_a + n_b)
+            blocks.append([joined, n_a + n_b, first, last])
+    lowest = 1 / (len(odds) + 2)
+    # a block of one point is one corner of the map, a longer one has a corner at each end
+    corners = [
+        (float(points[int(end)]), min(max(value, lowest), 1 - lowest))
+        for value, _, first, last in blocks
+        for end in dict.fromkeys((first, last))
+    ]
+    return IsotonicMap(log_odds=tuple(x for x, _ in corners), probability=tuple(y for _, y in corners))
