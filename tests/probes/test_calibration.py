@@ -9,20 +9,18 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from dawnchorus.errors import TaskError, UsageError
-from dawnchorus.probes.calibrate import choose_calibration
+from dawnchorus.probes.calibrate import fit_calibration, isotonic_map
 from dawnchorus.probes.calibration import (
     METHODS,
     NEVER,
     Calibration,
     Method,
-    fit_calibration,
-    item_losses,
     log_odds,
     logit,
     plain_probabilities,
     sigmoid,
-    staircase_of,
 )
+from dawnchorus.probes.choose_calibration import choose_calibration, log_losses
 from dawnchorus.probes.reliability import expected_calibration_error, first_guess
 
 
@@ -69,17 +67,17 @@ def test_platt_finds_each_class_s_own_line_and_is_the_best_there() -> None:
     assert np.allclose(fitted.offset, np.linspace(-2, 1, 4), atol=0.2)
     hot = truth > 0
     # no neighbour is better: the fit is at the top of the likelihood
-    own = item_losses(fitted.probabilities(logits), hot, multi_label=True).mean()
+    own = log_losses(fitted.probabilities(logits), hot, multi_label=True).mean()
     for step in (-0.05, 0.05):
         other = sigmoid(np.array(fitted.slope) * logits + np.array(fitted.offset) + step)
-        assert item_losses(other, hot, multi_label=True).mean() > own
+        assert log_losses(other, hot, multi_label=True).mean() > own
 
 
-def test_a_staircase_is_scikit_learn_s_but_for_its_ends() -> None:
+def test_an_isotonic_map_is_scikit_learn_s_but_for_its_ends() -> None:
     rng = np.random.default_rng(3)
     x = np.round(rng.normal(0, 1, 300), 1)  # with ties
     y = rng.random(300) < sigmoid(x)
-    ours = staircase_of(x, y)
+    ours = isotonic_map(x, y)
     theirs = IsotonicRegression(out_of_bounds="clip").fit(x, y)
     at = np.unique(x)
     mine = np.interp(at, ours.log_odds, ours.probability)
@@ -109,7 +107,7 @@ def test_a_calibration_survives_json_and_a_score_of_0_8_is_right_four_times_in_f
         assert (answers[around] > 0).mean() == pytest.approx(0.8, abs=0.06)
 
 
-def test_auto_takes_the_stiffest_that_is_as_good_and_mends_the_error() -> None:
+def test_auto_takes_the_least_flexible_that_is_as_good_and_mends_the_error() -> None:
     logits, truth = overconfident(1500, 5, seed=6)
     chosen = choose_calibration(logits, truth, multi_label=False)
     assert chosen.calibration.method == "temperature"
@@ -179,7 +177,7 @@ def test_forty_clips_that_are_all_right_do_not_make_a_probe_certain(*, multi_lab
 
 @pytest.mark.parametrize("method", ["platt_shared", "platt", "isotonic"])
 @pytest.mark.parametrize("multi_label", [True, False])
-def test_a_class_that_nothing_taught_moves_no_calibration(
+def test_a_class_without_training_items_moves_no_calibration(
     method: Method, *, multi_label: bool
 ) -> None:
     logits, truth = (independent if multi_label else overconfident)(600, 3, seed=9)
@@ -192,7 +190,7 @@ def test_a_class_that_nothing_taught_moves_no_calibration(
     )
     assert wider.slope[:3] == pytest.approx(plain.slope)
     assert wider.offset[:3] == pytest.approx(plain.offset)
-    assert wider.staircases[:3] == plain.staircases
+    assert wider.isotonic[:3] == plain.isotonic
     # in one fold alone, as with a class of one recording
     holes = logits.copy()
     holes[:100, 2] = NEVER

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from dawnchorus.configs import FitConfig, ScheduleConfig
 from dawnchorus.errors import DawnChorusError, WeightsError
 from dawnchorus.paths import sha256_of_file
+from dawnchorus.probes.calibration import Calibration
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
@@ -29,7 +30,7 @@ KINDS = {
 }
 PLATT = {
     "method": "platt", "multi_label": False, "n_classes": 3, "reason": "", "temperature": 1.0,
-    "slope": [1.0, 1.0, 2.0], "offset": [0.0, 0.0, 0.5], "staircases": [],
+    "slope": [1.0, 1.0, 2.0], "offset": [0.0, 0.0, 0.5], "isotonic": [],
 }  # fmt: skip
 JUNK: list[Any] = [
     None, True, False, -1, 0, 1, 2, 10**12, 10**400, 0.5, -0.5, 1e308, "", "x", "0" * 64, [], {},
@@ -52,8 +53,9 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         KINDS[request.param], items(), items(), WORDS, False, readout=("-1",),
         encoder=EncoderMark("toy", "0" * 64),
     )  # fmt: skip
-    probe.thresholds, probe.calibration = {"ant": 0.25, "cat": 1.0}, dict(PLATT)
-    probe.notes |= {"window_s": 1.5}
+    probe.thresholds = {"ant": 0.25, "cat": 1.0}
+    probe.calibration = Calibration.from_json(PLATT)
+    probe.notes = probe.notes.with_(window_s=1.5)
     folder = tmp_path_factory.mktemp("whole") / "a.probe"
     probe.save(folder)
     return folder
@@ -70,16 +72,16 @@ def edited(whole: Path, folder: Path, change: dict[str, Any]) -> Path:
     ("change", "said"),
     [
         ({"classes": ["ant", "ant", "bee"]}, "classes: 'ant' is there twice"),
-        ({"classes": ["ant", "bee"]}, "taught .* need different numbers from 0 to 1"),
-        ({"taught": [-1, -2, 0]}, "taught"),
-        ({"taught": [0, 0, 1]}, "taught .* need different"),
-        ({"taught": [0, 1]}, "tensors missing, unknown or reshaped"),
+        ({"classes": ["ant", "bee"]}, "trained .* need different numbers from 0 to 1"),
+        ({"trained": [-1, -2, 0]}, "trained"),
+        ({"trained": [0, 0, 1]}, "trained .* need different"),
+        ({"trained": [0, 1]}, "tensors missing, unknown or reshaped"),
         ({"thresholds": {"ant": float("nan")}}, "NaN is not a number"),
         ({"thresholds": {"ant": 1.5}}, "thresholds.ant: .* got 1.5"),
         ({"thresholds": {"dog": 0.5}}, "'dog' is not one of its classes"),
         ({"calibration": PLATT | {"temperature": 0}}, "a temperature above 0"),
         ({"calibration": PLATT | {"slope": [1.0, -1.0, 1.0]}}, "a slope is below 0"),
-        ({"calibration": PLATT | {"slope": [1.0, "x", 1.0]}}, "need numbers"),
+        ({"calibration": PLATT | {"slope": [1.0, "x", 1.0]}}, "need finite numbers"),
         ({"calibration": PLATT | {"n_classes": 2, "slope": [], "offset": []}}, "of another probe"),
         ({"calibration": PLATT | {"multi_label": True}}, "of another probe"),
         ({"shape": [7]}, "tensors missing, unknown or reshaped"),
@@ -91,7 +93,7 @@ def edited(whole: Path, folder: Path, change: dict[str, Any]) -> Path:
         ({"encoder": {"name": "toy"}}, "weights_sha256"),
         ({"notes": {"window_s": -1}}, "window_s"),
         ({"more": 1}, "unknown key 'more'"),
-        ({"version": 2}, "format version 2"),
+        ({"version": 3}, "format version 3"),
     ],
 )
 def test_a_description_that_cannot_be_true_is_refused(
@@ -141,8 +143,8 @@ def same_or_refused(whole: Path, path: Path) -> None:
     assert np.isfinite(found).all()
     assert ((found >= 0) & (found <= 1)).all()
     assert all(name in probe.classes for name in probe.thresholds)
-    assert set(probe.logits(x).argmax(axis=1)) <= set(probe.taught)
-    assert probe.logits(x)[:, probe.taught].shape == FittedProbe.load(whole).logits(x).shape
+    assert set(probe.logits(x).argmax(axis=1)) <= set(probe.trained)
+    assert probe.logits(x)[:, probe.trained].shape == FittedProbe.load(whole).logits(x).shape
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
@@ -186,3 +188,27 @@ def test_any_damaged_file_is_refused_or_scores_as_before(
         told["weights_sha256"] = sha256_of_file(file)
         (path / "probe.json").write_text(json.dumps(told))
     same_or_refused(whole, path)
+
+
+def test_a_probe_that_version_1_wrote_loads_and_scores_the_same(
+    whole: Path, tmp_path: Path
+) -> None:
+    """Keys as they were: ``taught``, ``staircases``, and ``not_taught`` among the notes."""
+    path = edited(whole, tmp_path, {})
+    values = json.loads((path / "probe.json").read_text())
+    new = FittedProbe.load(path)
+    values["version"], values["taught"] = 1, values.pop("trained")
+    values["calibration"]["staircases"] = values["calibration"].pop("isotonic")
+    values["notes"]["not_taught"] = values["notes"].pop("not_trained")
+    values["notes"]["scores"] = {"accuracy": {"value": 1.0, "low": None, "high": None}}
+    (path / "probe.json").write_text(json.dumps(values))
+    old = FittedProbe.load(path)
+    assert np.array_equal(old.probabilities(items().x), new.probabilities(items().x))
+    assert (old.trained, old.thresholds, old.calibration) == (
+        new.trained, new.thresholds, new.calibration,
+    )  # fmt: skip
+    assert old.notes.window_s == 1.5
+    with pytest.warns(DeprecationWarning, match=r"read notes\.window_s"):
+        assert old.notes["window_s"] == 1.5
+    old.save(tmp_path / "again")
+    assert FittedProbe.load(tmp_path / "again").notes == old.notes

@@ -75,7 +75,7 @@ def test_a_probe_remembers_its_background(tiny_folder: Path, tmp_path: Path) -> 
     made = read_labels(tmp_path / "fit")
     report = probe_fit(made, tmp_path / "p", model=tiny_folder, config=config)
     assert report.probe.classes == ("owl",)
-    assert report.probe.notes["background"] == ["noise"]
+    assert report.probe.notes.background == ("noise",)
     plain = ProbeRunConfig(device="cpu")
     found = probe_evaluate(tmp_path / "p", read_labels(tmp_path / "more"), config=plain)
     assert (found.n_clips, found.n_unknown, found.unknown) == (8, 0, ())

@@ -106,9 +106,10 @@ def test_the_report_and_the_notes_say_what_was_done(probe: Path) -> None:
     assert "24 clips of 24 recordings, 24 windows of 1 s" in page
     assert "5 folds" in page
     assert (probe / "reliability.png").is_file()
-    notes = FittedProbe.load(probe).notes
+    record = FittedProbe.load(probe).notes
+    assert record.window_s == 1.0
+    notes = record.to_json()
     assert notes["classes"]["owl"] == {"n_clips": 8, "n_groups": 8}
-    assert notes["window_s"] == 1.0
     assert notes["scores"]["accuracy"]["value"] > 0.9
 
 
@@ -176,7 +177,7 @@ def test_a_store_gives_the_same_probe_and_the_same_rows_without_sound(
     ours, theirs = report.probe, FittedProbe.load(probe)
     x = np.random.default_rng(0).normal(size=(5, ours.net.shape[0])).astype(np.float32)
     assert np.allclose(ours.logits(x), theirs.logits(x), rtol=1e-3, atol=1e-3)
-    assert report.probe.notes["files"] == theirs.notes["files"]
+    assert report.probe.notes.files == theirs.notes.files
     from_sound = predict(folders, probe=probe, device="cpu", top_k=1).table
     from_store = predict(store, probe=probe, top_k=1).table
     assert from_sound is not None
@@ -241,7 +242,7 @@ def test_val_chooses_test_is_left_alone_and_a_shared_recording_is_refused(
     assert (report.n_clips, report.n_test) == (21, 3)
     assert report.measured is not None
     assert len(report.measured.held_out.truth) == 9
-    assert report.probe.notes["n_train"] == 12
+    assert report.probe.notes.n_train == 12
     table.write_text(table.read_text().replace("owl5", "owl1"))  # of val and of train
     with pytest.raises(TaskError, match="both train and val"):
         probe_fit(read_labels(table), tmp_path / "q", model=tiny_folder, config=QUICK)
@@ -475,7 +476,7 @@ def test_one_clip_a_class_gives_a_probe_and_says_what_is_missing(
     config = ProbeRunConfig(device="cpu", few_shot=(1,))
     report = probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
     assert report.measured is None
-    assert report.probe.notes["chosen"] == {"strength": 0.1}
+    assert report.probe.notes.chosen == {"strength": 0.1}
     said = " ".join(report.warnings)
     assert "every class has one clip, so nothing was chosen" in said
     assert "no scores, calibration, thresholds or learning curve" in said

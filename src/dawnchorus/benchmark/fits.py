@@ -76,8 +76,8 @@ def fitted_logits(
             pooling=group.reading.pooling,
         )
         logits[seed] = probe.logits(_floats(sheet, group.reading, config.split))
-        kept = ("chosen", "chosen_on", "n_train", "n_validation", "not_taught")
-        notes[seed] = {name: probe.notes[name] for name in kept if name in probe.notes}
+        kept = {"chosen", "chosen_on", "n_train", "n_validation", "not_trained"}
+        notes[seed] = probe.notes.model_dump(mode="json", include=kept)
         if probe.layer_weights is not None:
             shares = probe.layer_weights.items()
             notes[seed]["layer_weights"] = {layer: round(share, 4) for layer, share in shares}

@@ -333,7 +333,9 @@ def _close_fit(report: ProbeReport, *, as_json: bool, quiet: bool) -> int:
         for line in _fit_lines(report):
             say(line)
     if as_json:
-        print_json({"probe": report.folder, **_facts(report), "notes": report.probe.notes})
+        print_json(
+            {"probe": report.folder, **_facts(report), "notes": report.probe.notes.to_json()}
+        )
     else:
         if report.measured is not None:
             print_table(
@@ -351,6 +353,7 @@ def _facts(report: ProbeReport) -> dict[str, Any]:
 
 def _fit_lines(report: ProbeReport) -> Iterator[str]:
     from dawnchorus.probing.report import REPORT, remarks, score_lines
+    from dawnchorus.probing.scores import calibration_notes
 
     yield (
         f"{report.n_clips} clips ({report.n_cached} embedded before) of {report.n_groups} "
@@ -365,11 +368,11 @@ def _fit_lines(report: ProbeReport) -> Iterator[str]:
     if measured is not None:
         yield f"scores are of {measured.held_out.how}"
         yield from score_lines(measured.scores)
-        before = measured.calibrated.notes(measured.held_out.truth)
+        errors = calibration_notes(measured.calibrated, measured.held_out.truth)
         yield (
             f"calibration: {measured.calibrated.calibration.method}; error of the first guess "
-            f"{before['before']['ece_mass_first_guess']:.3f} before, "
-            f"{before['after']['ece_mass_first_guess']:.3f} after"
+            f"{errors['before']['ece_mass_first_guess']:.3f} before, "
+            f"{errors['after']['ece_mass_first_guess']:.3f} after"
         )
         yield f"thresholds are for a {measured.target}"
         if all(found.value is None for found in measured.thresholds):

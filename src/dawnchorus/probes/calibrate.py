@@ -225,4 +225,6 @@ def isotonic_map(odds: Floats, hot: Flags) -> IsotonicMap:
         for value, _, first, last in blocks
         for end in dict.fromkeys((first, last))
     ]
-    return IsotonicMap(log_odds=tuple(x for x, _ in corners), probability=tuple(y for _, y in corners))
+    return IsotonicMap(
+        log_odds=tuple(x for x, _ in corners), probability=tuple(y for _, y in corners)
+    )

@@ -1,4 +1,4 @@
-"""Which calibration to use: the least flexible one that is as good as the best on clips held out."""
+"""Which calibration to use: the least flexible that is as good as the best on clips held out."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def _held_out(
     return probabilities
 
 
-def _least_flexible(losses: Mapping[Method, Floats], group: NDArray[np.int64]) -> tuple[Method, str]:
+def _least_flexible(
+    losses: Mapping[Method, Floats], group: NDArray[np.int64]
+) -> tuple[Method, str]:
     """The first method whose loss is within one standard error of the best one's, and why."""
     # losses come in the order of METHODS, the least flexible first
     best = min(losses, key=lambda name: float(losses[name].mean()))

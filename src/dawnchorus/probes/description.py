@@ -1,135 +1,123 @@
-"""``probe.json``: what it must say to be believed.
+"""``probe.json``: everything of a probe but its tensors, checked whole when it is read.
 
-A description is checked whole when it is read. One that cannot be true would name birds that were
-not heard, and nothing later would notice.
+A description that cannot be true would name birds that were not heard, and nothing later would
+notice. Version 2 renamed the version-1 keys ``taught``, ``not_taught`` and
+``staircases``; both versions are read.
 """
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictInt,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from dawnchorus.configs import Config, HeadConfig, Pooling
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import UsageError, WeightsError, shortened, shown
 from dawnchorus.models.readout import Readout
 from dawnchorus.probes.calibration import Calibration
+from dawnchorus.probes.encoder_mark import EncoderMark  # noqa: TC001  read by pydantic
+from dawnchorus.probes.notes import ProbeNotes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DESCRIPTION: Final = "probe.json"
-FORMAT, VERSION = "dawnchorus probe", 1
-MOST_WIDTH: Final = 1 << 20  # of one item's features, on each of their axes
+FORMAT, VERSION = "dawnchorus probe", 2
+MOST_WIDTH: Final = 1 << 20  # of one item's features on each axis: no array is larger by a typo
 
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class EncoderNames(Config):
-    """Which encoder's features the probe reads."""
-
-    name: str
-    weights_sha256: str | None
-
-
-class ProbeNotes(Config, extra="allow"):
-    """Notes that something later goes by; all others are for people."""
-
-    window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    model: str | None = None
-    files: tuple[str, ...] = ()
-    chosen: dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None = None
-
-
 class ProbeDescription(Config):
-    """All of ``probe.json``."""
+    """All of ``probe.json``; the attributes of `FittedProbe` have the same names."""
 
-    format: Literal["dawnchorus probe"]
-    version: Literal[1]
-    weights_sha256: Sha256
-    config: HeadConfig
+    format: Literal["dawnchorus probe"] = "dawnchorus probe"
+    version: Literal[2] = 2
+    weights_sha256: Sha256 = Field(description="of probe.safetensors: the two belong together")
+    config: HeadConfig = Field(description="kind and size of the head")
     shape: tuple[Annotated[StrictInt, Field(ge=0, le=MOST_WIDTH)], ...] = Field(
-        min_length=1, max_length=3
+        min_length=1, max_length=3, description="of one item's features; 0: any number of tokens"
     )
-    classes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
-    taught: tuple[Annotated[StrictInt, Field(ge=0)], ...] = Field(min_length=1)
-    multi_label: StrictBool
-    encoder: EncoderNames
-    readout: tuple[str, ...]
-    pooling: Pooling | Literal[""]
-    calibration: dict[str, Any] | None
-    thresholds: dict[str, Share]
-    notes: dict[str, Any]
+    classes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=1, description="names, in the order of the columns of its scores"
+    )
+    trained: tuple[Annotated[StrictInt, Field(ge=0)], ...] = Field(
+        min_length=1, description="indices of the classes that had training items"
+    )
+    multi_label: StrictBool = Field(description="whether an item may have any number of classes")
+    encoder: EncoderMark = Field(description="which features it reads")
+    readout: tuple[str, ...] = Field(description="layers that the features come from")
+    pooling: Pooling | Literal[""] = Field(description="of layers that name none")
+    calibration: Calibration | None = Field(description="None: scores as the head gives them")
+    thresholds: dict[str, Share] = Field(description="probability from which a class is named")
+    notes: ProbeNotes = Field(description="how it was fitted")
 
+    # made here and not by pydantic: a config turns its errors into ours before they name the key
     @field_validator("config", mode="before")
     @classmethod
     def _head(cls, values: Any) -> Any:
-        # made here and not by pydantic, whose errors a config has turned into ours already
+        return _made(HeadConfig, values)
+
+    @field_validator("notes", mode="before")
+    @classmethod
+    def _record(cls, values: Any) -> Any:
+        return _made(ProbeNotes, values)
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _calibration(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
         try:
-            return HeadConfig(**values)
+            return Calibration.from_json(values)
         except UsageError as error:
             raise ValueError(str(error)) from error
 
+    @field_serializer("notes")
+    def _as_set(self, notes: ProbeNotes) -> dict[str, Any]:
+        return notes.to_json()
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        _check_names(self.classes)
         n_classes = len(self.classes)
-        if len(set(self.taught)) < len(self.taught) or max(self.taught) >= n_classes:
+        if len(set(self.classes)) < n_classes:
+            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            raise ValueError(f"classes: {shown(twice)} is there twice")
+        if len(set(self.trained)) < len(self.trained) or max(self.trained) >= n_classes:
             raise ValueError(
-                f"taught {shown(self.taught)}: need different numbers from 0 to {n_classes - 1}"
+                f"trained {shown(self.trained)}: need different numbers from 0 to {n_classes - 1}"
             )
-        foreign = sorted(self.thresholds.keys() - set(self.classes))
-        if foreign:
-            raise ValueError(f"thresholds: {shown(foreign[0])} is not one of its classes")
+        unknown = sorted(self.thresholds.keys() - set(self.classes))
+        if unknown:
+            raise ValueError(f"thresholds: {shown(unknown[0])} is not one of its classes")
         if self.shape[-1] < 1:
             raise ValueError(f"shape {self.shape}: features have a width of at least 1")
+        found = self.calibration
+        if found and (found.n_classes, found.multi_label) != (n_classes, self.multi_label):
+            raise ValueError(f"calibration: of another probe, of {shown(found.n_classes)} classes")
         try:
             Readout.of(self.readout or None, self.pooling or "mean")
-            ProbeNotes(**self.notes)
-            if self.calibration is not None:
-                _check_calibration(self.calibration, n_classes, multi_label=self.multi_label)
         except UsageError as error:
             raise ValueError(str(error)) from error
         return self
 
 
-def _check_names(classes: tuple[str, ...]) -> None:
-    if len(set(classes)) < len(classes):
-        twice = next(name for name in classes if classes.count(name) > 1)
-        raise ValueError(f"classes: {shown(twice)} is there twice")
-
-
-def _check_calibration(values: dict[str, Any], n_classes: int, *, multi_label: bool) -> None:
-    made = Calibration.from_json(values)
-    if made.n_classes != n_classes or made.multi_label is not multi_label:
-        raise ValueError(f"calibration: of another probe, of {shown(made.n_classes)} classes")
-    numbers = (made.temperature, *made.slope, *made.offset)
-    if not all(_is_number(value) for value in numbers) or made.temperature <= 0:
-        raise ValueError("calibration: need numbers that are finite, and a temperature above 0")
-    if any(slope < 0 for slope in made.slope):
-        raise ValueError("calibration: a slope is below 0, so that higher scores would mean less")
-    for stairs in made.staircases:
-        if stairs is not None:
-            _check_staircase(stairs.log_odds, stairs.probability)
-
-
-def _check_staircase(log_odds: tuple[float, ...], probability: tuple[float, ...]) -> None:
-    whole = len(log_odds) == len(probability) > 0
-    if not whole or not all(_is_number(value) for value in (*log_odds, *probability)):
-        raise ValueError("calibration: a staircase needs as many log-odds as probabilities")
-    rising = all(a <= b for a, b in pairwise(log_odds))
-    if not rising or min(probability) < 0 or max(probability) > 1:
-        raise ValueError("calibration: a staircase rises, from 0 at least to 1 at most")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | int) and not isinstance(value, bool) and math.isfinite(value)
+def _made(config: type[Config], values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    try:
+        return config(**values)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 def read_description(folder: Path) -> ProbeDescription:
@@ -148,12 +136,29 @@ def read_description(folder: Path) -> ProbeDescription:
         raise WeightsError(f"{path}: not whole: {shortened(str(error), 300)}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise WeightsError(f"{path}: not the description of a probe")
+    if values.get("version") == 1:
+        values = _from_version_1(values)
     if values.get("version") != VERSION:
         raise WeightsError(
-            f"{path}: format version {shown(values.get('version'))}, this program reads {VERSION}; "
-            "update it"
+            f"{path}: format version {shown(values.get('version'))}, this program reads 1 and "
+            f"{VERSION}; update it"
         )
     try:
         return ProbeDescription(**values)
     except UsageError as error:
         raise WeightsError(f"{path}: edited or damaged: {error}; fit the probe again") from error
+
+
+def _from_version_1(values: dict[str, Any]) -> dict[str, Any]:
+    """The same by the names of version 2; what is not a mapping stays for the checks to refuse."""
+    values = _renamed(values, "taught", "trained")
+    notes, calibration = values.get("notes"), values.get("calibration")
+    if isinstance(notes, dict):
+        values["notes"] = _renamed(notes, "not_taught", "not_trained")
+    if isinstance(calibration, dict):
+        values["calibration"] = _renamed(calibration, "staircases", "isotonic")
+    return {**values, "version": VERSION}
+
+
+def _renamed(values: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if key == old else key: value for key, value in values.items()}

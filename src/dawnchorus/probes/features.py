@@ -1,18 +1,26 @@
-"""What a probe is fitted on: features of items, their labels, and what belongs together."""
+"""What a probe reads: features of items, out of an encoder or stored, with their labels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 
 from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.models.readout import Readout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
+
+    from dawnchorus.configs import Pooling
+    from dawnchorus.models.encoder import EncoderOutput
+
+FeatureKind = Literal["vectors", "layers", "tokens", "layer_tokens"]
 
 BLOCK_VALUES = 1 << 24  # how many values are held twice while means are taken
 
@@ -38,11 +46,14 @@ class Features:
         """How many items."""
         return len(self.x)
 
-    def take(self, items: NDArray[np.integer], classes: NDArray[np.integer]) -> Features:
-        """Some of the items and some of the classes."""
+    def take(
+        self, items: NDArray[np.integer], classes: NDArray[np.integer] | None = None
+    ) -> Features:
+        """Some of the items, and some of the classes; None: all classes."""
+        y = np.asarray(self.y)[items]
         return Features(
             x=self.x[items],
-            y=np.asarray(self.y)[np.ix_(items, classes)],
+            y=y if classes is None else y[:, classes],
             group=None if self.group is None else np.asarray(self.group)[items],
             keep=None if self.keep is None else self.keep[items],
         )
@@ -116,3 +127,46 @@ def mean_and_scale(
     scale = np.where(still, 1.0, deviation)
     shape = (layers, *([1] * (x.ndim - 3)), x.shape[-1]) if by_layer else (x.shape[-1],)
     return mean.reshape(shape), scale.reshape(shape)
+
+
+def read_features(
+    out: EncoderOutput, readout: Sequence[int | str], pooling: Pooling, kind: FeatureKind
+) -> tuple[Tensor, Tensor | None]:
+    """Features of a batch of windows, in the shape that `Features.x` has.
+
+    Args:
+        out: of an encoder that was asked for the read-out's layers.
+        readout: as in `dawnchorus.models.readout`; empty for the encoder's output.
+        pooling: of parts that name none.
+        kind: ``vectors`` joins the pooled parts to ``(batch, dim)``, ``layers`` keeps them apart as
+            ``(batch, parts, dim)``; ``tokens`` takes every token of the one part, ``(batch, tokens,
+            dim)``, ``layer_tokens`` those of all, ``(batch, parts, tokens, dim)``.
+
+    Returns:
+        Features, and for tokens ``(batch, tokens)`` bool: holds sound.
+
+    Raises:
+        UsageError: Several parts where one is read, or parts of different widths kept apart.
+    """
+    parts = Readout.of(tuple(readout) or None, pooling)
+    if kind == "vectors":
+        return parts.take(out), None
+    if kind == "layers":
+        pooled = [part.weight * out.pool(part.pooling, part.layer) for part in parts.parts]
+        return _stacked(pooled, readout), None
+    found = [out.tokens if p.layer is None else out.layers[p.layer] for p in parts.parts]
+    if kind == "layer_tokens":
+        return _stacked(found, readout), out.has_signal
+    if len(found) > 1:
+        raise UsageError(f"tokens of one layer are read, found {len(found)}: {list(readout)}")
+    return found[0], out.has_signal
+
+
+def _stacked(parts: Sequence[Tensor], readout: Sequence[int | str]) -> Tensor:
+    widths = {part.shape[-1] for part in parts}
+    if len(widths) > 1:
+        raise UsageError(
+            f"layers {list(readout)} are {sorted(widths)} wide and cannot be weighed against each "
+            f"other in one array; pool them alike, or join them"
+        )
+    return torch.stack(list(parts), dim=1)

@@ -23,6 +23,7 @@ from dawnchorus.probes.choose import Trial, mean_loss, measure_of
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
 from dawnchorus.probes.linear import item_losses
 from dawnchorus.probes.net import Net
+from dawnchorus.probes.notes import ProbeNotes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -222,8 +223,8 @@ def fitted_of(
         readout=tuple(str(layer) for layer in probe.layers),
         pooling=POOLING_OF[probe.config.aggregation],
         net=net.eval(),
-        taught=tuple(range(n_classes)),
-        notes=dict(notes or {}),
+        trained=tuple(range(n_classes)),
+        notes=ProbeNotes(**notes or {}),
     )
 
 

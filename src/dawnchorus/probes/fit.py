@@ -1,4 +1,4 @@
-"""Fit a probe on stored features: choose its hyper-parameters, train it, say what was done."""
+"""Fit a probe on stored features: choose its hyper-parameters, train it, note what was done."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import torch
 
 from dawnchorus.configs import FitConfig, HeadConfig
 from dawnchorus.errors import TaskError, UsageError
-from dawnchorus.probes.choose import Trial, best_of, cut_lone_groups, folds, mean_loss, measure_of
+from dawnchorus.probes.choose import Trial, best_of, mean_loss, measure_of
 from dawnchorus.probes.features import Features
-from dawnchorus.probes.fitted import EncoderMark, FittedProbe, net_logits
-from dawnchorus.probes.solvers import Prepared, settings_of, train_net
+from dawnchorus.probes.fitted import EncoderMark, FittedProbe
+from dawnchorus.probes.folds import grouped_folds, split_lone_groups
+from dawnchorus.probes.net import net_logits
+from dawnchorus.probes.notes import ProbeNotes
+from dawnchorus.probes.solvers import TrainingItems, settings_of, train_net
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +53,7 @@ def fit_probe(
         classes: name of each column of the labels.
         multi_label: whether an item may have any number of classes.
         encoder: what made the features.
-        readout: layers that the features were read from.
+        readout: layers that the features come from.
         pooling: of layers that name none.
 
     Raises:
@@ -60,26 +63,27 @@ def fit_probe(
     """
     names = tuple(classes)
     _check(config, train, validation, names, multi_label=multi_label)
-    taught = _taught(config, train, names, multi_label=multi_label)
-    everything = np.arange(len(train))
-    train = train.take(everything, taught)
-    n_unscored = 0
+    trained = _trainable(config, train, names, multi_label=multi_label)
+    train = train.take(np.arange(len(train)), trained)
+    n_validation_left_out = 0
     if validation is not None:
-        # a single-label item of a class that is not taught cannot be scored among the rest
+        # an item whose only label is a class without training items cannot be scored
         rows = np.arange(len(validation))
         if not multi_label:
-            rows = np.flatnonzero(np.asarray(validation.y)[:, taught].sum(axis=1) > 0)
-        n_unscored = len(validation) - len(rows)
-        validation = validation.take(rows, taught)
-    told = tuple(names[k] for k in taught)
-    net, notes = _chosen(config, train, validation, told, multi_label=multi_label)
-    notes |= {
+            rows = np.flatnonzero(np.asarray(validation.y)[:, trained].sum(axis=1) > 0)
+        n_validation_left_out = len(validation) - len(rows)
+        validation = validation.take(rows, trained)
+    trained_names = tuple(names[k] for k in trained)
+    net, choice = _chosen(config, train, validation, trained_names, multi_label=multi_label)
+    n_positive = train.y.sum(axis=0)
+    notes: dict[str, Any] = {
+        **choice,
         "solver": config.method,
         "n_train": len(train),
         "n_validation": 0 if validation is None else len(validation),
-        "n_positive": {n: int(k) for n, k in zip(told, train.y.sum(axis=0), strict=True)},
-        "n_validation_left_out": n_unscored,
-        "not_taught": [name for name in names if name not in told],
+        "n_positive": {n: int(k) for n, k in zip(trained_names, n_positive, strict=True)},
+        "n_validation_left_out": n_validation_left_out,
+        "not_trained": [name for name in names if name not in trained_names],
     }
     if net.mix is not None:
         notes["layer_weights"] = net.mix.weights.tolist()
@@ -91,9 +95,48 @@ def fit_probe(
         readout=tuple(readout),
         pooling=pooling,
         net=net.cpu().eval(),
-        taught=tuple(int(k) for k in taught),
-        notes=notes,
+        trained=tuple(int(k) for k in trained),
+        notes=ProbeNotes(**notes),
     )
+
+
+def refit(config: FitConfig, probe: FittedProbe, train: Features) -> FittedProbe:
+    """The same kind of probe on other items, with the hyper-parameters that the first one chose.
+
+    Args:
+        config: as the probe was fitted with.
+        probe: of all items.
+        train: what the new one is trained on; classes that it lacks rank last.
+
+    Raises:
+        TaskError: Too few classes are left.
+    """
+    return fit_probe(
+        _chosen_only(config, probe.notes.chosen or {}),
+        train,
+        None,
+        probe.classes,
+        probe.multi_label,
+        encoder=probe.encoder,
+        readout=probe.readout,
+        pooling=probe.pooling,
+    )
+
+
+def _chosen_only(config: FitConfig, chosen: Mapping[str, float]) -> FitConfig:
+    """The same with the one value that was chosen of each hyper-parameter."""
+    changes: dict[str, Any] = {"absent": "lowest"}
+    if "strength" in chosen:
+        changes["strengths"] = (chosen["strength"],)
+    if "k" in chosen:
+        changes["neighbours"] = (int(chosen["k"]),)
+    if "learning_rate" in chosen:
+        one_value = {
+            "learning_rates": (chosen["learning_rate"],),
+            "weight_decays": (chosen["weight_decay"],),
+        }
+        changes["schedule"] = config.training.model_copy(update=one_value)
+    return config.model_copy(update=changes)
 
 
 def _check(
@@ -122,21 +165,24 @@ def _check(
             raise UsageError(f"class_weights names {unknown}, which are no classes of this task")
 
 
-def _taught(
+def _trainable(
     config: FitConfig, train: Features, classes: tuple[str, ...], *, multi_label: bool
 ) -> NDArray[np.intp]:
-    positive = np.asarray(train.y).sum(axis=0)
-    able = (positive > 0) & ((positive < len(train)) | (not multi_label))
-    lost = [f"{classes[k]} ({int(positive[k])})" for k in np.flatnonzero(~able)]
-    if lost and config.absent == "error":
-        shown = ", ".join(lost[:10]) + (f" and {len(lost) - 10} more" if len(lost) > 10 else "")
+    """Indices of the classes that some items have and, with several labels, some do not."""
+    n_positive = np.asarray(train.y).sum(axis=0)
+    able = (n_positive > 0) & ((n_positive < len(train)) | (not multi_label))
+    missing = [f"{classes[k]} ({int(n_positive[k])})" for k in np.flatnonzero(~able)]
+    if missing and config.absent == "error":
+        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise TaskError(
-            f"train cannot teach {len(lost)} of {len(classes)} classes, they are positive in none "
-            f"or all of its {len(train)} items: {shown}; leave them out, or set absent='lowest' "
-            f"to rank them last"
+            f"{len(missing)} of {len(classes)} classes cannot be learned: none or all of the "
+            f"{len(train)} training items have them: {', '.join(missing[:10])}{more}; leave them "
+            "out, or set absent='lowest' to rank them last"
         )
     if able.sum() < (1 if multi_label else 2):
-        raise TaskError(f"train teaches {int(able.sum())} of {len(classes)} classes; too few")
+        raise TaskError(
+            f"the training items suffice for {int(able.sum())} of {len(classes)} classes; too few"
+        )
     return np.flatnonzero(able)
 
 
@@ -148,34 +194,42 @@ def _chosen(
     *,
     multi_label: bool,
 ) -> tuple[Net, dict[str, Any]]:
+    """The network with the best hyper-parameters, and notes on the choice."""
     settings = settings_of(config)
-    ties = config.training.ties if config.method == "schedule" else "loss"
     measure, _ = measure_of(config, multi_label=multi_label)
-    prepared = Prepared.of(config, train, classes, multi_label=multi_label)
+    items = TrainingItems.of(config, train, classes, multi_label=multi_label)
     if validation is None and len(settings) == 1 and config.method != "schedule":
-        chosen = {"chosen": dict(settings[0]), "chosen_on": "nothing: one value was given"}
-        return train_net(prepared, settings[0]), chosen
+        notes = {"chosen": dict(settings[0]), "chosen_on": "nothing: one value was given"}
+        return train_net(items, settings[0]), notes
     if validation is None:
-        group = None if train.group is None else np.asarray(train.group)
-        where = f"{config.n_folds} folds of train"
-        if group is not None and not multi_label and len(np.unique(group)) > 1:
-            group, cut = cut_lone_groups(train.y, group)
-            where += f", groups cut because a class is in no other: {', '.join(cut)}" if cut else ""
-        train = replace(train, group=group)
+        train, where = _choosing_groups(config, train, multi_label=multi_label)
         trials = _cross_validated(config, settings, train, classes, multi_label=multi_label)
     else:
-        trials = _tried(settings, prepared, validation)
-        where = "validation"
-    best, epoch = best_of(trials, ties)
+        trials, where = _tried(settings, items, validation), "validation"
+    best, epoch = best_of(trials, _ties(config))
+    # the schedule's best epoch was kept while it was tried; what is solved is solved on all items
     kept = best.net if config.method == "schedule" else None
-    net = kept or train_net(prepared, best.settings, n_epochs=epoch + 1)
-    return net, _said(best, epoch, measure, where)
-
-
-def _said(best: Trial, epoch: int, measure: str, where: str) -> dict[str, Any]:
+    net = kept or train_net(items, best.settings, n_epochs=epoch + 1)
     chosen = dict(best.settings) | ({"n_epochs": epoch + 1} if len(best.scores) > 1 else {})
     score = {"measure": measure, "value": best.scores[epoch], "loss": best.losses[epoch]}
-    return {"chosen": chosen, "chosen_on": where, "score": score}
+    return net, {"chosen": chosen, "chosen_on": where, "score": score}
+
+
+def _choosing_groups(
+    config: FitConfig, train: Features, *, multi_label: bool
+) -> tuple[Features, str]:
+    """Groups as folds are made of them, and what the notes say of the folds."""
+    where = f"{config.n_folds} folds of train"
+    group = None if train.group is None else np.asarray(train.group)
+    if group is None or multi_label or len(np.unique(group)) < 2:
+        return replace(train, group=group), where
+    group, lone = split_lone_groups(train.y, group)
+    where += f", groups split because a class is in no other: {', '.join(lone)}" if lone else ""
+    return replace(train, group=group), where
+
+
+def _ties(config: FitConfig) -> str:
+    return config.training.ties if config.method == "schedule" else "loss"
 
 
 def _cross_validated(
@@ -186,42 +240,53 @@ def _cross_validated(
     *,
     multi_label: bool,
 ) -> list[Trial]:
-    every = np.arange(train.y.shape[1])
+    """A trial for each setting, its scores and losses the means over the folds.
+
+    Raises:
+        UsageError: All items belong to one group.
+    """
     group = None if train.group is None else np.asarray(train.group)
-    parts = []
-    for held in folds(train.y, group, config.n_folds, config.seed):
-        if not np.asarray(train.y)[held].any():
-            continue  # a fold of silence has no score
-        rest = np.setdiff1d(np.arange(len(train)), held)
-        part = Prepared.of(config, train.take(rest, every), classes, multi_label=multi_label)
-        trials = _tried(settings, part, train.take(held, every))
-        parts.append([replace(trial, net=None) for trial in trials])
+    if len(train) < 2 or (group is not None and len(np.unique(group)) < 2):
+        raise UsageError(
+            "without validation items, hyper-parameters are chosen by cross-validation over "
+            "groups, and all items belong to one group; give validation items or a single value"
+        )
+    folds = grouped_folds(train.y, group, n_folds=config.n_folds, seed=config.seed)
+    by_fold = []
+    for fold in range(int(folds.max()) + 1):
+        inside = np.flatnonzero(folds == fold)
+        if not np.asarray(train.y)[inside].any():
+            continue  # a fold of items without a label has no score
+        others = train.take(np.flatnonzero(folds != fold))
+        items = TrainingItems.of(config, others, classes, multi_label=multi_label)
+        trials = _tried(settings, items, train.take(inside))
+        by_fold.append([replace(trial, net=None) for trial in trials])
     return [
         Trial(
             setting,
-            np.mean([part[k].scores for part in parts], axis=0).tolist(),
-            np.mean([part[k].losses for part in parts], axis=0).tolist(),
+            np.mean([trials[k].scores for trials in by_fold], axis=0).tolist(),
+            np.mean([trials[k].losses for trials in by_fold], axis=0).tolist(),
         )
         for k, setting in enumerate(settings)
     ]
 
 
 def _tried(
-    settings: Sequence[Mapping[str, float]], train: Prepared, held_out: Features
+    settings: Sequence[Mapping[str, float]], train: TrainingItems, held_out: Features
 ) -> list[Trial]:
+    """Every setting on the same items, scored on the same held-out items after each epoch."""
     config, multi_label = train.config, train.multi_label
     _, measure = measure_of(config, multi_label=multi_label)
-    ties = config.training.ties if config.method == "schedule" else "loss"
     trials = []
     for setting in settings:
         trial = Trial(setting)
 
         def watch(net: Net, trial: Trial = trial) -> None:
-            out = net_logits(net, held_out.x, held_out.keep)
-            trial.scores.append(measure(held_out.y, out))
-            trial.losses.append(mean_loss(held_out.y, out, multi_label=multi_label))
-            if trial.best(ties)[2] == len(trial.scores) - 1:
-                trial.net = copy.deepcopy(net)
+            logits = net_logits(net, held_out.x, held_out.keep)
+            trial.scores.append(measure(held_out.y, logits))
+            trial.losses.append(mean_loss(held_out.y, logits, multi_label=multi_label))
+            if trial.best(_ties(config))[2] == len(trial.scores) - 1:
+                trial.net = copy.deepcopy(net)  # training goes on in the same network
 
         train_net(train, setting, watch)
         trials.append(trial)

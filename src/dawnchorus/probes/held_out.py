@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from dawnchorus.errors import TaskError
-from dawnchorus.probes.fit import fit_probe
+from dawnchorus.probes.fit import refit
 from dawnchorus.probes.folds import grouped_folds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from dawnchorus.configs import FitConfig
@@ -34,8 +32,8 @@ class HeldOut:
         logits: ``(items, classes)``.
         truth: ``(items, classes)``.
         group: ``(items,)``.
-        how: where they come from, in words.
-        n_left_out: items of a class that the probes of their fold were not taught.
+        how: how they were held out, in words.
+        n_left_out: items of a class that the probe scoring them had no training items of.
     """
 
     logits: Floats
@@ -46,9 +44,9 @@ class HeldOut:
 
 
 def validated(probe: FittedProbe, validation: Features) -> HeldOut:
-    """Logits of the validation items, of the classes that train could teach."""
+    """Logits of the validation items, without those of a class that had no training items."""
     truth = np.asarray(validation.y) > 0
-    known = ~truth[:, _untaught(probe)].any(axis=1)
+    known = can_be_scored(probe, truth)
     return HeldOut(
         logits=probe.logits(validation.x[known]),
         truth=truth[known],
@@ -68,57 +66,29 @@ def cross_validated(config: FitConfig, probe: FittedProbe, train: Features) -> H
     """
     truth, group = np.asarray(train.y) > 0, np.asarray(train.group)
     fold_of = grouped_folds(truth, group, n_folds=FOLDS, seed=config.seed)
-    fixed = chosen_only(config, probe)
     logits = np.zeros(truth.shape)
-    known = np.zeros(len(truth), bool)
-    every = np.arange(truth.shape[1])
-    for fold in np.unique(fold_of):
-        inside = np.flatnonzero(fold_of == fold)
+    scored = np.zeros(len(truth), bool)
+    for fold in range(int(fold_of.max()) + 1):
+        inside = fold_of == fold
         try:
-            other = fit_probe(
-                fixed,
-                train.take(np.flatnonzero(fold_of != fold), every),
-                None,
-                probe.classes,
-                probe.multi_label,
-                encoder=probe.encoder,
-                readout=probe.readout,
-                pooling=probe.pooling,
-            )
+            other = refit(config, probe, train.take(np.flatnonzero(~inside)))
         except TaskError:
             continue  # without this fold too few classes are left: its items stay unscored
         logits[inside] = other.logits(train.x[inside])
-        known[inside] = ~truth[np.ix_(inside, _untaught(other))].any(axis=1)
-    if not known.any():
+        scored[inside] = can_be_scored(other, truth[inside])
+    if not scored.any():
         raise TaskError("cross-validation: no fold leaves enough classes to learn")
-    n_folds = len(np.unique(fold_of))
     return HeldOut(
-        logits=logits[known],
-        truth=truth[known],
-        group=group[known],
-        how=f"{n_folds} folds of {len(np.unique(group))} recordings, each scored by a probe of the "
-        "others",
-        n_left_out=int((~known).sum()),
+        logits=logits[scored],
+        truth=truth[scored],
+        group=group[scored],
+        how=f"{int(fold_of.max()) + 1} folds of {len(np.unique(group))} recordings, each scored by "
+        "a probe of the others",
+        n_left_out=int((~scored).sum()),
     )
 
 
-def _untaught(probe: FittedProbe) -> NDArray[np.int64]:
-    return np.setdiff1d(np.arange(len(probe.classes)), probe.taught)
-
-
-def chosen_only(config: FitConfig, probe: FittedProbe) -> FitConfig:
-    """The same with the one value that was chosen of each hyper-parameter."""
-    chosen: Mapping[str, float] = probe.notes.get("chosen", {})
-    changes: dict[str, Any] = {"absent": "lowest"}
-    if "strength" in chosen:
-        changes["strengths"] = (chosen["strength"],)
-    if "k" in chosen:
-        changes["neighbours"] = (int(chosen["k"]),)
-    if "learning_rate" in chosen:
-        changes["schedule"] = config.training.model_copy(
-            update={
-                "learning_rates": (chosen["learning_rate"],),
-                "weight_decays": (chosen["weight_decay"],),
-            }
-        )
-    return config.model_copy(update=changes)
+def can_be_scored(probe: FittedProbe, truth: Flags) -> Flags:
+    """Which items ``(items,)`` have no class that the probe had no training items of."""
+    untrained = np.setdiff1d(np.arange(len(probe.classes)), probe.trained)
+    return np.asarray(~truth[:, untrained].any(axis=1))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +17,12 @@ from dawnchorus.probes.heads import LayerMix, make_head
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from dawnchorus.configs import HeadConfig
+
+BLOCK_ITEMS: Final = 1024  # scored at once
+BLOCK_VALUES: Final = 1 << 22  # of their features: 16 MB; an item of tokens has many
 
 
 class Net(nn.Module):
@@ -84,3 +91,22 @@ def has_layers(config: HeadConfig, n_axes: int) -> bool:
             f"a probe of type {config.probe_type!r} reads features {need}, found {n_axes + 1} axes"
         )
     return n_axes == most and most > 1
+
+
+def net_logits(
+    net: Net, x: NDArray[np.floating], keep: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Logits of a network ``(items, classes it was trained on)``, in blocks, in evaluation mode."""
+    device = net.mean.device
+    was_training = net.training
+    net.eval()
+    parts = []
+    step = min(BLOCK_ITEMS, max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:]))))
+    with torch.inference_mode():
+        for start in range(0, len(x), step):
+            block = slice(start, start + step)
+            features = torch.from_numpy(np.ascontiguousarray(x[block])).to(device)
+            kept = None if keep is None else torch.from_numpy(keep[block]).to(device)
+            parts.append(net(features, kept).double().cpu().numpy())
+    net.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros((0, net.n_classes))

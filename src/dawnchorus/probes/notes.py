@@ -28,6 +28,9 @@ class ProbeNotes(Config):
     chosen_on: str | None = Field(
         default=None, description="on which clips, in words; 'validation' or the folds"
     )
+    score: Any = Field(  # Any: a user of `save_online` may keep a plain number here
+        default=None, description="measure, value and loss that the choice was made by"
+    )
     n_train: int | None = Field(default=None, description="items it was trained on")
     n_validation: int | None = Field(default=None, description="items that choices were made on")
     not_trained: tuple[str, ...] = Field(

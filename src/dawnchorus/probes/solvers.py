@@ -39,7 +39,7 @@ LAYERS_GRADIENT: Final = (
 
 
 @dataclass(kw_only=True)
-class Prepared:
+class TrainingItems:
     """Training items as tensors, and what is measured of them once.
 
     Attributes:
@@ -61,7 +61,7 @@ class Prepared:
     @classmethod
     def of(
         cls, config: FitConfig, train: Features, classes: Sequence[str], *, multi_label: bool
-    ) -> Prepared:
+    ) -> TrainingItems:
         """Move to the device; measure mean and deviation where features are standardised."""
         device = resolve_device(config.device)
         by_layer = has_layers(config, train.x.ndim - 1)
@@ -142,7 +142,7 @@ def settings_of(config: FitConfig) -> list[Settings]:
 
 
 def train_net(
-    data: Prepared, settings: Settings, watch: Watch | None = None, n_epochs: int | None = None
+    data: TrainingItems, settings: Settings, watch: Watch | None = None, n_epochs: int | None = None
 ) -> Net:
     """Train one network.
 
@@ -166,7 +166,7 @@ def train_net(
     return net
 
 
-def _by_lbfgs(data: Prepared, strength: float, *, is_trial: bool) -> Net:
+def _by_lbfgs(data: TrainingItems, strength: float, *, is_trial: bool) -> Net:
     net = data.net(torch.float64)
     head = cast("nn.Linear", net.head)
     if net.mix is None:
@@ -201,7 +201,7 @@ def _by_lbfgs(data: Prepared, strength: float, *, is_trial: bool) -> Net:
     return net.eval()
 
 
-def _by_neighbours(data: Prepared, k: int) -> Net:
+def _by_neighbours(data: TrainingItems, k: int) -> Net:
     net = data.net(torch.float32)
     head = cast("Neighbours", net.head)
     head.hold(net.standardised(data.x), data.y, k, multi_label=data.multi_label)
@@ -209,7 +209,7 @@ def _by_neighbours(data: Prepared, k: int) -> Net:
 
 
 def _by_schedule(
-    data: Prepared, settings: Settings, watch: Watch | None, n_epochs: int | None
+    data: TrainingItems, settings: Settings, watch: Watch | None, n_epochs: int | None
 ) -> Net:
     schedule = data.config.training
     net = data.net(torch.float32)
@@ -243,7 +243,7 @@ def _by_schedule(
 
 
 def _step(
-    net: Net, optimizer: torch.optim.Optimizer, data: Prepared, inputs: Tensor, items: Tensor
+    net: Net, optimizer: torch.optim.Optimizer, data: TrainingItems, inputs: Tensor, items: Tensor
 ) -> None:
     keep = None if data.keep is None else data.keep[items]
     forward = net if net.reads_tokens else net.classify

@@ -15,8 +15,8 @@ from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model
 from dawnchorus.models.readout import Readout
 from dawnchorus.models.waveforms import as_waveforms
-from dawnchorus.probes.calibrate import choose_calibration
 from dawnchorus.probes.calibration import logit
+from dawnchorus.probes.choose_calibration import choose_calibration
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark
@@ -136,7 +136,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             method=self.calibration,  # type: ignore[arg-type]  # a word of the user, checked there
             seed=self.seed,
         )
-        self.probe_.calibration = found.calibration.to_json()
+        self.probe_.calibration = found.calibration
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Probabilities ``(items, classes)``."""

@@ -112,7 +112,7 @@ def probe_evaluate(
     held, config = open_probe(probe), config or ProbeRunConfig()
     clips, unknown, is_strange = _clips(labels, held, config)
     if store is None:
-        window_s = config.window_s or held.notes.get("window_s")
+        window_s = config.window_s or held.notes.window_s
         own = {"layers": layers_of(held), "pooling": pooling_of(held), "window_s": window_s}
         embedded = embed_clips(
             clips,
@@ -124,7 +124,7 @@ def probe_evaluate(
     else:
         embedded = from_store(clips, Store(store))
     held.check(embedded.encoder)
-    fitted_on = set(held.notes.get("files", ()))
+    fitted_on = set(held.notes.files)
     is_seen = np.array([key[:DIGITS] in fitted_on for key in embedded.windows.content])
     chosen = np.ones(len(clips), bool) if seen else ~is_seen
     if not held.multi_label:
@@ -184,7 +184,7 @@ def _clips(
     if config.unannotated:
         labels = with_unannotated(labels, seed=config.fit.seed)
     nothing = background_labels(config.nothing, labels.manifest)
-    nothing = (*nothing, *probe.notes.get("background", ()))
+    nothing = (*nothing, *probe.notes.background)
     clips = labelled(labels, nothing=nothing, by=config.group_by, classes=probe.classes)
     strange = [
         [n for n in clip.labels if n not in probe.classes and not is_background(n, nothing)]

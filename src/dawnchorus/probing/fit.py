@@ -124,8 +124,9 @@ def probe_fit(
     # matrices this small wait longer for a second core than it would save
     with one_core_each(2):
         probe, measured, curve, why_not = _fitted(found, embedded, config)
-    probe.notes |= _notes(clips, embedded, measured, model)
-    probe.notes["background"] = list(found.background)
+    probe.notes = probe.notes.with_(
+        **_notes(clips, embedded, measured, model), background=list(found.background)
+    )
     probe.save(folder)
     return ProbeReport(
         probe=probe,
@@ -179,7 +180,7 @@ def _fitted(
             confidence=config.confidence,
             seed=config.fit.seed,
         )
-        probe.calibration = measured.calibrated.calibration.to_json()
+        probe.calibration = measured.calibrated.calibration
         probe.thresholds = {t.label: t.value for t in measured.thresholds if t.value is not None}
     if measured is None:
         return probe, None, [], (*alone, *why_not)

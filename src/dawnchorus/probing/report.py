@@ -109,7 +109,7 @@ def _page(report: ProbeReport) -> Iterator[str]:
     yield f"# Probe for {len(probe.classes)} classes on {probe.encoder.name}\n"
     yield (
         f"{report.n_clips} clips of {report.n_groups} recordings, {report.n_windows} windows of "
-        f"{probe.notes['window_s']:g} s. A clip has "
+        f"{probe.notes.window_s:g} s. A clip has "
         + ("any number of labels." if probe.multi_label else "one label.")
     )
     if report.n_test:
@@ -186,10 +186,10 @@ def _made(report: ProbeReport) -> Iterator[str]:
         "encoder": f"{probe.encoder.name}, weights {sha256[:16] if sha256 else 'of no file'}",
         "layers": ", ".join(probe.readout) or "output",
         "pooling": probe.pooling,
-        "window": f"{probe.notes['window_s']:g} s",
+        "window": f"{probe.notes.window_s:g} s",
         "probe": probe.config.probe_type,
-        "chosen": ", ".join(f"{k} {v:g}" for k, v in probe.notes.get("chosen", {}).items()),
-        "chosen on": str(probe.notes.get("chosen_on", NOTHING)),
+        "chosen": ", ".join(f"{k} {v:g}" for k, v in (probe.notes.chosen or {}).items()),
+        "chosen on": probe.notes.chosen_on or NOTHING,
     }
     yield from (f"- {name}: {value}" for name, value in facts.items())
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from dawnchorus import metrics
 from dawnchorus.errors import TaskError
-from dawnchorus.probes.calibrate import Calibrated, choose_calibration
+from dawnchorus.probes.choose_calibration import CalibrationChoice, choose_calibration
 from dawnchorus.probes.few_shot import CurvePoint, learning_curve
-from dawnchorus.probes.fit import fit_probe
+from dawnchorus.probes.fit import refit
 from dawnchorus.probes.folds import grouped_folds
-from dawnchorus.probes.held_out import FOLDS, HeldOut, chosen_only
-from dawnchorus.probes.reliability import expected_calibration_error
+from dawnchorus.probes.held_out import FOLDS, HeldOut, can_be_scored
+from dawnchorus.probes.reliability import expected_calibration_error, figures
 from dawnchorus.probes.shares import clustered_share
 from dawnchorus.probes.thresholds import ClassThreshold, find_thresholds
 
@@ -177,7 +177,7 @@ class Measured:
     classes: list[ClassScore]
     thresholds: list[ClassThreshold]
     target: str
-    calibrated: Calibrated
+    calibrated: CalibrationChoice
 
     def notes(self) -> dict[str, Any]:
         """What is kept in the probe."""
@@ -187,8 +187,18 @@ class Measured:
             "by_class": [row.to_json() for row in self.classes],
             "thresholds": [found.to_json() for found in self.thresholds],
             "thresholds_for": self.target,
-            "calibration": self.calibrated.notes(self.held_out.truth),
+            "calibration": calibration_notes(self.calibrated, self.held_out.truth),
         }
+
+
+def calibration_notes(choice: CalibrationChoice, truth: Flags) -> dict[str, Any]:
+    """What is kept of a calibration: errors before and after, losses on items held out."""
+    return {
+        "n_items": len(truth),
+        "losses": dict(choice.losses),
+        "before": figures(choice.before, truth),
+        "after": figures(choice.after, truth),
+    }
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -272,7 +282,6 @@ def curve_of(
     """
     if not counts:
         return []
-    every = np.arange(len(probe.classes))
     there, clip = np.unique(embedded.windows.clip, return_inverse=True)  # of bad files are none
     windows = embedded.features(clips, np.ones(len(clips), bool))
     truth = np.asarray(windows.y) > 0
@@ -282,10 +291,10 @@ def curve_of(
     if not len(test):
         of_window = grouped_folds(truth, np.asarray(windows.group), n_folds=FOLDS, seed=config.seed)
         folds = of_window[np.unique(clip, return_index=True)[1]]  # a group is in one fold
-    curve = _Curve(chosen_only(config, probe), probe, windows, clip)
+    curve = _Curve(config, probe, windows, clip)
     name = "mean_average_precision" if probe.multi_label else "macro_recall"
     points = learning_curve(
-        lambda pairs: curve.score(pairs, truth, every),
+        lambda pairs: curve.score(pairs, truth),
         held.truth,
         held.group,
         test=test if len(test) else None,
@@ -313,16 +322,13 @@ class _Curve:
         self,
         pairs: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
         truth: Flags,
-        every: NDArray[np.int64],
     ) -> float:
         """Of the windows of all pairs' tested clips together, as the score of all clips is."""
         logits, tested = np.zeros(truth.shape), np.zeros(len(truth), bool)
         for rows, rest in pairs:
-            fitted = self._fit(rows, every)
-            inside = np.isin(self.clip, rest)
-            # what nothing could teach without its own fold is not scored there either
-            untaught = np.setdiff1d(every, fitted.taught)
-            inside &= ~truth[:, untaught].any(axis=1)
+            chosen = np.flatnonzero(np.isin(self.clip, rows))
+            fitted = refit(self.config, self.probe, self.windows.take(chosen))
+            inside = np.isin(self.clip, rest) & can_be_scored(fitted, truth)
             logits[inside] = fitted.logits(self.windows.x[inside])
             tested |= inside
         if not tested.any():
@@ -331,15 +337,3 @@ class _Curve:
             return metrics.mean_average_precision(truth[tested], logits[tested])
         label, guess = truth[tested].argmax(axis=1), logits[tested].argmax(axis=1)
         return metrics.macro_recall(label, guess)
-
-    def _fit(self, rows: NDArray[np.int64], every: NDArray[np.int64]) -> FittedProbe:
-        return fit_probe(
-            self.config,
-            self.windows.take(np.flatnonzero(np.isin(self.clip, rows)), every),
-            None,
-            self.probe.classes,
-            self.probe.multi_label,
-            encoder=self.probe.encoder,
-            readout=self.probe.readout,
-            pooling=self.probe.pooling,
-        )

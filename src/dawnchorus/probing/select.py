@@ -64,14 +64,14 @@ def usable(labels: Made, config: ProbeRunConfig) -> Usable:
     used = split != "test"
     multi_label = _is_multi_label(everything.truth[used], names, config)
     check_taught(labels.manifest.named, names, clips.truth[train], multi_label=multi_label)
-    untaught = sorted(set(everything.classes) - set(names) - _only_of(everything, ~used))
+    untrained = sorted(set(everything.classes) - set(names) - _only_of(everything, ~used))
     strange = used & (clips.truth.sum(axis=1) < everything.truth.sum(axis=1))
     said: tuple[str, ...] = ()
     if strange.any():
         done = "those labels are not scored" if multi_label else "left out"
         said = (
             f"{int(strange.sum())} clips of split val have labels that no clip to train on has "
-            f"({', '.join(untaught[:5])}{', …' if len(untaught) > 5 else ''}): {done}",
+            f"({', '.join(untrained[:5])}{', …' if len(untrained) > 5 else ''}): {done}",
         )
     kept = used if multi_label else used & ~strange
     return Usable(

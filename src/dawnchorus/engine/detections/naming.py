@@ -156,12 +156,12 @@ def model_for(
     """The user's choice, else the model that the probe was fitted on, else the shipped one."""
     if model is not None:
         return model
-    return DEFAULT_MODEL if probe is None else probe.notes.get("model", probe.encoder.name)
+    return DEFAULT_MODEL if probe is None else probe.notes.model or probe.encoder.name
 
 
 def windows_for(probe: FittedProbe | None, config: EmbedConfig) -> EmbedConfig:
     """Windows as long as those that a probe was fitted on, where the user chose no length."""
-    window_s = None if probe is None else probe.notes.get("window_s")
+    window_s = None if probe is None else probe.notes.window_s
     if window_s is None or config.windows.window_s is not None:
         return config
     windows = WindowConfig(window_s=window_s, hop_s=config.windows.hop_s)
