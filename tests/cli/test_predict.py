@@ -50,7 +50,7 @@ def test_a_list_of_labels_that_fits_nothing_is_wrong_usage(
     sound = write_sound(tmp_path / "a.wav", 1.0)
     species = tmp_path / "species.txt"
     species.write_text("Raphus cucullatus\n")
-    assert main(["predict", str(sound), "-m", str(tiny_folder), "--labels", str(species)]) == 2
+    assert main(["predict", str(sound), "-m", str(tiny_folder), "--species", str(species)]) == 2
     said = capsys.readouterr().err
     assert "Raphus cucullatus" in said
     assert "blackbird" in said

@@ -104,9 +104,9 @@ def test_nonsense_is_wrong_usage(clips: Path, tmp_path: Path) -> None:
     base = ["probe", "fit", str(clips), "-o", str(tmp_path / "x"), "--no-cache"]
     for wrong in (
         ["--few-shot", "some"],
-        ["--probe", "attention"],
+        ["--probe-type", "attention"],
         ["--target-precision", "0.9", "--target-recall", "0.9"],
-        ["--format", "excel"],
+        ["--input-format", "excel"],
         ["--calibration", "magic"],
         ["--confidence", "1"],
         ["--background", "owls"],  # no clip has it

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from dawnchorus import __version__
 from dawnchorus.cli import streams
 from dawnchorus.cli.output import plain_warnings, say
+from dawnchorus.cli.renamed import current, new_name
 from dawnchorus.errors import DawnChorusError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from typer import Typer
+
+    Functions = dict[tuple[str, ...], Callable[..., Any]]
 
 COMMANDS: Final = {
     "embed": "Turn recordings into embeddings, in a store.",
@@ -105,18 +110,12 @@ def run_command(name: str, arguments: list[str]) -> int:
 
     # typer re-exports only this leaf of click's tree of errors; its base is what all of them share
     any_usage_error: Any = typer.BadParameter.__mro__[2]
-    module = import_module(f"dawnchorus.cli.{name}")
-    program = typer.Typer(
-        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-    )
-    names = []
-    for function in vars(module).get("subcommands") or [module.command]:
-        # a command may be called what Python calls something else: filter_
-        names.append(function.__name__.rstrip("_").replace("_", "-"))
-        program.command(names[-1], no_args_is_help=False)(_finite(function))
-    arguments = _with_default(arguments, vars(module).get("default"), names)
+    functions = functions_of(name)
+    arguments = _current(name, arguments, functions)
     try:
-        result = program(arguments, prog_name=f"dawnchorus {name}", standalone_mode=False)
+        result = program(functions)(
+            arguments, prog_name=f"dawnchorus {name}", standalone_mode=False
+        )
     except any_usage_error as error:
         say(f"dawnchorus {name}: {error.format_message()}")
         say(f"See: dawnchorus {name} --help")
@@ -124,6 +123,61 @@ def run_command(name: str, arguments: list[str]) -> int:
     except typer.Exit as stop:
         return int(stop.exit_code)
     return result if isinstance(result, int) else 0
+
+
+def functions_of(name: str) -> Functions:
+    """The functions of a command by the words behind its name: ``()``, or ``("make", "watkins")``.
+
+    A command's module has one function ``command``, or a list ``subcommands``. A dict ``groups``
+    beside the list has words with subcommands of their own.
+    """
+    module = vars(import_module(f"dawnchorus.cli.{name}"))
+    if "command" in module:
+        return {(): module["command"]}
+    functions: Functions = {_words(function): function for function in module["subcommands"]}
+    for word, members in module.get("groups", {}).items():
+        functions |= {(word, *_words(function)): function for function in members}
+    return functions
+
+
+def _words(function: Callable[..., Any]) -> tuple[str]:
+    # a command may be called what Python calls something else: filter_
+    return (function.__name__.rstrip("_").replace("_", "-"),)
+
+
+def program(functions: Functions) -> Typer:
+    """A command as typer has it."""
+    import typer
+
+    style: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
+    root = typer.Typer(**style, pretty_exceptions_enable=False)
+    groups: dict[str, Typer] = {}
+    for words, function in functions.items():
+        place = root
+        for word in words[:-1]:
+            if word not in groups:
+                groups[word] = typer.Typer(**style, help=f"See the subcommands of {word}.")
+                root.add_typer(groups[word], name=word)
+            place = groups[word]
+        hidden = new_name(function) is not None
+        add = place.command(words[-1] if words else None, hidden=hidden, no_args_is_help=False)
+        add(_finite(function))
+    return root
+
+
+def _current(name: str, arguments: list[str], functions: Functions) -> list[str]:
+    """Arguments with the subcommand that is meant without a word, and today's names of flags."""
+    default = vars(import_module(f"dawnchorus.cli.{name}")).get("default")
+    if default and arguments and arguments[0].startswith("-") and arguments[0] != "--help":
+        arguments = [default, *arguments]
+    for n_words in (2, 1, 0):
+        words = tuple(arguments[:n_words])
+        if words in functions:
+            now = new_name(functions[words])
+            if now is not None:
+                say(f"warning: {' '.join((name, *words))} is now {now}")
+            return [*words, *current(functions[words], arguments[n_words:])]
+    return arguments
 
 
 def _finite(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,10 +191,3 @@ def _finite(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(**given)
 
     return checked
-
-
-def _with_default(arguments: list[str], default: str | None, names: list[str]) -> list[str]:
-    """Options without a subcommand are those of the command's default one."""
-    if default is None or not arguments or arguments[0] in {*names, "--help"}:
-        return arguments
-    return [default, *arguments] if arguments[0].startswith("-") else arguments

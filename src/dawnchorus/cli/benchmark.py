@@ -10,6 +10,7 @@ import typer
 
 from dawnchorus.cli import benchmark_pages as pages
 from dawnchorus.cli import options
+from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import TaskError, UsageError
 
 if TYPE_CHECKING:
@@ -18,86 +19,83 @@ if TYPE_CHECKING:
     from dawnchorus.benchmark.run import JobCount
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
-Data = Annotated[Path, typer.Option("--data", help="Folder that holds the tasks' folders.")]
 N_LINES: Final = 60  # of scores after a run; all are in the files
 
 
+@renamed({"--labels": "--few-shot", "--probe": "--probe-type"})
 def run(
     models: Annotated[
         list[str] | None,
         typer.Option(
             "-m",
             "--model",
-            help="Name, file, folder, random:MODEL, log-mel, table:FILE, or NAME= and one of them.",
+            help="A model as in other commands, or random:MODEL, log-mel, table:FILE; NAME= before "
+            "it gives it a name. Repeatable.",
         ),
     ] = None,
     tasks: Annotated[
-        list[str] | None, typer.Option("-t", "--task", help="Id or pattern, such as 'beans/*'.")
+        list[str] | None,
+        typer.Option("-t", "--task", help="Task id, or a pattern such as 'beans/*'. Repeatable."),
     ] = None,
-    plan: Annotated[Path | None, typer.Option(help="YAML with a plan; options go before.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Folder that holds the tasks' folders; else here.")
+    plan: Annotated[
+        Path | None, typer.Option(help="YAML file with a plan. Options replace its keys.")
     ] = None,
-    output: Annotated[
-        str | None, typer.Option("-o", "--output", help="Folder of results; else benchmark.")
-    ] = None,
-    cache: Annotated[
-        str | None, typer.Option(help="Folder of features; else in the output.")
-    ] = None,
-    protocol: Annotated[str | None, typer.Option(help="strict, or paper.")] = None,
-    split: Annotated[
-        str | None, typer.Option(help="test, or val for choices without a look at test.")
-    ] = None,
+    data: options.Data = None,
+    output: Annotated[str | None, options.output("Folder of results. Default: benchmark.")] = None,
+    cache: options.Cache = None,
+    protocol: options.Protocol = None,
+    split: options.Split = None,
     readouts: Annotated[
         list[str] | None,
         typer.Option(
             "-r",
             "--readout",
-            help="Layers to join, such as 5,11:bands; own, output, each or stack. Several times.",
+            help="Layers to join, such as 5,11:bands; own, output, each or stack. Repeatable.",
         ),
     ] = None,
     poolings: Annotated[
-        list[str] | None, typer.Option("--pooling", help="mean, cls, valid, own, ... or several.")
+        list[str] | None, typer.Option("--pooling", help="mean, cls, valid, own, ... Repeatable.")
     ] = None,
     probes: Annotated[
         list[str] | None,
         typer.Option(
             "-p",
-            "--probe",
-            help="linear, linear_schedule, mlp, knn, attention, prototype, ... or none.",
+            "--probe-type",
+            help="linear, linear_schedule, mlp, knn, attention, prototype, ... or none. "
+            "Repeatable.",
         ),
     ] = None,
-    n_labels: Annotated[
-        list[int] | None,
-        typer.Option("--labels", help="Clips a class, for a learning curve. Several times."),
+    few_shot: options.FewShot = None,
+    n_seeds: Annotated[
+        int | None, typer.Option("--seeds", help="Number of seeds (default 5).")
     ] = None,
-    n_seeds: Annotated[int | None, typer.Option("--seeds", help="5.")] = None,
     leaks: Annotated[
-        str | None, typer.Option(help="Folder with an audit a task: score without hits too.")
+        str | None,
+        typer.Option(
+            help="Folder with an audit (benchmark leaks) for each task: also score without its "
+            "hits."
+        ),
     ] = None,
     device: options.Device = None,
-    shard: Annotated[str | None, typer.Option(help="i/n: only this share, i from 0.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what there is to do, and stop.")
-    ] = False,
-    as_json: options.JsonOnly = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no scores.")] = False,
+    shard: options.Shard = None,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Score encoders on tasks, in a folder of results; also without the word run.
 
-    The same command goes on where it was stopped. What was computed is not computed again.
+    The same command continues where it was stopped. What was computed is not computed again.
 
     Example: dawnchorus benchmark -m dawnchorus_eat_tiny -m log-mel -t 'local/*' --data corpus
     """
     from dataclasses import asdict
 
     from dawnchorus.benchmark import run as harness
-    from dawnchorus.cli import runs
     from dawnchorus.cli.output import print_json, say
 
     config = _config(
         plan,
-        runs.given(
+        options.given(
             models=models,
             tasks=tasks,
             data=data,
@@ -108,11 +106,11 @@ def run(
             readouts=readouts,
             poolings=poolings,
             probes=[] if probes == ["none"] else probes,
-            n_labels=n_labels,
+            n_labels=options.counts("--few-shot", few_shot),
             n_seeds=n_seeds,
             leaks=leaks,
             device=device,
-            shard=runs.parse_shard(shard),
+            shard=options.parse_shard(shard),
         ),
     )
     if dry_run:
@@ -132,12 +130,12 @@ def run(
     return 0
 
 
-def _config(plan: Path | None, options: dict[str, Any]) -> BenchmarkConfig:
+def _config(plan: Path | None, given: dict[str, Any]) -> BenchmarkConfig:
     from dawnchorus.configs.benchmark import BenchmarkConfig
     from dawnchorus.configs.yaml_file import read_yaml
 
     values = {} if plan is None else read_yaml(plan)
-    values |= {name: value for name, value in options.items() if value is not None}
+    values |= {name: value for name, value in given.items() if value is not None}
     for key, flag in (("models", "-m"), ("tasks", "-t")):
         if key not in values:
             raise UsageError(f"no {key}: give {flag}, or {key} in a --plan file")
@@ -214,7 +212,7 @@ def _print_scores(config: BenchmarkConfig) -> None:
         say(f"{len(scores) - N_LINES} more in {config.output}/results.csv")
 
 
-def tasks(as_json: options.JsonOnly = False) -> int:
+def tasks(as_json: options.AsJson = False) -> int:
     """List the tasks that are known.
 
     Example: dawnchorus benchmark tasks
@@ -235,9 +233,9 @@ def tasks(as_json: options.JsonOnly = False) -> int:
 
 
 def prepare(
-    task: Annotated[str, typer.Argument(help="Id or pattern, such as beans/watkins.")],
-    data: Data = Path(),
-    protocol: Annotated[str, typer.Option(help="strict, or paper.")] = "strict",
+    task: Annotated[str, typer.Argument(help="Task id, or a pattern such as 'beans/*'.")],
+    data: options.Data = None,
+    protocol: options.Protocol = "strict",
 ) -> int:
     """Say what to download for a task, check what is there, and write its manifest.
 
@@ -248,6 +246,7 @@ def prepare(
     from dawnchorus.benchmark.tasks.registry import find_tasks
     from dawnchorus.cli.output import say
 
+    data = data or Path()
     if protocol not in {"strict", "paper"}:
         raise UsageError(f"--protocol {protocol!r}: need strict or paper")
     missing = []
@@ -269,7 +268,7 @@ def prepare(
 
 def merge(
     sources: Annotated[list[Path], typer.Argument(help="Folders of results.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to bring them into.")],
+    output: Annotated[Path, options.output("Folder for the results of all.")],
 ) -> int:
     """Bring the results of shards, or of several machines, together.
 

@@ -7,30 +7,28 @@ from typing import Annotated
 
 import typer
 
-from dawnchorus.errors import UsageError
+from dawnchorus.cli import options
+from dawnchorus.cli.renamed import renamed
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Results = Annotated[Path, typer.Argument(help="Folder of a run, or its Parquet or CSV file.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def report(
     results: Results,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder; else report in the results.")
+        Path | None, options.output("Folder of the report. Default: report, in the results.")
     ] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=VALUE of the rows to take; several times.")
-    ] = None,
+    where: options.Where = None,
     reference: Annotated[
-        str | None, typer.Option(help="Model that others are compared with, item by item.")
+        str | None,
+        typer.Option(
+            help="Model that the others are compared with, item by item. Default: the first."
+        ),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder of features, if the run had another.")
-    ] = None,
-    title: Annotated[str, typer.Option(help="Of the page.")] = "Benchmark",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    cache: options.Cache = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "Benchmark",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Make tables and pictures of results: Markdown, one HTML page, PNG files.
 
@@ -49,7 +47,7 @@ def report(
             results,
             output or folder / "report",
             cache=cache,
-            where=_pairs(where or []),
+            where=options.pairs("--where", where),
             reference=reference,
             title=title,
             progress=advance,
@@ -63,22 +61,27 @@ def report(
     return 0
 
 
+@renamed({"--task": "--of-task"})
 def leaks(
-    manifest: Annotated[str, typer.Argument(help="Manifest with the test items, or its URL.")],
+    manifest: options.ManifestPath,
     training: Annotated[
-        list[str], typer.Option("--against", help="Training manifest; several times.")
+        list[str],
+        typer.Option("--against", help="Training manifest (.parquet), or its URL. Repeatable."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for what is found.")],
+    output: Annotated[
+        Path, options.output("Folder for hits.parquet, items.parquet and audit.json.")
+    ],
     task: Annotated[
-        str | None, typer.Option("--task", help="Only rows whose column tasks has this id.")
+        str | None,
+        typer.Option("--of-task", help="Use only rows with this id in the column tasks."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Of the test items; all: every row.")] = "test",
+    split: options.Split = "test",
     written_only: Annotated[
-        bool, typer.Option("--written-only", help="Numbers and names only; opens no sound.")
+        bool, typer.Option("--written-only", help="Compare numbers and names only; open no sound.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="Files decoded at once; 0: one a core.")] = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    threads: options.Threads = 0,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Look for test items among training clips: by catalogue number, checksum, file and sound.
 
@@ -94,7 +97,7 @@ def leaks(
     from dawnchorus.feed.shards import planned_files
 
     clips = task_rows(read_manifest(manifest), task)
-    test = clips if split == "all" else clips.where(split=split)
+    test = clips if split in {None, "all"} else clips.where(split=split)
     parts = [read_manifest(path) for path in training]
     n_files = sum(map(planned_files, [test, *parts]))
     with progress(n_files, "fingerprints", quiet=quiet or written_only, unit="files") as advance:
@@ -114,13 +117,3 @@ def leaks(
             f"clips; written: {output}"
         )
     return SOME_FAILED if found.bad else 0
-
-
-def _pairs(given: list[str]) -> dict[str, str]:
-    """Texts ``COLUMN=VALUE``."""
-    wrong = [text for text in given if "=" not in text]
-    if wrong:
-        raise UsageError(f"--where {wrong[0]!r}: need COLUMN=VALUE, such as probe=linear")
-    return {
-        name.strip(): value.strip() for name, _, value in (text.partition("=") for text in given)
-    }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dawnchorus.cli import options
+from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,32 +16,27 @@ if TYPE_CHECKING:
 
     from dawnchorus.clips.folders import Made
 
-Output = Annotated[Path, typer.Option("-o", "--output", help="Manifest to write (.parquet).")]
-Kind = Annotated[str, typer.Option(help="Of the labels: species, sound, individual, calltype.")]
-Column = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="OURS=THEIRS: path, start_s, stop_s, length_s, labels or any other column of a "
-        "manifest, such as labels=Species. Repeatable."
-    ),
+Kind = Annotated[
+    str, typer.Option(help="What the labels name: species, sound, individual or calltype.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 SHOWN = 20  # of what cannot be read
 
 
 def folder(
     path: Annotated[Path, typer.Argument(help="Folder with a folder of sounds for each label.")],
-    output: Output = Path("manifest.parquet"),
+    output: options.NewManifest = Path("manifest.parquet"),
     label_from: Annotated[
-        str, typer.Option(help="parent: the folder a file lies in; top: the first one; none.")
+        str,
+        typer.Option(
+            help="Folder that names the label: parent (of the file), top (the first), none."
+        ),
     ] = "parent",
     kind: Kind = "species",
     underscores: Annotated[
-        bool, typer.Option("--underscores", help="Underscores in labels are spaces.")
+        bool, typer.Option("--underscores", help="Read underscores in labels as spaces.")
     ] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Make a manifest of folders that are labels; train, val and test at the top are splits.
 
@@ -61,19 +58,15 @@ def folder(
 
 def csv(
     table: Annotated[Path, typer.Argument(help="CSV or TSV with a line for each clip.")],
-    output: Output = Path("manifest.parquet"),
-    audio: Annotated[
-        Path | None, typer.Option(help="Folder that its paths are relative to; else its own.")
-    ] = None,
-    column: Column = None,
-    separator: Annotated[
-        str | None, typer.Option(help="Between several labels in a cell; else a cell is one.")
-    ] = None,
+    output: options.NewManifest = Path("manifest.parquet"),
+    audio: options.Audio = None,
+    column: options.Columns = None,
+    separator: options.Separator = None,
     value: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=VALUE for every clip; as often as needed.")
+        list[str] | None, typer.Option(help="COLUMN=VALUE: set it for every clip. Repeatable.")
     ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Make a manifest of a table: BirdNET's, Kaleidoscope's, OpenSoundscape's, your own ...
 
@@ -89,27 +82,27 @@ def csv(
         made = manifest_of_csv(
             table,
             audio=audio,
-            columns=pairs("--column", column),
+            columns=options.pairs("--column", column),
             separator=separator,
-            values=pairs("--value", value),
+            values=options.pairs("--value", value),
             progress=advance,
         )
     return finish(made, output, as_json=as_json)
 
 
+@renamed({"--label": "--column labels="})
 def raven(
     tables: Annotated[list[Path], typer.Argument(help="Selection tables, or folders of them.")],
-    audio: Annotated[Path, typer.Option(help="Folder of the recordings.")],
-    output: Output = Path("manifest.parquet"),
-    label: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
-    column: Column = None,
+    output: options.NewManifest = Path("manifest.parquet"),
+    audio: options.Audio = None,
+    column: options.Columns = None,
     kind: Kind = "species",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Make a manifest of Raven selection tables, a clip for each selection.
 
-    Example: dawnchorus data raven selections/ --audio recordings/ --label Species
+    Example: dawnchorus data raven selections/ --audio recordings/ --column labels=Species
     """
     from dawnchorus.cli.output import progress
     from dawnchorus.clips.annotations import manifest_of_raven
@@ -117,9 +110,8 @@ def raven(
     with progress(None, "reading headers", quiet=quiet, unit="files") as advance:
         made = manifest_of_raven(
             tables,
-            audio=audio,
-            label=label,
-            columns=pairs("--column", column),
+            audio=_audio(audio),
+            columns=options.pairs("--column", column),
             kind=kind,
             progress=advance,
         )
@@ -128,11 +120,11 @@ def raven(
 
 def audacity(
     tables: Annotated[list[Path], typer.Argument(help="Label files, or folders of them.")],
-    audio: Annotated[Path, typer.Option(help="Folder of the recordings.")],
-    output: Output = Path("manifest.parquet"),
+    output: options.NewManifest = Path("manifest.parquet"),
+    audio: options.Audio = None,
     kind: Kind = "species",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Make a manifest of Audacity labels, a clip for each label that has a length.
 
@@ -142,19 +134,14 @@ def audacity(
     from dawnchorus.clips.annotations import manifest_of_audacity
 
     with progress(None, "reading headers", quiet=quiet, unit="files") as advance:
-        made = manifest_of_audacity(tables, audio=audio, kind=kind, progress=advance)
+        made = manifest_of_audacity(tables, audio=_audio(audio), kind=kind, progress=advance)
     return finish(made, output, as_json=as_json)
 
 
-def pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:
-    """``A=B`` options as a dict."""
-    found = {}
-    for text in given or ():
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise UsageError(f"{option} {text!r}: need NAME=VALUE")
-        found[name.strip()] = value
-    return found
+def _audio(folder: Path | None) -> Path:
+    if folder is None:
+        raise UsageError("--audio: need the folder of the recordings")
+    return folder
 
 
 def finish(made: Made, output: Path, *, as_json: bool) -> int:

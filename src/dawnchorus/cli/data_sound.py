@@ -7,22 +7,21 @@ from typing import Annotated
 
 import typer
 
-from dawnchorus.cli.data_make import AsJson, Quiet, print_bad
-from dawnchorus.cli.data_tables import Input
-
-Threads = Annotated[int, typer.Option(help="Files decoded at once; 0: one a core.")]
+from dawnchorus.cli import options
+from dawnchorus.cli.data_make import print_bad
+from dawnchorus.cli.renamed import renamed
 
 
 def check(
-    manifest: Input,
+    manifest: options.ManifestPath,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Write the manifest without what is bad, measured."),
+        options.output("Manifest to write: the good clips, with their measured lengths."),
     ] = None,
-    table: Annotated[Path | None, typer.Option("--csv", help="Write a line for each clip.")] = None,
-    threads: Threads = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    table: options.Findings = None,
+    threads: options.Threads = 0,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Decode every file to its end: what is bad, and how long each clip really is.
 
@@ -61,15 +60,14 @@ def check(
 
 
 def duplicates(
-    manifest: Input,
-    table: Annotated[Path | None, typer.Option("--csv", help="Write a line for each pair.")] = None,
+    manifest: options.ManifestPath,
+    table: options.Findings = None,
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Write the manifest without one of each pair."),
+        Path | None, options.output("Manifest to write: without one clip of each pair.")
     ] = None,
-    threads: Threads = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    threads: options.Threads = 0,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Find files that share sound: re-encoded, shifted, trimmed, louder or softer copies.
 
@@ -113,20 +111,25 @@ def duplicates(
     return SOME_FAILED if report.n_between_splits or report.bad else 0
 
 
+@renamed({}, dropped={"--prefix VALUE": "shards are named shard-NUMBER"})
 def pack(
-    manifest: Input,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the shards.")],
-    shard_mb: Annotated[float, typer.Option(help="About how large a shard becomes.")] = 500.0,
-    seed: Annotated[int, typer.Option(help="Of the order of files in the shards.")] = 0,
-    in_order: Annotated[bool, typer.Option("--in-order", help="Do not shuffle them.")] = False,
-    prefix: Annotated[str, typer.Option(help="Of the shards' names.")] = "shard",
-    threads: Threads = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    manifest: options.ManifestPath,
+    output: Annotated[Path, options.output("Folder for the shards.")],
+    shard_mb: Annotated[
+        float, typer.Option(help="Approximate size of a shard in megabytes.")
+    ] = 500.0,
+    seed: options.Seed = 0,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="Keep the files in the manifest's order.")
+    ] = False,
+    threads: options.Threads = 0,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
-    """Pack the sound of a manifest into WebDataset shards with an index; goes on if stopped.
+    """Pack the sound of a manifest into WebDataset shards with an index.
 
-    The index is a manifest: training and all other commands read it, on disk or behind a URL.
+    The index is a manifest: training and all other commands read it, on disk or behind a URL. The
+    same command continues where it was stopped.
 
     Example: dawnchorus data pack good.parquet -o shards/
     """
@@ -144,7 +147,6 @@ def pack(
             output,
             shard_mb=shard_mb,
             shuffle_seed=None if in_order else seed,
-            prefix=prefix,
             threads=threads,
             progress=advance,
         )
@@ -163,14 +165,16 @@ def pack(
 
 
 def statistics(
-    manifest: Input,
-    split: Annotated[str, typer.Option(help="Clips to measure; all: every one.")] = "train",
-    clips: Annotated[int, typer.Option(help="How many, at random; 0: every one.")] = 10_000,
-    crop_s: Annotated[float, typer.Option(help="Most seconds of each.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Of the choice.")] = 0,
-    threads: Threads = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    manifest: options.ManifestPath,
+    split: options.Split = "train",
+    clips: Annotated[
+        int, typer.Option(help="Number of clips to measure, drawn at random; 0: all.")
+    ] = 10_000,
+    crop_s: Annotated[float, typer.Option(help="Most seconds to use of each clip.")] = 10.0,
+    seed: options.Seed = 0,
+    threads: options.Threads = 0,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Mean and deviation of the log-mel over training clips, for the input normalisation.
 
@@ -185,7 +189,7 @@ def statistics(
     from dawnchorus.clips.manifest import read_manifest
     from dawnchorus.feed.statistics import input_statistics, of_split
 
-    chosen = of_split(read_manifest(manifest), split)
+    chosen = of_split(read_manifest(manifest), split or "all")
     n_clips = min(clips, len(chosen)) or len(chosen)
     with progress(n_clips, "measuring", quiet=quiet, unit="clips") as advance:
         found = input_statistics(

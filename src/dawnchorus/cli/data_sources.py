@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dawnchorus.cli import options
+from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,16 +21,6 @@ if TYPE_CHECKING:
     from dawnchorus.sources.names.scientific import Resolver
     from dawnchorus.sources.report import Report
 
-Licences = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--licence",
-        help="To take, as often as needed, such as 'CC BY-NC' (every version), or any.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
-
 
 def make(
     source: Annotated[
@@ -36,47 +28,53 @@ def make(
         typer.Argument(help="xeno-canto, inaturalist, animal-sound-archive, watkins or audioset."),
     ],
     place: Annotated[
-        Path | None, typer.Argument(help="The published zip or folder; not with --query.")
+        Path | None, typer.Argument(help="The published zip file or folder; none with --query.")
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Manifest to write.")] = Path(
-        "manifest.parquet"
-    ),
-    licence: Licences = None,
+    output: options.NewManifest = Path("manifest.parquet"),
+    licence: options.Licences = None,
     backbone: Annotated[
-        Path | None, typer.Option(help="GBIF's Taxon.tsv or backbone.zip, to resolve names.")
+        Path | None, typer.Option(help="GBIF's Taxon.tsv or backbone.zip, to find accepted names.")
     ] = None,
     match_service: Annotated[
-        bool, typer.Option("--match-service", help="Resolve names by asking GBIF, one by one.")
+        bool, typer.Option("--match-service", help="Ask GBIF for the accepted names, one by one.")
     ] = False,
-    match_cache: Annotated[
-        Path, typer.Option(help="Answers of GBIF, kept; with --offline the only ones.")
-    ] = Path("gbif_matches.jsonl"),
+    match_cache: Annotated[Path, typer.Option(help="File that keeps the answers of GBIF.")] = Path(
+        "gbif_matches.jsonl"
+    ),
     offline: Annotated[
-        bool, typer.Option("--offline", help="With --match-service: ask nobody.")
+        bool,
+        typer.Option(
+            "--offline", help="With --match-service: use only the answers in --match-cache."
+        ),
     ] = False,
     corrections: Annotated[
-        Path | None, typer.Option(help="CSV: published, accepted; empty drops the name.")
+        Path | None,
+        typer.Option(help="CSV with published and accepted names; an empty one drops the name."),
     ] = None,
     subspecies: Annotated[
-        bool, typer.Option("--subspecies", help="Keep subspecies apart.")
+        bool, typer.Option("--subspecies", help="Keep subspecies as labels of their own.")
     ] = False,
-    namespace: Annotated[str, typer.Option(help="Put before each label: audioset:")] = "",
-    audio: Annotated[Path | None, typer.Option(help="audioset: folder of the clips.")] = None,
+    namespace: Annotated[
+        str, typer.Option(help="Text to put before each label, such as audioset:.")
+    ] = "",
+    audio: options.Audio = None,
     ancestors: Annotated[
-        bool, typer.Option("--ancestors", help="audioset: label the classes above, too.")
+        bool, typer.Option("--ancestors", help="audioset: add the classes above as labels.")
     ] = False,
-    table: Annotated[Path | None, typer.Option(help="watkins: table of the files.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="watkins: table with a line for each file.")
+    ] = None,
     query: Annotated[
-        str | None, typer.Option(help="xeno-canto: ask its API, such as 'grp:birds q:A'.")
+        str | None, typer.Option(help="xeno-canto: query for its API, such as 'grp:birds q:A'.")
     ] = None,
     pages: Annotated[
-        Path | None, typer.Option(help="xeno-canto: folder of the API's pages, kept.")
+        Path | None, typer.Option(help="xeno-canto: folder that keeps the pages of the API.")
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="xeno-canto: your key; better in XENO_CANTO_KEY.")
+        str | None, typer.Option(help="xeno-canto: your API key; XENO_CANTO_KEY is safer.")
     ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Make a manifest of a published collection; its sound is then fetched by data download.
 
@@ -102,9 +100,9 @@ def make(
         taxonomy = Taxonomy(
             resolver, corrections=corrections, subspecies=subspecies, namespace=namespace
         )
-        options = MakeOptions(licences=licences, taxonomy=taxonomy, reading=reading)
+        reading_options = MakeOptions(licences=licences, taxonomy=taxonomy, reading=reading)
         with _counting(f"reading {source}", "recordings", quiet=quiet) as advance:
-            report = make_manifest(source, place, output, options, advance)
+            report = make_manifest(source, place, output, reading_options, advance)
     finally:
         if resolver is not None:
             resolver.close()
@@ -206,30 +204,40 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.most_common())
 
 
+@renamed({"--at-once": "--downloads"})
 def download(
-    manifest: Annotated[Path, typer.Argument(help="Parquet manifest with a column url.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the sound.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how much it is, and from where.")
-    ] = False,
-    licence: Licences = None,
-    at_once: Annotated[int | None, typer.Option(help="Files at once.")] = None,
-    per_host: Annotated[int | None, typer.Option(help="Files at once from one host.")] = None,
-    per_second: Annotated[float | None, typer.Option(help="Requests a second to a host.")] = None,
-    tries: Annotated[int | None, typer.Option(help="For each file.")] = None,
-    timeout_s: Annotated[float | None, typer.Option(help="Of silence, then try again.")] = None,
-    most_mb: Annotated[
-        float | None, typer.Option(help="Of one file; larger ones are refused (default 4000).")
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="A manifest (.parquet) with a column url.")
+    ],
+    output: Annotated[Path, options.output("Folder for the sound.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Start without asking.")] = False,
+    dry_run: options.DryRun = False,
+    licence: options.Licences = None,
+    downloads: Annotated[
+        int | None, typer.Option(help="Files to download at once (default 8).")
     ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    per_host: Annotated[
+        int | None, typer.Option(help="Files at once from one host (default 4).")
+    ] = None,
+    per_second: Annotated[
+        float | None, typer.Option(help="Requests per second to one host (default 4).")
+    ] = None,
+    tries: Annotated[int | None, typer.Option(help="Times to try each file (default 5).")] = None,
+    timeout_s: Annotated[
+        float | None,
+        typer.Option(help="Seconds of silence before a retry (default 30)."),
+    ] = None,
+    most_mb: Annotated[
+        float | None, typer.Option(help="Megabytes of one file that are accepted (default 4000).")
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Fetch the sound of a manifest into a folder, politely.
 
-    What is there is not fetched again: a stopped download goes on with the same command.
+    What is there is not fetched again: the same command continues a stopped download.
     FOLDER/downloads.jsonl holds the fate of every file; FOLDER/downloaded.parquet is the manifest
-    to go on with. Exit code 3: some files could not be had.
+    to use next. Exit code 3: some files could not be fetched.
 
     Example: dawnchorus data download xc.parquet -o sound --licence "CC BY" --licence CC0 --yes
     """
@@ -241,7 +249,7 @@ def download(
 
     given: dict[str, Any] = {
         "licences": tuple(licence) if licence else None,
-        "n_at_once": at_once,
+        "n_at_once": downloads,
         "n_per_host": per_host,
         "per_second": per_second,
         "n_tries": tries,

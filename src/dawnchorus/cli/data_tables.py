@@ -7,27 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dawnchorus.cli.data_make import AsJson, pairs
+from dawnchorus.cli import options
+from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from dawnchorus.clips.split import SplitReport
     from dawnchorus.clips.summary import Part, Summary
 
-Input = Annotated[str, typer.Argument(metavar="MANIFEST", help="A manifest, or its URL.")]
-Output = Annotated[Path, typer.Option("-o", "--output", help="Manifest to write (.parquet).")]
-
 
 def join(
-    manifests: Annotated[list[str], typer.Argument(help="Manifests, or their URLs.")],
-    output: Output,
+    manifests: Annotated[list[str], typer.Argument(help="Manifests (.parquet), or their URLs.")],
+    output: options.NewManifest,
     prefix: Annotated[
-        bool, typer.Option("--prefix", help="Put each manifest's name before its ids.")
+        bool, typer.Option("--prefix", help="Put the name of its manifest before each clip's id.")
     ] = False,
     drop_duplicates: Annotated[
-        bool, typer.Option("--drop-duplicates", help="Keep the first clip of a file and span.")
+        bool,
+        typer.Option(
+            "--drop-duplicates", help="Keep only the first of clips with the same file and span."
+        ),
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> int:
     """Make one manifest of several; ids and clips that are there twice are reported.
 
@@ -57,24 +58,26 @@ def join(
 
 
 def filter_(
-    manifest: Input,
-    output: Output,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="COLUMN=VALUE, also != < <= > >= ~; A|B is either; often."),
-    ] = None,
+    manifest: options.ManifestPath,
+    output: options.NewManifest,
+    where: options.Where = None,
     forbid: Annotated[
-        str | None, typer.Option(help="Licence terms not wanted, such as nc,nd,sa.")
+        str | None, typer.Option(help="Leave out licences with these terms, such as nc,nd,sa.")
     ] = None,
-    licensed: Annotated[bool, typer.Option("--licensed", help="Only with a licence.")] = False,
-    min_s: Annotated[float | None, typer.Option(help="Shortest clip.")] = None,
-    max_s: Annotated[float | None, typer.Option(help="Longest clip.")] = None,
-    min_labels: Annotated[int | None, typer.Option(help="On a clip.")] = None,
-    max_labels: Annotated[int | None, typer.Option(help="On a clip.")] = None,
-    min_clips: Annotated[int, typer.Option(help="With a label, for it to stay.")] = 0,
-    as_json: AsJson = False,
+    licensed: Annotated[
+        bool, typer.Option("--licensed", help="Leave out clips without a licence.")
+    ] = False,
+    min_s: Annotated[float | None, typer.Option(help="Shortest clip in seconds.")] = None,
+    max_s: Annotated[float | None, typer.Option(help="Longest clip in seconds.")] = None,
+    min_labels: Annotated[int | None, typer.Option(help="Fewest labels per clip.")] = None,
+    max_labels: Annotated[int | None, typer.Option(help="Most labels per clip.")] = None,
+    min_clips: Annotated[int, typer.Option(help="Remove labels with fewer clips.")] = 0,
+    as_json: options.AsJson = False,
 ) -> int:
     """Keep the clips that every rule lets through; each rule says how many it left out.
+
+    --where also takes COLUMN!=VALUE, < <= > >= for numbers and dates, ~ for a part of a text, and
+    COLUMN=A|B for either.
 
     Example: dawnchorus data filter all.parquet --where class=Aves --forbid nd -o birds.parquet
     """
@@ -105,29 +108,29 @@ def filter_(
     return 0
 
 
+@renamed({"--by": "--group-by"})
 def split(
-    manifest: Input,
-    output: Output,
+    manifest: options.ManifestPath,
+    output: options.NewManifest,
     shares: Annotated[
-        str, typer.Option(help="Of train, val and test.")
+        str, typer.Option(help="Share of the clips for each side.")
     ] = "train=0.8,val=0.1,test=0.1",
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="Columns that hold clips together; else group,recordist,individual; '': none."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the splits that are there.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace them.")] = False,
-    uncovered: Annotated[
-        bool, typer.Option("--uncovered", help="Rare labels need not be on every side.")
+    group_by: options.GroupBy = None,
+    seed: options.Seed = 0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep clips on the side where they already are.")
     ] = False,
-    as_json: AsJson = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Forget the sides where clips already are.")
+    ] = False,
+    uncovered: Annotated[
+        bool, typer.Option("--uncovered", help="Allow that rare labels are not on every side.")
+    ] = False,
+    as_json: options.AsJson = False,
 ) -> int:
     """Split a manifest so that no file, recordist or individual is on two sides.
 
-    Example: dawnchorus data split all.parquet --by recordist -o split.parquet
+    Example: dawnchorus data split all.parquet --group-by recordist -o split.parquet
     """
     from dataclasses import asdict
 
@@ -140,7 +143,7 @@ def split(
     made, report = split_manifest(
         read_manifest(manifest),
         _numbers(shares),
-        by=None if by is None else [name.strip() for name in by.split(",") if name.strip()],
+        by=options.names(group_by),
         seed=seed,
         existing="keep" if keep else "replace" if replace else "refuse",
         cover=not uncovered,
@@ -155,7 +158,9 @@ def split(
 
 def _numbers(text: str) -> dict[str, float]:
     try:
-        return {name: float(value) for name, value in pairs("--shares", text.split(",")).items()}
+        return {
+            name: float(value) for name, value in options.pairs("--shares", text.split(",")).items()
+        }
     except ValueError as error:
         raise UsageError(f"--shares {text!r}: need numbers, as in train=0.8,val=0.2") from error
 
@@ -180,9 +185,9 @@ def _print_split(report: SplitReport, output: Path) -> None:
 
 
 def summary(
-    manifest: Input,
-    plot: Annotated[Path | None, typer.Option(help="Picture to draw (.png, .pdf).")] = None,
-    as_json: AsJson = False,
+    manifest: options.ManifestPath,
+    plot: Annotated[Path | None, typer.Option(help="Also draw a picture (.png, .pdf).")] = None,
+    as_json: options.AsJson = False,
 ) -> int:
     """Sum up a manifest: hours, clips, labels, licences, rates, for each dataset and split.
 

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from dawnchorus.models.card import Card
 
 
+@renamed({"--labels": "--list-labels"})
 def command(
-    name: Annotated[str, typer.Argument(help="Name, weights file, folder or hf://owner/repo.")],
+    name: options.ModelName,
     labels: Annotated[
         bool,
-        typer.Option("--labels", help="List its labels, with their levels and thresholds, as CSV."),
+        typer.Option(
+            "--list-labels", help="List its labels with their levels and thresholds, as CSV."
+        ),
     ] = False,
-    as_json: options.JsonOnly = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say everything about a model: what it is, its input, licence, citation, oddities.
 
@@ -42,7 +46,7 @@ def command(
 
 
 def label_table(name: str) -> str:
-    """A line for each label; its first column serves as a list for ``predict --labels``."""
+    """A line for each label; its first column serves as a list for ``predict --species``."""
     from dawnchorus.models.label_facts import LabelFacts, levels_of
     from dawnchorus.models.load import open_model
     from dawnchorus.text_tables.write import csv_text

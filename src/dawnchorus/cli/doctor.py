@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def command(
-    paths: Annotated[
-        list[str], typer.Argument(help="Recordings, folders of them, or URLs (s3://).")
-    ],
+    paths: options.Paths,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Decode every file to its end, not only headers.")
+        bool,
+        typer.Option(
+            "--deep", help="Decode every file to its end instead of only reading headers."
+        ),
     ] = False,
     time_zone: options.TimeZone = None,
     page: Annotated[
-        Path | None, typer.Option("--html", help="Write a page with a picture of coverage.")
+        Path | None,
+        typer.Option("--html", help="Also write a web page with a picture of the coverage."),
     ] = None,
-    table: Annotated[
-        Path | None, typer.Option("--csv", help="Write a line for each recording.")
-    ] = None,
+    table: options.Findings = None,
     spreadsheet_safe: options.SpreadsheetSafe = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Look at recordings without a model: hours, rates, gaps, damage, odd clocks.
 
@@ -38,12 +38,12 @@ def command(
     Example: dawnchorus doctor disk1/ disk2/ --html report.html --csv report.csv
     """
     from dawnchorus.cli import runs
-    from dawnchorus.cli.output import print_json, say
+    from dawnchorus.cli.output import print_json, say, watched
     from dawnchorus.engine.doctor.page import write_page
     from dawnchorus.engine.doctor.scan import doctor, write_findings
 
     named = runs.inputs(paths, None, quiet=quiet)
-    with runs.TerminalProgress(quiet=quiet) as progress:
+    with watched(quiet=quiet) as progress:
         report = doctor(named, deep=deep, time_zone=time_zone, progress=progress)
     if table:
         write_findings(report, table, spreadsheet_safe=spreadsheet_safe)

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 def command(
     paths: options.Paths = None,
     *,
-    store: Annotated[
-        str, typer.Option("-o", "--output", help="Store to make or go on with; a folder or s3://.")
-    ],
+    store: Annotated[str, options.output("Store to make or continue: a folder or URL (s3://).")],
     model: options.Model = None,
-    listing: options.Listing = None,
+    listing: options.Recordings = None,
     time_zone: options.TimeZone = None,
     site_from: options.SiteFrom = None,
     window: options.Window = None,
@@ -34,47 +32,48 @@ def command(
     device: options.Device = None,
     precision: options.Precision = None,
     channel: options.Channel = None,
-    dtype: Annotated[str | None, typer.Option(help="Stored as float16 or float32.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Store as float16 or float32. Default: float16.")
+    ] = None,
     shard: options.Shard = None,
     predict: Annotated[
-        bool, typer.Option("--predict", help="Keep the labels' probabilities as well.")
+        bool, typer.Option("--predict", help="Store the probabilities of the labels too.")
     ] = False,
-    audio_root: Annotated[
-        str | None, typer.Option(help="Where the store's recordings lie now, if they moved.")
-    ] = None,
+    audio_root: options.AudioRoot = None,
     engine: Annotated[
-        str, typer.Option(help="local, or ray for all machines of a Ray cluster.")
+        str, typer.Option(help="local, or ray: all machines of a Ray cluster.")
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="With --engine ray: the cluster, such as auto.")
+        str | None, typer.Option(help="With --engine ray: address of the cluster, such as auto.")
     ] = None,
-    dry_run: options.RunDry = False,
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Turn recordings into embeddings, in a store.
 
-    The same command goes on where it was stopped. A recording that cannot be read is listed and
+    The same command continues where it was stopped. A recording that cannot be read is listed and
     does not end the run; the exit code is then 3.
 
     Example: dawnchorus embed recordings/ -o archive.store
     """
     from dawnchorus.cli import runs
+    from dawnchorus.cli.output import watched
 
     run = _engine(engine, address)
     named = runs.inputs(paths, listing, quiet=quiet)
-    given = runs.given(
+    given = options.given(
         model=model,
         window_s=window,
         hop_s=hop,
         pooling=pooling,
-        layers=runs.parse_layers(layers),
+        layers=options.parse_layers(layers),
         batch_size=batch_size,
         workers=workers,
-        shard=runs.parse_shard(shard),
+        shard=options.parse_shard(shard),
         device=device,
         precision=precision,
-        channel=runs.parse_channel(channel),
+        channel=options.parse_channel(channel),
         dtype=dtype,
         predict=predict or None,
         audio_root=audio_root,
@@ -85,7 +84,7 @@ def command(
         from dawnchorus.engine.dry_run import embed_dry_run
 
         return runs.close_dry(embed_dry_run(named, store=store, **given), as_json=as_json)
-    with runs.TerminalProgress(quiet=quiet) as progress:
+    with watched(quiet=quiet) as progress:
         report = run(named, store=store, progress=progress, **given)
     code = runs.close(report, as_json=as_json, quiet=quiet)
     if not as_json:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    as_json: options.JsonOnly = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the models that are known by name.
 

@@ -7,14 +7,19 @@ import sys
 import time
 import warnings
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli.streams import tell
 from dawnchorus.errors import DawnChorusWarning
+from dawnchorus.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dawnchorus.progress import Progress
+
+MEGABYTE: Final = 1_000_000
 LINE_EVERY_S: Final = 10.0  # without a terminal: one line of progress now and then
 
 
@@ -68,55 +73,119 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> li
     ]
 
 
+class TerminalProgress:
+    """How far a job is, on stderr: a bar on a terminal, elsewhere a plain line now and then.
+
+    One stage is shown at a time; the next one takes its place. It follows
+    `dawnchorus.progress.Progress`. Functions get one from `watched`, which closes the last bar.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is shown before the first stage."""
+        self._bar: _Bar | None = None
+
+    def start(self, label: str, total: int | None = None, unit: str = "") -> Callable[[int], None]:
+        """Begin a stage; gives the function to call with each advance."""
+        self.close()
+        stage = Stage(label, total, unit)
+        if not sys.stderr.isatty():
+            return _lines(stage)
+        self._bar = _Bar(stage)
+        return self._bar.advance
+
+    def message(self, text: str) -> None:
+        """A line of its own; rich keeps a bar below it."""
+        say(text)
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+
+@contextmanager
+def watched(*, quiet: bool = False) -> Iterator[Progress]:
+    """The progress of a command, to hand to the function that does the work."""
+    if quiet:
+        yield NO_PROGRESS
+        return
+    progress = TerminalProgress()
+    try:
+        yield progress
+    finally:
+        progress.close()
+
+
+class Stage:
+    """The count of one stage, and its words for a reader; several threads may count."""
+
+    def __init__(self, label: str, total: int | None, unit: str) -> None:
+        """Begin at zero, now."""
+        self.label = label
+        self.total = total
+        self.done = 0
+        self._unit = unit
+        self._started = time.monotonic()
+        self._lock = Lock()
+
+    def add(self, n: int) -> None:
+        """Count some more."""
+        with self._lock:
+            self.done += n
+
+    def text(self) -> str:
+        """How much is done of how much, such as ``12 of 40 clips, 3.1 a second, 9 s left``."""
+        scale, unit = (MEGABYTE, "MB") if self._unit == "bytes" else (1, self._unit)
+        total = "" if self.total is None else f" of {-(-self.total // scale):,}"
+        rate = self.done / max(time.monotonic() - self._started, 1e-9)
+        left = (
+            "" if not self.total or not rate else f", {(self.total - self.done) / rate:.0f} s left"
+        )
+        count = f"{self.done // scale:,}{total} {unit}".rstrip()
+        return f"{count}, {rate / scale:.1f} a second{left}"
+
+
+class _Bar:
+    def __init__(self, stage: Stage) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        # markup is off: a label may hold brackets, which rich would read as a style
+        text = TextColumn("{task.fields[text]}", markup=False)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), text)
+        self._stage = stage
+        self._shown = RichProgress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._shown.add_task(stage.label, total=stage.total, text=stage.text())
+        self._shown.start()
+
+    def advance(self, n: int) -> None:
+        self._stage.add(n)
+        self._shown.update(self._task, completed=self._stage.done, text=self._stage.text())
+
+    def close(self) -> None:
+        self._shown.stop()
+
+
+def _lines(stage: Stage) -> Callable[[int], None]:
+    last = time.monotonic()
+
+    def advance(n: int) -> None:
+        nonlocal last
+        stage.add(n)
+        now = time.monotonic()
+        if now - last >= LINE_EVERY_S:
+            last = now
+            say(f"{stage.label}: {stage.text()}")
+
+    return advance
+
+
 @contextmanager
 def progress(
     total: int | None, label: str, *, quiet: bool = False, unit: str = ""
 ) -> Iterator[Callable[[int], None]]:
-    """Show how far a job is; gives a function to call with each advance.
-
-    On a terminal a bar with rate and time left, elsewhere a plain line every ten seconds.
-
-    Args:
-        total: how much there is to do, None when not known.
-        label: what is being done.
-        quiet: show nothing.
-        unit: of what is counted.
-    """
-    if quiet:
-        yield lambda _n: None
-    elif sys.stderr.isatty():
-        with _bar(total, label, unit) as advance:
-            yield advance
-    else:
-        yield _lines(total, label, unit)
-
-
-@contextmanager
-def _bar(total: int | None, label: str, unit: str) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Left
-
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn(unit), Left())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda n: bar.advance(task, n)
-
-
-def _lines(total: int | None, label: str, unit: str) -> Callable[[int], None]:
-    started = last = time.monotonic()
-    done = 0
-
-    def advance(n: int) -> None:
-        nonlocal last, done
-        done += n
-        now = time.monotonic()
-        if now - last < LINE_EVERY_S:
-            return
-        last = now
-        rate = done / (now - started)
-        rest = "" if not total or not rate else f", {(total - done) / rate:.0f} s left"
-        of = "" if total is None else f" of {total}"
-        say(f"{label}: {done}{of} {unit}, {rate:.1f} a second{rest}")
-
-    return advance
+    """One stage of a function that takes no `Progress` yet."""
+    with watched(quiet=quiet) as shown:
+        yield shown.start(label, total, unit)

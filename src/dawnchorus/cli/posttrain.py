@@ -11,14 +11,10 @@ from dawnchorus.cli import options
 
 
 def command(
-    config: Annotated[
-        Path | None, typer.Argument(help="YAML file of the run; see recipes/.", show_default=False)
-    ] = None,
+    config: options.RecipePath = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
-            help="Instead of a file: a folder of sounds, in which each folder is a label."
-        ),
+        typer.Option(help="Instead of a file: folder of sounds, in which each folder is a label."),
     ] = None,
     init_from: options.InitFrom = None,
     data: options.Data = None,
@@ -30,15 +26,15 @@ def command(
     devices: options.Devices = None,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
-    quiet: options.NoProgress = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a classifier and its encoder on labelled clips.
 
     With a YAML file, the run is what it says. With --folder, a model is fine-tuned on your own
     sounds: each folder is a label, a fifth of each label's files is kept for validation.
 
-    A run that was stopped goes on with the same command, from its last checkpoint, as if nothing
-    had happened. The result in RUNS/NAME/export is accepted wherever a model name is.
+    The same command continues a run that was stopped, from its last checkpoint, with the same
+    result as without the stop. The result in RUNS/NAME/export is accepted wherever a model name is.
 
     Example: dawnchorus posttrain recipes/eat_tiny_local.yaml --data my_corpus
 

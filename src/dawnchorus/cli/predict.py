@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.renamed import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,71 +20,79 @@ if TYPE_CHECKING:
 MOST_LISTED: Final = 20  # labels in the closing table; all are in the output
 
 
+@renamed({"--labels": "--species"})
 def command(
     paths: options.Paths = None,
     *,
     result: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", help=".csv, .parquet, .jsonl, .txt for Raven; else CSV is printed."
+        options.output(
+            "Table to write: .csv, .parquet, .jsonl, or .txt for Raven. Default: print CSV."
         ),
     ] = None,
     model: options.Model = None,
     probe: Annotated[
         Path | None,
-        typer.Option(help="A probe's folder (probe fit): it names what is heard, not the model."),
+        typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option(help="Labels a window at most; alone: the likeliest, however unlikely."),
+        typer.Option(
+            help="Most labels per window. Without a threshold: the likeliest, however unlikely."
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Lowest probability, 0 to 1, of every label; else the model's own."),
+        typer.Option(
+            help="Lowest probability, 0 to 1, for every label. Default: the model's or the probe's."
+        ),
     ] = None,
-    labels: Annotated[
+    species: Annotated[
         Path | None,
         typer.Option(
-            help="Only the labels in this file, one a line; 'label, 0.7' sets its own threshold, "
-            "'Scientific name_Common name' is understood."
+            help="File with the labels to report, one on a line. 'label, 0.7' also sets its "
+            "threshold; 'Scientific name_Common name' is understood."
         ),
     ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="csv, parquet, jsonl, raven, audacity or kaleidoscope; else by the suffix. raven "
-            "without a suffix, and audacity: a folder with one file a recording.",
+            help="csv, parquet, jsonl, raven, audacity or kaleidoscope. Default: by the suffix of "
+            "the output. A folder for raven or audacity gets one file per recording.",
         ),
     ] = None,
     segments: Annotated[
         int | None,
         typer.Option(
-            help="Cut out so many of each label as FLAC, for review, with up to a second of sound "
-            "before and after; index.csv says where each comes from."
+            help="Cut out this many detections of each label as FLAC files for review, with up to "
+            "a second of sound before and after. index.csv says where each comes from."
         ),
     ] = None,
     merge: Annotated[
-        bool, typer.Option("--merge", help="Windows that follow each other become one row.")
+        bool, typer.Option("--merge", help="Join windows that follow each other into one row.")
     ] = False,
     low_threshold: Annotated[
-        float | None, typer.Option(help="With --merge: a detection goes on down to this.")
+        float | None,
+        typer.Option(help="With --merge: probability down to which a detection continues."),
     ] = None,
     gap: Annotated[
-        float | None, typer.Option(help="With --merge: seconds between its windows (0).")
+        float | None,
+        typer.Option(help="With --merge: longest gap in a detection, in seconds (default 0)."),
     ] = None,
     min_length: Annotated[
-        float | None, typer.Option(help="With --merge: shortest detection in seconds (0).")
+        float | None, typer.Option(help="With --merge: shortest detection, in seconds (default 0).")
     ] = None,
-    listing: options.Listing = None,
+    listing: options.Recordings = None,
     time_zone: options.TimeZone = None,
     site_from: options.SiteFrom = None,
-    audio_root: Annotated[
-        str | None,
-        typer.Option(help="Folder that paths are relative to; of a store: where it lies now."),
-    ] = None,
+    audio_root: options.AudioRoot = None,
     absolute_paths: Annotated[
-        bool, typer.Option("--absolute-paths", help="Whole paths, not those from the audio root.")
+        bool,
+        typer.Option(
+            "--absolute-paths",
+            help="Write absolute paths instead of those relative to the audio root.",
+        ),
     ] = False,
     window: options.Window = None,
     hop: options.Hop = None,
@@ -92,17 +101,18 @@ def command(
     device: options.Device = None,
     precision: options.Precision = None,
     channel: options.Channel = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    overwrite: options.Overwrite = False,
     shard: options.Shard = None,
     spreadsheet_safe: options.SpreadsheetSafe = False,
-    dry_run: options.RunDry = False,
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Name what is heard in recordings, window by window.
 
-    A label is named where its score reaches the model's threshold for it (describe MODEL --labels
-    lists them), or 0.5 where its card has none; windows without any signal give nothing.
+    A label is named where its score reaches the model's threshold for it (describe MODEL
+    --list-labels lists them), or 0.5 where its card has none. Windows without any signal give
+    nothing.
     Probabilities are the classifier's sigmoid, not calibrated; those of a probe are calibrated.
     Sample numbers count at the recording's own rate. Each row has its path from the folder that
     holds all recordings, when the recording and the sound began in local time, and the columns of
@@ -111,14 +121,14 @@ def command(
     Example: dawnchorus predict recordings/ -o detections.selections.txt --threshold 0.5
     """
     from dawnchorus.cli import runs
-    from dawnchorus.cli.output import say
+    from dawnchorus.cli.output import say, watched
     from dawnchorus.engine.detections.label_names import read_label_list
     from dawnchorus.engine.exports.formats import write_csv
     from dawnchorus.engine.predict import predict
 
-    names, thresholds = (None, {}) if labels is None else read_label_list(labels)
+    names, thresholds = (None, {}) if species is None else read_label_list(species)
     named = runs.inputs(paths, listing, quiet=quiet)
-    given = runs.given(
+    given = options.given(
         model=model,
         probe=probe,
         top_k=top_k,
@@ -140,16 +150,16 @@ def command(
         hop_s=hop,
         batch_size=batch_size,
         workers=workers,
-        shard=runs.parse_shard(shard),
+        shard=options.parse_shard(shard),
         device=device,
         precision=precision,
-        channel=runs.parse_channel(channel),
+        channel=options.parse_channel(channel),
     )
     if dry_run:
         from dawnchorus.engine.dry_run import predict_dry_run
 
         return runs.close_dry(predict_dry_run(named, output=result, **given), as_json=as_json)
-    with runs.TerminalProgress(quiet=quiet) as progress:
+    with watched(quiet=quiet) as progress:
         report = predict(named, output=result, overwrite=overwrite, progress=progress, **given)
     code = runs.close(report, as_json=as_json, quiet=quiet)
     for line in _remarks(report, quiet=quiet):

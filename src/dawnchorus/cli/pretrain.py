@@ -22,13 +22,13 @@ def command(
     devices: options.Devices = None,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
-    quiet: options.NoProgress = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train an encoder on clips without labels.
 
-    A run that was stopped goes on with the same command, from its last checkpoint, as if nothing
-    had happened. The result in RUNS/NAME/export is accepted wherever a model name is, such as
-    --init-from of dawnchorus posttrain, which gives it labels.
+    The same command continues a run that was stopped, from its last checkpoint, with the same
+    result as without the stop. The result in RUNS/NAME/export is accepted wherever a model name is,
+    such as --init-from of dawnchorus posttrain, which gives it labels.
 
     Example: dawnchorus pretrain recipes/eat_tiny_pretrain_local.yaml --data my_corpus
     """

@@ -10,6 +10,7 @@ import typer
 
 from dawnchorus.cli import options
 from dawnchorus.cli import predict as predicting
+from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,112 +20,63 @@ if TYPE_CHECKING:
     from dawnchorus.probing.evaluate import EvaluationReport
     from dawnchorus.probing.fit import ProbeReport
 
-Labels = Annotated[
-    list[Path],
-    typer.Argument(
-        help="CSV (path,label,...), a folder with a folder for each label, Raven selection tables, "
-        "Audacity labels, or a manifest (.parquet)."
-    ),
-]
-Form = Annotated[
-    str | None,
-    typer.Option("--format", help="csv, folder, raven, audacity or manifest; else told from them."),
-]
-Audio = Annotated[
-    Path | None, typer.Option(help="Folder of the recordings, if they lie apart from the labels.")
-]
-Column = Annotated[
-    list[str] | None, typer.Option(help="OURS=THEIRS, such as labels=Species; as often as needed.")
-]
-Separator = Annotated[
-    str | None, typer.Option(help="Between several labels in a cell; else a cell is one.")
-]
-FromStore = Annotated[
-    str | None, typer.Option("--store", help="Take embeddings from this store, encode nothing.")
-]
-Nothing = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--background",
-        "--nothing",
-        help="A label that means: none of the others is heard; in any case. Repeatable. The probe "
-        "remembers it.",
-    ),
-]
-Unannotated = Annotated[
-    bool,
-    typer.Option(
-        "--unannotated",
-        help="Parts of annotated recordings that no annotation covers are background too; only for "
-        "recordings that were annotated throughout.",
-    ),
-]
-GroupBy = Annotated[
-    str | None,
-    typer.Option(help="Columns that hold clips together, such as site,day; else group, recordist."),
-]
-Cache = Annotated[
-    Path | None, typer.Option(help="Folder that keeps embeddings of clips; else the user's cache.")
-]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no embeddings.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress, say no remarks.")]
+INPUT_FLAGS = {"--format": "--input-format"}
 
 
+@renamed({**INPUT_FLAGS, "--nothing": "--background", "--probe": "--probe-type"})
 def fit(
-    labels: Labels,
+    labels: options.LabelledClips,
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the probe.")],
-    form: Form = None,
-    audio: Audio = None,
-    column: Column = None,
-    separator: Separator = None,
+    output: Annotated[Path, options.output("Folder of the probe.")],
+    form: options.InputFormat = None,
+    audio: options.Audio = None,
+    column: options.Columns = None,
+    separator: options.Separator = None,
     model: options.Model = None,
-    store: FromStore = None,
-    window: Annotated[
-        float | None, typer.Option(help="Seconds; else as nine in ten clips, at most the model's.")
-    ] = None,
+    store: options.FromStore = None,
+    window: options.Window = None,
     pooling: options.Pooling = None,
     layers: options.Layers = None,
-    kind: Annotated[str, typer.Option("--probe", help="linear, mlp or knn.")] = "linear",
+    kind: options.ProbeType = "linear",
     multi_label: Annotated[
         bool | None,
         typer.Option(
             "--multi-label/--single-label",
-            help="Any number of labels a clip, or one; else told from the clips.",
+            help="Any number of labels per clip, or exactly one. Default: detected from the clips.",
         ),
     ] = None,
-    nothing: Nothing = None,
-    unannotated: Unannotated = False,
-    group_by: GroupBy = None,
+    nothing: options.Background = None,
+    unannotated: options.Unannotated = False,
+    group_by: options.GroupBy = None,
     target_precision: Annotated[
         float | None,
-        typer.Option(help="Share of detections to be right, for thresholds (0.9)."),
+        typer.Option(
+            help="Choose thresholds so that this share of the detections is right (default 0.9)."
+        ),
     ] = None,
     target_recall: Annotated[
-        float | None, typer.Option(help="Share of calls to be found, instead.")
+        float | None,
+        typer.Option(help="Choose thresholds so that this share of the calls is found, instead."),
     ] = None,
     confidence: Annotated[
         float,
         typer.Option(
-            help="With which a threshold reaches its target on other recordings; 0: the threshold "
-            "that does best on these clips, and misses it elsewhere as often as not."
+            help="Probability that a threshold reaches its target on other recordings. 0: take the "
+            "threshold that does best on these clips, which misses it elsewhere half of the time."
         ),
     ] = 0.8,
     calibration: Annotated[
-        str, typer.Option(help="auto, none, temperature, platt_shared, platt or isotonic.")
+        str, typer.Option(help="Method: auto, none, temperature, platt_shared, platt or isotonic.")
     ] = "auto",
-    few_shot: Annotated[
-        str | None,
-        typer.Option(help="Score with so many clips of each class too, such as 5,10,20."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of folds and draws.")] = 0,
+    few_shot: options.FewShot = None,
+    seed: options.Seed = 0,
     device: options.Device = None,
     workers: options.Workers = None,
-    cache: Cache = None,
-    no_cache: NoCache = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the probe.")] = False,
+    cache: options.Cache = None,
+    no_cache: options.NoCache = False,
+    overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Fit a probe on labelled clips: calibrated scores, a threshold for each class, a report.
 
@@ -133,7 +85,6 @@ def fit(
 
     Example: dawnchorus probe fit clips.csv -o wren.probe
     """
-    from dawnchorus.cli import runs
     from dawnchorus.cli.output import progress
     from dawnchorus.configs import FitConfig, ProbeRunConfig
     from dawnchorus.probing.fit import probe_fit
@@ -141,20 +92,20 @@ def fit(
 
     kinds: dict[str, Any] = {"probe_type": kind, "seed": seed}  # checked by the config
     config = ProbeRunConfig(
-        **runs.given(
+        **options.given(
             window_s=window,
             pooling=pooling,
-            layers=runs.parse_layers(layers),
+            layers=options.parse_layers(layers),
             device=device,
             workers=workers,
             multi_label=multi_label,
             nothing=tuple(nothing) if nothing else None,
             unannotated=unannotated or None,
-            group_by=_names(group_by),
+            group_by=options.names(group_by),
             target_precision=target_precision,
             target_recall=target_recall,
             confidence=confidence,
-            few_shot=_counts(few_shot),
+            few_shot=options.counts("--few-shot", few_shot),
             calibration=calibration,
         ),
         fit=FitConfig(**kinds),
@@ -168,56 +119,54 @@ def fit(
             cache=_cache(cache, no_cache=no_cache),
             overwrite=overwrite,
             progress=advance,
-            **runs.given(model=model, store=store),
+            **options.given(model=model, store=store),
         )
     write_report(report)
     return _close_fit(report, as_json=as_json, quiet=quiet)
 
 
+@renamed({**INPUT_FLAGS, "--nothing": "--background"})
 def evaluate(
     probe: Annotated[Path, typer.Argument(help="Folder of the probe.")],
-    labels: Labels,
+    labels: options.LabelledClips,
     *,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for a page and a picture.")
-    ] = None,
-    form: Form = None,
-    audio: Audio = None,
-    column: Column = None,
-    separator: Separator = None,
-    split: Annotated[str | None, typer.Option(help="Only clips of this split.")] = None,
+    output: Annotated[Path | None, options.output("Folder for a page and a picture.")] = None,
+    form: options.InputFormat = None,
+    audio: options.Audio = None,
+    column: options.Columns = None,
+    separator: options.Separator = None,
+    split: options.Split = None,
     seen: Annotated[
-        bool, typer.Option("--seen", help="Score clips that the probe was fitted on as well.")
+        bool, typer.Option("--seen", help="Score the clips that the probe was fitted on too.")
     ] = False,
     model: options.Model = None,
-    store: FromStore = None,
-    nothing: Nothing = None,
-    unannotated: Unannotated = False,
-    group_by: GroupBy = None,
+    store: options.FromStore = None,
+    nothing: options.Background = None,
+    unannotated: options.Unannotated = False,
+    group_by: options.GroupBy = None,
     device: options.Device = None,
     workers: options.Workers = None,
-    cache: Cache = None,
-    no_cache: NoCache = False,
+    cache: options.Cache = None,
+    no_cache: options.NoCache = False,
     as_json: options.AsJson = False,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Score a probe on labelled clips; those of files that it was fitted on are left out.
 
     Example: dawnchorus probe evaluate wren.probe more_clips.csv
     """
-    from dawnchorus.cli import runs
     from dawnchorus.cli.output import progress
     from dawnchorus.configs import ProbeRunConfig
     from dawnchorus.probing.evaluate import probe_evaluate
     from dawnchorus.probing.report import write_evaluation
 
     config = ProbeRunConfig(
-        **runs.given(
+        **options.given(
             device=device,
             workers=workers,
             nothing=tuple(nothing) if nothing else None,
             unannotated=unannotated or None,
-            group_by=_names(group_by),
+            group_by=options.names(group_by),
         )
     )
     made = _of_split(_read(labels, form, audio, column, separator, quiet=quiet), split)
@@ -229,7 +178,7 @@ def evaluate(
             seen=seen,
             cache=_cache(cache, no_cache=no_cache),
             progress=advance,
-            **runs.given(model=model, store=store),
+            **options.given(model=model, store=store),
         )
     if output is not None:
         write_evaluation(report, probe, output)
@@ -275,18 +224,18 @@ def _read(
     *,
     quiet: bool,
 ) -> Made:
-    from dawnchorus.cli.data_make import pairs, print_notes
+    from dawnchorus.cli.data_make import print_notes
     from dawnchorus.cli.output import say
     from dawnchorus.probing.labels import FORMS, read_labels
 
     chosen = next((name for name in FORMS if name == form), None)
     if form is not None and chosen is None:
-        raise UsageError(f"--format {form!r}; known: {', '.join(FORMS)}")
+        raise UsageError(f"--input-format {form!r}; known: {', '.join(FORMS)}")
     made = read_labels(
         labels,
         form=chosen,
         audio=audio,
-        columns=pairs("--column", column),
+        columns=options.pairs("--column", column),
         separator=separator,
     )
     if not quiet:
@@ -297,7 +246,7 @@ def _read(
 def _of_split(made: Made, split: str | None) -> Made:
     from dataclasses import replace
 
-    if split is None:
+    if split in {None, "all"}:
         return made
     part = made.manifest.where(split=split)
     if not len(part):
@@ -309,19 +258,6 @@ def _cache(named: Path | None, *, no_cache: bool) -> Path | None:
     from dawnchorus.embedding.clips import cache_folder
 
     return None if no_cache else named or cache_folder()
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(filter(None, map(str.strip, text.split(","))))
-
-
-def _counts(text: str | None) -> tuple[int, ...] | None:
-    names = _names(text)
-    if names is None:
-        return None
-    if not names or not all(name.isdecimal() and int(name) for name in names):
-        raise UsageError(f"--few-shot {text}: need numbers of clips, such as 5,10,20")
-    return tuple(map(int, names))
 
 
 def _close_fit(report: ProbeReport, *, as_json: bool, quiet: bool) -> int:

@@ -10,18 +10,22 @@ from dawnchorus.cli import options
 
 
 def command(
-    folder: Annotated[str, typer.Argument(help="Model folder, run folder or weights file.")],
-    repository: Annotated[str, typer.Argument(help="owner/repo; made if it is not there.")],
+    folder: Annotated[str, typer.Argument(help="Folder of a model or run, or a weights file.")],
+    repository: Annotated[str, typer.Argument(help="owner/repo; created if it does not exist.")],
     private: Annotated[
         bool | None,
-        typer.Option("--private/--public", help="Of a new repository. Default: its owner's."),
+        typer.Option(
+            "--private/--public", help="Who can see a new repository. Default: its owner's setting."
+        ),
     ] = None,
     branch: Annotated[str | None, typer.Option(help="Branch to write to. Default: main.")] = None,
-    message: Annotated[str | None, typer.Option(help="Of the commit.")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="Message of the commit. Default: one that names the model.")
+    ] = None,
     create_pr: Annotated[
         bool, typer.Option("--create-pr", help="Propose the commit instead of making it.")
     ] = False,
-    as_json: options.JsonOnly = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Put a model into a repository of the Hugging Face hub: weights, card, labels and a page.
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import output
 from dawnchorus.errors import UsageError
 from dawnchorus.paths import as_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dawnchorus.engine.dry_run import DryRun
     from dawnchorus.engine.report import RunReport
 
-MEGABYTE: Final = 1_000_000
 SOME_FAILED: Final = 3  # exit code: finished, but not all inputs could be read
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """The options that the user gave, without the others."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def inputs(
@@ -53,84 +46,6 @@ def _about(item: str | Path) -> tuple[str, ...]:
         return ()
     place = as_path(item)
     return describe_listing(place) if place.is_file() else ()
-
-
-def parse_channel(text: str | None) -> str | int | None:
-    """``mean``, or the index of a channel.
-
-    Raises:
-        UsageError: It is neither.
-    """
-    if text is None or text == "mean":
-        return text
-    if not text.isdecimal():
-        raise UsageError(f"--channel {text}: need mean, or a channel's number from 0")
-    return int(text)
-
-
-def parse_shard(text: str | None) -> tuple[int, int] | None:
-    """``i/n``.
-
-    Raises:
-        UsageError: It is not of this form.
-    """
-    if text is None:
-        return None
-    share, _, count = text.partition("/")
-    if not (share.isdecimal() and count.isdecimal()):
-        raise UsageError(f"--shard {text}: need i/n with i from 0, such as 0/8 to 7/8")
-    return int(share), int(count)
-
-
-def parse_layers(text: str | None) -> tuple[int | str, ...] | None:
-    """Layers from ``3,7,last_layer``."""
-    if text is None:
-        return None
-    names = (name.strip() for name in text.split(","))
-    return tuple(int(name) if name.lstrip("-").isdecimal() else name for name in names if name)
-
-
-class TerminalProgress:
-    """Bars or lines on stderr, one stage after the other; bytes are counted in megabytes."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        """``quiet``: show nothing."""
-        self._quiet = quiet
-        self._stages = ExitStack()
-
-    def start(self, label: str, total: int | None = None, unit: str = "") -> Callable[[int], None]:
-        """Begin a stage; the one before is over."""
-        self._stages.close()
-        if unit != "bytes":
-            return self._show(label, total, unit)
-        advance = self._show(label, None if total is None else -(-total // MEGABYTE), "MB")
-        done = 0
-
-        def advance_bytes(n: int) -> None:
-            nonlocal done
-            before, done = done, done + n
-            if done // MEGABYTE > before // MEGABYTE:
-                advance(done // MEGABYTE - before // MEGABYTE)
-
-        return advance_bytes
-
-    def _show(self, label: str, total: int | None, unit: str) -> Callable[[int], None]:
-        return self._stages.enter_context(
-            output.progress(total, label, quiet=self._quiet, unit=unit)
-        )
-
-    def message(self, text: str) -> None:
-        """A line on stderr."""
-        if not self._quiet:
-            output.say(text)
-
-    def __enter__(self) -> Self:
-        """Use it."""
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End the last stage."""
-        self._stages.close()
 
 
 def close(report: RunReport, *, as_json: bool, quiet: bool) -> int:

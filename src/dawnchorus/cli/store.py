@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dawnchorus.cli import options
-from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from dawnchorus.store.check import CheckReport
     from dawnchorus.store.read import Store
 
-StorePath = Annotated[str, typer.Argument(help="Folder of the store, or s3://.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-
-def info(path: StorePath, as_json: AsJson = False) -> int:
+def info(path: options.StorePath, as_json: options.AsJson = False) -> int:
     """Say what a store holds and which model and settings made it.
 
     Example: dawnchorus store info archive.store
@@ -56,11 +52,14 @@ def describe(store: Store) -> dict[str, Any]:
 
 
 def check(
-    path: StorePath,
+    path: options.StorePath,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Set damaged parts aside; embed then does them anew.")
+        bool,
+        typer.Option(
+            "--repair", help="Set damaged parts aside. The next embed then computes them again."
+        ),
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> int:
     """Read every part of a store and hold it against its seal; exit code 1 if one is damaged.
 
@@ -95,9 +94,9 @@ def _print_check(report: CheckReport) -> None:
 
 
 def merge(
-    sources: Annotated[list[str], typer.Argument(help="Stores of one model and settings.")],
-    target: Annotated[str, typer.Option("-o", "--output", help="Store to make or add to.")],
-    as_json: AsJson = False,
+    sources: Annotated[list[str], typer.Argument(help="Stores with the same model and settings.")],
+    target: Annotated[str, options.output("Store to make or add to.")],
+    as_json: options.AsJson = False,
 ) -> int:
     """Make one store of several, in few and large parts; the sources stay as they are.
 
@@ -120,31 +119,37 @@ def merge(
 
 
 def export(
-    path: StorePath,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help=".npz, .csv, .parquet or .sqlite.")
-    ],
+    path: options.StorePath,
+    output: Annotated[Path, options.output("File to write: .npz, .csv, .parquet or .sqlite.")],
     columns: Annotated[
-        str | None, typer.Option(help="Such as path,start_s,local_time,site; else all of a window.")
+        str | None,
+        typer.Option(help="Columns to write, such as path,start_s,local_time,site. Default: all."),
     ] = None,
     no_vectors: Annotated[
-        bool, typer.Option("--no-vectors", help="Leave the vectors out.")
+        bool, typer.Option("--no-vectors", help="Leave the embedding vectors out.")
     ] = False,
     scores: Annotated[
-        bool, typer.Option("--scores", help="Labels' probabilities too (embed --predict).")
+        bool,
+        typer.Option(
+            "--scores", help="Write the probabilities of the labels too (needs embed --predict)."
+        ),
     ] = False,
     time_of_day: Annotated[
-        str | None, typer.Option(help="Such as 04:00-07:00, in local time.")
+        str | None,
+        typer.Option(
+            help="Keep windows that begin in this span of local time, such as 04:00-07:00."
+        ),
     ] = None,
     dates: Annotated[
-        str | None, typer.Option(help="Such as 2024-05-01..2024-05-31, in local time.")
+        str | None,
+        typer.Option(help="Keep windows of these local dates, such as 2024-05-01..2024-05-31."),
     ] = None,
     time_zone: options.TimeZone = None,
-    label: Annotated[str | None, typer.Option(help="Whose score reaches --min-score.")] = None,
-    min_score: Annotated[float, typer.Option(help="With --label.")] = 0.5,
-    where: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=VALUE, as often as needed.")
+    label: Annotated[
+        str | None, typer.Option(help="Keep windows where this label reaches --min-score.")
     ] = None,
+    min_score: Annotated[float, typer.Option(help="With --label: its lowest probability.")] = 0.5,
+    where: options.Where = None,
     spreadsheet_safe: options.SpreadsheetSafe = False,
 ) -> int:
     """Write windows and vectors to one file for other programs.
@@ -159,19 +164,18 @@ def export(
     from dawnchorus.store.read import Store
 
     filters = {
-        "where": dict(_pair(text, "=") for text in where or ()),
-        "time_of_day": _pair(time_of_day, "-") if time_of_day else None,
-        "dates": _pair(dates, "..") if dates else None,
+        "where": options.pairs("--where", where),
+        "time_of_day": _span("--time-of-day", time_of_day, "-", "04:00-07:00"),
+        "dates": _span("--dates", dates, "..", "2024-05-01..2024-05-31"),
         "time_zone": time_zone,
         "label": label,
         "min_score": min_score if label else None,
     }
-    names = None if columns is None else [name.strip() for name in columns.split(",")]
     given = {name: value for name, value in filters.items() if value not in (None, {})}
     n_windows = export_store(
         Store(path),
         output,
-        names,
+        options.names(columns),
         vectors=not no_vectors,
         scores=scores,
         spreadsheet_safe=spreadsheet_safe,
@@ -183,11 +187,8 @@ def export(
     return 0
 
 
-def _pair(text: str, between: str) -> tuple[str, str]:
-    first, found, second = text.partition(between)
-    if not found:
-        raise UsageError(f"{text!r}: need two values with {between!r} between them")
-    return first.strip(), second.strip()
+def _span(flag: str, text: str | None, separator: str, example: str) -> tuple[str, str] | None:
+    return None if text is None else options.pair(flag, text, separator, f"two, as in {example}")
 
 
 subcommands = [info, check, merge, export]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Annotated, Any, Final
-
-import typer
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import options
 
@@ -16,8 +14,8 @@ RIGHT: Final = "right"
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="A model's name, folder or weights file.")],
-    as_json: options.JsonOnly = False,
+    name: options.ModelName,
+    as_json: options.AsJson = False,
 ) -> int:
     """Load a model strictly, compare it with its card, and print what a bug report needs.
 

@@ -204,8 +204,8 @@ def _without_choice(
     if config.fit.method == "schedule":
         raise TaskError(
             f"{why}, and {config.fit.probe_type} chooses how long it trains on clips of other "
-            "recordings: use --probe linear or knn, or add clips of others (if they are of others, "
-            "say so in a column 'group')"
+            "recordings: use --probe-type linear or knn, or add clips of others (if they are of "
+            "others, say so in a column 'group')"
         )
     one = {"strengths": (USUAL_STRENGTH,), "neighbours": (1,)}
     said = f"{why}, so nothing was chosen on clips held out"

@@ -89,7 +89,7 @@ def columns_of(
         raise UsageError(
             f"none of the {len(named)} names is a label of this model, such as "
             f"{unknown[0] if unknown else '(empty list)'!r}; {_closest(unknown, labels)}; "
-            "dawnchorus describe MODEL --labels lists them"
+            "dawnchorus describe MODEL --list-labels lists them"
         )
     return np.array(found, np.int64), unknown
 
