@@ -29,7 +29,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 from dawnchorus import load_model, metrics
-from dawnchorus.audio.decode.io import read_audio
+from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.audio.frontend import FRAME_SAMPLES, log_mel
 from dawnchorus.embedding.pieces import cut_clip, pooled
 from dawnchorus.models.eat import EAT

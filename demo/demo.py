@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from dawnchorus import Store, embed, predict
-from dawnchorus.audio.decode.io import read_audio
+from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, SAMPLE_RATE, log_mel
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from dawnchorus.audio.clock import Began, Surroundings, surroundings, when_began
+from dawnchorus.audio.clock import StartTime
+from dawnchorus.audio.metadata import RecorderMetadata, read_metadata
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -50,7 +51,7 @@ def wav(path: Path, *chunks: bytes, before: bool = False) -> Path:
     ],
 )
 def test_a_name_gives_its_time_as_it_was_written(tmp_path: Path, name: str, time: str) -> None:
-    assert when_began(wav(tmp_path / f"{name}.wav")) == Began(time, "file name")
+    assert read_metadata(wav(tmp_path / f"{name}.wav")).start == StartTime(time, "file name")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_name_gives_its_time_as_it_was_written(tmp_path: Path, name: str, time
     ],
 )
 def test_a_name_without_a_time_gives_none(tmp_path: Path, name: str) -> None:
-    assert when_began(wav(tmp_path / f"{name}.wav")) is None
+    assert read_metadata(wav(tmp_path / f"{name}.wav")).start is None
 
 
 @pytest.mark.parametrize(
@@ -82,32 +83,32 @@ def test_audiomoths_comment_is_read_with_its_zone(tmp_path: Path, zone: str, off
     text = f"Recorded at 04:30:00 01/05/2024 ({zone}) by AudioMoth 243B1F055B1A8AD4 at gain 2"
     info = chunk(b"LIST", b"INFO" + chunk(b"ICMT", text.encode() + b"\0"))
     path = wav(tmp_path / "20990101_000000.wav", info, before=True)
-    assert when_began(path) == Began(f"2024-05-01T04:30:00{offset}", "audiomoth")
+    assert read_metadata(path).start == StartTime(f"2024-05-01T04:30:00{offset}", "audiomoth")
 
 
 @pytest.mark.parametrize("zone", ["UTC+31", "UTC-13", "UTC+99:99", "UTC+14:30", "UTC+1234"])
 def test_a_comment_with_an_impossible_zone_gives_no_time(tmp_path: Path, zone: str) -> None:
     text = f"Recorded at 04:30:00 01/05/2024 ({zone}) by AudioMoth 243B1F055B1A8AD4"
     info = chunk(b"LIST", b"INFO" + chunk(b"ICMT", text.encode()))
-    assert when_began(wav(tmp_path / "a.wav", info)) is None
-    named = when_began(wav(tmp_path / "20240501_043000.wav", info))
-    assert named == Began("2024-05-01T04:30:00", "file name")
+    assert read_metadata(wav(tmp_path / "a.wav", info)).start is None
+    named = read_metadata(wav(tmp_path / "20240501_043000.wav", info)).start
+    assert named == StartTime("2024-05-01T04:30:00", "file name")
 
 
 def test_a_comment_with_milliseconds_keeps_them(tmp_path: Path) -> None:
     text = b"Recorded at 04:30:00.125 01/05/2024 (UTC+2) by AudioMoth 243B1F055B1A8AD4"
     info = chunk(b"LIST", b"INFO" + chunk(b"ICMT", text))
-    began = when_began(wav(tmp_path / "a.wav", info))
-    assert began == Began("2024-05-01T04:30:00.125000+02:00", "audiomoth")
+    began = read_metadata(wav(tmp_path / "a.wav", info)).start
+    assert began == StartTime("2024-05-01T04:30:00.125000+02:00", "audiomoth")
 
 
 def test_no_recording_began_after_tomorrow(tmp_path: Path) -> None:
     now = datetime(2024, 5, 1, tzinfo=UTC)
     paths = [wav(tmp_path / name) for name in ("20240501_233000.wav", "20240502_003000.wav")]
-    assert [when_began(path, now) is None for path in paths] == [False, True]
+    assert [read_metadata(path, now).start is None for path in paths] == [False, True]
     guano = chunk(b"guan", b"Timestamp: 2024-05-01T23:30:00-12:00")
-    assert when_began(wav(tmp_path / "a.wav", guano), now) is None
-    assert when_began(wav(tmp_path / "a.wav", guano), now + timedelta(days=1)) is not None
+    assert read_metadata(wav(tmp_path / "a.wav", guano), now).start is None
+    assert read_metadata(wav(tmp_path / "a.wav", guano), now + timedelta(days=1)).start is not None
 
 
 def test_position_and_temperature_are_read_as_the_recorder_wrote_them(tmp_path: Path) -> None:
@@ -117,11 +118,17 @@ def test_position_and_temperature_are_read_as_the_recorder_wrote_them(tmp_path: 
     )
     info = chunk(b"LIST", b"INFO" + chunk(b"ICMT", text))
     path = wav(tmp_path / "a.wav", chunk(b"guan", guano), info)
-    assert surroundings(path) == Surroundings(-27.3866, 152.8761, 21.2, -3.5)
+    assert read_metadata(path) == RecorderMetadata(
+        start=StartTime("2024-05-01T04:30:00+00:00", "audiomoth"),
+        latitude=-27.3866,
+        longitude=152.8761,
+        temperature_int_c=21.2,
+        temperature_ext_c=-3.5,
+    )
     for wrong in (b"0.0 0.0", b"95 10", b"N 47", b"47.1"):  # no fix, no place, no numbers
         path = wav(tmp_path / "b.wav", chunk(b"guan", b"Loc Position: " + wrong))
-        assert surroundings(path) == Surroundings()
-    assert surroundings(wav(tmp_path / "c.wav")) == Surroundings()
+        assert read_metadata(path) == RecorderMetadata()
+    assert read_metadata(wav(tmp_path / "c.wav")) == RecorderMetadata()
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -130,17 +137,17 @@ def test_guano_comes_first(tmp_path: Path, *, before: bool) -> None:
     comment = b"Recorded at 19:17:30 01/03/2018 (UTC) by AudioMoth 1"
     info = chunk(b"LIST", b"INFO" + chunk(b"ICMT", comment))
     path = wav(tmp_path / "a.wav", info, chunk(b"guan", guano), before=before)
-    assert when_began(path) == Began("2024-05-01T04:30:00.500000+02:00", "guano")
+    assert read_metadata(path).start == StartTime("2024-05-01T04:30:00.500000+02:00", "guano")
 
 
 def test_a_clock_that_was_never_set_is_no_time(tmp_path: Path) -> None:
     path = wav(tmp_path / "a.wav", chunk(b"guan", b"Timestamp: 1970-01-01T00:00:12\n"))
-    assert when_began(path) is None
-    assert when_began(wav(tmp_path / "19700101_000012.wav")) is None
+    assert read_metadata(path).start is None
+    assert read_metadata(wav(tmp_path / "19700101_000012.wav")).start is None
 
 
 def test_a_file_that_breaks_off_or_is_gone_gives_what_its_name_says(tmp_path: Path) -> None:
     path = tmp_path / "20240501_043000.wav"
-    assert when_began(path) == Began("2024-05-01T04:30:00", "file name")
+    assert read_metadata(path).start == StartTime("2024-05-01T04:30:00", "file name")
     path.write_bytes(wav(tmp_path / "b.wav", chunk(b"guan", b"x" * 40)).read_bytes()[:-30])
-    assert when_began(path) == Began("2024-05-01T04:30:00", "file name")
+    assert read_metadata(path).start == StartTime("2024-05-01T04:30:00", "file name")

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from dawnchorus.audio.decode.io import read_audio
+from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.audio.frontend import log_mel
 from dawnchorus.benchmark import features
 from dawnchorus.benchmark.clips import Rules, as_tensors, batches, pieces_of, read_clips

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from dawnchorus.audio.decode.io import read_audio
+from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.audio.windows import cut
 from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.engine.embed import embed

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 import torch
 
-from dawnchorus.audio.decode.io import read_audio
+from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.detections.label_names import read_label_list
 from dawnchorus.engine.detections.thresholds import make_rule

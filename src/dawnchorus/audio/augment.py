@@ -1,12 +1,10 @@
-"""Augmentation of waveforms and features; random choices come from a generator passed in."""
+"""Stripes of a log-mel that training blanks; random choices come from a generator passed in."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
-
-from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,27 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dawnchorus.configs import SpecAugmentConfig
-
-TINY_POWER = 1e-8  # keeps silent noise from dividing by zero; the released code's constant
-
-
-def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: Tensor | float) -> Tensor:
-    """Add noise at a signal-to-noise ratio; silence stays silent, and silent noise adds nothing.
-
-    Args:
-        signal: ``(..., samples)``.
-        noise: the same shape.
-        snr_db: decibels, one for all or ``(...)``.
-
-    Returns:
-        The sum, in the signal's shape, not renormalised. Source: AVES2 training code.
-    """
-    if signal.shape != noise.shape:
-        raise UsageError(f"noise has shape {tuple(noise.shape)}, the signal {tuple(signal.shape)}")
-    ratio = 10 ** (torch.as_tensor(snr_db, dtype=signal.dtype) / 10)
-    noise_power = noise.square().mean(-1)
-    scale = (signal.square().mean(-1) / (noise_power * ratio + TINY_POWER)).sqrt()
-    return signal + scale[..., None] * noise
 
 
 def draw_stripes(
@@ -59,9 +36,9 @@ def draw_stripes(
     total, n_bands = shape
     frames = torch.zeros(len(rngs), total, dtype=torch.bool)
     bands = torch.zeros(len(rngs), n_bands, dtype=torch.bool)
-    for row, (held, rng) in enumerate(zip(n_frames, rngs, strict=True)):
+    for row, (n_sound, rng) in enumerate(zip(n_frames, rngs, strict=True)):
         for _ in range(config.n_time_masks):
-            frames[row, _stripe(held, config.time_share, rng)] = True
+            frames[row, _stripe(n_sound, config.time_share, rng)] = True
         for _ in range(config.n_band_masks):
             bands[row, _stripe(n_bands, config.band_share, rng)] = True
     return frames, bands
@@ -79,6 +56,7 @@ def blank_stripes(features: Tensor, frames: Tensor, bands: Tensor) -> Tensor:
 
 
 def _stripe(size: int, largest_share: float, rng: np.random.Generator) -> slice:
+    # width and start in this order: a training run is repeated by drawing the same numbers
     width = int(rng.integers(0, int(size * largest_share) + 1))
     start = int(rng.integers(0, size - width + 1))
     return slice(start, start + width)

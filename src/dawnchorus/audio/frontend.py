@@ -142,8 +142,8 @@ def _energies_in_chunks(frames: Tensor, offsets: Tensor) -> Tensor:
 
 
 def _blank_padding(out: Tensor, lengths: Tensor) -> Tensor:
-    held = torch.div(lengths - FRAME_SAMPLES, FRAME_HOP_SAMPLES, rounding_mode="floor") + 1
-    padding = torch.arange(out.shape[1], device=out.device) >= held.to(out.device)[:, None]
+    n_sound = torch.div(lengths - FRAME_SAMPLES, FRAME_HOP_SAMPLES, rounding_mode="floor") + 1
+    padding = torch.arange(out.shape[1], device=out.device) >= n_sound.to(out.device)[:, None]
     return out.masked_fill(padding[..., None], PADDING_VALUE)
 
 
@@ -158,7 +158,10 @@ def normalise(energies: Tensor, mean: float, std: float) -> Tensor:
 
 
 def normalise_per_clip(energies: Tensor) -> Tensor:
-    """Each clip by its own mean and deviation, padding included: the constants (0, 1) mean this."""
+    """Each clip by its own mean and standard deviation, padding included.
+
+    A model card asks for this by the constants (0, 1).
+    """
     mean = energies.mean(dim=(1, 2), keepdim=True)
     std = energies.std(dim=(1, 2), keepdim=True)
     return (energies - mean) / (2 * std)

@@ -1,4 +1,4 @@
-"""What the samples of a recording say against it: absurd values, absurd levels, opposite channels.
+"""Faults that only the samples of a recording show: absurd values or levels, opposite channels.
 
 None of it can be read from a header, and none of it stops a decoder. An embedding of such sound is
 a number like any other, so it has to be noticed here.
@@ -15,18 +15,19 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BEYOND: Final = "beyond-full-scale"
-OPPOSITE: Final = "opposite-channels"
+# verdicts, as they stand in tables and before messages
+BEYOND_FULL_SCALE: Final = "beyond-full-scale"
+OPPOSITE_CHANNELS: Final = "opposite-channels"
 ADVICE: Final = {
-    BEYOND: "sound far beyond full scale, such as whole numbers stored as floats: the model has "
-    "heard nothing like it, so scale the files to between -1 and 1",
-    OPPOSITE: "channels that cancel each other, so their mean is next to silence: choose one with "
-    "--channel 0",
+    BEYOND_FULL_SCALE: "sound far beyond full scale, such as whole numbers stored as floats: the "
+    "model was trained on nothing like it, so scale the files to between -1 and 1",
+    OPPOSITE_CHANNELS: "channels that cancel each other, so their mean is next to silence: choose "
+    "one with --channel 0",
 }
 # Full scale is 1. Floating-point recorders go some decibels beyond it; 24 dB is no recorder's.
-MOST: Final = 16.0
+MAX_LEVEL: Final = 16.0
 # The largest that a 32-bit integer written as a float can be. Beyond it no converter put a sample,
-# and the square of 1e19 is no number in float32.
+# and the square of 1e19 overflows float32.
 ABSURD: Final = 2.0**31
 CANCELLED: Final = 0.1  # of the energy that the mean of unrelated channels has
 SILENCED: Final = 1e-3  # of that energy: the model hears nothing
@@ -34,8 +35,8 @@ QUIET: Final = 1e-8  # mean square; 80 dB below full scale, where noise may do w
 
 
 @dataclass(slots=True)
-class Levels:
-    """Keeps account of the blocks of a recording.
+class LevelCheck:
+    """Checks the blocks of one recording, and counts what is wrong with them.
 
     Attributes:
         n_nonfinite: samples that were NaN, infinite or beyond any recording, and became 0.
@@ -50,13 +51,13 @@ class Levels:
     silenced: list[tuple[int, int]] = field(default_factory=list)
     n_beyond: int = 0
     peak: float = 0.0
-    _of_mean: float = 0.0
-    _of_channels: float = 0.0
+    _mean_energy: float = 0.0
+    _unrelated_energy: float = 0.0
 
-    def checked(self, block: NDArray[np.float32], position: int) -> NDArray[np.float32]:
-        """The block ``(n, channels)`` with absurd samples made 0; it lies at ``position``."""
+    def check(self, block: NDArray[np.float32], position: int) -> NDArray[np.float32]:
+        """The block ``(n, channels)`` with absurd samples made 0; it starts at ``position``."""
         highest = max(float(block.max(initial=0.0)), -float(block.min(initial=0.0)))
-        if highest <= MOST:  # False for NaN as well
+        if highest <= MAX_LEVEL:  # False for NaN as well
             return block
         size = np.abs(block)
         absurd = ~(size <= ABSURD)
@@ -66,38 +67,41 @@ class Levels:
             where = np.flatnonzero(absurd.any(axis=1))
             self.nonfinite.append((position + int(where[0]), position + int(where[-1]) + 1))
             block, size = np.where(absurd, np.float32(0), block), np.where(absurd, 0, size)
-        self.n_beyond += int(np.count_nonzero(size > MOST))
+        self.n_beyond += int(np.count_nonzero(size > MAX_LEVEL))
         self.peak = max(self.peak, float(size.max(initial=0.0)))
         return block
 
-    def averaged(
+    def check_mean(
         self, block: NDArray[np.float32], mono: NDArray[np.float32], position: int
     ) -> None:
-        """Note how much of the channels ``(n, channels)`` is left in their mean ``(n,)``."""
-        of_mean = float(np.vdot(mono, mono))
-        of_channels = float(np.vdot(block, block)) / block.shape[1] ** 2  # were they unrelated
-        self._of_mean += of_mean
-        self._of_channels += of_channels
-        loud = of_channels * block.shape[1] > QUIET * len(mono)
-        if not (loud and of_mean < SILENCED * of_channels):
+        """Compare the channels ``(n, channels)`` with their mean ``(n,)``."""
+        n_channels = block.shape[1]
+        mean_energy = float(np.vdot(mono, mono))
+        # what the mean would have if the channels were unrelated; of equal ones it has more
+        unrelated_energy = float(np.vdot(block, block)) / n_channels**2
+        self._mean_energy += mean_energy
+        self._unrelated_energy += unrelated_energy
+        is_loud = unrelated_energy * n_channels > QUIET * len(mono)
+        if not (is_loud and mean_energy < SILENCED * unrelated_energy):
             return
         start = position
         if self.silenced and self.silenced[-1][1] == position:
             start = self.silenced.pop()[0]
         self.silenced.append((start, position + len(mono)))
 
-    def remark(self, n_samples: int) -> str | None:
-        """What is to be said of ``n_samples`` of a recording; the first word is the verdict."""
+    def verdict(self, n_samples: int) -> str | None:
+        """What is wrong with ``n_samples`` of a recording, the verdict before it; None: nothing."""
         if self.n_beyond:
             return (
-                f"{BEYOND}: {self.n_beyond} samples are far beyond full scale, up to "
+                f"{BEYOND_FULL_SCALE}: {self.n_beyond} samples are far beyond full scale, up to "
                 f"{self.peak:.6g} where 1 is full"
             )
-        loud = self._of_channels > QUIET * n_samples
-        if loud and self._of_mean < CANCELLED * self._of_channels:
-            below_db = 10 * math.log10(self._of_channels / max(self._of_mean, 1e-30))
+        is_loud = self._unrelated_energy > QUIET * n_samples
+        if is_loud and self._mean_energy < CANCELLED * self._unrelated_energy:
+            # 1e-30: channels may cancel each other exactly
+            below_db = 10 * math.log10(self._unrelated_energy / max(self._mean_energy, 1e-30))
             return (
-                f"{OPPOSITE}: the channels cancel each other: their mean is {below_db:.0f} dB "
-                "below what unrelated channels give; is one of them inverted?"
+                f"{OPPOSITE_CHANNELS}: the channels cancel each other: their mean is "
+                f"{below_db:.0f} dB below what unrelated channels give; is one of them inverted?"
             )
         return None

@@ -50,11 +50,6 @@ def n_windows(n_samples: int, window: int, hop: int) -> int:
     return 1 + max(0, -(-(n_samples - window) // hop))
 
 
-def window_starts(n_samples: int, window: int, hop: int) -> NDArray[np.int64]:
-    """First sample of each window, ``(windows,)``."""
-    return np.arange(n_windows(n_samples, window, hop), dtype=np.int64) * hop
-
-
 def cut(
     samples: NDArray[np.float32], window: int, hop: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -92,22 +87,23 @@ def cut_blocks(blocks: Iterable[NDArray[np.float32]], window: int, hop: int) -> 
         UsageError: Unless ``0 < hop <= window``.
     """
     _check(window, hop)
-    held = np.zeros(0, np.float32)
-    start = index = 0  # start: position in the recording of held[0]
+    buffer = np.zeros(0, np.float32)
+    start = index = 0  # start: position in the recording of buffer[0]
     for block in blocks:
-        held = np.concatenate([held, as_float32(block)])
+        buffer = np.concatenate([buffer, as_float32(block)])
         offset = 0
-        # strictly longer: a window that ends with the recording is the last, and is left to the end
-        while len(held) - offset > window:
-            piece = held[offset : offset + window].copy()
+        # Strictly longer: a window that ends with the buffer may be the last one of the recording,
+        # which is left to the end.
+        while len(buffer) - offset > window:
+            piece = buffer[offset : offset + window].copy()  # a view would keep the whole block
             yield Window(index, start + offset, window, piece)
             offset += hop
             index += 1
-        held, start = held[offset:], start + offset
-    if len(held):
+        buffer, start = buffer[offset:], start + offset
+    if len(buffer):
         padded = np.zeros(window, np.float32)
-        padded[: len(held)] = held
-        yield Window(index, start, len(held), padded)
+        padded[: len(buffer)] = buffer
+        yield Window(index, start, len(buffer), padded)
 
 
 def _check(window: int, hop: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.audio.decode.io import read_audio, read_info
+from dawnchorus.audio.decode.read import read_audio, read_info
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, FRAME_SAMPLES
 from dawnchorus.audio.resample import resample
 from dawnchorus.audio.windows import to_samples

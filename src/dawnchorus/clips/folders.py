@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import pyarrow as pa
 
-from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
+from dawnchorus.audio.decode.read import AUDIO_SUFFIXES
 from dawnchorus.clips.manifest import MANIFEST_SCHEMA, Manifest
 from dawnchorus.clips.measure import measure
 from dawnchorus.clips.parallel import in_threads

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.audio.decode.io import open_recording, read_flac
+from dawnchorus.audio.decode.flac import read_flac
+from dawnchorus.audio.decode.read import open_recording
 from dawnchorus.clips.manifest import resolve
 from dawnchorus.clips.sounds import member_of, open_member
 from dawnchorus.errors import AudioError, DependencyError

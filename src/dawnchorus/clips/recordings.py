@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
+from dawnchorus.audio.decode.read import AUDIO_SUFFIXES
 from dawnchorus.clips.measure import measure
 from dawnchorus.clips.sounds import member_of
 from dawnchorus.paths import is_remote

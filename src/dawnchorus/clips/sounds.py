@@ -12,8 +12,9 @@ import io
 import re
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from dawnchorus.audio.decode.io import read_audio, read_flac
-from dawnchorus.audio.decode.wav_header import Span
+from dawnchorus.audio.decode.byte_files import ByteSpan
+from dawnchorus.audio.decode.flac import read_flac
+from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.clips.manifest import resolve
 from dawnchorus.errors import AudioError
 from dawnchorus.paths import fetch_bytes, is_remote, local_copy
@@ -118,7 +119,7 @@ def open_member(shard: Path, first: int, size: int) -> BinaryIO:
     try:
         if is_remote(shard):
             return io.BytesIO(fetch_bytes(shard, first, size))
-        return cast("BinaryIO", io.BufferedReader(Span(shard.open("rb"), first, size), _BUFFER))
+        return cast("BinaryIO", io.BufferedReader(ByteSpan(shard.open("rb"), first, size), _BUFFER))
     except FileNotFoundError as error:
         raise AudioError(f"{shard}: no such shard", reason="missing") from error
     except OSError as error:

@@ -25,7 +25,7 @@ from dawnchorus.engine.recordings.jobs import RecordingJob, job_for, with_file_f
 from dawnchorus.engine.recordings.moved import KnownContent, audio_root_of
 from dawnchorus.engine.report import RunReport, Tally
 from dawnchorus.engine.store_rows import done_row, failed_row, make_header, opened_row, window_rows
-from dawnchorus.error_log import faults_beside
+from dawnchorus.error_log import log_errors_beside
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.paths import as_path
@@ -110,7 +110,7 @@ def embed_others(
     """`embed`, but for the recordings whose ids are in ``left``: they are somebody else's work."""
     recordings = as_paths(recordings)
     scan = find_recordings(recordings)
-    with ready_model(model, config) as encoder, faults_beside(store):
+    with ready_model(model, config) as encoder, log_errors_beside(store):
         settings = read_settings(encoder, config)
         count = n_workers(encoder, config.workers)
         batches = batch_encoder(encoder, config, count)

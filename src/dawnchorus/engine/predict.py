@@ -48,7 +48,7 @@ from dawnchorus.engine.pipeline.run import WindowRun, run_recordings
 from dawnchorus.engine.recordings.find import as_paths, find_recordings, in_shard, root_of
 from dawnchorus.engine.recordings.jobs import RecordingJob, columns_of, job_for, with_file_facts
 from dawnchorus.engine.report import PredictReport, Tally
-from dawnchorus.error_log import faults_beside
+from dawnchorus.error_log import log_errors_beside
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.local_time import parse_zone
@@ -128,7 +128,7 @@ def predict(
         return replace(report, warnings=(*report.warnings, *silent))
     scan = find_recordings(recordings)
     config = windows_for(held, config)
-    with ready_model(model_for(held, model), config) as encoder, faults_beside(output):
+    with ready_model(model_for(held, model), config) as encoder, log_errors_beside(output):
         count = n_workers(encoder, config.workers)
         naming = classifier_for(encoder, held, count)
         rule, unknown = make_rule(selection, naming.labels, naming.facts)

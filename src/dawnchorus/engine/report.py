@@ -16,7 +16,7 @@ from dawnchorus.engine.pipeline.events import (
     FinishedRecording,
     SkippedRecording,
 )
-from dawnchorus.error_log import please_report
+from dawnchorus.error_log import report_request
 from dawnchorus.errors import DawnChorusError
 from dawnchorus.failures import Failure
 from dawnchorus.filename_text import is_odd
@@ -215,5 +215,5 @@ class Tally:
         if self.scan.n_duplicates:
             said.append(f"{self.scan.n_duplicates} paths lead to a file that was found already")
         if self.n_internal:
-            said.append(f"{self.n_internal} recordings met an unforeseen error; {please_report()}")
+            said.append(f"{self.n_internal} recordings met an unforeseen error; {report_request()}")
         return [*said, *self.scan.unlisted]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.decode.io import read_info
+from dawnchorus.audio.decode.read import read_info
 from dawnchorus.audio.resample import resampled_length
 from dawnchorus.audio.windows import n_windows
 from dawnchorus.engine.encoding.batches import BatchEncoder

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.audio.augment import TINY_POWER
 from dawnchorus.clips.folders import manifest_of_folder
 from dawnchorus.clips.manifest import read_manifest, resolve
 from dawnchorus.clips.sounds import FileSounds
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from dawnchorus.configs import DataConfig
 
 TRAINED_ON = ("", "train")  # splits whose clips may be heard in training
+
+TINY_POWER: Final = 1e-8  # keeps silent noise from dividing by zero; the constant of AVES2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,11 @@ class NoisePool:
 def add_noise(
     signal: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float
 ) -> NDArray[np.float32]:
-    """`dawnchorus.audio.augment.mix_at_snr` of one clip ``(n,)``, in numpy.
+    """Add noise to a clip at a signal-to-noise ratio, ``(n,)`` both.
 
-    Many threads add noise at once, and each of torch's operations would take several more.
+    Silence stays silent, and silent noise adds nothing. The sum is not renormalised. In numpy: many
+    threads add noise at once, and each of torch's operations would take several more. Source: the
+    training code of AVES2.
     """
     ratio = 10 ** (snr_db / 10)
     signal_power, noise_power = (float(np.square(part).mean()) for part in (signal, noise))

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.audio.decode.io import encode_flac
+from dawnchorus.audio.decode.flac import encode_flac
 from dawnchorus.audio.frontend import FRAME_SAMPLES, SAMPLE_RATE
 from dawnchorus.clips.manifest import Manifest, decoded, with_column, write_manifest
 from dawnchorus.clips.parallel import in_threads

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from dawnchorus.audio.decode.io import read_audio
+from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.configs import FitConfig
 from dawnchorus.embedding.pieces import embed_clip
 from dawnchorus.errors import DependencyError, TaskError, UsageError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import numpy as np
 import pyarrow.compute as pc
 
-from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
+from dawnchorus.audio.decode.read import AUDIO_SUFFIXES
 from dawnchorus.clips.annotations import RAVEN_SUFFIX, manifest_of_audacity, manifest_of_raven
 from dawnchorus.clips.folders import Made, manifest_of_folder
 from dawnchorus.clips.manifest import read_manifest

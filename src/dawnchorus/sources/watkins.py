@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.decode.io import HIGHEST_HZ, LOWEST_HZ, read_info
+from dawnchorus.audio.decode.read import HIGHEST_HZ, LOWEST_HZ, read_info
 from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.sources.names.scientific import Published, parse_name
 from dawnchorus.sources.published import Table, TextFile

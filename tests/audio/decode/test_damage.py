@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from dawnchorus.audio.decode import io as audio_io
-from dawnchorus.audio.decode.io import open_recording, read_info
-from dawnchorus.audio.decode.mp3 import frame_kind
-from dawnchorus.error_log import faults_beside
+from dawnchorus.audio.decode import libsndfile, pyav, recovery
+from dawnchorus.audio.decode.mp3_frames import parse_frame
+from dawnchorus.audio.decode.read import open_recording, read_info
+from dawnchorus.error_log import log_errors_beside
 from dawnchorus.errors import AudioError
 
 RATE = 48_000
@@ -66,12 +66,12 @@ def test_many_damages_are_read_around_and_summed_up(
     assert recording.damage is not None
     assert f"; {n_gaps - 3} more like these; in all" in recording.damage
     assert len(recording.damage) < 400
-    monkeypatch.setattr(audio_io, "_MOST_GAPS", 20)
+    monkeypatch.setattr(recovery, "MAX_GAPS", 20)
     with open_recording(path) as recording:
         n_read = sum(map(len, recording.blocks()))
     assert len(recording.gaps) == 20
     assert n_read < 120 * 16_000
-    assert "decoding stopped" in str(recording._remarks[-1])
+    assert "decoding stopped" in str(recording._notes[-1])
 
 
 def test_a_flac_without_its_last_frame_gives_the_others(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_mp3_that_promises_frames_only_is_counted(tmp_path: Path) -> None:
 def test_an_mp3_without_a_promise_that_ends_inside_a_frame_is_truncated(tmp_path: Path) -> None:
     path = tmp_path / "x.mp3"
     content = mp3(path)
-    first = frame_kind(content[:4])
+    first = parse_frame(content[:4])
     assert first is not None
     path.write_bytes(content[first.n_bytes :])
     held_s, damage = read_all_of(path)
@@ -190,7 +190,7 @@ def test_an_mp3_is_read_behind_what_is_no_mp3(tmp_path: Path) -> None:
     path.write_bytes(content[:half] + bytes(9000) + content[half:])
     held_s, damage = read_all_of(path)
     assert held_s == pytest.approx(20.0, abs=0.2)  # mpg123 alone gives up after a kilobyte
-    assert re.search(r"damaged: 9\d\d\d bytes in 1 places are no MP3; about ", damage)
+    assert re.search(r"damaged: 9\d\d\d bytes in 1 places are not MP3; about ", damage)
 
 
 def test_a_decoder_s_own_words_do_not_reach_the_terminal(
@@ -282,8 +282,8 @@ def test_an_error_that_nobody_foresaw_is_this_recording_s(
         raise KeyError("codec")
 
     path = write(tmp_path / "x.wav", tone())
-    monkeypatch.setattr(audio_io, "_claimed_samples", fault)
-    with faults_beside(tmp_path / "run"), pytest.raises(AudioError, match="KeyError") as raised:
+    monkeypatch.setattr(libsndfile, "claimed_samples", fault)
+    with log_errors_beside(tmp_path / "run"), pytest.raises(AudioError, match="KeyError") as raised:
         read_info(path)
     assert raised.value.reason == "internal"
     assert "Traceback" in (tmp_path / "run.faults.log").read_text()
@@ -313,7 +313,7 @@ def test_an_mp4_may_end_a_tenth_of_a_second_before_its_duration_and_no_more(
     assert damage == ""
     for more_s, fine in ((0.09, True), (0.11, False)):
         claimed = round((held_s + more_s) * RATE)
-        monkeypatch.setattr(audio_io, "_stream_samples", lambda _stream, n=claimed: n)
+        monkeypatch.setattr(pyav, "_stream_samples", lambda _stream, n=claimed: n)
         if fine:
             assert read_all_of(path) == (held_s, "")
             continue

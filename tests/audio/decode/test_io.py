@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dawnchorus.audio.decode.io import AUDIO_SUFFIXES, open_recording, read_audio, read_info
+from dawnchorus.audio.decode.read import AUDIO_SUFFIXES, open_recording, read_audio, read_info
 from dawnchorus.audio.resample import resample, resample_blocks
 from dawnchorus.audio.windows import cut, cut_blocks
 from dawnchorus.errors import AudioError, DependencyError, UsageError

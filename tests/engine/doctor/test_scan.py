@@ -16,7 +16,7 @@ from dawnchorus.cli.app import main
 from dawnchorus.engine.doctor import scan as doctor_module
 from dawnchorus.engine.doctor.page import make_page
 from dawnchorus.engine.doctor.scan import doctor, write_findings
-from dawnchorus.error_log import faults_beside
+from dawnchorus.error_log import log_errors_beside
 
 WriteSound = Callable[..., Path]
 
@@ -189,13 +189,13 @@ def test_an_error_that_nobody_foresaw_is_one_finding(
 ) -> None:
     for name in "abc":
         write_sound(tmp_path / "in" / f"{name}.wav", 1.0)
-    when_began = doctor_module.when_began
+    read_metadata = doctor_module.read_metadata
 
     def fault(path: Path) -> object:
-        return {"a": 1, "c": 1}[path.stem] and when_began(path)
+        return {"a": 1, "c": 1}[path.stem] and read_metadata(path)
 
-    monkeypatch.setattr(doctor_module, "when_began", fault)
-    with faults_beside(tmp_path / "run"):
+    monkeypatch.setattr(doctor_module, "read_metadata", fault)
+    with log_errors_beside(tmp_path / "run"):
         report = doctor(tmp_path / "in")
     assert [found.verdict for found in report.findings] == ["ok", "internal", "ok"]
     assert "KeyError" in report.findings[1].message

@@ -26,7 +26,7 @@ from dawnchorus.engine.pipeline.events import (
 from dawnchorus.engine.pipeline.read import ReadSettings, StageClock, read_all, read_job
 from dawnchorus.engine.pipeline.stream import run_windows
 from dawnchorus.engine.recordings.jobs import RecordingJob, with_file_facts
-from dawnchorus.error_log import faults_beside
+from dawnchorus.error_log import log_errors_beside
 
 WriteSound = Callable[..., Path]
 SETTINGS = ReadSettings(sample_rate=16_000, window=16_000, hop=16_000)
@@ -110,7 +110,7 @@ def test_an_error_that_nobody_foresaw_is_one_recording_s_failure_with_its_traceb
     monkeypatch.setattr(read, "cut_blocks", fault)
     for name, seconds in (("a", 1.0), ("b", 16_001 / 16_000), ("c", 1.0)):
         write_sound(tmp_path / f"{name}.wav", seconds)
-    with faults_beside(tmp_path / "out.store"):
+    with log_errors_beside(tmp_path / "out.store"):
         jobs = [job(path) for path in sorted(tmp_path.glob("*.wav"))]
         events = list(run_windows(jobs, SETTINGS, plain, batch_size=2, clock=StageClock()))
     assert [type(e) for e in events if not isinstance(e, EncodedWindows)] == [
@@ -139,7 +139,7 @@ def test_a_recording_that_an_encoder_cannot_take_fails_alone(
             raise IndexError("too loud for me")
         return plain(waveforms, lengths)
 
-    with faults_beside(tmp_path / "o"):
+    with log_errors_beside(tmp_path / "o"):
         jobs = [job(path) for path in paths]
         events = list(run_windows(jobs, SETTINGS, encode, batch_size=7, clock=StageClock()))
     ends = [(e.job.name, e.n_windows) for e in events if isinstance(e, FinishedRecording)]
@@ -154,7 +154,7 @@ def test_an_encoder_that_can_take_no_recording_ends_the_run(
         raise RuntimeError("no kernel")
 
     jobs = [job(write_sound(tmp_path / f"{i}.wav", 1.0, seed=i)) for i in range(2)]
-    with faults_beside(tmp_path / "o"), pytest.raises(RuntimeError, match="no kernel"):
+    with log_errors_beside(tmp_path / "o"), pytest.raises(RuntimeError, match="no kernel"):
         list(run_windows(jobs, SETTINGS, encode, batch_size=2, clock=StageClock()))
 
 

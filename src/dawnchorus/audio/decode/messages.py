@@ -1,12 +1,12 @@
 """What a decoder written in C prints, kept from the terminal and given to whoever decodes.
 
-mpg123 inside libsndfile prints its complaints and cannot be told not to. They go through C's
+mpg123 inside libsndfile prints its complaints, and no option turns that off. They go through C's
 ``stderr``, a variable of the C library: while a piece is decoded, that variable points to a pipe of
 ours. File descriptor 2 is left alone, so Python's own output, other threads, processes started
 meanwhile and the traceback of a crash all reach the terminal. What comes through the pipe and is
 not mpg123's is passed on.
 
-Only glibc and macOS let the variable be set. Elsewhere the decoder still talks to the terminal.
+Only glibc and macOS let the variable be set. Elsewhere the decoder still prints to the terminal.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How mpg123 begins its lines; the first group is what it says.
-TALK: Final = re.compile(
+# How mpg123 begins its lines; the first group is the message.
+MESSAGE: Final = re.compile(
     rb"^(?:\[\S*libmpg123\S*\] *(?:error|warning): *|Note: |Warning: )(.*)\n?", re.MULTILINE
 )
-MOST: Final = 1 << 16  # bytes of one piece; a pipe that is full takes no more
-NAMES: Final = {"linux": "stderr", "darwin": "__stderrp"}
+MAX_BYTES: Final = 1 << 16  # of messages about one piece; a full pipe takes no more
+VARIABLES: Final = {"linux": "stderr", "darwin": "__stderrp"}  # the C library's names
 UNBUFFERED: Final = 2  # _IONBF on both
 
-_lock = threading.Lock()  # one piece at a time: the talk is that of its recording
+_lock = threading.Lock()  # one piece at a time, so that messages belong to its recording
 
 
 class _Pipe:
@@ -40,7 +40,7 @@ class _Pipe:
     def __init__(self, library: ctypes.CDLL, variable: ctypes.c_void_p) -> None:
         self.variable = variable
         self._reader, writer = os.pipe()
-        os.set_blocking(writer, False)  # rather lose talk than wait for somebody to read it
+        os.set_blocking(writer, False)  # rather lose messages than wait for a reader
         os.set_blocking(self._reader, False)
         library.fdopen.restype = ctypes.c_void_p
         library.setvbuf.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
@@ -50,7 +50,7 @@ class _Pipe:
     def read(self) -> bytes:
         """What came through."""
         try:
-            return os.read(self._reader, MOST)
+            return os.read(self._reader, MAX_BYTES)
         except BlockingIOError:
             return b""
 
@@ -64,41 +64,41 @@ def _can_be_set() -> bool:
 
 
 def _ready() -> _Pipe | None:
-    global _pipe  # noqa: PLW0603  one a process, as there is one stderr
+    global _pipe  # noqa: PLW0603  one per process, as there is one stderr
     if _pipe is None and _can_be_set():
         library = ctypes.CDLL(None)
-        variable = ctypes.c_void_p.in_dll(library, NAMES[sys.platform])
+        variable = ctypes.c_void_p.in_dll(library, VARIABLES[sys.platform])
         _pipe = _Pipe(library, variable)
     return _pipe
 
 
 @contextmanager
-def overheard() -> Iterator[list[str]]:
-    """While this is open, one thread's decoder talks into the list, which is filled at the end."""
-    said: list[str] = []
+def decoder_messages() -> Iterator[list[str]]:
+    """What the decoder prints inside; the list is filled at the end. Other threads wait."""
+    messages: list[str] = []
     with _lock:
         pipe = _ready()
         if pipe is None or pipe.stream is None:
-            yield said
+            yield messages
             return
         before = pipe.variable.value
         pipe.variable.value = pipe.stream
         try:
-            yield said
+            yield messages
         finally:
             pipe.variable.value = before
-            _sort(pipe.read(), said)
+            _sort(pipe.read(), messages)
 
 
-def _sort(talk: bytes, said: list[str]) -> None:
-    said += [words.decode("ascii", "replace").strip() for words in TALK.findall(talk)]
-    others = TALK.sub(b"", talk)
+def _sort(printed: bytes, messages: list[str]) -> None:
+    messages += [text.decode("ascii", "replace").strip() for text in MESSAGE.findall(printed)]
+    others = MESSAGE.sub(b"", printed)
     if others.strip():
-        os.write(2, others)
+        os.write(2, others)  # another library's, or Python's own from another thread
 
 
 def _in_child() -> None:
-    """A forked process has a pipe and a lock of its own, and the true ``stderr``."""
+    """A forked process gets a pipe and a lock of its own, and the true ``stderr``."""
     global _pipe, _lock
     if _pipe is not None and _lock.locked():
         library = ctypes.CDLL(None)

@@ -1,6 +1,6 @@
 """Whether an Ogg file ends as its stream does: the one sign that a copy was cut off.
 
-Source: RFC 3533, section 6.
+Source: RFC 3533, section 6 (the page and its header).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-LONGEST_PAGE: Final = 65_307
-CAPTURE: Final = b"OggS"
-LAST_PAGE: Final = 4  # bit of the header type
-HEADER: Final = 27
+LONGEST_PAGE: Final = 65_307  # bytes: a header, 255 segment sizes, 255 segments of 255
+CAPTURE: Final = b"OggS"  # how a page begins
+HEADER: Final = 27  # bytes before the sizes of the segments
+FLAGS_AT, N_SEGMENTS_AT = 5, 26  # in the header
+LAST_PAGE: Final = 4  # a flag
 
 
 def breaks_off(path: Path) -> bool:
@@ -25,11 +26,13 @@ def breaks_off(path: Path) -> bool:
     """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
+        # two pages: whatever lies behind the last one, its beginning is among these bytes
         file.seek(max(0, size - 2 * LONGEST_PAGE))
         tail = file.read()
     at = tail.rfind(CAPTURE)
     if at < 0 or at + HEADER > len(tail):
         return True
-    n_segments = tail[at + 26]
-    body = sum(tail[at + HEADER : at + HEADER + n_segments])
-    return not tail[at + 5] & LAST_PAGE or at + HEADER + n_segments + body > len(tail)
+    n_segments = tail[at + N_SEGMENTS_AT]
+    n_body = sum(tail[at + HEADER : at + HEADER + n_segments])
+    is_last = tail[at + FLAGS_AT] & LAST_PAGE
+    return not is_last or at + HEADER + n_segments + n_body > len(tail)

@@ -2,6 +2,9 @@
 
 Decoders take a tag behind the last frame for damage, and one before the first for another format.
 Sources: ID3v2.4.0 structure, section 3; ID3v1; APE tag version 2; Lyrics3 version 2.
+
+Only the sizes of tags are read here. The libraries that read tags (mutagen is under the GPL,
+tinytag under MIT) give their texts, and not where the sound begins and ends.
 """
 
 from __future__ import annotations
@@ -13,13 +16,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-ID3_HEADER: Final = 10
+ID3_HEADER: Final = 10  # bytes, as of all these sizes
 ID3_FOOTER: Final = 0x10  # the flag that says that ten bytes more follow
 ID3V1: Final = 128
 APE_FOOTER: Final = 32
 LYRICS_END: Final = 15  # six digits of its size, and LYRICS200
-MAX_TAGS: Final = 16
-HEAD: Final = 16
+MAX_TAGS: Final = 16  # on each side; a damaged file may name tags without end
+HEAD: Final = 16  # bytes of sound that are looked at to know the format
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class SoundSpan:
 
 
 def sound_span(path: Path) -> SoundSpan:
-    """What is left of a file without the tags around it.
+    """The span of a file between the tags around it; the whole file if there are none.
 
     Raises:
         OSError: It cannot be read.
@@ -42,6 +45,7 @@ def sound_span(path: Path) -> SoundSpan:
         first = _behind_tags(file, stop)
         file.seek(first)
         head = file.read(HEAD)
+        # in a WAV, what ends like a tag may be samples
         if first or head.startswith((b"fLaC", b"\xff")):
             stop = _before_tags(file, first, stop)
     return SoundSpan(first, stop - first, head)
@@ -52,6 +56,7 @@ def _behind_tags(file: BinaryIO, stop: int) -> int:
     for _ in range(MAX_TAGS):
         file.seek(first)
         head = file.read(ID3_HEADER)
+        # the highest bit of each byte of the size is never set, or it is not a tag
         if len(head) < ID3_HEADER or head[:3] != b"ID3" or max(head[6:10]) > 0x7F:
             break
         size = ID3_HEADER + _seven_bits(head[6:10]) + (ID3_HEADER if head[5] & ID3_FOOTER else 0)
@@ -87,6 +92,7 @@ def _tag_that_ends_at(file: BinaryIO, stop: int) -> int:
 
 
 def _seven_bits(digits: bytes) -> int:
+    """A "synchsafe" number of ID3v2: seven bits per byte, the highest first."""
     value = 0
     for digit in digits:
         value = value << 7 | digit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from dawnchorus.audio.decode.io import read_info
+from dawnchorus.audio.decode.read import read_info
 from dawnchorus.benchmark.tasks.checks import ROWS, named
 from dawnchorus.clips.tables import read_lines
 from dawnchorus.errors import TaskError

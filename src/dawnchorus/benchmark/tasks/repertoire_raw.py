@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree
 
-from dawnchorus.audio.decode.io import read_info
+from dawnchorus.audio.decode.read import read_info
 from dawnchorus.benchmark.tasks.checks import ROWS
 from dawnchorus.benchmark.tasks.raw import (
     find_sounds,

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.audio.decode.io import read_audio, read_info, write_flac
+from dawnchorus.audio.decode.flac import write_flac
+from dawnchorus.audio.decode.read import read_audio, read_info
 from dawnchorus.engine.exports.file_names import apart, legal
 from dawnchorus.errors import AudioError, UsageError
 from dawnchorus.paths import local_copy

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.clock import surroundings, when_began, which_recorder
-from dawnchorus.audio.decode.io import open_recording
-from dawnchorus.audio.decode.unexpected import unforeseen
+from dawnchorus.audio.decode.read import open_recording
+from dawnchorus.audio.decode.unexpected import recording_errors
+from dawnchorus.audio.metadata import read_metadata
 from dawnchorus.engine.recordings.find import as_paths, common_root, find_recordings
 from dawnchorus.errors import AudioError, DependencyError
 from dawnchorus.filename_text import printable
@@ -44,7 +44,7 @@ class Finding:
     Attributes:
         path: relative to the folder that holds everything named.
         folder: the part of it before the name.
-        verdict: ``ok``, or one word of the table in `dawnchorus.audio.decode.io`; ``message``
+        verdict: ``ok``, or one word of the table in `dawnchorus.audio.decode`; ``message``
             is the sentence.
         readable: some of its sound can be had.
         began: its start as it was written, None if nothing says it; ``began_from`` is where.
@@ -181,7 +181,7 @@ def _in_zone(finding: Finding, zone: tzinfo | None) -> Finding:
 
 def _examined(path: Path, name: str, *, deep: bool) -> Finding:
     try:
-        with unforeseen(path), local_copy(path) as file:
+        with recording_errors(path), local_copy(path) as file:
             return examine(file, name, deep=deep)
     except AudioError as error:
         return Finding(
@@ -202,7 +202,7 @@ def _examined(path: Path, name: str, *, deep: bool) -> Finding:
 
 def examine(path: Path, name: str, *, deep: bool = False) -> Finding:
     """Look at one recording; whatever is wrong with it is in the finding."""
-    began, around = when_began(path), surroundings(path)
+    metadata = read_metadata(path)
     rate = channels = None
     duration_s, message, verdict, readable = 0.0, "", OK, True
     try:
@@ -226,7 +226,7 @@ def examine(path: Path, name: str, *, deep: bool = False) -> Finding:
     return Finding(
         path=name,
         folder=name.rpartition("/")[0] or ".",
-        recorder=which_recorder(path),
+        recorder=metadata.recorder,
         n_bytes=_size(path),
         rate=rate,
         channels=channels,
@@ -234,12 +234,12 @@ def examine(path: Path, name: str, *, deep: bool = False) -> Finding:
         verdict=verdict,
         message=message,
         readable=readable,
-        began=began.time if began else None,
-        began_from=began.source if began else None,
-        latitude=around.latitude,
-        longitude=around.longitude,
-        temperature_int_c=around.temperature_int_c,
-        temperature_ext_c=around.temperature_ext_c,
+        began=metadata.start.time if metadata.start else None,
+        began_from=metadata.start.source if metadata.start else None,
+        latitude=metadata.latitude,
+        longitude=metadata.longitude,
+        temperature_int_c=metadata.temperature_int_c,
+        temperature_ext_c=metadata.temperature_ext_c,
     )
 
 

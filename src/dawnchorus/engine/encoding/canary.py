@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from dawnchorus.audio.levels import MOST
+from dawnchorus.audio.levels import MAX_LEVEL
 from dawnchorus.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Canary:
     def _check_windows(self, waveforms: Tensor, values: NDArray[np.float32]) -> None:
         """Sound within full scale gives numbers in any model that works; other sound need not."""
         is_bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
-        odd = waveforms.abs().amax(dim=1).numpy() > MOST
+        odd = waveforms.abs().amax(dim=1).numpy() > MAX_LEVEL
         if is_bad.all() and not odd.all():
             _check_finite(self._name, values)
         if is_bad.any():

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
+from dawnchorus.audio.decode.read import AUDIO_SUFFIXES
 from dawnchorus.engine.exports.file_names import legal, marked, same_name
 from dawnchorus.paths import absolute, as_text, is_remote, stored_name
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dawnchorus.audio.clock import Began, Surroundings
+    from dawnchorus.audio.clock import StartTime
+    from dawnchorus.audio.metadata import RecorderMetadata
     from dawnchorus.audio.windows import Window
     from dawnchorus.engine.recordings.jobs import RecordingJob
 
@@ -40,8 +41,8 @@ class OpenedRecording:
     content_hash: str | None
     n_expected: int | None
     started: datetime
-    around: Surroundings
-    began: Began | None = None
+    around: RecorderMetadata
+    began: StartTime | None = None
 
 
 @dataclass(frozen=True, slots=True)

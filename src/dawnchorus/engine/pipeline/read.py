@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dawnchorus.audio.clock import Began, surroundings, when_began
-from dawnchorus.audio.decode.io import open_recording
-from dawnchorus.audio.decode.unexpected import unforeseen
+from dawnchorus.audio.clock import StartTime
+from dawnchorus.audio.decode.read import open_recording
+from dawnchorus.audio.decode.unexpected import recording_errors
+from dawnchorus.audio.metadata import RecorderMetadata, read_metadata
 from dawnchorus.audio.resample import resample_blocks, resampled_length
 from dawnchorus.audio.windows import cut_blocks, n_windows
 from dawnchorus.engine.pipeline.events import (
@@ -127,7 +128,7 @@ def read_job(
         return
     file = job.path
     try:
-        with unforeseen(job.path), clock.timing("read"):
+        with recording_errors(job.path), clock.timing("read"):
             file = job.path if job.fetched is None else job.fetched.result()
         items = _read_windows(job, file, settings, stop, clock)
         while (item := _next_item(items, job)) is not None:
@@ -148,7 +149,7 @@ def _next_item(items: Iterator[ReadItem], job: RecordingJob) -> ReadItem | None:
     Raises:
         DawnChorusError: What is wrong with the recording.
     """
-    with unforeseen(job.path):
+    with recording_errors(job.path):
         return next(items, None)
 
 
@@ -174,6 +175,7 @@ def _read_windows(
         counter = SampleCounter()
         blocks = counter.over(clock.timed("read", recording.blocks()))
         at_model_rate = _resampled(blocks, info.sample_rate, settings.sample_rate, clock)
+        around = read_metadata(file)
         opened = OpenedRecording(
             job=job,
             rate=info.sample_rate,
@@ -181,8 +183,8 @@ def _read_windows(
             content_hash=content_hash,
             n_expected=_expected(info.n_samples, info.sample_rate, settings),
             started=started,
-            began=_began(job, file),
-            around=surroundings(file),
+            began=_began(job, around),
+            around=around,
         )
         index = -1
         for window in cut_blocks(at_model_rate, settings.window, settings.hop):
@@ -232,10 +234,10 @@ def _content(
     return content_hash, SkippedRecording(job, why) if why else None
 
 
-def _began(job: RecordingJob, file: Path) -> Began | None:
+def _began(job: RecordingJob, around: RecorderMetadata) -> StartTime | None:
     """When a recording began: as the list says, else as the recording itself does."""
     listed = dict(job.carried).get(START_TIME)
-    return Began(listed, "list") if listed else when_began(file)
+    return StartTime(listed, "list") if listed else around.start
 
 
 def _resampled(

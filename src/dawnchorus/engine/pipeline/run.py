@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dawnchorus.audio.decode.unexpected import unforeseen
+from dawnchorus.audio.decode.unexpected import recording_errors
 from dawnchorus.engine.encoding.workers import one_core_each
 from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, Idle
 from dawnchorus.engine.pipeline.read import StageClock
@@ -93,7 +93,7 @@ class WriteGuard:
             return None
         try:
             # a full disk is no fault of this recording: the next one would fail as well
-            with unforeseen(job.path, system_errors=False):
+            with recording_errors(job.path, system_errors=False):
                 self.write(event)
         except AudioError as error:
             self._failed_ids.add(job.recording_id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dawnchorus.audio.clock import Began, when_began
+from dawnchorus.audio.clock import StartTime
+from dawnchorus.audio.metadata import read_metadata
 from dawnchorus.engine.recordings.listing import START_TIME
 from dawnchorus.paths import is_remote
 
@@ -36,15 +37,16 @@ def corrected_row(row: RecordingRow, job: RecordingJob) -> RecordingRow | None:
     return None if _facts(new) == _facts(row) else new
 
 
-def _began(row: RecordingRow, job: RecordingJob) -> Began | None:
+def _began(row: RecordingRow, job: RecordingJob) -> StartTime | None:
     said = dict(job.carried)
     if said.get(START_TIME):
-        return Began(said[START_TIME], "list")
+        return StartTime(said[START_TIME], "list")
     if START_TIME in said and row.recorded_from == "list":
-        return None if is_remote(job.path) else when_began(job.path)  # it was taken out of the list
+        # it was taken out of the list
+        return None if is_remote(job.path) else read_metadata(job.path).start
     if row.recorded_at is None or row.recorded_from is None:
         return None
-    return Began(row.recorded_at, row.recorded_from)
+    return StartTime(row.recorded_at, row.recorded_from)
 
 
 def _facts(row: RecordingRow) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from dawnchorus.audio.decode.io import AUDIO_SUFFIXES
+from dawnchorus.audio.decode.read import AUDIO_SUFFIXES
 from dawnchorus.engine.recordings.listing import LIST_SUFFIX, START_TIME, read_listing
 from dawnchorus.errors import UsageError
 from dawnchorus.paths import absolute, as_path, common_folder, is_remote, on_web, remote_errors

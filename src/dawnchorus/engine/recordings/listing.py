@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.audio.clock import is_to_come
+from dawnchorus.audio.clock import is_in_future
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.paths import as_path, is_remote
@@ -121,7 +121,7 @@ def _moment(text: str, where: str, column: str, *, first_is_day: bool | None) ->
         moment = parse_moment(text, first_is_day=first_is_day)
     except ValueError as error:
         raise UsageError(f"{where}: {column} {text!r}, {error}") from error
-    if is_to_come(datetime.fromisoformat(moment)):
+    if is_in_future(datetime.fromisoformat(moment)):
         raise UsageError(
             f"{where}: {column} {text!r} is still to come; correct it, or leave it empty"
         )

@@ -1,0 +1,146 @@
+"""A recording opened with libsndfile, which can be opened again behind damage."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import soundfile
+
+from dawnchorus.audio.decode.byte_files import ByteSpan
+from dawnchorus.audio.decode.messages import decoder_messages
+from dawnchorus.audio.decode.mp3_stream import Mp3Stream
+from dawnchorus.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dawnchorus.audio.decode.tags import SoundSpan
+
+BUFFER_BYTES: Final = 1 << 18  # each read of ours costs a call from C into Python
+SYSTEM_ERROR: Final = 2  # SF_ERR_SYSTEM, libsndfile's code for a disk that fails
+MP3_SYNC: Final = 0xFF  # the first byte of a frame
+
+
+class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file in which soundfile does not seek after each read.
+
+    That seek fails for FLAC streams of unknown length and for DWVW, and slows small blocks of MP3.
+    """
+
+    def seekable(self) -> bool:
+        """Never, as far as soundfile knows; `seek` works all the same."""
+        return False
+
+
+class UndecodableError(Exception):
+    """The decoder gave up; after that it gives only errors, so the file must be opened again."""
+
+
+class SndfileSource:
+    """A file that libsndfile decodes; an error makes it useless, and `reopened` begins again.
+
+    Attributes:
+        stream: what is read in place of the whole file, if there are tags around the sound or it is
+            an MP3; None for the file itself.
+        messages: complaints that the decoder printed, without repetitions.
+    """
+
+    def __init__(self, path: Path, span: SoundSpan) -> None:
+        """Open ``path``, whose sound lies in ``span``.
+
+        Raises:
+            soundfile.LibsndfileError: It is not a sound file.
+            OSError: It cannot be read.
+        """
+        self.path, self.span = path, span
+        self.messages: dict[str, None] = {}
+        self.stream = self._stream()
+        self._at = 0
+        if self.stream is None:
+            # As bytes, since soundfile refuses names that are not UTF-8; Windows has none of them.
+            target: Any = path if os.name == "nt" else os.fsencode(path)
+        else:
+            target = io.BufferedReader(self.stream, BUFFER_BYTES)
+        try:
+            with self._listening():
+                self.file = SequentialFile(target)
+        except BaseException:
+            self._close_stream()
+            raise
+
+    def _stream(self) -> ByteSpan | Mp3Stream | None:
+        first, n_bytes = self.span.first, self.span.n_bytes
+        if self.span.head[0] == MP3_SYNC or self.path.suffix.lower() == ".mp3":
+            stream = Mp3Stream(self.path.open("rb"), first, n_bytes)
+            if stream.first_frame is not None:
+                return stream
+            stream.close()
+        if first or n_bytes < self.path.stat().st_size:
+            return ByteSpan(self.path.open("rb"), first, n_bytes)
+        return None
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Only mpg123 prints; listening to it makes other threads' MP3s wait."""
+        if not isinstance(self.stream, Mp3Stream):
+            yield
+            return
+        with decoder_messages() as messages:
+            yield
+        self.messages |= dict.fromkeys(messages)
+
+    def reopened(self) -> SndfileSource:
+        """The same file from its beginning."""
+        return SndfileSource(self.path, self.span)
+
+    def read(self, n_samples: int) -> NDArray[np.float32]:
+        """The next samples ``(n, channels)``; none at the end.
+
+        Raises:
+            UndecodableError: There is damage here.
+            AudioError, OSError: The disk failed.
+        """
+        with self._decoding(), self._listening():
+            chunk: NDArray[np.float32] = self.file.read(n_samples, dtype="float32", always_2d=True)
+        if self.stream is not None and self.stream.error is not None:
+            raise self.stream.error
+        self._at += len(chunk)
+        return chunk
+
+    def chunks(self, start: int, stop: int, n_samples: int) -> Iterator[NDArray[np.float32]]:
+        """Chunks from one sample to another, for encodings that seek to the exact sample.
+
+        The decoder never sees what lies behind the last sample, such as a tag.
+        """
+        if start != self._at:
+            with self._decoding():
+                self._at = self.file.seek(start)
+        while self._at < stop and len(chunk := self.read(min(n_samples, stop - self._at))):
+            yield chunk
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        try:
+            yield
+        except soundfile.LibsndfileError as error:
+            if error.code == SYSTEM_ERROR:
+                text = f"{self.path}: {error.error_string}"
+                raise AudioError(text, reason="input-output") from error
+            cause = error.error_string.removeprefix("Error : ").rstrip(".")
+            raise UndecodableError(cause) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        self._close_stream()
+
+    def _close_stream(self) -> None:
+        if self.stream is not None:
+            self.stream.close()
