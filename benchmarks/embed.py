@@ -73,7 +73,7 @@ def bare_rate(model: EAT, batch_size: int, n_batches: int) -> float:
         model.encode(waveforms)
         started = time.perf_counter()
         for _ in range(n_batches):
-            model.encode(waveforms).pool(model.config.pooling).cpu()
+            model.encode(waveforms).pool(model.config.readout.parts[0].pooling).cpu()
         return n_batches * batch_size / (time.perf_counter() - started)
 
 
@@ -103,7 +103,9 @@ def main() -> None:
     name = options.model or (BUNDLED if bundled_folder(BUNDLED) else None)
     if name is None:
         torch.manual_seed(0)
-        model = EAT(EATConfig.of_size("tiny", padded_frames=None, pooling="valid"), name="random")
+        model = EAT(
+            EATConfig.of_size("tiny", padded_frames=None, readout="output:valid"), name="random"
+        )
     else:
         model = load_model(name, device=options.device)
     model = model.to(options.device).eval()

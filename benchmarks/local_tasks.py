@@ -33,7 +33,7 @@ from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.audio.frontend import FRAME_SAMPLES, log_mel
 from dawnchorus.embedding.pieces import cut_clip, pooled
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.readout import Readout
+from dawnchorus.models.encoder import readout_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,10 +70,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", action="append", default=[], help="may be given several times")
     parser.add_argument("--split", choices=("val", "test"), default="test")
-    parser.add_argument("--pooling", help="default: the model's own")
-    parser.add_argument(
-        "--layers", nargs="*", help="default: the model's own; -1 is the last block"
-    )
+    parser.add_argument("--readout", help="such as 8,-1:std (default: the model's own)")
     parser.add_argument("--no-baselines", action="store_true", help="only the models themselves")
     parser.add_argument("--out", type=Path, help="folder for embeddings (npz) and results (json)")
     options = parser.parse_args()
@@ -101,30 +98,28 @@ def read_items(data: Path) -> list[Item]:
 
 def make_encoders(options: argparse.Namespace) -> dict[str, Any]:
     """The models asked for, and the two baselines that any of them has to beat."""
-    layers = [int(x) if x.lstrip("-").isdigit() else x for x in options.layers or []] or None
     encoders: dict[str, Any] = {}
     for name in options.model:
         if Path(name).name in encoders:
             raise SystemExit(f"two models are called {Path(name).name}: rename a folder")
         model = load_model(name, device="cpu")
-        encoders[Path(name).name] = of_model(model, options.pooling, layers)
+        encoders[Path(name).name] = of_model(model, options.readout)
         if not options.no_baselines and isinstance(model, EAT):
             torch.manual_seed(0)
             fresh = EAT(model.config, name="random").eval()
-            encoders[f"random {Path(name).name}"] = of_model(fresh, options.pooling, layers)
+            encoders[f"random {Path(name).name}"] = of_model(fresh, options.readout)
     if not options.no_baselines:
         encoders["log-mel mean+dev"] = spectrum
     return encoders
 
 
-def of_model(model: Any, pooling: str | None, layers: Sequence[int | str] | None) -> Any:
+def of_model(model: Any, wanted: str | None) -> Any:
     """A function from waveforms and lengths to pooled vectors."""
-    chosen = layers or model.config.embedding_layers
-    readout = Readout.of(chosen, pooling or model.config.pooling)
+    readout = readout_for(model, wanted)
 
     def embed(waveforms: torch.Tensor, lengths: torch.Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return readout.take(model.encode(waveforms, lengths, readout.layers)).numpy()
+            return readout.pool(model.encode(waveforms, lengths, readout.layers)).numpy()
 
     return embed
 

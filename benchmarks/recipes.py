@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--arms", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--score", choices=("val", "test"), help="score instead of training")
-    parser.add_argument("--layers", nargs="+", default=["8", "-1"], help="scored")
+    parser.add_argument("--readout", default="8,-1", help="scored")
     parser.add_argument("--tasks", nargs="+", help="scored; default: all of the corpus")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -156,8 +156,7 @@ def items_of(options: argparse.Namespace) -> list[local_tasks.Item]:
 
 def scores(name: str, options: argparse.Namespace) -> list[float]:
     """Means over tasks of probe, retrieval and NMI; kept, and so are the vectors."""
-    layers = [int(x) if x.lstrip("-").isdigit() else x for x in options.layers]
-    stem = "-".join(options.layers).replace(":", "_")
+    stem = options.readout.replace(",", "-").replace(":", "_")
     if options.tasks:  # scores of some tasks are not those of others
         stem += "-" + hashlib.sha256(" ".join(sorted(options.tasks)).encode()).hexdigest()[:8]
     kept = options.out / "scores" / f"{name}.{stem}.{options.score}.json"
@@ -165,7 +164,9 @@ def scores(name: str, options: argparse.Namespace) -> list[float]:
         items = items_of(options)
         file = options.out / "scores" / f"{name}.{stem}.npz"
         if not file.is_file():
-            embed = local_tasks.of_model(load_model(options.out / name, device="cpu"), None, layers)
+            embed = local_tasks.of_model(
+                load_model(options.out / name, device="cpu"), options.readout
+            )
             vectors = local_tasks.embed_items(items, options.data, embed)
             file.parent.mkdir(exist_ok=True)
             np.savez(file, **vectors)

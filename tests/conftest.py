@@ -30,7 +30,7 @@ TINY = EATConfig(
     n_classes=len(LABELS),
     window_s=1.0,
     padded_frames=None,
-    pooling="valid",
+    readout="output:valid",
     head_pooling="valid",
     stored_positions=False,
 )

@@ -15,11 +15,10 @@ from dawnchorus import Store, embed
 from dawnchorus.benchmark.clips import Rules
 from dawnchorus.benchmark.features import Work, encode_clips
 from dawnchorus.benchmark.plan import Reading
-from dawnchorus.configs import EmbedConfig, Pooling, ProbeRunConfig
+from dawnchorus.configs import EmbedConfig, Pooling, ProbeRunConfig, Readout
 from dawnchorus.embedding.pieces import cut_clip, embed_clip, pooled, without_short_end
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.readout import Readout
 from dawnchorus.probing.embed import embed_clips
 from dawnchorus.probing.estimator import DawnChorusClassifier
 from dawnchorus.probing.labels import read_labels
@@ -54,7 +53,7 @@ def test_every_way_gives_the_mean_of_the_pieces_by_their_length(
     soundfile.write(tmp_path / "clip.wav", clip, RATE)
     want = by_hand(tiny_encoder, clip, how)
     found = {
-        "shared": embed_clip(tiny_encoder, clip, Readout.of(None, how)),
+        "shared": embed_clip(tiny_encoder, clip, Readout.parse("output", how)),
         "classifier": of_classifier(tiny_encoder, clip, how),
         "benchmark": of_benchmark(tiny_encoder, clip, how),
         "store": of_store(tiny_encoder, tmp_path, how),
@@ -66,7 +65,7 @@ def test_every_way_gives_the_mean_of_the_pieces_by_their_length(
 
 
 def of_classifier(encoder: EAT, clip: np.ndarray, how: Pooling) -> np.ndarray:
-    classifier = DawnChorusClassifier(encoder=encoder, pooling=how)
+    classifier = DawnChorusClassifier(encoder=encoder, readout=f"output:{how}")
     return classifier._features([clip])[0]
 
 
@@ -80,7 +79,7 @@ def of_benchmark(encoder: EAT, clip: np.ndarray, how: Pooling) -> np.ndarray:
 
 
 def of_store(encoder: EAT, folder: Path, how: Pooling) -> np.ndarray:
-    config = EmbedConfig(pooling=how, device="cpu", workers=1)
+    config = EmbedConfig(readout=f"output:{how}", device="cpu", workers=1)
     embed(folder / "clip.wav", model=encoder, store=folder / "one.store", config=config)
     vectors, table = Store(folder / "one.store").read(["valid_samples"])
     return pooled(np.float32(vectors), table["valid_samples"].to_pylist())
@@ -101,7 +100,7 @@ def test_items_of_a_probe_lose_no_sound_of_a_clip(
     own = found.vectors[found.clip == 0]
     lengths = {0.4: [4], 1.0: [10], 1.1: [11], 2.6: [10, 10, 6]}[seconds]
     assert len(own) == len(lengths)
-    want = by_hand(tiny_encoder, clip, tiny_encoder.config.pooling)
+    want = by_hand(tiny_encoder, clip, tiny_encoder.config.readout.parts[0].pooling)
     np.testing.assert_allclose(pooled(own, lengths), want, atol=2e-5)
 
 
@@ -118,7 +117,7 @@ def test_a_clip_without_sound_is_refused() -> None:
 
 
 def test_a_classifier_takes_integers_and_refuses_what_is_not_one_clip(tiny_encoder: EAT) -> None:
-    classifier = DawnChorusClassifier(encoder=tiny_encoder, pooling="valid")
+    classifier = DawnChorusClassifier(encoder=tiny_encoder, readout="output:valid")
     clip = call(1.1)
     whole = (clip * 2**15).astype(np.int16)
     np.testing.assert_allclose(

@@ -88,7 +88,7 @@ def test_a_vector_does_not_depend_on_its_batch_for_any_pooling(
             model=tiny_encoder,
             store=tmp_path / f"{size}.store",
             batch_size=size,
-            pooling=pooling,
+            readout=f"output:{pooling}",
             dtype="float32",
         )
     assert_same(tmp_path / "1.store", tmp_path / "64.store")
@@ -98,12 +98,12 @@ def test_several_layers_are_pooled_and_joined(
     mixed: Path, tmp_path: Path, tiny_encoder: EAT
 ) -> None:
     embed(
-        mixed / "a.wav", model=tiny_encoder, store=tmp_path / "s", layers=(0, -1), dtype="float32"
+        mixed / "a.wav", model=tiny_encoder, store=tmp_path / "s", readout=(0, -1), dtype="float32"
     )
     vectors, _ = read(tmp_path / "s")
     assert vectors.shape == (4, 128)
     np.testing.assert_allclose(vectors[:, 64:], alone(tiny_encoder, mixed / "a.wav"), atol=ATOL)
-    assert Store(tmp_path / "s").header.layers == (0, -1)
+    assert str(Store(tmp_path / "s").header.readout) == "0:valid,-1:valid"
 
 
 def test_windows_tile_the_recording_and_say_how_much_of_them_is_sound(
@@ -274,16 +274,16 @@ def test_a_band_warning_comes_once_however_many_recordings_it_holds_for(
 def test_options_and_config_are_one_and_nonsense_is_refused_before_anything_is_made(
     mixed: Path, tmp_path: Path, tiny_encoder: EAT
 ) -> None:
-    config = EmbedConfig(windows=WindowConfig(window_s=0.5), pooling="cls")
+    config = EmbedConfig(windows=WindowConfig(window_s=0.5), readout="output:cls")
     embed(mixed, model=tiny_encoder, store=tmp_path / "s", config=config, hop_s=0.25)
     header = Store(tmp_path / "s").header
-    assert (header.window_s, header.hop_s, header.pooling) == (0.5, 0.25, "cls")
+    assert (header.window_s, header.hop_s, str(header.readout)) == (0.5, 0.25, "output:cls")
     for options, words in [
         ({"poling": "cls"}, "poling"),
         ({"hop_s": 3.0}, "hop of 3 s and a window of 1 s"),
         ({"window_s": 0.01}, "160 samples"),
         ({"window_s": 200.0}, "at most"),
-        ({"layers": (5,)}, "no layer 5"),
+        ({"readout": (5,)}, "no layer 5"),
     ]:
         with pytest.raises(UsageError, match=words):
             embed(mixed, model=tiny_encoder, store=tmp_path / "never", **options)

@@ -271,8 +271,8 @@ def test_a_model_without_a_classifier_is_refused(folder: Path, tiny_encoder: EAT
 
 
 def test_options_of_embed_alone_are_refused(folder: Path, tiny_encoder: EAT) -> None:
-    with pytest.raises(UsageError, match="'pooling'"):
-        predict(folder, model=tiny_encoder, pooling="cls")
+    with pytest.raises(UsageError, match="'readout'"):
+        predict(folder, model=tiny_encoder, readout="output:cls")
 
 
 def test_rules_agree_with_sorting_each_window() -> None:

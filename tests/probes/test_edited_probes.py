@@ -88,7 +88,7 @@ def edited(whole: Path, folder: Path, change: dict[str, Any]) -> Path:
         ({"shape": [10**9]}, "shape"),
         ({"shape": [2, 3, 6]}, "reads features|tensors missing"),
         ({"multi_label": "yes"}, "multi_label"),
-        ({"pooling": "median"}, "pooling"),
+        ({"readout": "1:median"}, "median"),
         ({"readout": ["1:2:3:4"]}, "layer '1:2:3:4'"),
         ({"encoder": {"name": "toy"}}, "weights_sha256"),
         ({"notes": {"window_s": -1}}, "window_s"),

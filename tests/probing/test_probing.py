@@ -16,7 +16,7 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from dawnchorus import embed, predict
-from dawnchorus.configs import FitConfig, ProbeRunConfig
+from dawnchorus.configs import FitConfig, ProbeRunConfig, Readout
 from dawnchorus.errors import TaskError, UsageError, WeightsError
 from dawnchorus.models.eat import EAT
 from dawnchorus.probes.features import Features
@@ -128,7 +128,7 @@ def test_the_second_fit_encodes_nothing_and_gives_the_same_probe(
         part.write_bytes(part.read_bytes()[:100])  # damaged: encoded anew
     third = probe_fit(made, tmp_path / "c", model=tiny_folder, config=QUICK, cache=cache)
     assert third.n_cached == 0
-    other = QUICK.model_copy(update={"pooling": "mean"})
+    other = QUICK.model_copy(update={"readout": Readout.parse("output:mean")})
     assert (
         probe_fit(made, tmp_path / "d", model=tiny_folder, config=other, cache=cache).n_cached == 0
     )
@@ -185,8 +185,8 @@ def test_a_store_gives_the_same_probe_and_the_same_rows_without_sound(
     assert from_store["label"].to_pylist() == from_sound["label"].to_pylist()
     assert np.allclose(from_store["probability"], from_sound["probability"], atol=1e-4)
     other = tmp_path / "other.store"
-    embed(folders, store=other, model=tiny_folder, device="cpu", pooling="mean")
-    with pytest.raises(UsageError, match="with pooling mean"):
+    embed(folders, store=other, model=tiny_folder, device="cpu", readout="output:mean")
+    with pytest.raises(UsageError, match="readout output:mean"):
         predict(other, probe=probe)
 
 
@@ -430,7 +430,8 @@ def test_a_probe_on_tokens_or_on_layers_apart_names_recordings_as_well(
     for config, x, readout in cases:
         fitted = fit_probe(
             config, Features(x, y), Features(x, y), names, False,
-            encoder=EncoderMark.of(tiny_encoder), readout=readout, pooling="mean",
+            encoder=EncoderMark.of(tiny_encoder),
+            readout=Readout.parse(readout or "output", "mean"),
         )  # fmt: skip
         table = predict(paths, probe=fitted, model=tiny_encoder, top_k=1).table
         assert table is not None

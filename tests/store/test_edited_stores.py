@@ -32,8 +32,8 @@ DIM, N_LABELS = 5, 3
 HEADER = StoreHeader(
     model="tiny", weights_sha256="aa", labels_sha256="bb", licence="CC0-1.0", sample_rate=100,
     window_s=1.0, hop_s=0.5, window_samples=100, hop_samples=50, channel="mean",
-    resampler="soxr-HQ", precision="float32", normalization=(-5.0, 4.0), pooling="valid",
-    layers=None, dim=DIM, dtype="float16", labels=("a", "b", "c"), audio_root="/recordings",
+    resampler="soxr-HQ", precision="float32", normalization=(-5.0, 4.0), readout="output:valid",
+    dim=DIM, dtype="float16", labels=("a", "b", "c"), audio_root="/recordings",
     created="2026-01-01T00:00:00+00:00", versions={},
 )  # fmt: skip
 SIZES = {"a.wav": 3, "b.wav": 4, "c.wav": 2}

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dawnchorus.configs import Readout
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store import files, locks
 from dawnchorus.store.buffer import WindowRows
@@ -41,8 +42,7 @@ HEADER = StoreHeader(
     resampler="soxr-HQ",
     precision="float32",
     normalization=(-5.0, 4.0),
-    pooling="valid",
-    layers=None,
+    readout="output:valid",
     dim=DIM,
     dtype="float16",
     audio_root="/recordings",
@@ -268,8 +268,10 @@ def test_a_disk_without_locks_still_takes_a_writer(
 def test_other_settings_are_refused_with_both_values(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "a.store", HEADER):
         pass
-    other = HEADER.model_copy(update={"hop_s": 1.0, "pooling": "cls"})
-    with pytest.raises(StoreError, match=r"hop_s: 0\.5 .* 1\.0 .*pooling: 'valid' .* 'cls'"):
+    other = HEADER.model_copy(update={"hop_s": 1.0, "readout": Readout.parse("output:cls")})
+    with pytest.raises(
+        StoreError, match=r"hop_s: 0\.5 .* 1\.0 .*readout: 'output:valid' .* 'output:cls'"
+    ):
         StoreWriter(tmp_path / "a.store", other)
 
 
@@ -646,11 +648,13 @@ def test_stores_are_merged_and_no_recording_is_taken_for_another(
 
 
 def test_stores_of_other_settings_are_not_merged(tmp_path: Path) -> None:
-    other = HEADER.model_copy(update={"pooling": "cls"})
+    other = HEADER.model_copy(update={"readout": Readout.parse("output:cls")})
     for name, header in (("a", HEADER), ("b", other)):
         with StoreWriter(tmp_path / f"{name}.store", header) as writer:
             put(writer, "1.wav", [2])
-    with pytest.raises(StoreError, match="pooling: 'valid' in the store, 'cls' asked for"):
+    with pytest.raises(
+        StoreError, match="readout: 'output:valid' in the store, 'output:cls' asked for"
+    ):
         merge_stores([tmp_path / "a.store", tmp_path / "b.store"], tmp_path / "c.store")
     assert not (tmp_path / "c.store").exists()
 

@@ -10,10 +10,11 @@ import torch
 
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, FRAME_SAMPLES, N_BANDS, log_mel
 from dawnchorus.benchmark.external import Table, read_vectors
+from dawnchorus.configs.readout import MEAN_OF_OUTPUT, Readout
 from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.encoder import EncoderOutput
+from dawnchorus.models.encoder import EncoderOutput, readout_for
 from dawnchorus.models.load import load_model
 from dawnchorus.nn.seeding import seeded
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from dawnchorus.configs import LayerSelection, Pooling
     from dawnchorus.models.encoder import Encoder
 
 RANDOM: Final = "random:"
@@ -40,16 +40,14 @@ class Entrant:
         weights_sha256: of the weights file, of the tensors, or of the table's file.
         preprocessing: all else that decides what comes out for a clip.
         source: what gives vectors.
-        own_layers: what the model itself takes as embedding; None: its output.
-        own_pooling: and how.
+        readout: what the model itself makes its embedding of.
     """
 
     name: str
     weights_sha256: str
     preprocessing: dict[str, Any]
     source: Encoder | Table
-    own_layers: LayerSelection | None = None
-    own_pooling: Pooling = "mean"
+    readout: Readout = MEAN_OF_OUTPUT
     device: str = field(default="cpu")
 
 
@@ -106,8 +104,7 @@ def _of_encoder(encoder: Encoder, name: str | None) -> Entrant:
             "config": None if own is None else own.model_dump(mode="json"),
         },
         source=encoder,
-        own_layers=own.embedding_layers if own else None,
-        own_pooling=own.pooling if own else "mean",
+        readout=readout_for(encoder),
         device=identity.device,
     )
 

@@ -235,7 +235,7 @@ def _encode(
     lengths: torch.Tensor | None,
     readings: Sequence[Reading],
 ) -> dict[Reading, Floats]:
-    layers = list(dict.fromkeys(layer for one in readings for layer in one.layers))
+    layers = list(dict.fromkeys(layer for one in readings for layer in one.wanted.layers))
     with torch.inference_mode():
         out = encoder.encode(waveforms, lengths, layers or None)
         return {one: take(one, out).float().cpu().numpy() for one in readings}

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dawnchorus.benchmark.plan import TABLE_READING
 from dawnchorus.benchmark.published import paper_schedule
 from dawnchorus.configs import FitConfig
+from dawnchorus.configs.readout import MEAN_OF_OUTPUT
 from dawnchorus.errors import UsageError
 from dawnchorus.probes.few_shot import draw_clips
 from dawnchorus.probes.fit import EncoderMark, Features, fit_probe
@@ -72,8 +74,7 @@ def fitted_logits(
             sheet.job.items.classes,
             sheet.job.items.multi_label,
             encoder=EncoderMark(sheet.entrant.name, sheet.entrant.weights_sha256),
-            readout=tuple(str(part) for part in group.reading.parts),
-            pooling=group.reading.pooling,
+            readout=MEAN_OF_OUTPUT if group.reading == TABLE_READING else group.reading.wanted,
         )
         logits[seed] = probe.logits(_floats(sheet, group.reading, config.split))
         kept = {"chosen", "chosen_on", "n_train", "n_validation", "not_trained"}

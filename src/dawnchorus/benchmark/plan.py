@@ -6,23 +6,22 @@ computed at once and is finished as a whole: a probe on a reading, or the distan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, cast
 
 from dawnchorus.benchmark.external import Table
 from dawnchorus.configs.probes import TOKEN_PROBES
+from dawnchorus.configs.readout import OUTPUT, OWN, Readout
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.readout import OUTPUT, Readout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dawnchorus.benchmark.encoders import Entrant
     from dawnchorus.benchmark.tasks.base import Task
     from dawnchorus.configs.benchmark import BenchmarkConfig
+    from dawnchorus.configs.readout import Pooling, ReadoutPart
 
-OWN, EACH, STACK, GRID = "own", "each", "stack", "grid"
+EACH, STACK, GRID = "each", "stack", "grid"
 DISTANCES: Final = ""  # in the place of a probe: retrieval and clustering
 
 
@@ -31,8 +30,8 @@ class Reading:
     """What is read of an encoder, as results name it.
 
     Attributes:
-        readout: layers joined by commas, `models/readout.py` says how; ``stack:`` in front: side by
-            side, not joined; ``table`` for vectors from elsewhere.
+        readout: the text of a `Readout`; ``stack:`` in front: its parts side by side, not joined;
+            ``table`` for vectors from elsewhere.
         pooling: of layers that name none; ``grid8``: tokens, averaged to 8 time steps of each row
             of patches, which is all that a probe on tokens sees of a clip.
     """
@@ -52,22 +51,10 @@ class Reading:
         return self.readout.startswith(STACK)
 
     @property
-    def parts(self) -> tuple[int | str, ...]:
-        """Layers as `Readout.of` takes them."""
-        names = self.readout.removeprefix(f"{STACK}:").split(",")
-        return tuple(int(name) if name.isdecimal() else name for name in names)
-
-    @property
-    def sources(self) -> list[int | str | None]:
-        """Layer of each part; None is the encoder's output."""
-        names = [str(part).partition(":")[0] for part in self.parts]
-        layers = [int(name) if name.isdecimal() else name for name in names]
-        return [None if layer == OUTPUT else layer for layer in layers]
-
-    @property
-    def layers(self) -> list[int | str]:
-        """What `Encoder.encode` is to be asked for."""
-        return list(dict.fromkeys(layer for layer in self.sources if layer is not None))
+    def wanted(self) -> Readout:
+        """The readout that the two texts say; a grid needs no pooling."""
+        pooling = None if self.grid_steps else cast("Pooling", self.pooling)
+        return Readout.parse(self.readout.removeprefix(f"{STACK}:"), pooling)
 
 
 TABLE_READING: Final = Reading("table", "given")
@@ -116,7 +103,7 @@ def _readings_for(probe: str, config: BenchmarkConfig, entrant: Entrant) -> list
 
 
 def _layers_only(reading: Reading, steps: int) -> Reading:
-    layers = dict.fromkeys(str(part).partition(":")[0] for part in reading.parts)
+    layers = dict.fromkeys(str(part.layer) for part in reading.wanted.parts)
     return Reading(",".join(layers), f"{GRID}{steps}")
 
 
@@ -130,8 +117,6 @@ def readings(config: BenchmarkConfig, entrant: Entrant) -> list[Reading]:
         for readout in _readouts(asked, config, entrant)
         for pooling in (_pooling(one, config, entrant) for one in config.poolings)
     ]
-    for one in found:
-        Readout.of(one.parts, one.pooling)  # type: ignore[arg-type]  # names what is wrong
     return list(dict.fromkeys(found))
 
 
@@ -143,32 +128,35 @@ def _readouts(asked: str, config: BenchmarkConfig, entrant: Entrant) -> list[str
         return [str(i) for i in range(n_layers)] or [OUTPUT]
     if asked == STACK:
         return [f"{STACK}:{','.join(map(str, range(n_layers)))}"] if n_layers else []
-    if asked == OWN:
-        layers: Sequence[int | str] = entrant.own_layers or (OUTPUT,)
-    else:
-        layers = [name.strip() for name in asked.split(",")]
-    return [",".join(_from_the_start(str(layer), n_layers) for layer in layers)]
+    readout = _plain(entrant.readout) if asked == OWN else Readout.parse(asked)
+    return [str(Readout(tuple(_from_the_start(part, n_layers) for part in readout.parts)))]
 
 
-def _from_the_start(layer: str, n_layers: int) -> str:
+def _plain(own: Readout) -> Readout:
+    """A model's own readout, in which its usual pooling is left to that of the plan."""
+    usual = own.parts[0].pooling
+    parts = (replace(p, pooling=None) if p.pooling == usual else p for p in own.parts)
+    return Readout(tuple(parts))
+
+
+def _from_the_start(part: ReadoutPart, n_layers: int) -> ReadoutPart:
     """Block indices counted from 0, so that one layer has one name in the results.
 
     Raises:
         UsageError: There is no such block.
     """
-    name, colon, rest = layer.partition(":")
-    if not name.lstrip("-").isdecimal():
-        return layer
-    if not -n_layers <= int(name) < n_layers:
+    if isinstance(part.layer, str):
+        return part
+    if not -n_layers <= part.layer < n_layers:
         raise UsageError(
-            f"read-out {layer!r}: no such layer; need {-n_layers} to {n_layers - 1}, or {OUTPUT}"
+            f"readout {str(part)!r}: no such layer; need {-n_layers} to {n_layers - 1}, or {OUTPUT}"
         )
-    return f"{int(name) % n_layers}{colon}{rest}"
+    return replace(part, layer=part.layer % n_layers)
 
 
 def _pooling(asked: str, config: BenchmarkConfig, entrant: Entrant) -> str:
     if asked == OWN:
-        return entrant.own_pooling
+        return str(entrant.readout.parts[0].pooling)
     if asked:
         return asked
     # the published table reads EAT's CLS token and the time average of all other encoders

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from dawnchorus.configs import Readout
 from dawnchorus.embedding.pieces import pooled
-from dawnchorus.models.readout import Readout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 def take(reading: Reading, out: EncoderOutput) -> Tensor:
     """``(batch, dim)``, ``(batch, layers, dim)`` if stacked, or a grid ``(batch, tokens, dim)``."""
     if reading.grid_steps is not None:
-        tokens = [out.tokens if layer is None else out.layers[layer] for layer in reading.sources]
+        tokens = [out.tokens_of(part.layer) for part in reading.wanted.parts]
         return _grid(torch.cat(tokens, dim=-1), out, reading.grid_steps)
-    readout = Readout.of(reading.parts, reading.pooling)  # type: ignore[arg-type]  # checked before
     if not reading.stacked:
-        return readout.take(out)
-    return torch.stack([Readout((part,)).take(out) for part in readout.parts], dim=1)
+        return reading.wanted.pool(out)
+    return torch.stack([Readout((part,)).pool(out) for part in reading.wanted.parts], dim=1)
 
 
 def _grid(tokens: Tensor, out: EncoderOutput, steps: int) -> Tensor:

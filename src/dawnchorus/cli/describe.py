@@ -107,11 +107,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
             else "never attended: a short clip costs and counts only what it holds",
         ),
         ("normalization", f"{config.normalization}, applied as (x - mean) / (2 std)"),
-        (
-            "pooling",
-            config.pooling
-            + (f" of layers {config.embedding_layers}" if config.embedding_layers else ""),
-        ),
+        ("readout", str(config.readout)),
         ("thresholds", _thresholds(card)),
         ("classifier", f"on {config.head_pooling}" if card.has_classifier else "none"),
         ("licence", card.licence),

@@ -161,16 +161,17 @@ Channel = Annotated[
     str | None,
     typer.Option(help="Channel to use: mean, or a number from 0. Default: mean."),
 ]
-Layers = Annotated[
-    str | None,
-    typer.Option(help="Layers to join, such as 5,11:bands. Default: the model's."),
-]
-Pooling = Annotated[
+Readout = Annotated[
     str | None,
     typer.Option(
-        help="mean, cls, patches, valid, std, max, bands or band_deviations. Default: the model's."
+        "--readout",
+        help="Layers of the model and how each is pooled, such as 5,11:bands or output:cls: mean, "
+        "cls, patches, valid, std, max, bands or band_stds. Default: the model's.",
     ),
 ]
+# Until 0.2 --readout was two options. The config that they reach warns of it.
+Layers = Annotated[str | None, typer.Option("--layers", hidden=True)]
+Pooling = Annotated[str | None, typer.Option("--pooling", hidden=True)]
 FewShot = Annotated[
     list[str] | None,
     typer.Option(
@@ -337,12 +338,3 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if not (share.isdecimal() and count.isdecimal()):
         raise UsageError(f"--shard {text}: need I/N with I from 0, such as 0/8 to 7/8")
     return int(share), int(count)
-
-
-def parse_layers(text: str | None) -> tuple[int | str, ...] | None:
-    """Layers from ``3,7,last_layer``."""
-    return (
-        None
-        if text is None
-        else tuple(int(n) if n.lstrip("-").isdecimal() else n for n in names(text) or ())
-    )

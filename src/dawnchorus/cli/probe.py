@@ -35,8 +35,9 @@ def fit(
     model: options.Model = None,
     store: options.FromStore = None,
     window: options.Window = None,
-    pooling: options.Pooling = None,
+    readout: options.Readout = None,
     layers: options.Layers = None,
+    pooling: options.Pooling = None,
     kind: options.ProbeType = "linear",
     multi_label: Annotated[
         bool | None,
@@ -94,8 +95,9 @@ def fit(
     config = ProbeRunConfig(
         **options.given(
             window_s=window,
+            readout=readout,
+            layers=layers,
             pooling=pooling,
-            layers=options.parse_layers(layers),
             device=device,
             workers=workers,
             multi_label=multi_label,

@@ -7,7 +7,6 @@ imports torch. ``base`` is what they share; each of the others belongs to one pa
 from dawnchorus.configs.base import (
     Config,
     LayerSelection,
-    Pooling,
     Precision,
     read_recipe,
 )
@@ -31,6 +30,7 @@ from dawnchorus.configs.probes import (
     ScheduleConfig,
 )
 from dawnchorus.configs.probing import ProbeRunConfig
+from dawnchorus.configs.readout import Pooling, Readout
 from dawnchorus.configs.training import TrainConfig
 from dawnchorus.configs.yaml_file import read_yaml
 
@@ -53,6 +53,7 @@ __all__ = [
     "PretrainConfig",
     "ProbeConfig",
     "ProbeRunConfig",
+    "Readout",
     "ScheduleConfig",
     "SpecAugmentConfig",
     "TeacherConfig",

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dawnchorus.configs.yaml_file import read_yaml
 from dawnchorus.errors import UsageError, shortened, shown
 
-Pooling = Literal["mean", "cls", "patches", "valid", "deviation", "max", "bands", "band_deviations"]
 Precision = Literal["float32", "bfloat16"]
 LayerSelection = tuple[int | str, ...]
 LONGEST_KEY: Final = 80  # characters of a key in a message

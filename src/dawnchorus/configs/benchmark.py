@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from dawnchorus.configs.base import Config, Pooling
+from dawnchorus.configs.base import Config
+from dawnchorus.configs.readout import Pooling, pooling_name
 
 Scaling = Literal["plain", "unit", "standardised"]
+_PoolingName = Annotated[
+    Pooling | Literal["own", ""],
+    BeforeValidator(lambda name: pooling_name(name) if isinstance(name, str) else name),
+]
 
 
 class BenchmarkConfig(Config):
@@ -35,7 +40,7 @@ class BenchmarkConfig(Config):
         default=("",),
         description="layers joined by commas, own, output, each (one by one), stack (side by side)",
     )
-    poolings: tuple[Pooling | Literal["own", ""], ...] = Field(
+    poolings: tuple[_PoolingName, ...] = Field(
         default=("",), description="of layers that name none"
     )
     probes: tuple[str, ...] | None = Field(

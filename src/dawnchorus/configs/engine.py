@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  pydantic resolves the annotation at run time
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision
+from dawnchorus.configs.base import Config, Precision
+from dawnchorus.configs.readout import OWN, Readout, with_readout
 from dawnchorus.local_time import parse_zone
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ class EmbedConfig(Config):
     """What `embed` and `predict` do with each window."""
 
     windows: WindowConfig = WindowConfig()
-    pooling: Pooling | None = Field(default=None, description="None: the model's own")
-    layers: LayerSelection | None = Field(
-        default=None, description="layers to pool and join; None: the model's own"
+    readout: Readout | None = Field(
+        default=None, description="layers and poolings, such as 5,11:bands; None: the model's own"
     )
     batch_size: int | None = Field(
         default=None,
@@ -71,6 +71,11 @@ class EmbedConfig(Config):
         default=None,
         description="column site: first folder of the path in the store, or the one it lies in",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, values: Any) -> Any:
+        return with_readout(values, layers="layers", base=OWN, warn=True)
 
     @model_validator(mode="after")
     def _shard_exists(self) -> Self:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dawnchorus.configs.base import Config, LayerSelection, Pooling, Precision
+from dawnchorus.configs.base import Config, Precision
 from dawnchorus.configs.probes import TOKEN_PROBES, FitConfig
+from dawnchorus.configs.readout import OWN, Readout, with_readout
 
 
 class ProbeRunConfig(Config):
@@ -16,8 +17,9 @@ class ProbeRunConfig(Config):
     window_s: float | None = Field(
         default=None, gt=0, description="None: as nine in ten clips fit in, at most the model's"
     )
-    pooling: Pooling | None = Field(default=None, description="None: the model's own")
-    layers: LayerSelection | None = Field(default=None, description="None: the model's own")
+    readout: Readout | None = Field(
+        default=None, description="layers and poolings, such as 5,11:bands; None: the model's own"
+    )
     device: str = "auto"
     precision: Precision = "float32"
     workers: int | None = Field(default=None, ge=1, description="None: one a core")
@@ -49,6 +51,11 @@ class ProbeRunConfig(Config):
     few_shot: tuple[int, ...] = Field(
         default=(), description="score with so many clips of each class as well"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, values: Any) -> Any:
+        return with_readout(values, layers="layers", base=OWN, warn=True)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

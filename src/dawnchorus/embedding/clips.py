@@ -99,7 +99,7 @@ def clip_features(
         encoder: for how many windows go at once.
         batches: windows to vectors.
         settings: window, hop and rate.
-        mark: what a vector depends on beside those: weights, layers, pooling.
+        mark: what a vector depends on beside those: weights, readout.
         cache: a folder, None: nothing is kept.
         progress: called with 1 for each clip.
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dawnchorus.configs import Readout
     from dawnchorus.models.encoder import Encoder
-    from dawnchorus.models.readout import Readout
 
     Floats = NDArray[np.floating[Any]]
 
@@ -100,6 +100,6 @@ def embed_clip(
     with torch.inference_mode():
         for run in [*runs, pieces[n_whole:]]:  # the end by itself: beside others it would be padded
             out = encoder.encode(*as_batch(run), readout.layers)
-            found.append(readout.take(out).float().cpu().numpy())
+            found.append(readout.pool(out).float().cpu().numpy())
     vector = pooled(np.concatenate(found), [len(piece) for piece in pieces])
     return np.asarray(vector, np.float32)

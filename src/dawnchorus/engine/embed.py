@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.engine.detections.label_names import labels_of
 from dawnchorus.engine.encoding.batches import BatchEncoder
-from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity, own_choices, ready_model
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity, ready_model
 from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import embed_config, read_settings
 from dawnchorus.engine.pipeline.events import (
@@ -167,15 +167,14 @@ def make_store(
 
 
 def batch_encoder(encoder: Encoder, config: EmbedConfig, count: int) -> BatchEncoder:
-    """The encoder with the pooling and layers of a config.
+    """The encoder with the readout of a config.
 
     Raises:
         UsageError: Scores are wanted of a model without labels.
     """
     if config.predict:
         labels_of(encoder)
-    pooling, layers = own_choices(encoder, config)
-    return BatchEncoder(encoder, pooling=pooling, layers=layers, n_workers=count)
+    return BatchEncoder(encoder, readout=config.readout, n_workers=count)
 
 
 def _advice(writer: StoreWriter, config: EmbedConfig) -> list[str]:

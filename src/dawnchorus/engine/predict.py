@@ -71,7 +71,9 @@ if TYPE_CHECKING:
     from dawnchorus.store.read import Store
 
 FOR_STORES: Final = ("time_zone", "site_from")  # what is said of recordings, not done to them
-NOT_FOR_PREDICT: Final = ("pooling", "layers", "dtype", "content_hash", "predict")
+NOT_FOR_PREDICT: Final = (
+    "readout", "pooling", "layers", "dtype", "content_hash", "predict",
+)  # fmt: skip
 
 
 def predict(

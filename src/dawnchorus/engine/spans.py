@@ -16,7 +16,7 @@ from dawnchorus.audio.decode.read import read_info
 from dawnchorus.audio.resample import resampled_length
 from dawnchorus.audio.windows import n_windows
 from dawnchorus.engine.encoding.batches import BatchEncoder
-from dawnchorus.engine.encoding.model import own_choices, ready_model
+from dawnchorus.engine.encoding.model import ready_model
 from dawnchorus.engine.encoding.workers import batch_size
 from dawnchorus.engine.options import read_settings
 from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, FinishedRecording
@@ -113,8 +113,7 @@ def embed_span(store: str, model: str, config: EmbedConfig, span: RecordingJob) 
         settings = read_settings(encoder, config)
         if span.stop_window is not None:
             settings = replace(settings, content_hash=False)  # the last span has it
-        pooling, layers = own_choices(encoder, config)
-        batches = BatchEncoder(encoder, pooling=pooling, layers=layers)
+        batches = BatchEncoder(encoder, readout=config.readout)
         batches.check(settings.window)
         encode = batches.vectors_and_logits if config.predict else batches.vectors
         size = batch_size(encoder, config.batch_size)

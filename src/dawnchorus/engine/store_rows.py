@@ -8,9 +8,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.resample import RESAMPLER
-from dawnchorus.engine.encoding.model import model_identity, own_choices
+from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.engine.options import read_settings
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import readout_for
 from dawnchorus.paths import stored_name
 from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.buffer import WindowRows
@@ -34,7 +35,6 @@ PACKAGES: Final = ("dawnchorus", "torch", "numpy", "soundfile", "soxr", "pyarrow
 def make_header(model: Encoder, config: EmbedConfig, *, dim: int, audio_root: Path) -> StoreHeader:
     """The header that a store of this model and these options has."""
     settings = read_settings(model, config)
-    pooling, layers = own_choices(model, config)
     identity = model_identity(model)
     return StoreHeader(
         model=model.name,
@@ -50,8 +50,7 @@ def make_header(model: Encoder, config: EmbedConfig, *, dim: int, audio_root: Pa
         resampler=RESAMPLER,
         precision=identity.precision,
         normalization=model.config.normalization if isinstance(model, EAT) else None,
-        pooling=pooling,
-        layers=layers,
+        readout=readout_for(model, config.readout),
         dim=dim,
         dtype=config.dtype,
         labels=tuple(model.labels or ()) if config.predict else None,

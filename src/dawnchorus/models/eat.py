@@ -15,12 +15,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from dawnchorus.audio import frontend
-from dawnchorus.configs import Config, LayerSelection, Pooling
+from dawnchorus.configs import Config, Readout
+from dawnchorus.configs.readout import MEAN_OF_OUTPUT, OUTPUT, with_readout
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.labels import LabelMapping
-from dawnchorus.models.encoder import EncoderOutput, masked_mean
+from dawnchorus.models.encoder import EncoderFacts, EncoderOutput, masked_mean, readout_for
 from dawnchorus.models.pretrained import Pretrained
-from dawnchorus.models.readout import Readout
 from dawnchorus.models.waveforms import as_lengths, as_waveforms
 from dawnchorus.nn.blocks import NORM_EPS, Block
 from dawnchorus.nn.patches import PATCH, PatchEmbed
@@ -76,9 +76,14 @@ class EATConfig(Config):
     head_pooling: Literal["cls", "mean", "valid"] = "cls"
     # a LayerNorm before the head, as in fine-tuned EAT
     head_norm_eps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    pooling: Pooling = "mean"  # of embeddings, when the user does not say
-    embedding_layers: LayerSelection | None = None  # a `Readout`; None: the output
+    readout: Readout = MEAN_OF_OUTPUT  # of embeddings, when the user does not say
     drop_path: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, values: Any) -> Any:  # Any: before they are checked
+        # cards of before 0.2, the one in the header of the bundled weights among them
+        return with_readout(values, layers="embedding_layers", base=OUTPUT, pooling="mean")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -177,6 +182,11 @@ class EAT(Pretrained, nn.Module):
         nn.init.xavier_uniform_(kernel.data.view(kernel.shape[0], -1))
 
     @property
+    def facts(self) -> EncoderFacts:
+        """What others may rely on; see `EncoderFacts`."""
+        return EncoderFacts(readout=self.config.readout)
+
+    @property
     def label_mapping(self) -> LabelMapping | None:
         """Labels both ways, as code for the released library reads them; None without labels."""
         return None if self.labels is None else LabelMapping(self.labels)
@@ -245,8 +255,8 @@ class EAT(Pretrained, nn.Module):
 
         Arguments and errors as for ``encode``.
         """
-        readout = Readout.of(self.config.embedding_layers, self.config.pooling)
-        return readout.take(self.encode(waveforms, lengths, readout.layers))
+        readout = readout_for(self)
+        return readout.pool(self.encode(waveforms, lengths, readout.layers))
 
     def _heard(self, waveforms: object, lengths: object) -> tuple[Tensor, Tensor | None]:
         """What a user gave, checked; see `waveforms`."""

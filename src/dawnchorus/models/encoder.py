@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
 
 import torch
 
-from dawnchorus.configs import Pooling
+from dawnchorus.configs.readout import (
+    MEAN_OF_OUTPUT,
+    OUTPUT,
+    POOLINGS,
+    Pooling,
+    Readout,
+    pooling_name,
+)
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +22,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+    from dawnchorus.configs.readout import ReadoutLike, ReadoutPart
+
 TINY: Final = 1e-12  # under a root, whose slope at 0 has no number
 
 
@@ -50,18 +58,17 @@ class EncoderOutput:
             how: ``mean`` all tokens with CLS, as the released library does; ``cls`` the CLS token;
                 ``patches`` all patches; ``max`` the largest value of each channel over all tokens
                 (``mean``, ``patches`` and ``max`` with padding, if ``padding_counts``); ``valid``
-                patches that hold sound and ``deviation`` how far they are from it, by channel;
-                ``bands`` and ``band_deviations`` mean and deviation
-                over time of each row of patches, lowest first, joined to ``(batch, rows x dim)``.
-            layer: one of the layers asked for in ``encode``; None: the output.
+                patches that hold sound, and ``std`` the standard deviation of each channel over
+                them; ``bands`` and ``band_stds`` the same two over the time of each row of patches,
+                lowest first, joined to ``(batch, rows x dim)``.
+            layer: one of the layers asked for in ``encode``; None or ``output``: the output.
 
         Raises:
             UsageError: The pooling is unknown or needs a CLS token, the layer was not asked for, or
                 a window holds nothing but padding where that does not count.
         """
-        if layer is not None and layer not in self.layers:
-            raise UsageError(f"layer {layer!r} was not asked for; encode gave {list(self.layers)}")
-        tokens = self.tokens if layer is None else self.layers[layer]
+        tokens = self.tokens_of(layer)
+        how = cast("Pooling", pooling_name(how))
         if how == "cls":
             if self.n_cls == 0:
                 raise UsageError(
@@ -75,14 +82,36 @@ class EncoderOutput:
             return patches.mean(dim=1)
         if how in {"valid", "patches"}:
             return masked_mean(patches, held)
-        if how == "deviation":
-            return masked_deviation(patches, held)
-        if how in {"bands", "band_deviations"}:
-            of = masked_mean if how == "bands" else masked_deviation
-            row = self.band_span[self.n_cls :, 0]
-            rows = [row == first for first in torch.unique(row)]
-            return torch.cat([of(patches[:, one], held[:, one]) for one in rows], dim=-1)
+        if how == "std":
+            return masked_std(patches, held)
+        if how in {"bands", "band_stds"}:
+            over_time = masked_mean if how == "bands" else masked_std
+            first_band = self.band_span[self.n_cls :, 0]
+            rows = [first_band == band for band in torch.unique(first_band)]
+            return torch.cat([over_time(patches[:, row], held[:, row]) for row in rows], dim=-1)
         raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
+
+    def tokens_of(self, layer: int | str | None) -> Tensor:
+        """``(batch, tokens, dim)`` of a layer; None or ``output``: of the output.
+
+        Raises:
+            UsageError: The layer was not asked for.
+        """
+        if layer is None or layer == OUTPUT:
+            return self.tokens
+        if layer not in self.layers:
+            raise UsageError(f"layer {layer!r} was not asked for; encode gave {list(self.layers)}")
+        return self.layers[layer]
+
+    def pool_parts(self, parts: Sequence[ReadoutPart]) -> Tensor:
+        """The parts of a readout side by side, ``(batch, dim)``; see `Readout.pool`."""
+        nameless = [part for part in parts if part.pooling is None]
+        if nameless:
+            raise UsageError(f"readout part {str(nameless[0])!r} names no pooling; add :mean or so")
+        pooled = [
+            part.weight * self.pool(part.pooling, part.layer) for part in parts if part.pooling
+        ]
+        return torch.cat(pooled, dim=-1)
 
     def _over_all(self, tokens: Tensor, how: str) -> Tensor:
         """Mean or largest value over CLS and patches, of those that count."""
@@ -111,13 +140,24 @@ def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:
     return torch.einsum("btd,bt->bd", tokens, weights) / weights.sum(dim=1, keepdim=True)
 
 
-def masked_deviation(tokens: Tensor, keep: Tensor) -> Tensor:
+def masked_std(tokens: Tensor, keep: Tensor) -> Tensor:
     """Standard deviation of each channel over the tokens that hold sound, ``(batch, dim)``.
 
     Arguments and errors as for `masked_mean`.
     """
     away = tokens - masked_mean(tokens, keep)[:, None]
     return (masked_mean(away.square(), keep) + TINY).sqrt()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderFacts:
+    """What an encoder may say of itself in an attribute ``facts``; each default is safe for any.
+
+    Attributes:
+        readout: what makes its embedding where the user does not say, every pooling named.
+    """
+
+    readout: Readout = MEAN_OF_OUTPUT
 
 
 @runtime_checkable
@@ -151,3 +191,19 @@ class Encoder(Protocol):
                 names.
         """
         ...
+
+
+def facts_of(encoder: Encoder) -> EncoderFacts:
+    """What an encoder says of itself, or what holds for any encoder."""
+    facts: EncoderFacts = getattr(encoder, "facts", EncoderFacts())
+    return facts
+
+
+def readout_for(encoder: Encoder, wanted: ReadoutLike | None = None) -> Readout:
+    """The readout that a user wants of an encoder, complete; None: the encoder's own.
+
+    Raises:
+        UsageError: ``wanted`` is not a readout.
+    """
+    own = facts_of(encoder).readout
+    return own if wanted is None else Readout.parse(wanted).complete(own)

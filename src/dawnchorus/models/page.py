@@ -98,7 +98,7 @@ def facts(card: Card, labels: Sequence[str] | None) -> list[tuple[str, str]]:
         ("encoder", f"EAT, {config.dim} wide, {config.n_layers} blocks, {config.n_heads} heads"),
         ("window", f"{config.window_s:g} s at 16 kHz"),
         ("normalization", str(config.normalization)),
-        ("pooling", f"{config.pooling}{_layers(card)}"),
+        ("readout", str(config.readout)),
         ("labels", "" if not labels else str(len(labels))),
         ("licence", card.licence),
         ("trained on", card.training_data),
@@ -111,11 +111,6 @@ def facts(card: Card, labels: Sequence[str] | None) -> list[tuple[str, str]]:
         ("cite", card.citation),
     ]
     return [(key, value) for key, value in pairs if value]
-
-
-def _layers(card: Card) -> str:
-    layers = card.config.embedding_layers
-    return "" if layers is None else f" of layers {', '.join(map(str, layers))}"
 
 
 def _cell(text: str) -> str:

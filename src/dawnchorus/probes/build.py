@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from dawnchorus.configs import ProbeConfig
+from dawnchorus.configs.readout import OUTPUT
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.encoder import Encoder
 from dawnchorus.models.load import resolve_device
-from dawnchorus.models.readout import OUTPUT
 from dawnchorus.models.waveforms import as_waveforms
 from dawnchorus.probes.design import Joining, head_config, joining_of, joining_of_stored
 from dawnchorus.probes.heads import LayerMix, aggregate, make_head

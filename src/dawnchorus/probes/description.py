@@ -18,10 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from dawnchorus.configs import Config, HeadConfig, Pooling
+from dawnchorus.configs import Config, HeadConfig, Readout
 from dawnchorus.configs.json_file import read_json
+from dawnchorus.configs.readout import MEAN_OF_OUTPUT, OUTPUT, with_readout
 from dawnchorus.errors import UsageError, WeightsError, shortened, shown
-from dawnchorus.models.readout import Readout
 from dawnchorus.probes.calibration import Calibration
 from dawnchorus.probes.encoder_mark import EncoderMark  # noqa: TC001  read by pydantic
 from dawnchorus.probes.notes import ProbeNotes
@@ -55,11 +55,17 @@ class ProbeDescription(Config):
     )
     multi_label: StrictBool = Field(description="whether an item may have any number of classes")
     encoder: EncoderMark = Field(description="which features it reads")
-    readout: tuple[str, ...] = Field(description="layers that the features come from")
-    pooling: Pooling | Literal[""] = Field(description="of layers that name none")
+    readout: Readout = Field(
+        default=MEAN_OF_OUTPUT, description="layers and poolings that the features come from"
+    )
     calibration: Calibration | None = Field(description="None: scores as the head gives them")
     thresholds: dict[str, Share] = Field(description="probability from which a class is named")
     notes: ProbeNotes = Field(description="how it was fitted")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_readout(cls, values: Any) -> Any:
+        return with_readout(values, layers="readout", base=OUTPUT, pooling="mean")
 
     # made here and not by pydantic: a config turns its errors into ours before they name the key
     @field_validator("config", mode="before")
@@ -104,10 +110,6 @@ class ProbeDescription(Config):
         found = self.calibration
         if found and (found.n_classes, found.multi_label) != (n_classes, self.multi_label):
             raise ValueError(f"calibration: of another probe, of {shown(found.n_classes)} classes")
-        try:
-            Readout.of(self.readout or None, self.pooling or "mean")
-        except UsageError as error:
-            raise ValueError(str(error)) from error
         return self
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from dawnchorus.configs.readout import Pooling, Readout
 from dawnchorus.errors import TrainingError, UsageError
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
 
     Batch = tuple[Tensor, Tensor]  # waveforms (batch, samples), labels (batch, classes) of 0 and 1
 
-POOLING_OF: Final = {"mean": "mean", "max": "max", "cls_token": "cls", "none": "mean"}
+POOLING_OF: Final[dict[str, Pooling]] = {
+    "mean": "mean",
+    "max": "max",
+    "cls_token": "cls",
+    "none": "mean",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +226,7 @@ def fitted_of(
         classes=tuple(classes),
         multi_label=multi_label,
         encoder=EncoderMark.of(encoder),
-        readout=tuple(str(layer) for layer in probe.layers),
-        pooling=POOLING_OF[probe.config.aggregation],
+        readout=Readout.parse(probe.layers, POOLING_OF[probe.config.aggregation]),
         net=net.eval(),
         trained=tuple(range(n_classes)),
         notes=ProbeNotes(**notes or {}),

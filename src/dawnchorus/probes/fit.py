@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from dawnchorus.configs import FitConfig, HeadConfig
-from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.configs import FitConfig, HeadConfig, Readout
+from dawnchorus.configs.readout import MEAN_OF_OUTPUT, OUTPUT
+from dawnchorus.errors import DawnChorusWarning, TaskError, UsageError
 from dawnchorus.probes.choose import Trial, best_of, mean_loss, measure_of
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dawnchorus.configs.readout import Pooling, ReadoutLike
     from dawnchorus.probes.net import Net
 
 __all__ = ["EncoderMark", "Features", "FitConfig", "FittedProbe", "fit_probe"]
@@ -38,8 +41,8 @@ def fit_probe(
     multi_label: bool,  # noqa: FBT001 - a fact of the task, given with its classes
     *,
     encoder: EncoderMark,
-    readout: Sequence[str],
-    pooling: str = "",
+    readout: ReadoutLike = MEAN_OF_OUTPUT,
+    pooling: Pooling | None = None,
 ) -> FittedProbe:
     """Fit a probe.
 
@@ -53,8 +56,8 @@ def fit_probe(
         classes: name of each column of the labels.
         multi_label: whether an item may have any number of classes.
         encoder: what made the features.
-        readout: layers that the features come from.
-        pooling: of layers that name none.
+        readout: what the features were pooled from; left out for those of unknown origin.
+        pooling: how the pooling of layers that name none was said until 0.2.
 
     Raises:
         UsageError: Shapes, options and labels do not fit each other.
@@ -92,8 +95,7 @@ def fit_probe(
         classes=names,
         multi_label=multi_label,
         encoder=encoder,
-        readout=tuple(readout),
-        pooling=pooling,
+        readout=_readout(readout, pooling),
         net=net.cpu().eval(),
         trained=tuple(int(k) for k in trained),
         notes=ProbeNotes(**notes),
@@ -119,7 +121,6 @@ def refit(config: FitConfig, probe: FittedProbe, train: Features) -> FittedProbe
         probe.multi_label,
         encoder=probe.encoder,
         readout=probe.readout,
-        pooling=probe.pooling,
     )
 
 
@@ -137,6 +138,16 @@ def _chosen_only(config: FitConfig, chosen: Mapping[str, float]) -> FitConfig:
         }
         changes["schedule"] = config.training.model_copy(update=one_value)
     return config.model_copy(update=changes)
+
+
+def _readout(readout: ReadoutLike, pooling: Pooling | None) -> Readout:
+    """What a user says, or said before 0.2."""
+    if pooling is None:
+        return Readout.parse(readout)
+    now = Readout.parse(readout or OUTPUT, pooling)
+    text = f"fit_probe: pooling: the readout says it now: readout={str(now)!r}"
+    warnings.warn(DawnChorusWarning(text), stacklevel=3)
+    return now
 
 
 def _check(

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dawnchorus.errors import UsageError, WeightsError
-from dawnchorus.models.readout import Readout
 from dawnchorus.probes.calibration import NEVER, Calibration, plain_probabilities
 from dawnchorus.probes.description import ProbeDescription
 from dawnchorus.probes.encoder_mark import EncoderMark
@@ -26,7 +25,7 @@ from dawnchorus.probes.notes import ProbeNotes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dawnchorus.configs import HeadConfig, Pooling
+    from dawnchorus.configs import HeadConfig, Readout
     from dawnchorus.models.encoder import Encoder, EncoderOutput
     from dawnchorus.probes.features import FeatureKind
 
@@ -42,8 +41,7 @@ class FittedProbe:
         classes: names, in the order of the columns of `logits`.
         multi_label: whether an item may have any number of classes.
         encoder: whose features it reads.
-        readout: which layers were read, as in `dawnchorus.models.readout`.
-        pooling: of layers that name none.
+        readout: which layers of it, and how they are pooled.
         net: standardising and head, for the classes it was trained on.
         trained: indices of the classes that had training items; the others always score lowest.
         calibration: how logits become probabilities, None: as they are.
@@ -55,8 +53,7 @@ class FittedProbe:
     classes: tuple[str, ...]
     multi_label: bool
     encoder: EncoderMark
-    readout: tuple[str, ...]
-    pooling: str
+    readout: Readout
     net: Net
     trained: tuple[int, ...]
     calibration: Calibration | None = None
@@ -106,7 +103,7 @@ class FittedProbe:
     @property
     def layers(self) -> list[int | str]:
         """What its encoder is to be asked for."""
-        return Readout.of(self.readout or None, cast("Pooling", self.pooling)).layers
+        return self.readout.layers
 
     def read(self, out: EncoderOutput) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
         """Its features of a batch of windows: what `logits` takes.
@@ -114,7 +111,7 @@ class FittedProbe:
         Args:
             out: of its encoder, asked for `layers`.
         """
-        x, keep = read_features(out, self.readout, cast("Pooling", self.pooling), self.kind)
+        x, keep = read_features(out, self.readout, self.kind)
         return x.cpu().numpy(), None if keep is None else keep.cpu().numpy()
 
     @property
@@ -123,8 +120,11 @@ class FittedProbe:
         if self.net.mix is None:
             return None
         shares = self.net.mix.weights.tolist()
-        named = len(self.readout) == len(shares)
-        names = self.readout if named else [str(k) for k in range(len(shares))]
+        names = [str(part.layer) for part in self.readout.parts]
+        if len(set(names)) < len(names):  # one layer, pooled in several ways
+            names = [str(part) for part in self.readout.parts]
+        if len(names) != len(shares):  # features that came without a readout
+            names = [str(k) for k in range(len(shares))]
         return dict(zip(names, shares, strict=True))
 
     def _check_shape(self, x: NDArray[np.floating]) -> None:
@@ -136,7 +136,7 @@ class FittedProbe:
             wanted = ", ".join("tokens" if n == 0 else str(n) for n in need)
             raise UsageError(
                 f"features of shape {x.shape}, this probe needs (items, {wanted}); read them with "
-                f"layers {', '.join(self.readout) or 'output'} and pooling {self.pooling or '-'}"
+                f"the readout {self.readout}"
             )
 
     def check(self, encoder: EncoderMark | Encoder) -> None:
@@ -161,7 +161,7 @@ class FittedProbe:
         write_files(Path(folder), self.net, self._description)
 
     def _description(self, weights_sha256: str) -> str:
-        names = ("config", "classes", "trained", "multi_label", "encoder", "readout", "pooling")
+        names = ("config", "classes", "trained", "multi_label", "encoder", "readout")
         described = ProbeDescription(
             weights_sha256=weights_sha256,
             shape=self.net.shape,

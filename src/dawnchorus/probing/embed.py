@@ -12,7 +12,7 @@ from dawnchorus.clips.manifest import moved
 from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.embedding.clips import ClipFeatures, clip_features
 from dawnchorus.engine.encoding.batches import BatchEncoder
-from dawnchorus.engine.encoding.model import own_choices, ready_model
+from dawnchorus.engine.encoding.model import ready_model
 from dawnchorus.engine.encoding.workers import n_workers
 from dawnchorus.engine.options import read_settings
 from dawnchorus.errors import TaskError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.clips.manifest import Manifest
-    from dawnchorus.configs import ProbeRunConfig
+    from dawnchorus.configs import ProbeRunConfig, Readout
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probing.labels import LabelledClips
     from dawnchorus.store.read import Store
@@ -41,8 +41,7 @@ class Embedded:
 
     windows: ClipFeatures
     encoder: EncoderMark
-    readout: tuple[str, ...]
-    pooling: str
+    readout: Readout
     window_s: float
 
     def features(self, clips: LabelledClips, chosen: NDArray[np.bool_]) -> Features:
@@ -65,13 +64,12 @@ def embed_clips(
     Args:
         clips: what to encode.
         model: a model's name, file or folder, or a loaded encoder.
-        config: window, layers, pooling, device, precision, workers.
+        config: window, readout, device, precision, workers.
         cache: folder to keep embeddings in, None: nowhere.
         progress: called with 1 for each clip.
     """
     embedding = EmbedConfig(
-        pooling=config.pooling,
-        layers=config.layers,
+        readout=config.readout,
         device=config.device,
         precision=config.precision,
         workers=config.workers,
@@ -80,9 +78,8 @@ def embed_clips(
         windows = WindowConfig(window_s=config.window_s or usual_window_s(clips, encoder))
         embedding = embedding.model_copy(update={"windows": windows})
         settings = read_settings(encoder, embedding)
-        pooling, layers = own_choices(encoder, embedding)
         count = n_workers(encoder, config.workers)
-        batches = BatchEncoder(encoder, pooling=pooling, layers=layers, n_workers=count)
+        batches = BatchEncoder(encoder, readout=config.readout, n_workers=count)
         batches.check(settings.window)
         mark = EncoderMark.of(encoder)
         found = clip_features(
@@ -93,8 +90,7 @@ def embed_clips(
             mark={
                 "model": mark.name,
                 "weights": mark.weights_sha256,
-                "layers": layers,
-                "pooling": pooling,
+                "readout": str(batches.readout),
                 "precision": config.precision,
             },
             # a foreign encoder that does not name its weights may change without a sign
@@ -104,8 +100,7 @@ def embed_clips(
     return Embedded(
         windows=found,
         encoder=mark,
-        readout=tuple(map(str, layers or ())),
-        pooling=pooling,
+        readout=batches.readout,
         window_s=settings.window / settings.sample_rate,
     )
 
@@ -169,8 +164,7 @@ def from_store(clips: LabelledClips, store: Store) -> Embedded:
             bad=tuple(bad),
         ),
         encoder=EncoderMark(header.model, header.weights_sha256),
-        readout=tuple(map(str, header.layers or ())),
-        pooling=header.pooling,
+        readout=header.readout,
         window_s=header.window_s,
     )
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from dawnchorus.audio.decode.read import read_audio
-from dawnchorus.configs import FitConfig
+from dawnchorus.configs import FitConfig, Readout
+from dawnchorus.configs.readout import MEAN_OF_OUTPUT, OWN
 from dawnchorus.embedding.pieces import embed_clip
-from dawnchorus.errors import DependencyError, TaskError, UsageError
-from dawnchorus.models.eat import EAT
+from dawnchorus.errors import DawnChorusWarning, DependencyError, TaskError, UsageError
+from dawnchorus.models.encoder import readout_for
 from dawnchorus.models.load import load_model
-from dawnchorus.models.readout import Readout
 from dawnchorus.models.waveforms import as_waveforms
 from dawnchorus.probes.calibration import logit
 from dawnchorus.probes.choose_calibration import choose_calibration
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.configs import LayerSelection, Pooling
+    from dawnchorus.configs.readout import ReadoutLike
     from dawnchorus.models.encoder import Encoder
 
 FEATURES = EncoderMark("features", None)  # of arrays that came from the user
@@ -52,7 +54,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         probe_: the fitted `FittedProbe`, which can be saved.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  layers and pooling go after 0.2
         self,
         probe_type: str = "linear",
         *,
@@ -60,9 +62,10 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         calibration: str = "auto",
         class_weights: str = "none",
         encoder: str | Path | Encoder | None = None,
+        readout: ReadoutLike | None = None,
+        seed: int = 0,
         layers: LayerSelection | None = None,
         pooling: Pooling | None = None,
-        seed: int = 0,
     ) -> None:
         """Keep the choices; they are checked in `fit`, as scikit-learn wants it.
 
@@ -74,18 +77,20 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             encoder: a model's name, file or folder, or a loaded encoder: items are then paths of
                 recordings, or waveforms at the encoder's rate. One that is longer than the window
                 has one embedding, as `dawnchorus.embedding.pieces` says.
-            layers: of the encoder, to join; None: its own choice.
-            pooling: of layers that name none; None: its own choice.
+            readout: layers of the encoder and their pooling, such as ``5,11:bands``; None: its own.
             seed: of folds and fresh weights.
+            layers: with ``pooling``, what was said until 0.2 in the place of ``readout``.
+            pooling: of layers that name none.
         """
         self.probe_type = probe_type
         self.strengths = strengths
         self.calibration = calibration
         self.class_weights = class_weights
         self.encoder = encoder
+        self.readout = readout
+        self.seed = seed
         self.layers = layers
         self.pooling = pooling
-        self.seed = seed
 
     def fit(
         self,
@@ -108,7 +113,6 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         )
         group = np.arange(len(x)) if groups is None else np.asarray(groups)
         train = Features(x=x, y=truth, group=group)
-        readout, pooling = self._readout()
         mark = FEATURES if self.encoder is None else EncoderMark.of(self._loaded())
         self.probe_ = fit_probe(
             config if len(np.unique(group)) > 1 else _without_folds(config),
@@ -117,8 +121,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             names,
             multi_label,
             encoder=mark,
-            readout=tuple(map(str, readout or ())),
-            pooling=pooling,
+            readout=self._readout(),
         )
         self._calibrate(config, train)
         return self
@@ -175,7 +178,8 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             checked = validate_data(self, x, dtype=np.float32, reset=y is not None, **given)
             found: NDArray[np.float32] = checked if y is None else checked[0]
             return found
-        embedded = [self._embedded(n, sound) for n, sound in enumerate(_each(x))]
+        readout = self._readout()
+        embedded = [self._embedded(n, sound, readout) for n, sound in enumerate(_each(x))]
         if not embedded:
             raise UsageError("X holds no sound; need one waveform or more")
         vectors = np.stack(embedded)
@@ -193,16 +197,18 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         loaded: Encoder = self._encoder[1]
         return loaded
 
-    def _readout(self) -> tuple[LayerSelection | None, str]:
-        """Layers and pooling: the user's, else the encoder's own."""
+    def _readout(self) -> Readout:
+        """What the user says, or else the encoder; features of the user's are of no readout."""
         if self.encoder is None:
-            return None, ""
-        encoder = self._loaded()
-        own = encoder.config if isinstance(encoder, EAT) else None
-        layers = self.layers or (own.embedding_layers if own else None)
-        return layers, self.pooling or (own.pooling if own else "mean")
+            return MEAN_OF_OUTPUT
+        wanted = self.readout
+        if self.layers or self.pooling:
+            wanted = Readout.parse(self.layers or OWN, self.pooling)
+            text = f"layers and pooling: one option says both now: readout={str(wanted)!r}"
+            warnings.warn(DawnChorusWarning(text), stacklevel=3)
+        return readout_for(self._loaded(), wanted)
 
-    def _embedded(self, number: int, sound: Any) -> NDArray[np.float32]:
+    def _embedded(self, number: int, sound: Any, readout: Readout) -> NDArray[np.float32]:
         """One vector of a recording or waveform, by the rule of `dawnchorus.embedding.pieces`."""
         encoder = self._loaded()
         if isinstance(sound, str | Path):
@@ -212,8 +218,6 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             if len(clips) != 1:
                 raise UsageError(f"item {number}: {len(clips)} channels or clips; need one, mixed")
             samples = clips[0].detach().float().cpu().numpy()
-        layers, pooling = self._readout()
-        readout = Readout.of(layers, pooling)  # type: ignore[arg-type]  # checked there
         return embed_clip(encoder, samples, readout)
 
     def __sklearn_tags__(self) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dawnchorus.configs import ProbeRunConfig
-from dawnchorus.engine.detections.naming import layers_of, model_for, open_probe, pooling_of
+from dawnchorus.engine.detections.naming import model_for, open_probe
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.held_out import HeldOut
 from dawnchorus.probes.reliability import figures
@@ -99,7 +99,7 @@ def probe_evaluate(
         model: None: the one that the probe was fitted on, by its name.
         store: an embedding store whose windows are taken instead of encoding the clips.
         config: device, workers, ``nothing`` (beside what the probe knows as background),
-            ``unannotated`` and ``group_by``; window, layers and pooling are the probe's.
+            ``unannotated`` and ``group_by``; window and readout are the probe's.
         seen: score clips of files that the probe was fitted on as well.
         cache: folder where embeddings of clips are kept.
         progress: called with 1 for each clip.
@@ -113,7 +113,7 @@ def probe_evaluate(
     clips, unknown, is_strange = _clips(labels, held, config)
     if store is None:
         window_s = config.window_s or held.notes.window_s
-        own = {"layers": layers_of(held), "pooling": pooling_of(held), "window_s": window_s}
+        own = {"readout": held.readout, "window_s": window_s}
         embedded = embed_clips(
             clips,
             model_for(held, model),

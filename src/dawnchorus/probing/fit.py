@@ -165,7 +165,6 @@ def _fitted(
         found.multi_label,
         encoder=embedded.encoder,
         readout=embedded.readout,
-        pooling=embedded.pooling,
     )
     held_out, why_not = _held_out(config, probe, train, validation)
     measured = None

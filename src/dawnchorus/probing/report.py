@@ -184,8 +184,7 @@ def _made(report: ProbeReport) -> Iterator[str]:
     sha256 = probe.encoder.weights_sha256
     facts = {
         "encoder": f"{probe.encoder.name}, weights {sha256[:16] if sha256 else 'of no file'}",
-        "layers": ", ".join(probe.readout) or "output",
-        "pooling": probe.pooling,
+        "readout": str(probe.readout),
         "window": f"{probe.notes.window_s:g} s",
         "probe": probe.config.probe_type,
         "chosen": ", ".join(f"{k} {v:g}" for k, v in (probe.notes.chosen or {}).items()),

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dawnchorus.configs import PosttrainConfig
+from dawnchorus.configs.readout import OUTPUT, Readout
 from dawnchorus.feed.draws import generator
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT, EATConfig
@@ -171,7 +172,7 @@ def model_config(config: PosttrainConfig, n_labels: int) -> EATConfig:
         padded_frames=1024 if config.pad_to_window else None,
         stored_positions=config.pad_to_window or config.train_positions,
         head_pooling=config.pooling,
-        pooling=config.pooling,
+        readout=Readout.parse(OUTPUT, config.pooling),
         drop_path=config.drop_path,
     )
 

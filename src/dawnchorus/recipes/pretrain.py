@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dawnchorus.configs import PretrainConfig
+from dawnchorus.configs.readout import OUTPUT, Readout
 from dawnchorus.errors import TaskError, TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
 from dawnchorus.models.card import Card
@@ -160,7 +161,7 @@ def model_config(config: PretrainConfig) -> EATConfig:
         normalization=config.normalization,
         padded_frames=RELEASED_FRAMES if config.pad_to_window else None,
         stored_positions=config.pad_to_window,
-        pooling="mean" if config.pad_to_window else "valid",
+        readout=Readout.parse(OUTPUT, "mean" if config.pad_to_window else "valid"),
     )
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from dawnchorus.configs import Config, LayerSelection, Pooling
+from dawnchorus.configs import Config, Readout
 from dawnchorus.configs.json_file import read_json
+from dawnchorus.configs.readout import OUTPUT, with_readout
 from dawnchorus.errors import StoreError, UsageError, shown
 from dawnchorus.paths import remote_errors
 
@@ -63,14 +64,18 @@ class StoreHeader(Config):
     resampler: str
     precision: str
     normalization: tuple[float, float] | str | None
-    pooling: Pooling
-    layers: LayerSelection | None
+    readout: Readout
     dim: int = Field(gt=0, le=MOST_NUMBERS)
     dtype: Literal["float16", "float32"]
     labels: tuple[str, ...] | None = None  # of the scores; None: no scores are kept
     audio_root: str
     created: str
     versions: dict[str, str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, values: Any) -> Any:  # Any: before they are checked
+        return with_readout(values, layers="layers", base=OUTPUT)
 
     @model_validator(mode="after")
     def _can_be_true(self) -> Self:

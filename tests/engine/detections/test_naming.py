@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dawnchorus.configs import FitConfig
+from dawnchorus.configs import FitConfig, Readout
 from dawnchorus.engine.detections.naming import rule_for, silent_labels
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
@@ -25,7 +25,7 @@ def probe(tiny_encoder: EAT) -> FittedProbe:
     x = rng.normal(size=(12, 8)).astype(np.float32)
     return fit_probe(
         FitConfig(strengths=(0.1,)), Features(x, np.tile(np.eye(3), (4, 1))), None, CLASSES, False,
-        encoder=EncoderMark.of(tiny_encoder), readout=(), pooling="mean",
+        encoder=EncoderMark.of(tiny_encoder), readout=Readout(),
     )  # fmt: skip
 
 

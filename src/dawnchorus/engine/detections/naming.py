@@ -75,8 +75,9 @@ def scores_of(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.fl
     Raises:
         UsageError: The probe reads tokens, or vectors of another length.
     """
-    if probe.kind == "layers" and vectors.shape[1] % len(probe.readout) == 0:
-        vectors = vectors.reshape(len(vectors), len(probe.readout), -1)
+    n_parts = len(probe.readout.parts)
+    if probe.kind == "layers" and vectors.shape[1] % n_parts == 0:
+        vectors = vectors.reshape(len(vectors), n_parts, -1)
     return probe.probabilities(vectors)
 
 
@@ -91,12 +92,7 @@ def classifier_for(encoder: Encoder, probe: FittedProbe | None, n_workers: int) 
         batches = BatchEncoder(encoder, n_workers=n_workers)
         return WindowClassifier(labels_of(encoder), batches, facts=facts_of(encoder))
     probe.check(encoder)
-    batches = BatchEncoder(
-        encoder,
-        pooling=pooling_of(probe),
-        layers=layers_of(probe),
-        n_workers=n_workers,
-    )
+    batches = BatchEncoder(encoder, readout=probe.readout, n_workers=n_workers)
     return WindowClassifier(probe.classes, batches, probe)
 
 
@@ -132,17 +128,6 @@ def _card_of(encoder: Encoder) -> Card | None:
 def _card_behind(header: StoreHeader) -> Card | None:
     card = known_cards().get(header.model)
     return card if card is not None and card.sha256 == header.weights_sha256 else None
-
-
-def pooling_of(probe: FittedProbe) -> Any:  # Any: one of a few words, checked where it is used
-    """What pools the layers that name no pooling."""
-    return probe.pooling or "mean"
-
-
-def layers_of(probe: FittedProbe) -> tuple[int | str, ...] | None:
-    """Its read-out as `EmbedConfig` has it: layers as numbers where they are, None for none."""
-    numbered = (int(part) if part.lstrip("-").isdecimal() else part for part in probe.readout)
-    return tuple(numbered) or None
 
 
 def open_probe(probe: str | Path | FittedProbe) -> FittedProbe:
@@ -247,12 +232,11 @@ def check_store(header: StoreHeader, probe: FittedProbe) -> None:
 
     Raises:
         WeightsError: It was made with another encoder.
-        UsageError: It was made with other layers or pooling.
+        UsageError: It was made with another readout.
     """
     probe.check(EncoderMark(header.model, header.weights_sha256))
-    mine, theirs = layers_of(probe), header.layers
-    if (mine, pooling_of(probe)) != (theirs, header.pooling):
+    if probe.readout != header.readout:
         raise UsageError(
-            f"the store holds layers {theirs} with pooling {header.pooling}, the probe was fitted "
-            f"on {mine} with {pooling_of(probe)}; name the recordings instead of the store"
+            f"the store holds the readout {header.readout}, the probe was fitted on "
+            f"{probe.readout}; name the recordings instead of the store"
         )

@@ -16,7 +16,7 @@ from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.engine.encoding.workers import replicas
 from dawnchorus.errors import DeviceError, UsageError
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.readout import Readout
+from dawnchorus.models.encoder import readout_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from dawnchorus.configs import LayerSelection, Pooling
+    from dawnchorus.configs import Readout
     from dawnchorus.models.encoder import Encoder, EncoderOutput
 
 
@@ -48,17 +48,16 @@ class BatchEncoder:
         self,
         model: Encoder,
         *,
-        pooling: Pooling = "mean",
-        layers: LayerSelection | None = None,
+        readout: Readout | None = None,
         n_workers: int = 1,
     ) -> None:
-        """Keep the model and what is read from it."""
+        """Keep the model and what is read from it; ``readout`` None: the model's own."""
         self._model = model
         self._idle: SimpleQueue[Encoder] = SimpleQueue()
         for replica in replicas(model, n_workers):
             self._idle.put(replica)
         self.n_workers = n_workers
-        self._readout = Readout.of(layers, pooling)
+        self.readout = readout_for(model, readout)
         self._canary = Canary(model.name)
         self._lock = threading.Lock()
         self._largest: int | None = None  # windows that fit into the device's memory
@@ -73,7 +72,7 @@ class BatchEncoder:
             both. UsageError: The model does not take windows of this length, or has no such layer.
         """
         n_classes = len(self._model.labels or ())
-        width = self._model.dim if self._readout.is_output else None
+        width = self._model.dim if self.readout.is_output else None
         expected = n_classes if of_logits else width
         size = check_model(
             self.logits if of_logits else self.vectors,
@@ -114,7 +113,7 @@ class BatchEncoder:
     def pooled_by(
         self, waveforms: Tensor, lengths: Tensor, pool: Callable[[EncoderOutput], Tensor]
     ) -> NDArray[np.float32]:
-        """Whatever ``take`` makes of an output with the read-out's layers, ``(batch, n)``.
+        """Whatever ``take`` makes of an output with the readout's layers, ``(batch, n)``.
 
         Padding is kept, and batches whose windows all give one result are refused as for
         ``vectors``.
@@ -122,7 +121,7 @@ class BatchEncoder:
         return self._run(waveforms, lengths, _OutputPart(pool, trim=False))
 
     def _pooled(self) -> _OutputPart:
-        return _OutputPart(self._readout.take, trim=self._readout.ignores_padding)
+        return _OutputPart(self.readout.pool, trim=self.readout.ignores_padding)
 
     def _logits(self) -> _OutputPart:
         model = self._model
@@ -176,7 +175,7 @@ class BatchEncoder:
         lengths = lengths.clamp_min(min(FRAME_SAMPLES, waveforms.shape[1]))
         before = time.perf_counter()
         if not isinstance(model, EAT):
-            out = model.encode(waveforms, lengths, self._readout.layers)
+            out = model.encode(waveforms, lengths, self.readout.layers)
             values = part.pool(out).float().cpu()
             self._count(0.0, time.perf_counter() - before)
             return values
@@ -185,7 +184,7 @@ class BatchEncoder:
             waveforms = waveforms[:, : int(lengths.max())]
         features, n_frames = model.features(waveforms, lengths)
         after = time.perf_counter()
-        out = model.encode_features(features, n_frames, self._readout.layers)
+        out = model.encode_features(features, n_frames, self.readout.layers)
         values = part.pool(out).float().cpu()
         if model.cls_token.device.type != "cpu":
             after = before  # what a GPU was given is done only now

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import nn
 
 from dawnchorus.models.checkpoints import weights_sha256_of
-from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model, resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dawnchorus.configs import EmbedConfig, LayerSelection, Pooling
+    from dawnchorus.configs import EmbedConfig
     from dawnchorus.models.encoder import Encoder
 
 DEFAULT_MODEL: Final = "dawnchorus_eat_tiny"
@@ -72,10 +71,3 @@ def model_identity(model: Encoder) -> ModelIdentity:
         precision=precision,
         device=device,
     )
-
-
-def own_choices(model: Encoder, config: EmbedConfig) -> tuple[Pooling, LayerSelection | None]:
-    """Pooling and layers: the user's, else the model's own."""
-    own = model.config if isinstance(model, EAT) else None
-    pooling = config.pooling or (own.pooling if own else "mean")
-    return pooling, config.layers or (own.embedding_layers if own else None)
