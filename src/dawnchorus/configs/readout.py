@@ -237,7 +237,7 @@ def with_readout(
 
     Args:
         values: the keys and values of a config.
-        layers: the key that the layers had.
+        layers: the key that the layers had; ``readout``, as today, in ``probe.json``.
         base: what is pooled where no layers are named.
         pooling: how, where no pooling is named; None: as the encoder does.
         warn: name the new key in a warning.
@@ -245,7 +245,7 @@ def with_readout(
     Raises:
         ValueError: There is a readout beside the older keys, or they make none.
     """
-    if not isinstance(values, Mapping):
+    if not isinstance(values, Mapping) or (layers == "readout" and "pooling" not in values):
         return values
     rest = {key: value for key, value in values.items() if key not in {layers, "pooling"}}
     old = {key: values[key] for key in (layers, "pooling") if values.get(key)}
