@@ -9,11 +9,10 @@ import pytest
 import soundfile
 
 from conftest import make_sound
-from dawnchorus.clips.annotations import manifest_of_audacity, manifest_of_raven
 from dawnchorus.clips.check import check_manifest, write_report
 from dawnchorus.clips.folders import manifest_of_folder
+from dawnchorus.clips.imports import read_labels
 from dawnchorus.clips.manifest import Manifest, read_manifest, write_manifest
-from dawnchorus.clips.tables import manifest_of_csv
 from dawnchorus.errors import TaskError, UsageError
 
 
@@ -47,7 +46,9 @@ def test_files_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> Non
     (tmp_path / "wren/b.wav").write_bytes(b"no sound at all" * 9)
     made = manifest_of_folder(tmp_path)
     assert len(made.manifest) == 1
-    assert [(path, verdict) for path, verdict, _ in made.bad] == [("wren/b.wav", "unreadable")]
+    assert [(failure.path, failure.reason) for failure in made.failures] == [
+        ("wren/b.wav", "unreadable")
+    ]
     (tmp_path / "wren/a.wav").unlink()
     with pytest.raises(TaskError, match="none of 1 clips can be read"):
         manifest_of_folder(tmp_path)
@@ -65,8 +66,8 @@ def test_a_table_is_taken_by_the_names_of_its_columns(tmp_path: Path) -> None:
         "ä b.wav;;1,5;9;CC0;;\n".replace("1,5", "1.5"),
         encoding="utf-8",
     )
-    made = manifest_of_csv(
-        tmp_path / "t.csv", audio=tmp_path / "audio", values={"source": "Watkins"}
+    made = read_labels(
+        form="csv", paths=tmp_path / "t.csv", audio=tmp_path / "audio", values={"source": "Watkins"}
     )
     first, second = made.manifest
     assert (first.id, first.labels) == ("ä b.wav:0.000-1.000", ("Fin,_Finback_Whale", "wren"))
@@ -83,14 +84,14 @@ def test_several_labels_in_a_cell_and_columns_of_any_name(tmp_path: Path) -> Non
     make_sound(tmp_path / "a.wav", 1.0)
     (tmp_path / "t.tsv").write_text("clip\ttarget\tcategory\na.wav\t7\twren; robin\n")
     with pytest.raises(UsageError, match="which column is the path"):
-        manifest_of_csv(tmp_path / "t.tsv", columns={"labels": "category"})
+        read_labels(form="csv", paths=tmp_path / "t.tsv", columns={"labels": "category"})
     with pytest.raises(UsageError, match=r"which of \['target', 'category'\] is 'labels'"):
-        manifest_of_csv(tmp_path / "t.tsv", columns={"path": "clip"})
+        read_labels(form="csv", paths=tmp_path / "t.tsv", columns={"path": "clip"})
     columns = {"path": "clip", "labels": "category"}
-    made = manifest_of_csv(tmp_path / "t.tsv", columns=columns, separator=";")
+    made = read_labels(form="csv", paths=tmp_path / "t.tsv", columns=columns, separator=";")
     assert labels(made.manifest) == {"a.wav": ("wren", "robin")}
     with pytest.raises(UsageError, match="no column 'wav' for 'path'"):
-        manifest_of_csv(tmp_path / "t.tsv", columns={"path": "wav"})
+        read_labels(form="csv", paths=tmp_path / "t.tsv", columns={"path": "wav"})
 
 
 @pytest.mark.parametrize(
@@ -106,15 +107,15 @@ def test_several_labels_in_a_cell_and_columns_of_any_name(tmp_path: Path) -> Non
 def test_a_table_that_is_wrong_is_refused_by_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(TaskError, match=said):
-        manifest_of_csv(tmp_path / "t.csv")
+        read_labels(form="csv", paths=tmp_path / "t.csv")
 
 
 def test_rows_without_a_file_or_behind_its_end_are_bad(tmp_path: Path) -> None:
     make_sound(tmp_path / "a.wav", 1.0)
     (tmp_path / "t.csv").write_text("path,start,end\na.wav,0,1\na.wav,1.5,2\nb.wav,0,1\n")
-    made = manifest_of_csv(tmp_path / "t.csv")
+    made = read_labels(form="csv", paths=tmp_path / "t.csv")
     assert [clip.id for clip in made.manifest] == ["a.wav:0.000-1.000"]
-    assert [(name, verdict) for name, verdict, _ in made.bad] == [
+    assert [(failure.path, failure.reason) for failure in made.failures] == [
         ("b.wav", "missing"),
         ("a.wav:1.500-2.000", "beyond-end"),
     ]
@@ -137,7 +138,7 @@ def test_raven_selections_are_clips_once_whatever_the_views(tmp_path: Path) -> N
         + "2\tSpectrogram 1\t1\t0.5\t1.25\t500\t3000\twren\n"
         + "3\tSpectrogram 1\t1\t2.0\t3.0\t500\t3000\t\n"
     )
-    manifest = manifest_of_raven([table], audio=tmp_path / "sound").manifest
+    manifest = read_labels(form="raven", paths=[table], audio=tmp_path / "sound").manifest
     assert labels(manifest) == {
         "rec10.wav:0.500-1.250": ("canwar", "wren"),
         "rec10.wav:2.000-3.000": (),
@@ -145,7 +146,9 @@ def test_raven_selections_are_clips_once_whatever_the_views(tmp_path: Path) -> N
     assert {clip.level for clip in manifest} == {"segment"}
     assert manifest.table["group"].to_pylist() == ["rec10.wav"] * 2
     with pytest.raises(UsageError, match="no column 'Call'"):
-        manifest_of_raven([table], audio=tmp_path / "sound", label="Call")
+        read_labels(
+            form="raven", paths=[table], audio=tmp_path / "sound", columns={"labels": "Call"}
+        )
 
 
 def test_raven_tables_of_several_recordings_go_by_file_and_offset(tmp_path: Path) -> None:
@@ -157,7 +160,9 @@ def test_raven_tables_of_several_recordings_go_by_file_and_offset(tmp_path: Path
         + "1\tSpectrogram 1\t1\t1.0\t2.0\t0\t1\ta.wav\t1.0\twren\n"
         + "2\tSpectrogram 1\t1\t7.0\t7.5\t0\t1\tb.wav\t2.0\trobin\n"
     )
-    manifest = manifest_of_raven([tmp_path / "tables"], audio=tmp_path / "sound").manifest
+    manifest = read_labels(
+        form="raven", paths=[tmp_path / "tables"], audio=tmp_path / "sound"
+    ).manifest
     assert labels(manifest) == {"a.wav:1.000-2.000": ("wren",), "b.wav:2.000-2.500": ("robin",)}
 
 
@@ -166,14 +171,14 @@ def test_a_recording_that_is_not_found_or_twice_is_an_error(tmp_path: Path) -> N
     table.write_text("0\t1\twren\n")
     (tmp_path / "sound").mkdir()
     with pytest.raises(TaskError, match="its recording 'a' is not below"):
-        manifest_of_audacity([table], audio=tmp_path / "sound")
+        read_labels(form="audacity", paths=[table], audio=tmp_path / "sound")
     make_sound(tmp_path / "sound/1/a.wav", 1.0)
     make_sound(tmp_path / "sound/2/a.wav", 1.0)
     with pytest.raises(TaskError, match="'a' is there 2 times"):
-        manifest_of_audacity([table], audio=tmp_path / "sound")
+        read_labels(form="audacity", paths=[table], audio=tmp_path / "sound")
     beside = tmp_path / "sound/2/a.txt"
     beside.write_text("0\t1\twren\n")
-    made = manifest_of_audacity([beside], audio=tmp_path / "sound")
+    made = read_labels(form="audacity", paths=[beside], audio=tmp_path / "sound")
     assert [clip.path for clip in made.manifest] == ["2/a.wav"]
 
 
@@ -182,15 +187,17 @@ def test_audacity_labels_with_frequencies_and_points(tmp_path: Path) -> None:
     (tmp_path / "a_labels.txt").write_text(
         "0.500000\t1.250000\tGrünfink\n\\\t500.0\t3000.0\n2.0\t2.0\there\n3.0\t9.0\t\n"
     )
-    made = manifest_of_audacity([tmp_path / "a_labels.txt"], audio=tmp_path)
+    made = read_labels(form="audacity", paths=[tmp_path / "a_labels.txt"], audio=tmp_path)
     assert labels(made.manifest) == {
         "a.wav:0.500-1.250": ("Grünfink",),
         "a.wav:3.000-9.000": (),
     }
-    assert [(name, verdict) for name, verdict, _ in made.bad] == [("a.wav:2.000-2.000", "point")]
+    assert [(failure.path, failure.reason) for failure in made.failures] == [
+        ("a.wav:2.000-2.000", "point")
+    ]
     (tmp_path / "a.txt").write_text("0.5 1.25 Grünfink\n")
     with pytest.raises(TaskError, match="line 1: need start, stop and label between tabs"):
-        manifest_of_audacity([tmp_path / "a.txt"], audio=tmp_path)
+        read_labels(form="audacity", paths=[tmp_path / "a.txt"], audio=tmp_path)
 
 
 @pytest.fixture

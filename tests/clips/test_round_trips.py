@@ -77,7 +77,7 @@ def write(audio: Path, path: Path, kind: str, numbers: range, heard: Heard) -> N
 
 def read(place: Path, audio: Path) -> set[tuple[str, float, float, str]]:
     made = read_labels(place, audio=audio)
-    assert not made.bad
+    assert not made.failures
     return {
         (clip.path, round(clip.start_s, 6), round(clip.stop_s, 6), label)
         for clip in made.manifest

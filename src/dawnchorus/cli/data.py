@@ -1,13 +1,13 @@
-"""``dawnchorus data``: make, join, filter, split, check, compare, sum up and pack manifests."""
+"""``dawnchorus data``: import, make, join, filter, split, check, compare, sum up and pack manifests."""
 
 from __future__ import annotations
 
-from dawnchorus.cli.data_make import audacity, csv, folder, raven
+from dawnchorus.cli.data_import import audacity, csv, folder, import_, raven
 from dawnchorus.cli.data_sound import check, duplicates, pack, statistics
 from dawnchorus.cli.data_sources import download, make
 from dawnchorus.cli.data_tables import filter_, join, split, summary
 
 subcommands = [
-    make, download, folder, csv, raven, audacity, join, filter_, split, check, duplicates,
+    import_, make, download, folder, csv, raven, audacity, join, filter_, split, check, duplicates,
     summary, pack, statistics,
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dawnchorus.cli import options
-from dawnchorus.cli.data_make import print_bad
+from dawnchorus.cli.findings import say_left_out
 from dawnchorus.cli.renamed import renamed
 
 
@@ -94,7 +94,7 @@ def duplicates(
     if as_json:
         print_json(asdict(report))
     else:
-        print_bad([message for _, message in report.bad], say)
+        say_left_out([message for _, message in report.bad])
         for pair in report.found[:20]:
             sides = f"{pair.split or '-'} and {pair.other_split or '-'}"
             print(
@@ -153,7 +153,7 @@ def pack(
     if as_json:
         print_json(asdict(report))
     else:
-        print_bad([message for _, message in report.bad], say)
+        say_left_out([message for _, message in report.bad])
         if report.n_clipped:
             say(f"{report.n_clipped} files went beyond full scale and were clipped there")
         print(
@@ -198,7 +198,7 @@ def statistics(
     if as_json:
         print_json(asdict(found))
     else:
-        print_bad([message for _, message in found.bad], say)
+        say_left_out([message for _, message in found.bad])
         say(f"{found.n_clips} clips, {found.n_frames} frames, {found.hours:.2f} h")
         print(found.config_line)
     return SOME_FAILED if found.bad else 0

@@ -16,7 +16,7 @@ from dawnchorus.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dawnchorus.clips.folders import Made
+    from dawnchorus.clips.build import ImportedClips
     from dawnchorus.probing.evaluate import EvaluationReport
     from dawnchorus.probing.fit import ProbeReport
 
@@ -225,8 +225,8 @@ def _read(
     separator: str | None,
     *,
     quiet: bool,
-) -> Made:
-    from dawnchorus.cli.data_make import print_notes
+) -> ImportedClips:
+    from dawnchorus.cli.findings import say_notes
     from dawnchorus.cli.output import say
     from dawnchorus.probing.labels import FORMS, read_labels
 
@@ -241,11 +241,11 @@ def _read(
         separator=separator,
     )
     if not quiet:
-        print_notes(made.notes, say)
+        say_notes(made.notes)
     return made
 
 
-def _of_split(made: Made, split: str | None) -> Made:
+def _of_split(made: ImportedClips, split: str | None) -> ImportedClips:
     from dataclasses import replace
 
     if split in {None, "all"}:
@@ -338,9 +338,9 @@ def _close_evaluation(report: EvaluationReport, *, as_json: bool, quiet: bool) -
 
 
 def _code(bad: Sequence[tuple[str, str, str]]) -> int:
-    from dawnchorus.cli.data_make import print_bad
+    from dawnchorus.cli.findings import say_left_out
     from dawnchorus.cli.output import say
     from dawnchorus.cli.runs import SOME_FAILED
 
-    print_bad([message for _, _, message in bad], say)
+    say_left_out([message for _, _, message in bad])
     return SOME_FAILED if bad else 0

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES, SAMPLE_RATE
 from dawnchorus.clips.manifest import with_column
-from dawnchorus.clips.measure import OK, Measured, measure
+from dawnchorus.clips.measure import OK, Measurement, measure
 from dawnchorus.clips.parallel import in_threads
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
@@ -75,7 +75,7 @@ def check_manifest(
         progress: called with 1 after each file.
     """
     paths = pc.unique(manifest.table["path"])
-    found: dict[str, Measured] = {}
+    found: dict[str, Measurement] = {}
     look = partial(measure, manifest.folder, deep=True)
     names = paths.to_pylist()
     for path, measured in zip(names, in_threads(look, names, threads), strict=True):
@@ -98,7 +98,7 @@ def write_report(report: CheckReport, path: Path) -> None:
     write_whole(path, csv_text(names, rows).encode())
 
 
-def _finding(clip: Clip, measured: Measured) -> ClipFinding:
+def _finding(clip: Clip, measured: Measurement) -> ClipFinding:
     verdict, message = measured.verdict, measured.message
     if measured.readable and verdict in HARMLESS:
         stop_s = measured.duration_s if np.isnan(clip.stop_s) else clip.stop_s

@@ -28,7 +28,7 @@ from dawnchorus.paths import (
 )
 from dawnchorus.store.files import sync_folder
 from dawnchorus.store.leftovers import replaced_whole
-from dawnchorus.text_tables.names import names_a_time
+from dawnchorus.text_tables.column_names import names_a_time
 from dawnchorus.text_tables.paths import ODD, plain_path
 
 if TYPE_CHECKING:

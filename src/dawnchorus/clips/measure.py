@@ -24,7 +24,7 @@ _ESTIMATES: Final = ("MPEG", "AAC", "WMA", "VORBIS", "OPUS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measurement:
     """One file.
 
     Attributes:
@@ -45,7 +45,7 @@ class Measured:
     n_channels: int = 0
 
 
-def measure(folder: Path, path: str, *, deep: bool) -> Measured:
+def measure(folder: Path, path: str, *, deep: bool) -> Measurement:
     """Look at a file of a manifest.
 
     Args:
@@ -60,14 +60,19 @@ def measure(folder: Path, path: str, *, deep: bool) -> Measured:
         with local_copy(resolve(folder, path)) as file:
             return _file(file, deep=deep)
     except AudioError as error:
-        return Measured(verdict=error.reason, message=str(error), readable=False)
+        return Measurement(verdict=error.reason, message=str(error), readable=False)
     except DependencyError as error:
-        return Measured(verdict=NO_DECODER, message=str(error), readable=False)
+        return Measurement(verdict=NO_DECODER, message=str(error), readable=False)
     except OSError as error:
-        return Measured(verdict="denied", message=f"{path}: {error}", readable=False)
+        return Measurement(verdict="denied", message=f"{path}: {error}", readable=False)
 
 
-def _file(file: Path, *, deep: bool) -> Measured:
+def rate_of(folder: Path, path: str) -> int | None:
+    """The rate of a file of a manifest in Hz; None if it cannot be read."""
+    return measure(folder, path, deep=False).sample_rate or None
+
+
+def _file(file: Path, *, deep: bool) -> Measurement:
     with open_recording(file) as recording:
         info = recording.info
         if not deep and info.n_samples is not None and not info.encoding.startswith(_ESTIMATES):
@@ -78,7 +83,7 @@ def _file(file: Path, *, deep: bool) -> Measured:
                 n_samples += len(block)
                 peak = max(peak, float(np.abs(block).max()))
         verdict, message = _verdict(recording.verdict, recording.levels.n_nonfinite, peak)
-        return Measured(
+        return Measurement(
             verdict=verdict,
             message=message,
             readable=n_samples > 0,
@@ -88,12 +93,12 @@ def _file(file: Path, *, deep: bool) -> Measured:
         )
 
 
-def _member(folder: Path, path: str, member: tuple[str, int, int]) -> Measured:
+def _member(folder: Path, path: str, member: tuple[str, int, int]) -> Measurement:
     shard, first, size = member
     with open_member(resolve(folder, shard), first, size) as file:
         samples, rate = read_flac(file, path)
     verdict, message = _verdict(None, 0, float(np.abs(samples).max()))
-    return Measured(
+    return Measurement(
         verdict=verdict,
         message=message,
         readable=True,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.clips.folders import Made
+    from dawnchorus.clips.build import ImportedClips
     from dawnchorus.clips.manifest import Manifest
 
     Spans = list[tuple[float, float]]
@@ -60,7 +60,7 @@ def is_background(label: str, background: Iterable[str]) -> bool:
     return label.casefold() in {name.casefold() for name in background}
 
 
-def with_unannotated(made: Made, *, seed: int = 0) -> Made:
+def with_unannotated(made: ImportedClips, *, seed: int = 0) -> ImportedClips:
     """Add pieces of annotated recordings that no annotation covers, as clips without a label.
 
     A recording gives at most as many as it has annotations, drawn at random. A piece is as long as

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus import metrics
-    from dawnchorus.clips.folders import Made
+    from dawnchorus.clips.build import ImportedClips
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.fitted import FittedProbe
 
@@ -82,7 +82,7 @@ class EvaluationReport:
 
 def probe_evaluate(
     probe: str | Path | FittedProbe,
-    labels: Made,
+    labels: ImportedClips,
     *,
     model: str | Path | Encoder | None = None,
     store: str | Path | None = None,
@@ -178,7 +178,7 @@ def probe_evaluate(
 
 
 def _clips(
-    labels: Made, probe: FittedProbe, config: ProbeRunConfig
+    labels: ImportedClips, probe: FittedProbe, config: ProbeRunConfig
 ) -> tuple[LabelledClips, tuple[str, ...], NDArray[np.bool_]]:
     """Clips by the probe's classes; labels it does not know; which clips have only such."""
     if config.unannotated:

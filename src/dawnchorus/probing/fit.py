@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.clips.folders import Made
+    from dawnchorus.clips.build import ImportedClips
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.features import Features
     from dawnchorus.probes.few_shot import CurvePoint
@@ -78,7 +78,7 @@ class ProbeReport:
 
 
 def probe_fit(
-    labels: Made,
+    labels: ImportedClips,
     output: str | Path,
     *,
     model: str | Path | Encoder = DEFAULT_MODEL,

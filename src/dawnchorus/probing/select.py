@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.clips.folders import Made
+    from dawnchorus.clips.build import ImportedClips
     from dawnchorus.configs import ProbeRunConfig
     from dawnchorus.probing.labels import LabelledClips
 
@@ -40,7 +40,7 @@ class Usable:
     background: tuple[str, ...] = ()
 
 
-def usable(labels: Made, config: ProbeRunConfig) -> Usable:
+def usable(labels: ImportedClips, config: ProbeRunConfig) -> Usable:
     """Clips to train and validate on.
 
     Whether there is one label a clip is told from all labels that they were given: a clip of val

@@ -95,10 +95,11 @@ def finetune_values(
 
 def _new_manifest(folder: Path, place: Path) -> Manifest:
     made = manifest_of_folder(folder)
-    if made.bad:
-        path, verdict, _ = made.bad[0]
+    if made.failures:
+        first = made.failures[0]
         raise TaskError(
-            f"{folder}: {len(made.bad)} files cannot be read, the first is {path} ({verdict}); "
+            f"{folder}: {len(made.failures)} files cannot be read, the first is {first.path} "
+            f"({first.reason}); "
             f"remove or repair them; dawnchorus doctor {folder} lists them"
         )
     manifest = made.manifest

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.clips.licences import normalise_licence
 from dawnchorus.errors import TaskError
 from dawnchorus.sources.names.scientific import Published, ranks_of
-from dawnchorus.sources.published import Table, find_file
 from dawnchorus.sources.rows import SourceRow, key_of, listed, place_of, seconds_of, when
+from dawnchorus.sources.source_table import SourceTable
+from dawnchorus.text_tables.files import find_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,17 +85,17 @@ def recordings(place: Path, report: Report) -> Iterator[Recording]:
             report.drop("sound without an occurrence", str(left[1]), left[0])
 
 
-def _table(place: Path, names: Iterable[str], report: Report) -> Table:
+def _table(place: Path, names: Iterable[str], report: Report) -> SourceTable:
     file = find_file(place, names)
     if file is None:
         raise TaskError(
             f"{place}: found none of {', '.join(names)}; need a Darwin Core archive, as a zip or "
             "unpacked"
         )
-    return Table(file, report.bad_line, ALIASES)
+    return SourceTable(file, report.bad_line, ALIASES)
 
 
-def _key(table: Table) -> str:
+def _key(table: SourceTable) -> str:
     for key in KEYS:
         if key in table.columns:
             return key
@@ -116,7 +117,7 @@ def _shelf() -> Iterator[sqlite3.Connection]:
         database.close()
 
 
-def _put_sounds(shelf: sqlite3.Connection, media: Table, report: Report) -> None:
+def _put_sounds(shelf: sqlite3.Connection, media: SourceTable, report: Report) -> None:
     key = _key(media)
 
     def sounds() -> Iterator[tuple[str | int, ...]]:

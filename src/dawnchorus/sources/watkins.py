@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.audio.decode.read import HIGHEST_HZ, LOWEST_HZ, read_info
 from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.sources.names.scientific import Published, parse_name
-from dawnchorus.sources.published import Table, TextFile
 from dawnchorus.sources.rows import SourceRow
+from dawnchorus.sources.source_table import SourceTable
+from dawnchorus.text_tables.files import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +174,7 @@ def _names(path: Path | None, report: Report) -> dict[str, str]:
         return {}
     if not path.is_file():
         raise TaskError(f"{path}: no such table")
-    table = Table(TextFile(path), report.bad_line, {})
+    table = SourceTable(TextFile(path), report.bad_line)
     file_column = next((name for name in PATH_COLUMNS if name in table.columns), None)
     name_column = next((name for name in NAME_COLUMNS if name in table.columns), None)
     if file_column is None or name_column is None:

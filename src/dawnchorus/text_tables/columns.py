@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.errors import UsageError
-from dawnchorus.text_tables import names as known
+from dawnchorus.text_tables import column_names as known
 from dawnchorus.text_tables.paths import plain_path
 from dawnchorus.text_tables.values import SAMPLES, UNITS, is_missing
 
@@ -21,7 +21,7 @@ SHOWN: Final = 6  # names of columns in a message
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class TimeColumn:
     """A column of times: ``scale`` is seconds a unit, None where it counts samples."""
 
     column: str
@@ -35,7 +35,7 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ColumnRoles:
     """What each column of a table is read as.
 
     Attributes:
@@ -50,10 +50,10 @@ class Plan:
     """
 
     path: tuple[str, ...]
-    start: Timed | None = None
-    stop: Timed | None = None
-    length: Timed | None = None
-    file_offset: Timed | None = None
+    start: TimeColumn | None = None
+    stop: TimeColumn | None = None
+    length: TimeColumn | None = None
+    file_offset: TimeColumn | None = None
     labels: tuple[str, ...] = ()
     one_hot: bool = False
     rate: str | None = None
@@ -61,7 +61,7 @@ class Plan:
     ignored: tuple[str, ...] = ()
 
     @property
-    def timed(self) -> tuple[Timed, ...]:
+    def timed(self) -> tuple[TimeColumn, ...]:
         """All columns of times that are read."""
         return tuple(t for t in (self.start, self.stop, self.length, self.file_offset) if t)
 
@@ -90,7 +90,7 @@ class Plan:
         return f"read: {', '.join(parts)}; ignored: {', '.join(self.ignored) or 'nothing'}"
 
 
-def plan_columns(
+def assign_columns(
     where: object,
     names: Sequence[str],
     cells: Cells,
@@ -99,7 +99,7 @@ def plan_columns(
     fixed: Collection[str] = (),
     others: Iterable[str] = (),
     pathless: Callable[[], bool] = lambda: False,
-) -> Plan:
+) -> ColumnRoles:
     """Find out what each column is.
 
     Args:
@@ -118,7 +118,9 @@ def plan_columns(
     for ours, theirs in given.items():
         if theirs not in names:
             raise UsageError(f"{where}: no column {theirs!r} for {ours!r}; columns: {list(names)}")
-    finder = _Finder(where, [name for name in names if name not in given.values()], cells, given)
+    finder = _ColumnFinder(
+        where, [name for name in names if name not in given.values()], cells, given
+    )
     path = finder.path()
     start, stop, length, file_offset = finder.times()
     if not path and PATH not in fixed and (start is None or not pathless()):
@@ -135,7 +137,7 @@ def plan_columns(
     finder.check_times(start, stop or length)
     if not labels and LABELS not in fixed:
         finder.check_labels(spans=start is not None)
-    return Plan(
+    return ColumnRoles(
         path=path,
         start=start,
         stop=stop,
@@ -149,7 +151,7 @@ def plan_columns(
     )
 
 
-class _Finder:
+class _ColumnFinder:
     """Takes column after column of those that nobody has taken yet."""
 
     def __init__(
@@ -164,7 +166,7 @@ class _Finder:
         """The first free column whose key is one of these, in their order."""
         for key in keys:
             for name in self.free:
-                if known.plain(name) == key:
+                if known.column_key(name) == key:
                     self.free.remove(name)
                     return name
         return None
@@ -172,22 +174,24 @@ class _Finder:
     def called(self, ours: str) -> str | None:
         """A free column with one of our names."""
         also = {"licence": ("license",), "id": ("clipid", "itemid")}.get(ours, ())
-        return self.take((known.plain(ours), *also))
+        return self.take((known.column_key(ours), *also))
 
     def path(self) -> tuple[str, ...]:
         """Columns that lead to the recording; none: no column is known to."""
         if PATH in self.given:
             return (self.given[PATH],)
-        candidates = [name for key in known.PATH for name in self.free if known.plain(name) == key]
+        candidates = [
+            name for key in known.PATH for name in self.free if known.column_key(name) == key
+        ]
         if not candidates:
             if any(known.looks_like_path(self.cells(name)) for name in self.free):
                 raise self.no_path()
             return ()
-        exact = [name for name in candidates if known.plain(name) == PATH]
+        exact = [name for name in candidates if known.column_key(name) == PATH]
         candidates, chosen = exact or candidates, candidates[0]
         if len(candidates) > 1 and not self._same_files(candidates):
             raise self._which(candidates, PATH)
-        if known.plain(chosen) == "infile":
+        if known.column_key(chosen) == "infile":
             folders = [name for key in known.FOLDERS if (name := self.take((key,)))]
             self.free.remove(chosen)
             return (*folders, chosen)
@@ -209,7 +213,9 @@ class _Finder:
         ]
         return all(column == columns[0] for column in columns)
 
-    def times(self) -> tuple[Timed | None, Timed | None, Timed | None, Timed | None]:
+    def times(
+        self,
+    ) -> tuple[TimeColumn | None, TimeColumn | None, TimeColumn | None, TimeColumn | None]:
         """Start, stop, length, and offset in the file."""
         start = self._given_time(START) or self._timed(known.START, START)
         stop = self._given_time(STOP) or self._timed(known.STOP, STOP)
@@ -235,20 +241,20 @@ class _Finder:
             file_offset = self._timed(known.FILE_OFFSET, "the offset in the file")
         return start, stop, None if stop else length, file_offset
 
-    def _given_time(self, ours: str) -> Timed | None:
+    def _given_time(self, ours: str) -> TimeColumn | None:
         if ours not in self.given:
             return None
         theirs = self.given[ours]
         unit = known.key_and_unit(theirs)[1]
-        return Timed(theirs, None if unit in SAMPLES else UNITS.get(unit or "s", 1.0))
+        return TimeColumn(theirs, None if unit in SAMPLES else UNITS.get(unit or "s", 1.0))
 
-    def _candidates(self, keys: Collection[str]) -> list[Timed]:
+    def _candidates(self, keys: Collection[str]) -> list[TimeColumn]:
         """Free columns with one of the keys, those first whose header says seconds."""
         found = _ranked(self.free, keys)
         best = min((order for order, _ in found), default=0)
         return [timed for order, timed in found if order == best]
 
-    def _timed(self, keys: Collection[str], ours: str) -> Timed | None:
+    def _timed(self, keys: Collection[str], ours: str) -> TimeColumn | None:
         found = self._candidates(keys)
         exact = [timed for timed in found if timed.column == ours]
         found = exact or found
@@ -256,7 +262,7 @@ class _Finder:
             raise self._which([timed.column for timed in found], ours)
         return self._taken(found[0]) if found else None
 
-    def _taken(self, timed: Timed) -> Timed:
+    def _taken(self, timed: TimeColumn) -> TimeColumn:
         self.free.remove(timed.column)
         return timed
 
@@ -264,7 +270,7 @@ class _Finder:
         if LABELS in self.given:
             return (self.given[LABELS],), False
         for tier in known.LABELS:
-            found = [name for name in self.free if known.plain(name) in tier]
+            found = [name for name in self.free if known.column_key(name) in tier]
             # a column that nobody filled says nothing: Raven has one, whether used or not
             filled = [name for name in found if not all(map(is_missing, self.cells(name)))]
             if len(filled) > 1:  # crowsetta counts its annotations beside their labels
@@ -274,13 +280,15 @@ class _Finder:
             if filled:
                 self.free.remove(filled[0])
                 return (filled[0],), False
-        empty = [name for tier in known.LABELS for name in self.free if known.plain(name) in tier]
+        empty = [
+            name for tier in known.LABELS for name in self.free if known.column_key(name) in tier
+        ]
         if empty:
             self.free.remove(empty[0])
         return tuple(empty[:1]), False
 
     def _counts_annotations(self, name: str) -> bool:
-        return known.plain(name) == "annotation" and known.is_number(self.cells(name))
+        return known.column_key(name) == "annotation" and known.is_number(self.cells(name))
 
     def one_hot(self) -> tuple[tuple[str, ...], bool]:
         """Columns of 0 and 1, a class each, in a table without a column of labels."""
@@ -305,7 +313,7 @@ class _Finder:
         self.free = [name for name in self.free if name not in flags]
         return tuple(flags), True
 
-    def check_times(self, start: Timed | None, stop: Timed | None) -> None:
+    def check_times(self, start: TimeColumn | None, stop: TimeColumn | None) -> None:
         """Refuse a table of which a column that may hold times was not read."""
         if start is not None and stop is not None:
             return
@@ -346,24 +354,24 @@ class _Finder:
         return UsageError(f"{self.where}: which of {list(found)} is {ours!r}? name it: {example}")
 
 
-def _ranked(names: Iterable[str], keys: Collection[str]) -> list[tuple[int, Timed]]:
+def _ranked(names: Iterable[str], keys: Collection[str]) -> list[tuple[int, TimeColumn]]:
     """Columns with one of the keys and a unit that is known; lower ranks are preferred."""
     found = []
     for name in names:
         key, unit = known.key_and_unit(name)
         if key in keys and (unit is None or unit in UNITS or unit in SAMPLES):
             rank = 0 if UNITS.get(unit or "") == 1.0 else 1 if unit in UNITS else 2
-            timed = Timed(name, None if unit in SAMPLES else UNITS[unit or "s"])
+            timed = TimeColumn(name, None if unit in SAMPLES else UNITS[unit or "s"])
             found.append((3 if unit in SAMPLES else rank, timed))
     return found
 
 
-def first_length(names: Iterable[str]) -> Timed | None:
+def first_length(names: Iterable[str]) -> TimeColumn | None:
     """The column that says how long something is, if there is one."""
     return next((timed for _, timed in sorted(_ranked(names, known.LENGTH), key=_rank)), None)
 
 
-def _rank(item: tuple[int, Timed]) -> int:
+def _rank(item: tuple[int, TimeColumn]) -> int:
     return item[0]
 
 

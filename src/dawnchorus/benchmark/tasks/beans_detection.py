@@ -13,6 +13,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from dawnchorus.annotations.annotation import clip_id
 from dawnchorus.benchmark.tasks import beans_chunks
 from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
 from dawnchorus.benchmark.tasks.beans import BEANS, check_labels
@@ -20,7 +21,6 @@ from dawnchorus.benchmark.tasks.beans_chunks import Quirks
 from dawnchorus.benchmark.tasks.classes import classes_of
 from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.windows import is_heard, windows
-from dawnchorus.clips.tables import clip_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

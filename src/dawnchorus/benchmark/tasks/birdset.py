@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dawnchorus.annotations.annotation import clip_id
 from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
 from dawnchorus.benchmark.tasks.birdset_hub import read_rows
 from dawnchorus.benchmark.tasks.checks import ROWS
 from dawnchorus.benchmark.tasks.classes import classes_of
 from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.splits import SEED, grouped, train_and_val
-from dawnchorus.clips.tables import clip_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

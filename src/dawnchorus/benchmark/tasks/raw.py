@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dawnchorus.audio.decode.read import read_info
 from dawnchorus.benchmark.tasks.checks import ROWS, named
-from dawnchorus.clips.tables import read_lines
 from dawnchorus.errors import TaskError
+from dawnchorus.text_tables.read import open_table
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -24,7 +24,10 @@ def read_table(table: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     Raises:
         TaskError: It cannot be read, has no rows or lacks a column.
     """
-    names, rows = read_lines(table)
+    text = open_table(table)
+    names, rows = text.names, [row for _, row in text.rows()]
+    if not rows:
+        raise TaskError(f"{table}: no line under the names of its columns")
     missing = [name for name in columns if name not in names]
     if missing:
         raise TaskError(f"{table}: no column {named(missing)}; its columns are {named(names)}")

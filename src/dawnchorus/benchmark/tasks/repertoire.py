@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from dawnchorus.annotations.annotation import clip_id
 from dawnchorus.benchmark.tasks import repertoire_raw as raw
 from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
 from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.splits import by_key, grouped, shares_of_clips
-from dawnchorus.clips.tables import clip_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import numpy as np
 
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.models.label_facts import LabelFacts, scientific_part
-from dawnchorus.text_tables.text import read_text
+from dawnchorus.text_tables.read import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

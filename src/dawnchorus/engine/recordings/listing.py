@@ -11,16 +11,16 @@ from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.paths import as_path, is_remote
 from dawnchorus.store.schema import COMPUTED, EMBEDDING_COLUMNS, RECORDING_SCHEMA
-from dawnchorus.text_tables import names as known
+from dawnchorus.text_tables import column_names as known
 from dawnchorus.text_tables.paths import plain_path
-from dawnchorus.text_tables.text import open_table
+from dawnchorus.text_tables.read import open_table
 from dawnchorus.text_tables.values import day_first, is_missing, parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dawnchorus.text_tables.text import TextTable
+    from dawnchorus.text_tables.read import TextTable
 
 LIST_SUFFIX: Final = ".csv"
 PATH, START_TIME, TIME_ZONE = "path", "start_time", "time_zone"
@@ -73,7 +73,7 @@ def describe_listing(listing: Path) -> tuple[str, ...]:
     read = f"path = {path}" + ("" if start is None else f", {START_TIME} = {start}")
     along = [name for name in table.names if _comes_along(name, path) and name != start]
     said = f"{listing}: read: {read}; carried along: {', '.join(along) or 'nothing'}"
-    dates = [name for name in along if known.plain(name) in {"date", "time", "timestamp"}]
+    dates = [name for name in along if known.column_key(name) in {"date", "time", "timestamp"}]
     if start is None and dates:
         said += (
             f" ({', '.join(dates)} not read as the time of the recording; for that, call a column "
@@ -84,7 +84,7 @@ def describe_listing(listing: Path) -> tuple[str, ...]:
 
 def _columns(table: TextTable) -> tuple[str, str | None]:
     """The column of the paths, and that of the times."""
-    named = {known.plain(name): name for name in reversed(table.names)}
+    named = {known.column_key(name): name for name in reversed(table.names)}
     path = (
         PATH
         if PATH in table.names
@@ -92,12 +92,12 @@ def _columns(table: TextTable) -> tuple[str, str | None]:
     )
     if path is None:
         found = ", ".join(table.names)
-        raise UsageError(f"{table.path}: need a column {PATH!r}, found {found}")
+        raise UsageError(f"{table.file}: need a column {PATH!r}, found {found}")
     taken = {*RECORDING_SCHEMA.names, *EMBEDDING_COLUMNS, *COMPUTED} - {PATH, TIME_ZONE}
     clashes = sorted(taken & {name for name in table.names if name != path})
     if clashes:
         raise UsageError(
-            f"{table.path}: a store has a column {clashes[0]!r} of its own; rename that of the list"
+            f"{table.file}: a store has a column {clashes[0]!r} of its own; rename that of the list"
         )
     exact = START_TIME if START_TIME in table.names else None
     return path, exact or next((named[key] for key in _STARTS if key in named), None)
@@ -111,7 +111,7 @@ def _day_first(table: TextTable, start: str) -> bool | None:
     try:
         return day_first(row[start] for _, row in table.rows())
     except ValueError as error:
-        raise UsageError(f"{table.path}: column {start!r}: {error}") from error
+        raise UsageError(f"{table.file}: column {start!r}: {error}") from error
 
 
 def _moment(text: str, where: str, column: str, *, first_is_day: bool | None) -> str:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.errors import TaskError
 from dawnchorus.sources.names.scientific import RANKS, Match, Published, Taxon, parse_name, ranks_of
-from dawnchorus.sources.published import Table, TextFile, find_file
+from dawnchorus.sources.source_table import SourceTable
 from dawnchorus.store.leftovers import replaced_whole
+from dawnchorus.text_tables.files import TextFile, find_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ def _fact(index: Path, name: str) -> str | None:
 
 
 def _build(file: TextFile, target: Path, signature: str, progress: Callable[[int], None]) -> None:
-    table = Table(file, lambda *_bad: None, {})
+    table = SourceTable(file, lambda *_bad: None)
     missing = [name for name in ("taxonid", "taxonrank") if name not in table.columns]
     if missing or not {"canonicalname", "scientificname"} & set(table.columns):
         raise TaskError(
@@ -121,7 +122,7 @@ def _build(file: TextFile, target: Path, signature: str, progress: Callable[[int
 
 
 def _taxa(
-    table: Table, lineages: dict[tuple[str, ...], int], progress: Callable[[int], None]
+    table: SourceTable, lineages: dict[tuple[str, ...], int], progress: Callable[[int], None]
 ) -> Iterator[tuple[int, str, int | None, str, int, int]]:
     for number, row in enumerate(table.rows(COLUMNS)):
         if number % ROWS_AT_ONCE == 0 and number:

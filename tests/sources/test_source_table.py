@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.published import Table, TextFile, find_file
+from dawnchorus.sources.source_table import SourceTable
+from dawnchorus.text_tables.files import TextFile, find_file
 
 Bad = list[tuple[str, int, str]]
 
@@ -20,7 +21,7 @@ Bad = list[tuple[str, int, str]]
 def read(path: Path, *wanted: str) -> tuple[list[dict[str, str]], Bad]:
     """All rows of a table, and the lines left out."""
     bad: Bad = []
-    table = Table(TextFile(path), lambda *what: bad.append(what), {})
+    table = SourceTable(TextFile(path), lambda *what: bad.append(what))
     return list(table.rows(wanted)), bad
 
 
@@ -97,7 +98,7 @@ def test_a_file_is_found_wherever_it_lies(form: str, tmp_path: Path) -> None:
         place.write_bytes(gzip.compress(data) if form == "gzip" else data)
     file = find_file(place, ["occurrence.txt"])
     assert file is not None
-    assert list(Table(file, lambda *_: None, {}).rows(["b"])) == [{"b": "2"}]
+    assert list(SourceTable(file, lambda *_: None).rows(["b"])) == [{"b": "2"}]
 
 
 def test_a_truncated_zip_is_an_error_and_not_a_short_table(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_truncated_zip_is_an_error_and_not_a_short_table(tmp_path: Path) -> No
     file = find_file(path, ["t.txt"])
     assert file is not None
     with pytest.raises(TaskError, match="cannot be read to its end"):
-        list(Table(file, lambda *_: None, {}).rows(["a"]))
+        list(SourceTable(file, lambda *_: None).rows(["a"]))
 
 
 def test_a_file_that_is_no_such_table_is_an_error(tmp_path: Path) -> None:
@@ -174,4 +175,4 @@ def test_any_damaged_zip_is_read_or_refused(
     with contextlib.suppress(TaskError):
         found = find_file(path, ["t.txt"])
         if found is not None:
-            list(Table(found, lambda *_: None, {}).rows(["a"]))
+            list(SourceTable(found, lambda *_: None).rows(["a"]))

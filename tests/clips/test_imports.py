@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import make_sound
-from dawnchorus.clips.annotations import manifest_of_audacity, manifest_of_raven
-from dawnchorus.clips.folders import with_lengths
-from dawnchorus.clips.tables import manifest_of_csv
+from dawnchorus.clips.build import ImportedClips, build_manifest
+from dawnchorus.clips.imports import read_labels
 from dawnchorus.errors import DawnChorusError, TaskError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dawnchorus.clips.folders import Made
 
 WREN = ("rec1.wav", 1.5, 3.5, ("wren",))
 ROBIN = ("rec2.wav", 4.0, 5.0, ("robin",))
@@ -34,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def spans(made: Made) -> list[tuple[str, float, float, tuple[str, ...]]]:
+def spans(made: ImportedClips) -> list[tuple[str, float, float, tuple[str, ...]]]:
     rounded = ((c.path, round(c.start_s, 6), round(c.stop_s, 6), c.labels) for c in made.manifest)
     return sorted(rounded)
 
@@ -155,9 +153,9 @@ CSV = {
 def test_a_known_layout_gives_its_spans_and_says_what_was_read(folder: Path, layout: str) -> None:
     table = folder / "labels.csv"
     table.write_text(CSV[layout], encoding="utf-8", newline="")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert spans(made) == BOTH
-    assert not made.bad
+    assert not made.failures
     read = next(note for note in made.notes if "read: " in note)
     assert "path = " in read
     assert "; ignored: " in read
@@ -169,7 +167,7 @@ def test_a_known_layout_gives_its_spans_and_says_what_was_read(folder: Path, lay
 def test_an_encoding_that_proves_itself_is_read(folder: Path, encoding: str, text: str) -> None:
     table = folder / "labels.csv"
     table.write_text(CSV["ours"].replace("wren", f'"{text}"'), encoding=encoding)
-    assert spans(manifest_of_csv(table)) == [(*WREN[:3], (text,)), ROBIN]
+    assert spans(read_labels(form="csv", paths=table)) == [(*WREN[:3], (text,)), ROBIN]
 
 
 def test_western_windows_text_is_read_and_said_and_other_code_pages_are_refused(
@@ -178,9 +176,9 @@ def test_western_windows_text_is_read_and_said_and_other_code_pages_are_refused(
     table = folder / "labels.csv"
     table.write_text(CSV["ours"].replace("wren", "Zaunkönig, pöllö"), encoding="cp1252")
     with pytest.raises(TaskError, match="line 2: need 4 fields"):
-        manifest_of_csv(table)
+        read_labels(form="csv", paths=table)
     table.write_text(CSV["ours"].replace("wren", "Zaunkönig pöllö"), encoding="cp1252")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert spans(made)[0][3] == ("Zaunkönig pöllö",)
     assert any("read as Windows-1252" in note for note in made.notes)
     for name, encoding in (
@@ -189,7 +187,7 @@ def test_western_windows_text_is_read_and_said_and_other_code_pages_are_refused(
     ):  # fmt: skip
         table.write_bytes(CSV["ours"].replace("wren", name).encode(encoding))
         with pytest.raises(TaskError, match="save it as UTF-8"):
-            manifest_of_csv(table)
+            read_labels(form="csv", paths=table)
 
 
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)"
@@ -226,10 +224,10 @@ def test_a_raven_table_gives_its_selections(folder: Path, layout: str, encoding:
     text, want = TABLES[layout]
     table = folder / "rec1.Table.1.selections.txt"
     table.write_text(text, encoding=encoding)
-    made = manifest_of_raven([table], audio=folder)
+    made = read_labels(form="raven", paths=[table], audio=folder)
     assert spans(made) == want
     assert any("read: " in note and "ignored: " in note for note in made.notes)
-    assert spans(manifest_of_csv(table)) == want
+    assert spans(read_labels(form="csv", paths=table)) == want
 
 
 def test_raven_selections_whose_times_may_run_on_are_refused_unless_it_is_said(
@@ -239,9 +237,9 @@ def test_raven_selections_whose_times_may_run_on_are_refused_unless_it_is_said(
     rows = "1\t1.5\t3.5\trec1.wav\twren\n2\t4\t5\trec2.wav\trobin\n"
     table.write_text(f"Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tSpecies\n{rows}")
     with pytest.raises(TaskError, match=r"no column 'File Offset \(s\)'"):
-        manifest_of_raven([table], audio=folder)
+        read_labels(form="raven", paths=[table], audio=folder)
     said = {"start_s": "Begin Time (s)"}
-    assert spans(manifest_of_raven([table], audio=folder, columns=said)) == BOTH
+    assert spans(read_labels(form="raven", paths=[table], audio=folder, columns=said)) == BOTH
 
 
 AUDACITY = {
@@ -258,7 +256,7 @@ AUDACITY = {
 def test_an_audacity_track_gives_its_labels(folder: Path, layout: str, encoding: str) -> None:
     table = folder / "rec1.txt"
     table.write_text(AUDACITY[layout], encoding=encoding)
-    assert spans(manifest_of_audacity([table], audio=folder)) == ONE
+    assert spans(read_labels(form="audacity", paths=[table], audio=folder)) == ONE
 
 
 def test_a_table_without_paths_belongs_to_the_recording_of_its_name(folder: Path) -> None:
@@ -268,18 +266,18 @@ def test_a_table_without_paths_belongs_to_the_recording_of_its_name(folder: Path
         "Start (s),End (s),Scientific name,Common name,Confidence\n1.5,3.5,wren,Wren,0.9\n",
     ):
         simple.write_text(text)
-        assert spans(manifest_of_csv(simple)) == ONE
+        assert spans(read_labels(form="csv", paths=simple)) == ONE
     other = folder / "labels.csv"
     other.write_text("onset_s,offset_s,label\n1.5,3.5,wren\n")
     with pytest.raises(UsageError, match="which column is the path"):
-        manifest_of_csv(other)
+        read_labels(form="csv", paths=other)
 
 
 def test_tables_of_a_folder_are_read_together(folder: Path) -> None:
     for name, row in (("rec1", "1.5,3.5,wren"), ("rec2", "4,5,robin")):
         table = folder / f"{name}.BirdNET.results.csv"
         table.write_text(f"Start (s),End (s),Common name,Confidence\n{row},0.9\n")
-    assert spans(manifest_of_csv(folder)) == BOTH
+    assert spans(read_labels(form="csv", paths=folder)) == BOTH
 
 
 REFUSED = {
@@ -351,7 +349,7 @@ def test_a_table_that_may_mean_two_things_is_refused_with_the_way_out(
     table = folder / "labels.csv"
     table.write_text(text, encoding="utf-8")
     with pytest.raises(DawnChorusError, match=said) as refusal:
-        manifest_of_csv(table)
+        read_labels(form="csv", paths=table)
     assert "labels.csv" in str(refusal.value)
 
 
@@ -372,7 +370,7 @@ def test_a_column_that_is_named_is_read(
     folder: Path, text: str, columns: dict[str, str], want: list[object]
 ) -> None:
     (folder / "labels.csv").write_text(text)
-    assert spans(manifest_of_csv(folder / "labels.csv", columns=columns)) == want
+    assert spans(read_labels(form="csv", paths=folder / "labels.csv", columns=columns)) == want
 
 
 def test_labels_of_no_length_and_before_the_beginning_are_left_out_by_their_line(
@@ -383,12 +381,13 @@ def test_labels_of_no_length_and_before_the_beginning_are_left_out_by_their_line
         "rec1.wav,0,0,a\nrec1.wav,5,5,b\nrec1.wav,6,5,c\nrec1.wav,-1,5,d\nrec1.wav,1.5,3.5,wren\n"
     )
     table.write_text(f"path,start,end,label\n{rows}")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert spans(made) == ONE
-    assert [verdict for _, verdict, _ in made.bad] == ["no-length"] * 3 + ["before-start"]
-    assert [f"labels.csv, line {n}: " in said for n, (_, _, said) in enumerate(made.bad, 2)] == [
-        True
-    ] * 4
+    assert [failure.reason for failure in made.failures] == ["no-length"] * 3 + ["before-start"]
+    assert [
+        f"labels.csv, line {n}: " in said
+        for n, said in enumerate([failure.message for failure in made.failures], 2)
+    ] == [True] * 4
 
 
 def test_words_for_no_label_are_no_classes_and_are_named(folder: Path) -> None:
@@ -396,7 +395,7 @@ def test_words_for_no_label_are_no_classes_and_are_named(folder: Path) -> None:
     words = ["NA", "nan", "N/A", "NULL", "", "wren"]
     rows = "".join(f"rec1.wav,{n},{n + 1},{word}\n" for n, word in enumerate(words))
     table.write_text(f"path,start,end,label\n{rows}")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert [labels for *_, labels in spans(made)] == [()] * 5 + [("wren",)]
     warning = next(note for note in made.notes if "without a label" in note)
     assert all(word in warning for word in ("'NA' 1", "'nan' 1", "empty 1"))
@@ -405,13 +404,16 @@ def test_words_for_no_label_are_no_classes_and_are_named(folder: Path) -> None:
 def test_several_labels_in_a_cell_are_read_or_said(folder: Path) -> None:
     table = folder / "labels.csv"
     table.write_text("path,labels\nrec1.wav,\"['wren', 'robin']\"\nrec2.wav,[]\n")
-    assert [labels for *_, labels in spans(manifest_of_csv(table))] == [("wren", "robin"), ()]
+    assert [labels for *_, labels in spans(read_labels(form="csv", paths=table))] == [
+        ("wren", "robin"),
+        (),
+    ]
     rows = 'rec1.wav,0,1,wren\nrec1.wav,1,2,robin\nrec1.wav,2,3,"wren, robin"\n'
     table.write_text(f"path,start,end,labels\n{rows}")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert spans(made)[2][3] == ("wren, robin",)
     assert any("say --separator ','" in note for note in made.notes)
-    made = manifest_of_csv(table, separator=",")
+    made = read_labels(form="csv", paths=table, separator=",")
     assert spans(made)[2][3] == ("wren", "robin")
     assert not any("--separator" in note for note in made.notes)
 
@@ -419,7 +421,7 @@ def test_several_labels_in_a_cell_are_read_or_said(folder: Path) -> None:
 def test_rows_with_half_of_their_times_or_none_are_said(folder: Path) -> None:
     table = folder / "labels.csv"
     table.write_text("path,start,end,label\nrec1.wav,5,NA,a\nrec1.wav,nan,,b\nrec1.wav,1,2,c\n")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert [(start, stop) for _, start, stop, _ in spans(made)] == [(0, 10), (1, 2), (5, 10)]
     assert any("1 rows have no times" in note for note in made.notes)
     assert any("1 rows have a start or a stop only" in note for note in made.notes)
@@ -428,7 +430,7 @@ def test_rows_with_half_of_their_times_or_none_are_said(folder: Path) -> None:
 def test_the_length_of_the_recording_beside_a_label_is_no_doubt(folder: Path) -> None:
     table = folder / "labels.csv"
     table.write_text("path,duration_s,label\nrec1.wav,10.02,wren\nrec2.wav,9.99,robin\n")
-    assert spans(manifest_of_csv(table)) == [
+    assert spans(read_labels(form="csv", paths=table)) == [
         ("rec1.wav", 0.0, 10.0, ("wren",)), ("rec2.wav", 0.0, 10.0, ("robin",))
     ]  # fmt: skip
 
@@ -439,15 +441,15 @@ def test_rows_that_nobody_reviewed_are_left_out_of_a_reviewed_kaleidoscope_table
     table = folder / "labels.csv"
     rows = "/,x,rec1.wav,1.5,2,robin,wren\n/,x,rec2.wav,4,1,robin,\n"
     table.write_text(f"INDIR,FOLDER,IN FILE,OFFSET,DURATION,TOP1MATCH,MANUAL ID\n{rows}")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert spans(made) == ONE
-    assert [verdict for _, verdict, _ in made.bad] == ["unreviewed"]
+    assert [failure.reason for failure in made.failures] == ["unreviewed"]
 
 
 def test_dates_of_a_column_are_read_where_one_of_them_tells_how(folder: Path) -> None:
     table = folder / "labels.csv"
     table.write_text("path,label,recorded_at\nrec1.wav,a,12/05/2024\nrec2.wav,b,25/05/2024 04:30\n")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert made.manifest.table["recorded_at"].to_pylist() == ["2024-05-12", "2024-05-25T04:30:00"]
 
 
@@ -459,7 +461,7 @@ def test_one_recording_has_one_path_however_it_is_spelled_or_linked(folder: Path
                "link.wav"]  # fmt: skip
     rows = "".join(f"{path},{n},{n + 1},a\n" for n, path in enumerate(spelled))
     table.write_text(f"path,start,end,label\n{rows}")
-    assert {path for path, *_ in spans(manifest_of_csv(table))} == {"rec1.wav"}
+    assert {path for path, *_ in spans(read_labels(form="csv", paths=table))} == {"rec1.wav"}
 
 
 def test_paths_of_another_computer_are_found_by_their_last_folders(folder: Path) -> None:
@@ -468,38 +470,42 @@ def test_paths_of_another_computer_are_found_by_their_last_folders(folder: Path)
     table = folder / "labels.csv"
     rows = "/old/disk/south/a.wav,1,2,wren\nE:\\disk\\north\\a.wav,3,4,robin\n/old/a.wav,5,6,x\n"
     table.write_text(f"path,start,end,label\n{rows}")
-    made = manifest_of_csv(table)
+    made = read_labels(form="csv", paths=table)
     assert [path for path, *_ in spans(made)] == ["north/a.wav", "south/a.wav"]
-    assert [verdict for _, verdict, _ in made.bad] == ["ambiguous"]  # which of the two?
+    assert [failure.reason for failure in made.failures] == ["ambiguous"]  # which of the two?
     assert any("found by their names" in note for note in made.notes)
 
 
 def test_a_stop_at_0_is_never_the_end_of_the_recording(folder: Path) -> None:
     row = {"id": "a", "path": "rec1.wav", "start_s": 0.0, "stop_s": 0.0, "labels": ["wren"]}
     with pytest.raises(TaskError, match="need 0 <= start_s < stop_s"):
-        with_lengths([row], folder, lambda _n: None, named="rows")
+        build_manifest([row], folder, named="rows")
 
 
 def test_a_recording_that_is_not_found_is_left_out_and_the_others_are_read(folder: Path) -> None:
     for name in ("rec1", "gone"):
         (folder / f"{name}.Table.1.selections.txt").write_text(f"{RAVEN}\tSpecies\n{ROW}\twren\n")
-    made = manifest_of_raven([folder], audio=folder)
+    made = read_labels(form="raven", paths=[folder], audio=folder)
     assert spans(made) == ONE
-    assert [verdict for _, verdict, _ in made.bad] == ["missing"]
-    assert "gone.Table.1.selections.txt" in made.bad[0][2]
+    assert [failure.reason for failure in made.failures] == ["missing"]
+    assert "gone.Table.1.selections.txt" in made.failures[0].message
 
 
 def test_tables_that_are_alike_are_said_once(folder: Path) -> None:
     for name in ("rec1", "rec2"):
         (folder / f"{name}.txt").write_text(f"{RAVEN}\tSpecies\n{ROW}\twren\n")
     (folder / "rec2.b.txt").write_text(f"{RAVEN}\tLabel\n{ROW}\twren\n")
-    read = [note for note in manifest_of_raven([folder], audio=folder).notes if "read: " in note]
+    read = [
+        note
+        for note in read_labels(form="raven", paths=[folder], audio=folder).notes
+        if "read: " in note
+    ]
     assert ["rec1.txt and 1 more tables: read: " in note for note in read] == [True, False]
 
 
 def test_an_empty_selection_table_is_named_and_the_others_are_read(folder: Path) -> None:
     (folder / "rec1.txt").write_text(f"{RAVEN}\tSpecies\n{ROW}\twren\n")
     (folder / "rec2.txt").write_text(f"{RAVEN}\tSpecies\n")
-    made = manifest_of_raven([folder], audio=folder)
+    made = read_labels(form="raven", paths=[folder], audio=folder)
     assert spans(made) == ONE
     assert any("rec2.txt: has no selections" in note for note in made.notes)

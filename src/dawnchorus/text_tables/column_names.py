@@ -85,7 +85,7 @@ _SOUND: Final = re.compile(r".+\.(wav|flac|mp3|ogg|opus|m4a|aac|aiff?|w4v|wac)",
 _DATE: Final = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}.*")
 
 
-def plain(name: str) -> str:
+def column_key(name: str) -> str:
     """The key of a name, unit and all: ``start_s`` gives ``starts``."""
     return "".join(_words(name))
 
@@ -115,14 +115,14 @@ def key_and_unit(name: str) -> tuple[str, str | None]:
 
 
 def _words(name: str) -> list[str]:
-    name = re.sub(r" \(\d+\)$", "", name)  # the second column of a name, see `text.open_table`
+    name = re.sub(r" \(\d+\)$", "", name)  # the second column of a name, see `read.open_table`
     spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name)
     return re.findall(r"[^\W_]+", spaced.lower())
 
 
 def is_metadata(name: str) -> bool:
     """Whether a column is one that people carry along, neither time nor label."""
-    return bool(plain(name) in _METADATA or re.fullmatch(r"column \d+|.*\bHz\b.*", name))
+    return bool(column_key(name) in _METADATA or re.fullmatch(r"column \d+|.*\bHz\b.*", name))
 
 
 def names_a_time(name: str) -> bool:
@@ -138,7 +138,7 @@ def looks_like_time(name: str, cells: Sequence[str]) -> bool:
     """Whether a column that was not read may hold times in a recording."""
     if not names_a_time(name):
         return False
-    number = _PLAIN_NUMBER if plain(name) == "time" else _NUMBER  # 04:30:00 is a time of day
+    number = _PLAIN_NUMBER if column_key(name) == "time" else _NUMBER  # 04:30:00 is a time of day
     held = [cell for cell in cells if not is_missing(cell)]
     return 2 * sum(bool(number.fullmatch(cell)) for cell in held) > len(held)
 

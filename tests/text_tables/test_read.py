@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.errors import TaskError
-from dawnchorus.text_tables.text import open_table
+from dawnchorus.text_tables.read import open_table
 
 if TYPE_CHECKING:
     import os
