@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dawnchorus.clips.folders import Made
+from dawnchorus.clips.build import ImportedClips
 from dawnchorus.clips.manifest import Clip, Manifest
 from dawnchorus.configs import FitConfig, ProbeRunConfig
 from dawnchorus.errors import TaskError, UsageError
@@ -21,7 +21,7 @@ from dawnchorus.probing.select import usable
 RATE = 16_000
 
 
-def clips(*labels: str) -> Made:
+def clips(*labels: str) -> ImportedClips:
     """A clip of each label."""
     rows = [
         Clip(
@@ -37,7 +37,7 @@ def clips(*labels: str) -> Made:
         )
         for k, label in enumerate(labels)
     ]
-    return Made(Manifest.of(rows, Path()))
+    return ImportedClips(Manifest.of(rows, Path()))
 
 
 def test_background_is_known_by_its_name_in_any_case_and_a_wrong_one_is_refused() -> None:
@@ -85,7 +85,7 @@ def test_a_probe_remembers_its_background(tiny_folder: Path, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def annotated(tmp_path: Path) -> Made:
+def annotated(tmp_path: Path) -> ImportedClips:
     """Two recordings of 12 s with a few calls, and one that is a call from end to end."""
     for name, seconds in (("a", 12.0), ("b", 12.0), ("c", 1.0)):
         tone(tmp_path / f"{name}.wav", 800, seconds, ord(name))
@@ -98,7 +98,9 @@ def annotated(tmp_path: Path) -> Made:
     return read_labels(table)
 
 
-def test_parts_that_no_annotation_covers_become_clips_without_a_label(annotated: Made) -> None:
+def test_parts_that_no_annotation_covers_become_clips_without_a_label(
+    annotated: ImportedClips,
+) -> None:
     made = with_unannotated(annotated, seed=3)
     old, new = made.manifest[: len(annotated.manifest)], made.manifest[len(annotated.manifest) :]
     assert [clip.id for clip in old] == [clip.id for clip in annotated.manifest]
