@@ -30,7 +30,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 def test_from_a_folder_to_shards(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "folder", "calls", "-o", "all.parquet", "--underscores")
+    code, out, _ = run(capsys, "import", "calls", "-o", "all.parquet", "--underscores")
     assert (code, out) == (0, "all.parquet: 12 clips of 12 files, 0.01 h, 3 labels; 0 left out\n")
     code, out, _ = run(
         capsys, "split", "all.parquet", "-o", "split.parquet", "--shares", "train=2,test=1",
@@ -64,7 +64,7 @@ def test_what_is_bad_or_leaks_gives_exit_code_3(
     same = calls / "calls/Parus_major/1.wav"
     (calls / "calls/Parus_major/copy.wav").write_bytes(same.read_bytes())
     (calls / "calls/Parus_major/bad.wav").write_bytes(b"no sound at all" * 9)
-    code, out, err = run(capsys, "folder", "calls", "-o", "all.parquet")
+    code, out, err = run(capsys, "import", "calls", "-o", "all.parquet")
     assert code == 3
     assert "left out: calls/Parus_major/bad.wav: not a sound file" in err
     (calls / "calls/Parus_major/4.wav").write_bytes(b"")
@@ -96,7 +96,7 @@ def test_what_is_bad_or_leaks_gives_exit_code_3(
 
 def test_joining_says_what_is_there_twice(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
-        assert run(capsys, "folder", "calls", "-o", f"{name}.parquet")[0] == 0
+        assert run(capsys, "import", "calls", "-o", f"{name}.parquet")[0] == 0
     code, _, err = run(capsys, "join", "a.parquet", "b.parquet", "-o", "ab.parquet")
     assert code == 1
     assert "12 ids are in more than one manifest" in err
@@ -111,11 +111,16 @@ def test_joining_says_what_is_there_twice(calls: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["folder", "none"], "none: no such folder"),
+        (["import", "none"], "none: no such file or folder"),
         (["summary", "none.parquet"], "none.parquet: no such manifest"),
-        (["folder", "calls", "--label-from", "name"], "--label-from 'name'; known: parent"),
+        (["import", "calls", "--label-from", "name"], "--label-from 'name'; known: parent"),
         (["split", "x", "-o", "y", "--keep", "--replace"], "exclude each other"),
-        (["csv", "t.csv", "--column", "labels"], "--column 'labels': need NAME=VALUE"),
+        (
+            ["import", "t.csv", "--input-format", "csv", "--column", "labels"],
+            "--column 'labels': need NAME=VALUE",
+        ),
+        (["import", "calls", "--separator", ";"], "--separator is for csv, raven; this is read as"),
+        (["import", "x.csv", "--input-format", "excel"], "known: csv, folder, raven, audacity"),
     ],
 )
 @pytest.mark.usefixtures("calls")
@@ -135,18 +140,42 @@ def test_what_was_read_of_a_table_and_what_was_not_is_said(
     (calls / "t.csv").write_text(
         f"Start (s),End (s),Scientific name,Common name,Confidence,File\n{row}\n"
     )
-    code, out, err = run(capsys, "csv", "t.csv", "-o", "t.parquet", "-q")
+    code, out, err = run(capsys, "import", "t.csv", "-o", "t.parquet", "-q")
     said = (
         "t.csv: read: path = File, start_s = Start (s), stop_s = End (s), "
         "labels = Scientific name; ignored: Common name, Confidence\n"
     )
     assert (code, err) == (0, said)
     assert "1 clips of 1 files" in out
-    _, out, _ = run(capsys, "csv", "t.csv", "-o", "t.parquet", "--json")
+    _, out, _ = run(capsys, "import", "t.csv", "-o", "t.parquet", "--json")
     assert json.loads(out)["notes"] == [said.strip()]
     (calls / "t.csv").write_text(f"path,Art\n{row.rpartition(',')[2]},Amsel\n")
-    code, _, err = run(capsys, "csv", "t.csv", "-o", "t.parquet")
+    code, _, err = run(capsys, "import", "t.csv", "-o", "t.parquet")
     assert (code, "--column labels=Art" in err) == (2, True)
+
+
+def test_the_subcommands_of_each_form_still_import_it_and_say_what_to_call(
+    calls: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    selection = "1\tSpectrogram 1\t1\t0.1\t0.5\t0\t4000\twren\n"
+    header = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)"
+    (calls / "0.Table.1.txt").write_text(f"{header}\tCall\n{selection}")
+    (calls / "0.labels.txt").write_text("0.1\t0.5\twren\n")
+    (calls / "t.csv").write_text("path,start,end,label\ncalls/Turdus_merula/0.wav,0.1,0.5,wren\n")
+    said = "warning: data {} is now data import\n"
+    for form, table, *more in (
+        ("csv", "t.csv"),
+        ("raven", "0.Table.1.txt", "--audio", "calls", "--label", "Call"),
+        ("audacity", "0.labels.txt", "--audio", "calls"),
+    ):
+        code, out, err = run(capsys, form, table, *more, "-o", "old.parquet", "-q")
+        assert (code, "1 clips of 1 files" in out) == (0, True)
+        assert said.format(form) in err
+        (clip,) = read_manifest("old.parquet")
+        assert (clip.path, clip.start_s, clip.stop_s) == ("calls/Turdus_merula/0.wav", 0.1, 0.5)
+        assert clip.labels == ("wren",)
+    code, out, err = run(capsys, "folder", "calls", "-o", "old.parquet", "--underscores")
+    assert (code, "12 clips" in out, said.format("folder") in err) == (0, True, True)
 
 
 def test_what_is_read_of_a_list_of_recordings_is_said(

@@ -1,4 +1,4 @@
-"""``dawnchorus data``: import, make, join, filter, split, check, compare, sum up and pack manifests."""
+"""``dawnchorus data``: manifests imported, made, joined, filtered, split, checked and packed."""
 
 from __future__ import annotations
 

@@ -227,7 +227,6 @@ def _read(
     quiet: bool,
 ) -> ImportedClips:
     from dawnchorus.cli.findings import say_notes
-    from dawnchorus.cli.output import say
     from dawnchorus.probing.labels import FORMS, read_labels
 
     chosen = next((name for name in FORMS if name == form), None)
@@ -339,7 +338,6 @@ def _close_evaluation(report: EvaluationReport, *, as_json: bool, quiet: bool) -
 
 def _code(bad: Sequence[tuple[str, str, str]]) -> int:
     from dawnchorus.cli.findings import say_left_out
-    from dawnchorus.cli.output import say
     from dawnchorus.cli.runs import SOME_FAILED
 
     say_left_out([message for _, _, message in bad])

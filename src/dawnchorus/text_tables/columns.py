@@ -345,8 +345,8 @@ class _ColumnFinder:
         if odd:
             raise UsageError(
                 f"{self.where}: no column is known to hold labels, and {shown(odd)} may; say "
-                f"which: --column labels={odd[0]}, or --value labels= (of data csv) if the clips "
-                "have none"
+                f"which: --column labels={odd[0]}, or if the clips have none, --value labels= (of "
+                "data import)"
             )
 
     def _which(self, found: Sequence[str], ours: str) -> UsageError:
