@@ -98,9 +98,9 @@ def run(
         options.given(
             models=models,
             tasks=tasks,
-            data=data,
+            data=data and str(data),
             output=output,
-            cache=cache,
+            cache=cache and str(cache),
             protocol=protocol,
             split=split,
             readouts=readouts,
