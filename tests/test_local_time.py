@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from dawnchorus.errors import UsageError
-from dawnchorus.local_time import as_text, later, local_start, parse_zone, zone_kind, zone_warnings
+from dawnchorus.local_time import iso_text, later, local_start, parse_zone, zone_kind, zone_warnings
 
 LIMA = "America/Lima"  # five hours behind UTC all year
 
@@ -38,8 +38,8 @@ def test_local_time_is_the_recordings_own_or_the_named_zones(
 
 def test_a_night_of_clock_change_has_no_hour_twice() -> None:
     start = local_start("2024-10-27T02:30:00", parse_zone("Europe/Berlin"))  # 03:00 becomes 02:00
-    assert as_text(later(start, 1800)) == "2024-10-27T02:00:00.000+01:00"
-    assert as_text(later(start, 3600.25)) == "2024-10-27T02:30:00.250+01:00"
+    assert iso_text(later(start, 1800)) == "2024-10-27T02:00:00.000+01:00"
+    assert iso_text(later(start, 3600.25)) == "2024-10-27T02:30:00.250+01:00"
     assert later(start, 3600) - later(start, 0) == timedelta(0)  # on the wall, not in truth
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from dawnchorus.machine import cores_of_each, free_memory, n_cores
+from dawnchorus.machine import cores_per_process, free_memory, n_cores
 
 
 def test_a_containers_quota_and_a_schedulers_share_are_kept(tmp_path: Path) -> None:
@@ -58,10 +58,10 @@ def test_the_older_form_of_a_memory_limit_is_read(tmp_path: Path) -> None:
 
 def test_processes_of_one_run_share_the_cores_out(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("100000 100000\n")
-    assert cores_of_each(4, {}, tmp_path) == 1  # never none
+    assert cores_per_process(4, {}, tmp_path) == 1  # never none
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    all_cores = cores_of_each(1, {}, tmp_path)
-    assert cores_of_each(all_cores, {}, tmp_path) == 1
-    assert cores_of_each(1, {"OMP_NUM_THREADS": "1"}, tmp_path) == all_cores
+    all_cores = cores_per_process(1, {}, tmp_path)
+    assert cores_per_process(all_cores, {}, tmp_path) == 1
+    assert cores_per_process(1, {"OMP_NUM_THREADS": "1"}, tmp_path) == all_cores
     slurm = {"SLURM_CPUS_PER_TASK": "2", "SLURM_NTASKS_PER_NODE": "2"}
-    assert cores_of_each(2, slurm, tmp_path) == min(2, all_cores)  # each task has two of its own
+    assert cores_per_process(2, slurm, tmp_path) == min(2, all_cores)  # two per task

@@ -16,7 +16,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; a scheduler's warnin
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the handlers from before come back at once.
+    """An event that the first Ctrl-C or SIGTERM sets; then the old handlers are back.
 
     In a thread that is not the main one, where no handler can be set, the event is never set.
     """
@@ -28,10 +28,11 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
     def first(_number: int, _frame: FrameType | None) -> None:
         stop.set()
-        restore()
+        restore()  # so that the second signal ends the process
 
     def restore() -> None:
         for number, handler in before.items():
+            # None: a handler that was not set from Python
             signal.signal(number, handler or signal.SIG_DFL)
 
     for number in SIGNALS:

@@ -1,14 +1,14 @@
-"""Local time: one rule for what a recording's clock means.
+"""Local time: the one rule for what the clock of a recording means.
 
-A recording says its zone (``+02:00``), says UTC, or says none. What it says is kept. Local time is
+A recording gives its offset (``+02:00``), gives UTC, or gives none, and that is kept. Local time is
 
 - its own clock, where it gives an offset from UTC;
-- the time in the zone that the user names, where it says UTC;
-- its own clock too where it says no zone, and the zone that the user names gives the offset.
+- the time in the zone that the user names, where it gives UTC;
+- its own clock, where it gives no zone; the zone that the user names then gives the offset.
 
-Without a named zone the local time of a recording in UTC is not known: its clock is shown as it is,
-in UTC, and `zone_warnings` says so. Arithmetic is done in UTC, so that a recording over the night
-of a clock change has no hour twice.
+Without a named zone the local time of a recording in UTC is not known: UTC is shown, and
+`zone_warnings` says so. Arithmetic is done in UTC, so that a recording over the night of a clock
+change has no hour twice.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 FIXED_OFFSET: Final = re.compile(
     r"(?:UTC|GMT)?(?P<sign>[+\N{MINUS SIGN}-])(?P<hours>\d{1,2}):?(?P<minutes>\d\d)?", re.IGNORECASE
 )
-# the zones that people live in; a clock that says another offset is not to be believed
+# The zones that people live in: from Baker Island to the Line Islands. A clock with another offset
+# is not to be believed.
 WEST, EAST = timedelta(hours=-12), timedelta(hours=14)
 IN_UTC, NO_ZONE, NAMED = "UTC", "no zone", "named"
-MAX_NAMED: Final = 4  # offsets in a warning
+MAX_NAMED: Final = 4  # offsets in a warning; the others are an ellipsis
 
 
 @lru_cache(maxsize=1024)
@@ -72,8 +73,8 @@ def zone_kind(recorded_at: str, zone: tzinfo | None = None) -> str:
     """What is known of a recording's zone.
 
     Returns:
-        Its own offset such as ``+02:00``; else ``named`` where the user named its zone; else
-        ``UTC`` or ``no zone``.
+        Its own offset such as ``+02:00``, or ``named`` where the user named its zone, or ``UTC``
+        or ``no zone``.
     """
     start = datetime.fromisoformat(recorded_at)
     if start.utcoffset():
@@ -84,11 +85,11 @@ def zone_kind(recorded_at: str, zone: tzinfo | None = None) -> str:
 
 
 def local_start(recorded_at: str, zone: tzinfo | None = None) -> datetime:
-    """When a recording began, in local time; with an offset unless nothing says one.
+    """When a recording began, in local time; with an offset if one is known.
 
     Args:
-        recorded_at: ISO 8601, as the recording says it.
-        zone: of the place, for recordings that say UTC or nothing.
+        recorded_at: ISO 8601, as the recording gives it.
+        zone: of the site, for recordings that give UTC or no zone.
     """
     start = datetime.fromisoformat(recorded_at)
     if zone is None or start.utcoffset():
@@ -97,19 +98,19 @@ def local_start(recorded_at: str, zone: tzinfo | None = None) -> datetime:
 
 
 def later(start: datetime, seconds: float) -> datetime:
-    """The moment so many seconds after a local start, in its zone."""
+    """The moment some seconds after a local start, in its zone."""
     if start.tzinfo is None:
         return start + timedelta(seconds=seconds)
     return (start.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(start.tzinfo)
 
 
-def as_text(moment: datetime) -> str:
+def iso_text(moment: datetime) -> str:
     """ISO 8601 to the millisecond, the same length for every moment of one kind."""
     return moment.isoformat(timespec="milliseconds")
 
 
 def zone_warnings(kinds: Counter[str]) -> list[str]:
-    """What a reader of local times must know: recordings whose zones are mixed or not said.
+    """What a reader of local times must know: zones that are mixed or not known.
 
     Args:
         kinds: how many recordings are of each `zone_kind`.
@@ -119,7 +120,7 @@ def zone_warnings(kinds: Counter[str]) -> list[str]:
     if n_utc:
         warnings.append(
             f"{n_utc} recordings say UTC, and no time zone was named: their local time is not "
-            "known, so UTC is shown; name the place's zone with --time-zone"
+            "known, so UTC is shown; name the zone of the site with --time-zone"
         )
     if n_none:
         warnings.append(

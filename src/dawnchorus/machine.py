@@ -1,4 +1,8 @@
-"""What this machine grants a process: cores and memory, as containers and schedulers limit them."""
+"""Cores and memory that this process may use, as containers and schedulers limit them.
+
+Python and psutil report the whole machine; in a container that is many times too much. Sources: the
+Linux kernel's documentation of control groups, versions 1 and 2; sbatch(1) of SLURM.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-CGROUP: Final = Path("/sys/fs/cgroup")
-OWN_GROUP: Final = Path("/proc/self/cgroup")
-ALLOTTED: Final = ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS")  # what a scheduler or user allows
+CGROUP: Final = Path("/sys/fs/cgroup")  # where the kernel shows all control groups
+OWN_GROUP: Final = Path("/proc/self/cgroup")  # which of them this process is in
+# environment variables by which a scheduler or user limits the cores
+CORE_LIMITS: Final = ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS")
 
 
 def n_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = CGROUP) -> int:
@@ -23,22 +28,22 @@ def n_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = CGROUP) 
     quota = _quota(cgroup)
     if quota:
         limits.append(quota)
-    limits += [int(environment[key]) for key in ALLOTTED if environment.get(key, "").isdecimal()]
+    limits += [int(environment[key]) for key in CORE_LIMITS if environment.get(key, "").isdecimal()]
     return max(1, min(limits))
 
 
-def cores_of_each(
+def cores_per_process(
     n_processes: int, environment: Mapping[str, str] = os.environ, cgroup: Path = CGROUP
 ) -> int:
-    """Cores for each of a run's processes on this machine, for threads that are not OpenMP's.
+    """Cores for each of the processes of a run on this machine, for threads that are not OpenMP's.
 
-    torchrun sets OMP_NUM_THREADS to 1 for torch's own threads; that is no limit for decoding.
+    torchrun sets OMP_NUM_THREADS to 1 for torch's own threads; that does not limit decoding.
     """
     environment = {key: value for key, value in environment.items() if key != "OMP_NUM_THREADS"}
     cores = n_cores(environment, cgroup)
     tasks = environment.get("SLURM_NTASKS_PER_NODE", "")
     if tasks.isdecimal() and int(tasks) >= n_processes:
-        return cores  # each process is a task of SLURM's, whose cores are its own already
+        return cores  # each process is a task of SLURM, and n_cores counts the cores of one task
     return max(1, cores // n_processes)
 
 
@@ -65,11 +70,11 @@ def free_memory(cgroup: Path = CGROUP, own_group: Path = OWN_GROUP) -> int:
     free = [int(psutil.virtual_memory().available)]
     for limit, used in _memory_groups(cgroup, own_group):
         try:
-            allowed, taken = (path.read_text(encoding="ascii").strip() for path in (limit, used))
+            allowed, used_now = (path.read_text(encoding="ascii").strip() for path in (limit, used))
         except OSError:
             continue
-        if allowed.isdecimal() and taken.isdecimal():  # else "max": no limit
-            free.append(max(0, int(allowed) - int(taken)))
+        if allowed.isdecimal() and used_now.isdecimal():  # else "max": no limit
+            free.append(max(0, int(allowed) - int(used_now)))
     return min(free)
 
 

@@ -1,7 +1,7 @@
 """Files and folders, on this machine or behind a URL such as ``s3://bucket/folder``.
 
-A place behind a URL is a ``UPath`` of fsspec's universal_pathlib. It has the methods of
-`pathlib.Path` that are used here, so both are written as ``Path``.
+A path behind a URL is a ``UPath`` of fsspec's universal_pathlib. It has the methods of
+`pathlib.Path` that are used here, so both are typed as ``Path``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from dawnchorus.errors import DependencyError, UsageError
-from dawnchorus.filename_text import name_of, name_text
+from dawnchorus.filename_text import escaped_name, unescaped_name
 from dawnchorus.url_secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -23,77 +23,78 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WEB: Final = ("http", "https")
+# kind of URL to the extra of dawnchorus that installs what reads it
 EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 FETCH_TRIES: Final = 3
 FIRST_WAIT_S: Final = 1.0  # before the second try; doubled before each one after that
 
 
-def as_path(named: str | os.PathLike[str]) -> Path:
-    """A path, or the place behind a URL.
+def as_path(name: str | os.PathLike[str]) -> Path:
+    """A path of this machine, or one behind a URL.
 
     Raises:
         UsageError: No such kind of URL.
         DependencyError: A package that reads it is not installed.
     """
-    if not isinstance(named, str) or "://" not in named:
-        return named if is_remote(named) else Path(named)  # type: ignore[return-value]
-    protocol = named.partition("://")[0]
+    if not isinstance(name, str) or "://" not in name:
+        return name if is_remote(name) else Path(name)  # type: ignore[return-value]
+    protocol = name.partition("://")[0]
     extra = EXTRAS.get(protocol, "s3")
     try:
         from upath import UPath  # noqa: PLC0415  an extra
     except ImportError as missing:
-        raise DependencyError("universal_pathlib", extra, f"{named}: reading URLs") from missing
-    # other writers' files would be missing from listings that are kept
+        raise DependencyError("universal_pathlib", extra, f"{name}: reading URLs") from missing
+    # in a cached listing, the files of other writers would be missing
     options: dict[str, Any] = {} if protocol in WEB else {"use_listings_cache": False}
     try:
-        place = UPath(named, **options)
-        place.fs  # noqa: B018  made when first asked for
+        path = UPath(name, **options)
+        path.fs  # noqa: B018  made when first asked for
     except ImportError as missing:
-        raise DependencyError(EXTRAS.get(protocol, protocol), extra, named) from missing
+        raise DependencyError(EXTRAS.get(protocol, protocol), extra, name) from missing
     except ValueError as error:
         known = "s3://, gs://, http:// and https://"
-        raise UsageError(f"{named}: no such kind of URL; {known} are read") from error
-    return cast("Path", place)
+        raise UsageError(f"{name}: no such kind of URL; {known} are read") from error
+    return cast("Path", path)
 
 
-def is_remote(place: object) -> bool:
-    """Whether a place lies behind a URL."""
-    return not isinstance(place, str | Path) and hasattr(place, "fs")
+def is_remote(path: object) -> bool:
+    """Whether a path lies behind a URL."""
+    return not isinstance(path, str | Path) and hasattr(path, "fs")
 
 
-def on_web(place: Path) -> bool:
-    """Whether a place lies on a web server, which has files and no folders."""
-    return is_remote(place) and cast("Any", place).protocol in WEB
+def is_on_web(path: Path) -> bool:
+    """Whether a path lies on a web server, which has files and no folders."""
+    return is_remote(path) and cast("Any", path).protocol in WEB
 
 
-def as_text(place: Path) -> str:
-    """As it is kept in files, with ``/`` on every system."""
-    return str(place) if is_remote(place) else place.as_posix()
+def as_text(path: Path) -> str:
+    """A path as files of ours have it, with ``/`` on every system."""
+    return str(path) if is_remote(path) else path.as_posix()
 
 
-def stored_name(place: Path) -> str:
+def stored_name(path: Path) -> str:
     """A path or URL as text that can be kept.
 
-    As `as_text`, with names that are not UTF-8 escaped, and the secrets of a URL masked: what holds
-    a password cannot be reached again by this text, only by naming it again.
+    As `as_text`, but names that are not UTF-8 are escaped, and the secrets of a URL are masked. A
+    URL with a password cannot be opened again by this text; the user has to name it again.
     """
-    return without_secrets(as_text(place)) if is_remote(place) else name_text(as_text(place))
+    return without_secrets(as_text(path)) if is_remote(path) else escaped_name(as_text(path))
 
 
 def from_stored_name(text: str, root: Path | None = None) -> Path:
-    """The path whose text `stored_name` or `relative_name` made; from ``root`` if relative."""
+    """The path that `stored_name` or `relative_name` wrote as text; from ``root`` if relative."""
     if "://" in text or is_remote(root):
         return as_path(text) if root is None or "://" in text else root / text
-    place = name_of(text)
-    return Path(place) if root is None else root / place
+    path = unescaped_name(text)
+    return Path(path) if root is None else root / path
 
 
-def absolute(place: Path) -> Path:
-    """The place from the root of its drive or bucket; links stay links.
+def absolute(path: Path) -> Path:
+    """The path from the root of its drive or bucket; links are not followed.
 
-    Following them would rename recordings when a link's target moves.
+    Following them would rename recordings when the target of a link moves.
     """
-    return place if is_remote(place) else Path(os.path.abspath(place))  # noqa: PTH100  see above
+    return path if is_remote(path) else Path(os.path.abspath(path))  # noqa: PTH100  see above
 
 
 def common_folder(folders: Sequence[Path]) -> Path:
@@ -110,17 +111,17 @@ def common_folder(folders: Sequence[Path]) -> Path:
     return first
 
 
-def relative_name(place: Path, root: Path) -> str:
+def relative_name(path: Path, root: Path) -> str:
     """The path from ``root`` with ``/``, the same on every system; `from_stored_name` leads back.
 
     The whole path or URL, if it lies on another drive or in another bucket.
     """
-    if is_remote(place) or is_remote(root):
-        return stored_name(absolute(place)).removeprefix(without_secrets(_slashed(root)))
+    if is_remote(path) or is_remote(root):
+        return stored_name(absolute(path)).removeprefix(without_secrets(_slashed(root)))
     try:
-        relative = os.path.relpath(absolute(place), root)
+        relative = os.path.relpath(absolute(path), root)
     except ValueError:
-        return stored_name(absolute(place))
+        return stored_name(absolute(path))
     return stored_name(Path(relative))
 
 
@@ -129,54 +130,54 @@ def _slashed(folder: Path) -> str:
 
 
 @contextmanager
-def remote_errors(place: Path) -> Iterator[None]:
-    """Whatever the package behind a URL raises comes out as `OSError`.
+def remote_errors(path: Path) -> Iterator[None]:
+    """Errors of the package that reads a URL become `OSError`.
 
     Raises:
-        OSError: The place cannot be reached, or not with these credentials.
+        OSError: The path cannot be reached, or not with these credentials.
     """
     try:
         yield
     except OSError:
         raise
     except Exception as error:  # each kind of URL has exceptions of its own
-        if not is_remote(place):
+        if not is_remote(path):
             raise
         raise OSError(f"cannot be reached: {error}") from error
 
 
-def fetch(place: Path, target: Path) -> None:
+def fetch(path: Path, target: Path) -> None:
     """Copy a file from behind a URL, whole.
 
     Raises:
-        OSError: It cannot be had, also not when tried again, or there is no room for it.
+        OSError: It cannot be read after `FETCH_TRIES` tries, or there is no room for it.
     """
-    remote = cast("Any", place)
+    remote = cast("Any", path)
 
     def copy() -> None:
         n_bytes = remote.stat().st_size
         remote.fs.get_file(remote.path, str(target))
         _check_size(target.stat().st_size, n_bytes)
 
-    _try_again(place, copy)
+    _try_again(path, copy)
 
 
-def fetch_bytes(place: Path, first: int, n_bytes: int) -> bytes:
+def fetch_bytes(path: Path, first: int, n_bytes: int) -> bytes:
     """Some bytes of a file behind a URL.
 
     Raises:
-        OSError: They cannot be had, also not when tried again.
+        OSError: They cannot be read after `FETCH_TRIES` tries.
     """
-    remote = cast("Any", place)
+    remote = cast("Any", path)
 
     def get() -> bytes:
         content: bytes = remote.fs.cat_file(remote.path, start=first, end=first + n_bytes)
         if len(content) > n_bytes:
-            raise PermissionError(f"{place}: the server gives no parts of files (HTTP ranges)")
+            raise PermissionError(f"{path}: the server gives no parts of files (HTTP ranges)")
         _check_size(len(content), n_bytes)
         return content
 
-    return _try_again(place, get)
+    return _try_again(path, get)
 
 
 def _check_size(n_there: int, n_bytes: int | None) -> None:
@@ -184,14 +185,14 @@ def _check_size(n_there: int, n_bytes: int | None) -> None:
         raise OSError(f"{n_there} bytes came of {n_bytes}")
 
 
-def _try_again(place: Path, get: Callable[[], T]) -> T:
+def _try_again(path: Path, get: Callable[[], T]) -> T:
     wait_s = FIRST_WAIT_S
     for left in reversed(range(FETCH_TRIES)):
         try:
-            with remote_errors(place):
+            with remote_errors(path):
                 return get()
         except (FileNotFoundError, PermissionError):
-            raise
+            raise  # another try would give the same answer
         except OSError:
             if not left:
                 raise
@@ -211,16 +212,16 @@ def sha256_of_file(path: Path) -> str:
 
 
 @contextmanager
-def local_copy(place: Path) -> Iterator[Path]:
-    """The file itself, or a copy under the same name for as long as it is needed.
+def local_copy(path: Path) -> Iterator[Path]:
+    """The file itself, or a copy with the same name that is removed afterwards.
 
     Raises:
         OSError: It cannot be fetched.
     """
-    if not is_remote(place):
-        yield place
+    if not is_remote(path):
+        yield path
         return
     with TemporaryDirectory(prefix="dawnchorus-") as folder:
-        copy = Path(folder) / place.name
-        fetch(place, copy)
+        copy = Path(folder) / path.name
+        fetch(path, copy)
         yield copy

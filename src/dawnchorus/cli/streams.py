@@ -1,4 +1,4 @@
-"""Standard output and error as a program finds them: closed, full, or in a small code page."""
+"""Standard output and error as a program gets them: closed, full, or in a small code page."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ class OutputError(DawnChorusError):
     """Standard output takes nothing more: its reader is gone (`| head`), or its disk is full."""
 
     def __init__(self, cause: OSError) -> None:
-        """``cause``: as the system has it."""
+        """``cause``: the error of the system."""
         super().__init__(f"standard output cannot be written: {cause.strerror or cause}")
+        # such as `head`, which has read enough: not an error to report
         self.reader_gone = isinstance(cause, BrokenPipeError)
 
 
 def prepare() -> None:
-    """Make both streams usable, before anything is opened or said.
+    """Make both streams usable, before any file is opened or message written.
 
-    A service or cron job may start us without them. What has no letter in the terminal's code page
-    is escaped; a file or program that we write into gets UTF-8, as files of ours have it, unless
-    the user chose otherwise.
+    A service or cron job may start us without them. A character that the code page of the terminal
+    lacks is escaped. A file or program that we write to gets UTF-8, like all our files, unless the
+    user chose otherwise.
     """
     _fill_closed()
     if sys.stdout is None:
-        sys.stdout = _nowhere()
+        sys.stdout = _discarding_stream()
     if sys.stderr is None:
-        sys.stderr = _nowhere()
-    _never_refuse_letters()
-    if sys.stdout is sys.__stdout__:  # a notebook or a test has put its own there
-        sys.stdout = _watched(sys.__stdout__)
+        sys.stderr = _discarding_stream()
+    _accept_all_characters()
+    if sys.stdout is sys.__stdout__:  # otherwise a notebook or a test has put its own there
+        sys.stdout = _guarded(sys.__stdout__)
 
 
 def _fill_closed() -> None:
-    """Where one of the three is closed, the next file opened would take its number, and our words.
+    """Open what is closed of 0, 1 and 2: a data file must not get the number of standard output.
 
-    A new handle gets the lowest free number, so they fill up in order.
+    What we print would be written into it. A new handle gets the lowest free number, so the three
+    fill up in order.
     """
     for number in range(3):
         try:
@@ -55,11 +57,11 @@ def _fill_closed() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _nowhere() -> io.TextIOWrapper:
+def _discarding_stream() -> io.TextIOWrapper:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
-def _never_refuse_letters() -> None:
+def _accept_all_characters() -> None:
     chosen = bool(os.environ.get("PYTHONIOENCODING"))
     for stream in (sys.stdout, sys.stderr):
         if not isinstance(stream, io.TextIOWrapper):
@@ -69,8 +71,11 @@ def _never_refuse_letters() -> None:
             stream.reconfigure(encoding="utf-8")
 
 
-class _Border(io.RawIOBase):
-    """Bytes to standard output; what it refuses becomes our error, wherever it was printed from."""
+class _OutputGuard(io.RawIOBase):
+    """Bytes to standard output; what it refuses becomes our error, wherever it was printed from.
+
+    Without this, a full disk would surface as an OSError in whatever code happened to print.
+    """
 
     def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
@@ -92,8 +97,8 @@ class _Border(io.RawIOBase):
         return self._raw.isatty()
 
 
-def _watched(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    raw = io.BufferedWriter(_Border(io.FileIO(STDOUT, "w", closefd=False)))
+def _guarded(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    raw = io.BufferedWriter(_OutputGuard(io.FileIO(STDOUT, "w", closefd=False)))
     return io.TextIOWrapper(
         raw,
         encoding=stream.encoding,
@@ -104,14 +109,14 @@ def _watched(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def abandon(number: int) -> None:
-    """Let what is left go nowhere; else Python complains when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    """Discard what is still written to a stream; otherwise Python complains when it ends."""
+    discard = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(discard, number)
+    os.close(discard)
 
 
 def tell(text: str, *, end: str = "\n") -> None:
-    """To standard error; a run goes on if nobody can hear it any more."""
+    """Print to standard error; a run continues even if that is closed."""
     try:
         print(text, end=end, file=sys.stderr, flush=True)
     except OSError:

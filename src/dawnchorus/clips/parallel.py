@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
 
-from dawnchorus.machine import cores_of_each
+from dawnchorus.machine import cores_per_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ def n_threads(wanted: int = 0, *, n_processes: int = 1) -> int:
         wanted: what the user asks for, of each process.
         n_processes: processes on this machine that share the cores out.
     """
-    return wanted or min(cores_of_each(n_processes), MOST_THREADS)
+    return wanted or min(cores_per_process(n_processes), MOST_THREADS)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from dawnchorus.engine.pipeline.events import (
 from dawnchorus.error_log import report_request
 from dawnchorus.errors import DawnChorusError
 from dawnchorus.failures import Failure
-from dawnchorus.filename_text import is_odd
+from dawnchorus.filename_text import is_not_utf8
 from dawnchorus.paths import stored_name
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Tally:
             ] += 1
 
     def _note_name(self, job: RecordingJob) -> None:
-        if is_odd(str(job.path)):
+        if is_not_utf8(str(job.path)):
             self.notes[r"names that are not UTF-8, whose odd bytes are written as in caf\xe9"] += 1
 
     def planning(self, jobs: Iterable[RecordingJob]) -> Iterator[RecordingJob]:

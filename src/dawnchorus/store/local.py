@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.local_time import (
-    as_text,
+    iso_text,
     later,
     local_start,
     parse_zone,
@@ -53,7 +53,7 @@ def zone_of(time_zone: str | None, own_zone: str | None) -> tzinfo | None:
 def local_column(windows: pa.Table, time_zone: str | None) -> pa.Array:
     """`local_times` as text."""
     times = local_times(windows, time_zone)
-    return pa.array([None if time is None else as_text(time) for time in times], pa.string())
+    return pa.array([None if time is None else iso_text(time) for time in times], pa.string())
 
 
 def clock_warnings(recordings: pa.Table, time_zone: str | None) -> list[str]:

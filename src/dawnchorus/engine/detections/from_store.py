@@ -25,7 +25,7 @@ from dawnchorus.engine.report import PredictReport
 from dawnchorus.errors import UsageError
 from dawnchorus.local_time import parse_zone
 from dawnchorus.models.label_facts import levels_of
-from dawnchorus.paths import from_stored_name, on_web, remote_errors
+from dawnchorus.paths import from_stored_name, is_on_web, remote_errors
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 def store_in(named: Sequence[Path]) -> Store | None:
     """The store, if one is all that was named."""
-    if len(named) != 1 or on_web(named[0]):
+    if len(named) != 1 or is_on_web(named[0]):
         return None
     place = named[0]
     try:
@@ -171,7 +171,7 @@ def predict_from_store(
 def _check_there(store: Store, root: Path) -> None:
     try:
         with remote_errors(root):
-            there = on_web(root) or root.exists()
+            there = is_on_web(root) or root.exists()
     except OSError as error:
         raise UsageError(f"{root}: {error}") from error
     if not there:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dawnchorus.engine.exports.formats import DETECTION_SCHEMA
-from dawnchorus.local_time import as_text, later, local_start, zone_kind, zone_warnings
+from dawnchorus.local_time import iso_text, later, local_start, zone_kind, zone_warnings
 from dawnchorus.paths import from_stored_name, stored_name
 from dawnchorus.store.columns import distinct
 
@@ -75,7 +75,7 @@ class RecordingColumns:
             return [_same(None, len(table))] * 2
         self._kinds[zone_kind(recorded_at, zone)] += 1
         start = local_start(recorded_at, zone)
-        heard = [as_text(later(start, start_s)) for start_s in table["start_s"].to_pylist()]
+        heard = [iso_text(later(start, start_s)) for start_s in table["start_s"].to_pylist()]
         return [_same(start.isoformat(), len(table)), pa.array(heard, pa.string())]
 
     def warnings(self) -> list[str]:

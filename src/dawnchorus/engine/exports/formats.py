@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from dawnchorus.engine.exports.table_names import TableNames
 from dawnchorus.errors import DawnChorusError, UsageError
-from dawnchorus.filename_text import name_text
+from dawnchorus.filename_text import escaped_name
 from dawnchorus.paths import is_remote, stored_name
 from dawnchorus.store.columns import distinct
 from dawnchorus.store.files import beside, remove_if_possible
@@ -185,7 +185,7 @@ class RavenExport:
                     f"{self._offset_s + row['stop_s']:.6f}",
                     "0.0",
                     f"{detections.highest_hz:.1f}",
-                    name_text(path.name),
+                    escaped_name(path.name),
                     stored_name(path),
                     f"{row['start_s']:.6f}",
                     row["label"],
@@ -261,7 +261,7 @@ class KaleidoscopeExport:
     def write(self, detections: RecordingDetections) -> None:
         """One line a detection."""
         path = _absolute(detections.path)
-        names = name_text(path.parent.name), name_text(path.name)
+        names = escaped_name(path.parent.name), escaped_name(path.name)
         place = [stored_name(path.parent.parent), *names, 0]
         for row in detections.table.to_pylist():
             times = [f"{row['start_s']:.6f}", f"{row['stop_s'] - row['start_s']:.6f}"]

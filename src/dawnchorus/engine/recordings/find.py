@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from dawnchorus.audio.decode.read import AUDIO_SUFFIXES
 from dawnchorus.engine.recordings.listing import LIST_SUFFIX, START_TIME, read_listing
 from dawnchorus.errors import UsageError
-from dawnchorus.paths import absolute, as_path, common_folder, is_remote, on_web, remote_errors
+from dawnchorus.paths import absolute, as_path, common_folder, is_on_web, is_remote, remote_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +117,7 @@ def _check_there(item: Path) -> None:
         raise UsageError(f"{item}: {error}") from error
     if not there:
         raise UsageError(f"{item}: no such file or folder")
-    if on_web(item) and item.suffix.lower() not in AUDIO_SUFFIXES | {LIST_SUFFIX}:
+    if is_on_web(item) and item.suffix.lower() not in AUDIO_SUFFIXES | {LIST_SUFFIX}:
         raise UsageError(
             f"{item}: a web server has no folders to look through; name the recordings, or a "
             ".csv with a column 'path'"
@@ -126,7 +126,7 @@ def _check_there(item: Path) -> None:
 
 def _is_folder(item: Path) -> bool:
     if is_remote(item):
-        return not on_web(item) and item.is_dir()
+        return not is_on_web(item) and item.is_dir()
     return os.path.isdir(item)  # noqa: PTH112  False, not an error, where nothing can be seen
 
 
