@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pyarrow.parquet as pq
 
 from dawnchorus.benchmark.items_file import write_items
 from dawnchorus.benchmark.predictions import write_predictions
-from dawnchorus.benchmark.score import Labelled
+from dawnchorus.benchmark.task_data import LabelledItems
+from dawnchorus.embedding.cache import PieceCache
+from dawnchorus.embedding.encode import PieceValues
 from dawnchorus.metrics import retrieval
 
 COLUMNS = pa.schema(
@@ -98,7 +101,7 @@ def run_folder(
     groups, ids = (
         [f"{what}{n // each}" for n in range(n_items)] for what, each in (("g", 2), ("i", 1))
     )
-    items = Labelled(y, np.array(groups), np.array(ids))
+    items = LabelledItems(y, np.array(groups), np.array(ids))
     rows = []
     for model, skill in skills.items():
         key = sha256(model.encode()).hexdigest()
@@ -109,8 +112,7 @@ def run_folder(
             (n_items, n_classes + 4)
         )
         vectors = vectors.astype(np.float32)
-        (folder / "features" / key).mkdir(parents=True)
-        np.save(folder / "features" / key / "vectors.npy", vectors)
+        _write_features(folder / "features", key, ids, vectors)
         value = float(np.mean([(one.argmax(axis=1) == own).mean() for one in logits.values()]))
         marks = {"cell": key[:32], "data_sha256": "dd" * 32, "features_sha256": key}
         more = {"n_items": n_items, "n_groups": n_items // 2, **marks}
@@ -119,3 +121,15 @@ def run_folder(
         rows.append(row("made/calls", model, "retrieval_roc_auc", found, **more))
     pq.write_table(table(rows), folder / "results.parquet")
     return rows
+
+
+def _write_features(cache: Path, key: str, ids: list[str], vectors: np.ndarray) -> None:
+    """A cache as a run leaves it: a clip of one piece for each item, and the list of them."""
+    facts = {"model": key}
+    pieces = PieceCache(cache, facts)
+    for name, vector in zip(ids, vectors, strict=True):
+        pieces.add(name, PieceValues(vector[None], (1,)))
+    pieces.flush()
+    about = {"encoding": facts, "readout": "output", "pooling": "valid", "clips": ids}
+    (cache / "sets").mkdir(exist_ok=True)
+    (cache / "sets" / f"{key}.json").write_text(json.dumps(about))

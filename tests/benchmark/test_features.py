@@ -1,7 +1,9 @@
-"""What an encoder is given of items, and what is kept of it."""
+"""What an encoder is given of a task's items, and what is kept of it."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,122 +14,102 @@ import torch
 
 from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.audio.frontend import log_mel
-from dawnchorus.benchmark import features
-from dawnchorus.benchmark.clips import Rules, as_tensors, batches, pieces_of, read_clips
-from dawnchorus.benchmark.encoders import Entrant, LogMel, open_entrant
-from dawnchorus.benchmark.features import FeatureCache, Work, encode_clips
-from dawnchorus.benchmark.plan import Reading
-from dawnchorus.benchmark.take import take
-from dawnchorus.benchmark.tasks.base import Item
+from dawnchorus.benchmark.competitors import Competitor, open_competitor
+from dawnchorus.benchmark.features import EncodedFeatures, has_features, load_features
+from dawnchorus.benchmark.log_mel import LogMel
+from dawnchorus.benchmark.plan import FeatureSpec
+from dawnchorus.benchmark.task_data import TaskData
+from dawnchorus.benchmark.tasks.base import Item, task_items
+from dawnchorus.benchmark.tasks.registry import all_tasks
+from dawnchorus.configs.benchmark import BenchmarkConfig
+from dawnchorus.configs.readout import POOLINGS
+from dawnchorus.embedding import clips as embedding_clips
 from dawnchorus.errors import TaskError
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.encoder import POOLINGS
 
 RATE = 16_000
-READINGS = [Reading("output", how) for how in POOLINGS] + [Reading("0,output:cls", "valid")]
+SPECS = [FeatureSpec("output", how) for how in POOLINGS] + [FeatureSpec("0,output:cls", "valid")]
+VALID = FeatureSpec("output", "valid")
 
 
 @pytest.fixture
-def entrant(tiny_folder: Path) -> Entrant:
-    return open_entrant(str(tiny_folder), "cpu")
+def tiny(tiny_folder: Path) -> Competitor:
+    return open_competitor(str(tiny_folder), "cpu")
 
 
-def clips_of(*seconds: float) -> list[np.ndarray]:
+def sounds(*seconds: float) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     return [rng.standard_normal(round(s * RATE)).astype(np.float32) * 0.1 for s in seconds]
 
 
-def work_of(items: list[Item], folder: Path, protocol: Any = "strict", **rules: Any) -> Work:
-    known = {"window_s": 1.0, "crop_s": None} | rules
-    return Work(
-        task="a/b", split="test", folder=folder, items=items,
-        rules=Rules(protocol, **known), batch_s=80.0,
-    )  # fmt: skip
+def write(folder: Path, clips: list[np.ndarray]) -> list[Item]:
+    """Each clip as a file, and the items of all of them."""
+    for number, clip in enumerate(clips):
+        soundfile.write(folder / f"{number}.wav", clip, RATE, subtype="FLOAT")
+    paths = [f"{number}.wav" for number in range(len(clips))]
+    return [Item(path, path, 0.0, None, ("x",), "test", "g") for path in paths]
+
+
+def features_of(
+    competitor: Competitor, folder: Path, items: list[Item], **changes: Any
+) -> EncodedFeatures:
+    """Features of items under a plan; ``crop_s`` is the task's."""
+    task = replace(all_tasks()["local/digits"], crop_s=changes.pop("crop_s", None))
+    data = TaskData(task, task_items(task.id, "strict", items, Counter()), folder)
+    config = BenchmarkConfig(models=("m",), tasks=(task.id,), **changes)
+    return EncodedFeatures.of(competitor, data, config, folder / "cache")
+
+
+def encoded(features: EncodedFeatures, *specs: FeatureSpec) -> list[np.ndarray]:
+    features.encode("test", specs)
+    return [np.asarray(features.load(spec, "test")) for spec in specs]
 
 
 def test_a_clip_gives_the_same_alone_and_among_others_by_every_pooling(
-    entrant: Entrant, tmp_path: Path
+    tiny: Competitor, tmp_path: Path
 ) -> None:
-    clips = clips_of(0.3, 0.95, 0.31, 0.5, 0.02, 2.3)
-    work = work_of([], tmp_path)
-    together = encode_clips(entrant, clips, work, READINGS)
-    for index, clip in enumerate(clips):
-        alone = encode_clips(entrant, [clip], work, READINGS)
-        for reading in READINGS:
-            np.testing.assert_allclose(together[reading][index], alone[reading][0], atol=2e-5)
-
-
-def test_batches_mix_no_numbers_of_patches_and_hold_every_piece_once() -> None:
-    pieces = pieces_of(clips_of(0.3, 0.95, 0.31, 0.5, 2.3), Rules("strict", 1.0, None), RATE)
-    assert [piece.clip for piece in pieces] == [0, 1, 2, 3, 4, 4, 4]
-    assert sum(piece.n_heard for piece in pieces if piece.clip == 4) == round(2.3 * RATE)
-    found = list(batches(pieces, RATE))
-    assert sorted(index for batch in found for index in batch) == list(range(7))
-    for batch in found:
-        _, lengths = as_tensors([pieces[i] for i in batch])
-        assert len({(int(n) - 400) // 2560 for n in lengths}) == 1
-        assert len(batch) == 1 or len(batch) * int(lengths.max()) <= RATE + 2560 * len(batch)
-
-
-def test_a_long_clip_is_the_mean_of_its_windows_by_their_length(
-    entrant: Entrant, tmp_path: Path
-) -> None:
-    [clip] = clips_of(1.5)
-    work, reading = work_of([], tmp_path), Reading("output", "valid")
-    whole = encode_clips(entrant, [clip], work, [reading])[reading][0]
-    parts = encode_clips(entrant, [clip[:RATE], clip[RATE:]], work, [reading])[reading]
-    np.testing.assert_allclose(whole, (2 * parts[0] + parts[1]) / 3, atol=1e-5)
+    items = write(tmp_path, sounds(0.3, 0.95, 0.31, 0.5, 0.02, 2.3))
+    together = encoded(features_of(tiny, tmp_path, items), *SPECS)
+    for index, item in enumerate(items):
+        alone = features_of(tiny, tmp_path, [item])
+        alone = replace(alone, folder=tmp_path / f"alone{index}")
+        for whole, single in zip(together, encoded(alone, *SPECS), strict=True):
+            np.testing.assert_allclose(whole[index], single[0], atol=2e-5)
 
 
 def test_the_paper_hears_the_first_window_of_the_crop_and_silence_after_it(
-    entrant: Entrant, tmp_path: Path
+    tiny: Competitor, tmp_path: Path
 ) -> None:
-    path = tmp_path / "a.wav"
-    soundfile.write(path, clips_of(3.0)[0], RATE, subtype="FLOAT")
-    item = Item("a", "a.wav", 0.5, None, ("x",), "test", "a")
-    rules = Rules("paper", 1.0, 0.6)
-    [clip] = read_clips(tmp_path, [item], RATE, rules.longest_s)
-    assert len(clip) == round(0.6 * RATE)
-    reading = Reading("output", "cls")
-    work = work_of([item], tmp_path, "paper", crop_s=0.6)
-    found = encode_clips(entrant, [clip], work, [reading])[reading][0]
+    [item] = write(tmp_path, sounds(3.0))
+    item = replace(item, start_s=0.5)
+    cls = FeatureSpec("output", "cls")
+    paper = features_of(tiny, tmp_path, [item], protocol="paper", crop_s=0.6)
+    [found] = encoded(paper, cls)
     padded = torch.zeros(1, RATE)
+    clip = read_audio(tmp_path / item.path, start_s=0.5, stop_s=1.1)
     padded[0, : len(clip)] = torch.from_numpy(clip)
-    assert isinstance(entrant.source, EAT)
+    assert isinstance(tiny.source, EAT)
     with torch.inference_mode():
-        by_hand = entrant.source.encode(padded).tokens[0, 0].numpy()
-    np.testing.assert_allclose(found, by_hand, atol=1e-5)
-    strict = encode_clips(entrant, [clip], work_of([], tmp_path), [reading])[reading][0]
-    assert np.abs(strict - by_hand).max() > 1e-3
+        by_hand = tiny.source.encode(padded).tokens[0, 0].numpy()
+    np.testing.assert_allclose(found[0], by_hand, atol=1e-5)
+    [strict] = encoded(features_of(tiny, tmp_path, [item], crop_s=0.6), cls)
+    assert np.abs(strict[0] - by_hand).max() > 1e-3
 
 
-def test_other_encoders_are_told_under_paper_where_the_sound_ends() -> None:
-    short, whole = np.ones(round(0.25 * RATE), np.float32), np.ones(2 * RATE, np.float32)
-    waveforms, lengths = as_tensors(pieces_of([short, whole], Rules("paper", 1.0, None), RATE))
-    assert waveforms.shape == (2, RATE)
-    assert lengths.tolist() == [RATE // 4, RATE]
-
-
-def test_items_of_one_file_are_cut_as_if_read_alone(tmp_path: Path) -> None:
-    path = tmp_path / "a.flac"
-    soundfile.write(path, clips_of(5.0)[0] * 2, 22_050)
-    spans = [(2.0, 2.5), (0.1, 0.4), (0.3, 1.7)]
-    items = [Item(str(s), "a.flac", *s, ("x",), "test", "a") for s in spans]
-    for clip, (start_s, stop_s) in zip(read_clips(tmp_path, items, RATE, None), spans, strict=True):
-        alone = read_audio(path, start_s=start_s, stop_s=stop_s, sample_rate=RATE)
-        np.testing.assert_array_equal(clip, alone)
-
-
-def test_a_file_that_cannot_be_read_stops_the_task(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_stops_the_task(tiny: Competitor, tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("no sound")
+    broken = Item("x", "a.wav", 0.0, None, (), "test", "a")
     with pytest.raises(TaskError, match=r"item 'x'.*fetch the file again"):
-        read_clips(tmp_path, [Item("x", "a.wav", 0.0, None, (), "test", "a")], RATE, None)
+        encoded(features_of(tiny, tmp_path, [broken]), VALID)
+    with pytest.raises(TaskError, match=r"item 'y'.*no such file.*fetch the file again"):
+        encoded(features_of(tiny, tmp_path, [replace(broken, id="y", path="b.wav")]), VALID)
 
 
-def test_log_mel_is_mean_and_deviation_over_frames_that_hold_sound(tmp_path: Path) -> None:
-    clips = clips_of(0.3, 0.7)
-    reading = Reading("output", "valid")
-    found = encode_clips(open_entrant("log-mel"), clips, work_of([], tmp_path), [reading])[reading]
+def test_log_mel_is_mean_and_std_over_frames_that_hold_sound(tmp_path: Path) -> None:
+    clips = sounds(0.3, 0.7)
+    [found] = encoded(
+        features_of(open_competitor("log-mel"), tmp_path, write(tmp_path, clips)), VALID
+    )
     for clip, vector in zip(clips, found, strict=True):
         energies = log_mel(torch.from_numpy(clip[None]))[0].numpy()
         by_hand = np.concatenate([energies.mean(0), energies.std(0)])
@@ -135,64 +117,86 @@ def test_log_mel_is_mean_and_deviation_over_frames_that_hold_sound(tmp_path: Pat
     assert LogMel().dim == found.shape[1] == 256
 
 
-def test_a_grid_averages_time_and_keeps_rows_apart(entrant: Entrant, tmp_path: Path) -> None:
-    assert isinstance(entrant.source, EAT)
-    [clip] = clips_of(0.95)  # six steps of eight rows
+def test_a_grid_averages_time_and_keeps_rows_apart(tiny: Competitor, tmp_path: Path) -> None:
+    assert isinstance(tiny.source, EAT)
+    clips = sounds(0.95, 0.1, 1.95)  # six steps of eight rows, fewer than the grid has, two pieces
+    grid = FeatureSpec("0,output", "grid3")
+    [found] = encoded(features_of(tiny, tmp_path, write(tmp_path, clips)), grid)
+    assert found.dtype == np.float16
     with torch.inference_mode():
-        out = entrant.source.encode(torch.from_numpy(clip[None]), layers=[0])
-    grid = take(Reading("0,output", "grid3"), out)[0].reshape(3, 8, 128)
+        out = tiny.source.encode(torch.from_numpy(clips[0][None]), layers=[0])
     patches = torch.cat([out.layers[0], out.tokens], dim=-1)[0, 1:].reshape(6, 8, 128)
-    torch.testing.assert_close(grid, patches.reshape(3, 2, 8, 128).mean(1))
-    short = encode_clips(entrant, clips_of(0.1), work_of([], tmp_path), [Reading("0", "grid3")])
-    [tokens] = short[Reading("0", "grid3")]
-    assert tokens.dtype == np.float16
-    assert (tokens.reshape(3, 8, 64) == tokens.reshape(3, 8, 64)[:1]).all()
+    by_hand = patches.reshape(3, 2, 8, 128).mean(1).flatten(0, 1).numpy()
+    np.testing.assert_allclose(found[0], by_hand, atol=2e-3)
+    short = found[1].reshape(3, 8, 128)
+    assert (short == short[:1]).all()
+    [halves] = encoded(
+        features_of(tiny, tmp_path, write(tmp_path, [clips[2][:RATE], clips[2][RATE:]])), grid
+    )
+    first, last = found[2].reshape(3, 8, 128)[[0, 2]].astype(np.float32)
+    whole = halves.astype(np.float32).reshape(2, 3, 8, 128)
+    # thirds of six equal steps: two of the first piece, one of each, two of the second
+    np.testing.assert_allclose(first, whole[0, :2].mean(0), atol=2e-3)
+    np.testing.assert_allclose(last, whole[1, 1:].mean(0), atol=2e-3)
 
 
-def test_features_depend_on_all_that_makes_them(entrant: Entrant, tmp_path: Path) -> None:
-    for name in "ab":
-        soundfile.write(tmp_path / f"{name}.wav", clips_of(0.3)[0], RATE)
-    soundfile.write(tmp_path / "b.wav", clips_of(0.2)[0], RATE)
-    item = Item("x", "a.wav", 0.0, None, ("l",), "test", "g")
-    one = Reading("output", "valid")
+def test_features_depend_on_all_that_makes_them(tiny: Competitor, tmp_path: Path) -> None:
+    item, other = write(tmp_path, sounds(0.3, 0.2))
 
-    def key(item: Item = item, reading: Reading = one, by: Entrant = entrant, **more: Any) -> str:
-        return FeatureCache(tmp_path / "cache").key(by, work_of([item], tmp_path, **more), reading)
+    def key(
+        item: Item = item, spec: FeatureSpec = VALID, by: Competitor = tiny, **more: Any
+    ) -> str:
+        return features_of(by, tmp_path, [item], **more).sha256(spec, "test")
 
-    relabelled = Item("x", "a.wav", 0.0, None, ("m",), "train", "h")
+    relabelled = replace(item, labels=("y",), group="h")
     assert key() == key(relabelled)  # the sound is the same
     others = [
-        key(Item("x", "b.wav", 0.0, None, ("l",), "test", "g")),
-        key(Item("x", "a.wav", 0.1, None, ("l",), "test", "g")),
-        key(reading=Reading("0", "valid")),
-        key(reading=Reading("output", "cls")),
+        key(other),
+        key(replace(item, start_s=0.1)),
+        key(spec=FeatureSpec("0", "valid")),
+        key(spec=FeatureSpec("output", "cls")),
         key(protocol="paper"),
         key(protocol="paper", crop_s=0.2),
-        key(by=open_entrant("log-mel")),
+        key(by=open_competitor("log-mel")),
+        key(by=replace(tiny, weights_sha256="other")),
+        key(by=replace(tiny, precision="bfloat16")),
     ]
-    assert len({key(), *others}) == 8
+    assert len({key(), *others}) == 10
 
 
-def test_one_pass_of_the_encoder_serves_all_readings(
-    entrant: Entrant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_pass_of_the_encoder_serves_all_features_and_each_clip_once(
+    tiny: Competitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "CHUNK_ITEMS", 2)
-    items = []
-    for number in range(5):
-        soundfile.write(tmp_path / f"{number}.wav", clips_of(0.3 + number / 10)[0], RATE)
-        items.append(Item(f"i{number}", f"{4 - number}.wav", 0.0, None, (), "test", "g"))
-    calls = []
+    monkeypatch.setattr(embedding_clips, "CHUNK_CLIPS", 2)
+    items = write(tmp_path, sounds(0.3, 0.4, 0.5, 0.6, 0.7))
+    n_encoded = []
     encode = EAT.encode
-    monkeypatch.setattr(EAT, "encode", lambda *given: calls.append(len(given[1])) or encode(*given))
-    cache, work = FeatureCache(tmp_path / "cache"), work_of(items, tmp_path)
-    cache.fill(entrant, work, READINGS)
-    assert sum(calls) == 5
-    cache.fill(entrant, work, READINGS)
-    assert sum(calls) == 5
-    clips = [read_audio(tmp_path / item.path) for item in items]
-    wanted = encode_clips(entrant, clips, work, READINGS)
-    for reading in READINGS:
-        found = cache.load(cache.key(entrant, work, reading))
-        np.testing.assert_allclose(found, wanted[reading], atol=2e-5)
-    cache.fill(entrant, work, [*READINGS, Reading("1", "valid")])
-    assert sum(calls[-5:]) == 5  # only for the new one; the clips above were encoded by hand
+    monkeypatch.setattr(
+        EAT, "encode", lambda *given: n_encoded.append(len(given[1])) or encode(*given)
+    )
+    features = features_of(tiny, tmp_path, items)
+    encoded(features, *SPECS)
+    assert sum(n_encoded) == 5
+    again = features_of(tiny, tmp_path, [*items[::-1], replace(items[0], id="the same sound")])
+    assert again.n_missing("test", SPECS) == 0
+    found = encoded(again, *SPECS)
+    assert sum(n_encoded) == 5
+    for spec, vectors in zip(SPECS, found, strict=True):
+        np.testing.assert_array_equal(vectors[4::-1], features.load(spec, "test"))
+    encoded(features_of(tiny, tmp_path, items), *SPECS, FeatureSpec("1", "valid"))
+    assert sum(n_encoded) == 10  # for the new one
+
+
+def test_vectors_are_found_by_the_name_that_results_give_them(
+    tiny: Competitor, tmp_path: Path
+) -> None:
+    features = features_of(tiny, tmp_path, write(tmp_path, sounds(0.3, 1.4)))
+    name = features.sha256(VALID, "test")
+    assert not has_features(tmp_path / "cache", name)
+    [vectors] = encoded(features, VALID)
+    assert has_features(tmp_path / "cache", name)
+    np.testing.assert_array_equal(load_features(tmp_path / "cache", name), vectors)
+    for part in (tmp_path / "cache" / "clips").rglob("*.safetensors"):
+        part.unlink()
+    with pytest.raises(TaskError, match="2 of 2 clips are not in it; run again"):
+        load_features(tmp_path / "cache", name)

@@ -346,7 +346,7 @@ def test_commands_report_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["protocols"] == ["strict"]
     assert (tmp_path / "report" / "report.html").is_file()
     assert main(["benchmark", "report", str(tmp_path), "--where", "probe"]) == 2
-    assert "need COLUMN=VALUE" in capsys.readouterr().err
+    assert "need NAME=VALUE" in capsys.readouterr().err
     clips = pa.table(
         {
             "id": ["a", "b"],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dawnchorus import metrics
-from dawnchorus.benchmark.score import LEVEL, Labelled, interval
+from dawnchorus.benchmark.scores import LEVEL, interval
+from dawnchorus.benchmark.task_data import LabelledItems
 from dawnchorus.configs.benchmark import BenchmarkConfig
 
 
@@ -22,7 +23,7 @@ def test_an_interval_ends_at_1_where_the_draws_go_past_it() -> None:
     found = interval(
         "accuracy",
         distinct,
-        Labelled(np.ones((40, 1), np.int8), groups, groups),
+        LabelledItems(np.ones((40, 1), np.int8), groups, groups),
         config,
     )
     assert found.high == 1.0

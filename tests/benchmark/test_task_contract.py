@@ -114,7 +114,9 @@ def test_a_failed_preparation_leaves_the_old_manifest(root: Path, tmp_path: Path
 
 
 def test_the_guide_names_every_task_and_every_switch() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "reference" / "tasks.md").read_text(
+        encoding="utf-8"
+    )
     tasks = [id for id in all_tasks() if not re.match("local/|.*_bird", id)]
     kinds = (beans_readers.Quirks, beans_chunks.Quirks, birdset.Quirks, repertoire.Quirks)
     switches = {field.name for kind in kinds for field in fields(kind)}

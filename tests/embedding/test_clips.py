@@ -13,10 +13,10 @@ import soundfile
 import torch
 
 from dawnchorus.clips.manifest import MANIFEST_SCHEMA, Manifest
-from dawnchorus.configs import EmbedConfig
-from dawnchorus.embedding.clips import clip_features
+from dawnchorus.embedding.encode import PieceEncoder, vectors_or_nan
+from dawnchorus.embedding.features import clip_features
+from dawnchorus.embedding.pieces import PieceRule
 from dawnchorus.engine.encoding.batches import BatchEncoder
-from dawnchorus.engine.options import read_settings
 from dawnchorus.models.eat import EAT
 
 WriteSound = Callable[..., Path]
@@ -54,15 +54,14 @@ def test_clips_that_cannot_be_embedded_are_listed_and_the_others_are(
         return values
 
     monkeypatch.setattr(BatchEncoder, "_encode", overflowing)
-    found = clip_features(
-        clips_of(tmp_path, names),
-        tiny_encoder,
-        BatchEncoder(tiny_encoder),
-        read_settings(tiny_encoder, EmbedConfig()),
-        mark={},
-        cache=None,
+    ready = PieceEncoder(
+        name="tiny",
+        encode=vectors_or_nan(BatchEncoder(tiny_encoder).vectors, tiny_encoder.dim),
+        rule=PieceRule.of(tiny_encoder),
+        most_samples=8 * 16_000,
     )
-    assert {path: reason for path, reason, _ in found.bad} == {
+    found = clip_features(clips_of(tmp_path, names), ready, {}, cache=None)
+    assert {failure.path: failure.reason for failure in found.failures} == {
         "loud.wav": "not-encoded",
         "pipe.wav": "missing",
     }

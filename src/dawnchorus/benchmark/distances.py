@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dawnchorus import metrics
-from dawnchorus.benchmark.score import Value, interval, undefined
+from dawnchorus.benchmark.scores import CellScore, interval, undefined
 from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.benchmark.score import Labelled
+    from dawnchorus.benchmark.task_data import LabelledItems
     from dawnchorus.benchmark.tasks.base import Measures
     from dawnchorus.configs.benchmark import BenchmarkConfig, Scaling
 
     Floats = NDArray[np.floating[Any]]
-    Retrieved = tuple[str, Labelled, metrics.Retrieval | None, str]
+    Retrieved = tuple[str, LabelledItems, metrics.Retrieval | None, str]
 
 PAPER_SEED: Final = 42
 PAPER_STARTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
-    """Vectors of the splits that are needed, and what is asked of them.
+class VectorSpace:
+    """Vectors of the splits that are needed, and what is measured of them.
 
     Attributes:
         vectors: split to ``(items, dim)``; ``train`` where retrieval goes across sets or vectors
@@ -43,11 +43,11 @@ class Space:
     """
 
     vectors: Mapping[str, Floats]
-    items: Mapping[str, Labelled]
-    asked: Measures
+    items: Mapping[str, LabelledItems]
+    measures: Measures
     config: BenchmarkConfig
 
-    def scaled(self, scaling: Scaling) -> Space:
+    def scaled(self, scaling: Scaling) -> VectorSpace:
         """The same with other vectors.
 
         Raises:
@@ -60,33 +60,41 @@ class Space:
             return replace(self, vectors={split: _unit(x) for split, x in plain.items()})
         if not len(plain.get("train", ())):
             raise TaskError("standardised: the task has no train items to take the mean of")
-        mean, deviation = _moments(plain["train"])
+        mean, std = _moments(plain["train"])
         return replace(
             self,
-            vectors={s: ((x - mean) / deviation).astype(np.float32) for s, x in plain.items()},
+            vectors={s: ((x - mean) / std).astype(np.float32) for s, x in plain.items()},
         )
 
-    def scored(self) -> Labelled:
+    def with_scored_rows(self, rows: NDArray[np.intp]) -> VectorSpace:
+        """The same with only some of the scored items."""
+        scored = self.config.split
+        return replace(
+            self,
+            vectors={**self.vectors, scored: self.vectors[scored][rows]},
+            items={**self.items, scored: self.items[scored].take(rows)},
+        )
+
+    def scored(self) -> LabelledItems:
         """Items of the split that is scored."""
         return self.items[self.config.split]
 
 
-def distance_values(space: Space) -> list[Value]:
+def distance_scores(space: VectorSpace) -> list[CellScore]:
     """Every retrieval and clustering score that a task asks for."""
-    values = []
-    plain_only = space.config.protocol == "paper"
-    for scaling in ("plain",) if plain_only else space.config.scalings:
+    scores = []
+    for scaling in space.config.used_scalings:
         end = "" if scaling == "plain" else f"_{scaling}"
-        found: list[Value] = []
-        if space.asked.retrieval and scaling != "unit":  # cosine does not see lengths
-            found += _retrieval_values(space, scaling)
-        if space.asked.clustering:
-            found += _clustering_values(space, scaling)
-        values += [replace(value, measure=f"{value.measure}{end}") for value in found]
-    return values
+        of_scaling: list[CellScore] = []
+        if space.measures.retrieval and scaling != "unit":  # cosine does not see lengths
+            of_scaling += _retrieval_scores(space, scaling)
+        if space.measures.clustering:
+            of_scaling += _clustering_scores(space, scaling)
+        scores += [replace(score, measure=f"{score.measure}{end}") for score in of_scaling]
+    return scores
 
 
-def _retrieval_values(space: Space, scaling: Scaling) -> list[Value]:
+def _retrieval_scores(space: VectorSpace, scaling: Scaling) -> list[CellScore]:
     names = ["roc_auc", "precision_at_1"]
     if space.config.protocol == "strict":
         names.append("class_balanced_roc_auc")
@@ -103,12 +111,12 @@ def _retrieval_values(space: Space, scaling: Scaling) -> list[Value]:
     return values
 
 
-def _retrievals(space: Space, scaling: Scaling) -> Iterator[Retrieved]:
+def _retrievals(space: VectorSpace, scaling: Scaling) -> Iterator[Retrieved]:
     """Which split asks which; why not, where it cannot."""
     scored: str = space.config.split
     # the paper's code has train ask for test items; identification asks the other way round
     pairs = [(scored, scored, "")]
-    if space.asked.retrieval == "cross":
+    if space.measures.retrieval == "cross":
         pairs = [("train", scored, "")]
         if space.config.protocol == "strict":
             pairs = [(scored, "train", ""), ("train", scored, "_from_train")]
@@ -120,7 +128,7 @@ def _retrievals(space: Space, scaling: Scaling) -> Iterator[Retrieved]:
             yield turned, queries, None, str(error)
 
 
-def _retrieve(space: Space, asks: str, answers: str) -> metrics.Retrieval:
+def _retrieve(space: VectorSpace, asks: str, answers: str) -> metrics.Retrieval:
     if asks not in space.items or answers not in space.items:
         raise TaskError(f"retrieval from {asks} in {answers}: the task has no such items")
     leave_out = space.config.same_group == "leave_out"
@@ -133,7 +141,7 @@ def _retrieve(space: Space, asks: str, answers: str) -> metrics.Retrieval:
     return metrics.retrieval(space.vectors[asks], queries.y, device=device, **more)
 
 
-def _clustering_values(space: Space, scaling: Scaling) -> list[Value]:
+def _clustering_scores(space: VectorSpace, scaling: Scaling) -> list[CellScore]:
     paper = space.config.protocol == "paper"
     seeds = (PAPER_SEED,) if paper else tuple(range(space.config.n_seeds))
     held = space.scored()
@@ -161,11 +169,11 @@ def _clustering_values(space: Space, scaling: Scaling) -> list[Value]:
 
 
 def _moments(train: Floats) -> tuple[Floats, Floats]:
-    """Mean and deviation of each channel; a channel that stands still is left as it is."""
+    """Mean and std of each channel; a channel that stands still is left as it is."""
     wide = train.astype(np.float64)
-    mean, deviation = wide.mean(axis=0), wide.std(axis=0)
-    still = deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)
-    return mean, np.where(still, 1.0, deviation)
+    mean, std = wide.mean(axis=0), wide.std(axis=0)
+    still = std <= 10 * np.finfo(np.float32).eps * np.abs(mean)
+    return mean, np.where(still, 1.0, std)
 
 
 def _unit(x: Floats) -> Floats:

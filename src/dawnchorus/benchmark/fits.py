@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.benchmark.plan import TABLE_READING
+from dawnchorus.benchmark.plan import TABLE_FEATURES
 from dawnchorus.benchmark.published import paper_schedule
 from dawnchorus.configs import FitConfig
 from dawnchorus.configs.readout import MEAN_OF_OUTPUT
-from dawnchorus.errors import UsageError
 from dawnchorus.probes.few_shot import draw_clips
 from dawnchorus.probes.fit import EncoderMark, Features, fit_probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dawnchorus.benchmark.job import Sheet
-    from dawnchorus.benchmark.plan import Group, Reading
+    from dawnchorus.benchmark.plan import Cell, FeatureSpec
+    from dawnchorus.benchmark.task_run import TaskRun
     from dawnchorus.benchmark.tasks.base import Measures
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
@@ -29,7 +28,7 @@ SELECT_BY: Final = {"accuracy": "accuracy", "macro_recall": "macro_recall"}
 
 
 def fit_config(
-    group: Group, config: BenchmarkConfig, asked: Measures, *, model: str, seed: int
+    cell: Cell, config: BenchmarkConfig, measures: Measures, *, model: str, seed: int
 ) -> FitConfig:
     """How a probe of a plan is fitted.
 
@@ -39,44 +38,46 @@ def fit_config(
     Raises:
         UsageError: There is no such probe, or an option that it does not take.
     """
-    kind = group.probe.removesuffix(SCHEDULE)
+    kind = cell.probe.removesuffix(SCHEDULE)
     options: dict[str, Any] = {"probe_type": kind, "seed": seed, "absent": "lowest"}
-    options["select_by"] = SELECT_BY.get(str(asked.probe), "mean_average_precision")
-    if group.probe.endswith(SCHEDULE):
+    options["select_by"] = SELECT_BY.get(str(measures.probe), "mean_average_precision")
+    if cell.probe.endswith(SCHEDULE):
         options |= {"solver": "schedule", "schedule": paper_schedule(model)}
-    if group.n_labels is not None:
-        options["n_folds"] = max(2, min(5, group.n_labels))
-        if group.n_labels == 1:
+    if cell.n_labels is not None:
+        options["n_folds"] = max(2, min(5, cell.n_labels))
+        if cell.n_labels == 1:
             options["strengths"] = (ONE_CLIP_STRENGTH,)
     if config.device not in {"auto", "cpu"}:
         options["device"] = config.device
-    return FitConfig(**options | config.probe_options.get(group.probe, {}))
+    return FitConfig(**options | config.probe_options.get(cell.probe, {}))
 
 
 def fitted_logits(
-    sheet: Sheet, group: Group
+    run: TaskRun, cell: Cell
 ) -> tuple[dict[int, NDArray[np.float64]], dict[int, dict[str, Any]]]:
     """Logits ``(items, classes)`` of the scored split, and what was chosen, by seed.
 
     Raises:
         TaskError: The clips cannot teach the task.
     """
-    config = sheet.config
-    first = fit_config(group, config, sheet.asked, model=sheet.entrant.name, seed=0)
+    config = run.config
+    first = fit_config(cell, config, run.measures, model=run.competitor.name, seed=0)
     logits, notes = {}, {}
-    for seed in _seeds(group, config, first):
+    for seed in _seeds(cell, config, first):
         fit = first if first.method != "schedule" else first.model_copy(update={"seed": seed})
-        train, validation = _sides(sheet, group, seed)
+        train, validation = _sides(run, cell, seed)
         probe = fit_probe(
             fit,
             train,
             validation,
-            sheet.job.items.classes,
-            sheet.job.items.multi_label,
-            encoder=EncoderMark(sheet.entrant.name, sheet.entrant.weights_sha256),
-            readout=MEAN_OF_OUTPUT if group.reading == TABLE_READING else group.reading.wanted,
+            run.data.items.classes,
+            run.data.items.multi_label,
+            encoder=EncoderMark(run.competitor.name, run.competitor.weights_sha256),
+            readout=MEAN_OF_OUTPUT
+            if cell.features == TABLE_FEATURES
+            else cell.features.layers_and_pooling,
         )
-        logits[seed] = probe.logits(_floats(sheet, group.reading, config.split))
+        logits[seed] = probe.logits(_floats(run, cell.features, config.split))
         kept = {"chosen", "chosen_on", "n_train", "n_validation", "not_trained"}
         notes[seed] = probe.notes.model_dump(mode="json", include=kept)
         if probe.layer_weights is not None:
@@ -85,32 +86,30 @@ def fitted_logits(
     return logits, notes
 
 
-def _seeds(group: Group, config: BenchmarkConfig, fit: FitConfig) -> tuple[int, ...]:
-    if config.protocol == "paper" and group.n_labels is None:
+def _seeds(cell: Cell, config: BenchmarkConfig, fit: FitConfig) -> tuple[int, ...]:
+    if config.protocol == "paper" and cell.n_labels is None:
         return (PAPER_SEED,)
-    if group.n_labels is None and fit.method != "schedule":
+    if cell.n_labels is None and fit.method != "schedule":
         return (0,)  # nothing is drawn, so every seed gives the same
     return tuple(range(config.n_seeds))
 
 
-def _sides(sheet: Sheet, group: Group, seed: int) -> tuple[Features, Features | None]:
+def _sides(run: TaskRun, cell: Cell, seed: int) -> tuple[Features, Features | None]:
     """Train and validation; without validation, choices are made inside train."""
-    train = _features(sheet, group.reading, "train")
-    if group.n_labels is not None:
-        rng = np.random.default_rng((seed, group.n_labels))
-        rows = draw_clips(np.asarray(train.y), np.asarray(train.group), group.n_labels, rng)
+    train = _features(run, cell.features, "train")
+    if cell.n_labels is not None:
+        rng = np.random.default_rng((seed, cell.n_labels))
+        rows = draw_clips(np.asarray(train.y), np.asarray(train.group), cell.n_labels, rng)
         return train.take(rows, np.arange(train.y.shape[1])), None
-    if sheet.config.split == "val" or "val" not in sheet.splits(group):
+    if run.config.split == "val" or "val" not in run.splits(cell):
         return train, None
-    return train, _features(sheet, group.reading, "val")
+    return train, _features(run, cell.features, "val")
 
 
-def _features(sheet: Sheet, reading: Reading, split: str) -> Features:
-    if split not in sheet.splits_there:
-        raise UsageError(f"{sheet.job.task.id}: no items in {split}; a probe needs them")
-    held = sheet.labelled(split)
-    return Features(_floats(sheet, reading, split), held.y, held.groups)
+def _features(run: TaskRun, spec: FeatureSpec, split: str) -> Features:
+    items = run.data.labelled(split)
+    return Features(_floats(run, spec, split), items.y, items.groups)
 
 
-def _floats(sheet: Sheet, reading: Reading, split: str) -> NDArray[np.float32]:
-    return np.array(sheet.features(reading, split), np.float32)  # a copy: a map cannot be written
+def _floats(run: TaskRun, spec: FeatureSpec, split: str) -> NDArray[np.float32]:
+    return np.asarray(run.features.load(spec, split), np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dawnchorus.benchmark.score import Labelled
+from dawnchorus.benchmark.task_data import LabelledItems, label_matrix
 from dawnchorus.errors import TaskError
 from dawnchorus.store.files import write_whole
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 FOLDER: Final = "items"
 
 
-def items_place(output: Path, data_sha256: str, split: str) -> Path:
+def items_path(output: Path, data_sha256: str, split: str) -> Path:
     """Where the items of a split lie."""
     return output / FOLDER / f"{data_sha256[:32]}-{split}.parquet"
 
 
 def write_items(
-    output: Path, data_sha256: str, split: str, items: Labelled, classes: Sequence[str]
+    output: Path, data_sha256: str, split: str, items: LabelledItems, classes: Sequence[str]
 ) -> None:
     """Keep the items of a split, once."""
-    path = items_place(output, data_sha256, split)
+    path = items_path(output, data_sha256, split)
     if path.is_file():
         return
     names = np.array(classes, object)
@@ -52,13 +52,13 @@ def write_items(
     write_whole(path, sink.getvalue())
 
 
-def read_items(output: Path, data_sha256: str, split: str) -> tuple[tuple[str, ...], Labelled]:
+def read_items(output: Path, data_sha256: str, split: str) -> tuple[tuple[str, ...], LabelledItems]:
     """Classes and items of a split.
 
     Raises:
         TaskError: They are not there, or damaged.
     """
-    path = items_place(output, data_sha256, split)
+    path = items_path(output, data_sha256, split)
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -67,11 +67,8 @@ def read_items(output: Path, data_sha256: str, split: str) -> tuple[tuple[str, .
     return classes, labelled(table, classes)
 
 
-def labelled(table: pa.Table, classes: Sequence[str]) -> Labelled:
+def labelled(table: pa.Table, classes: Sequence[str]) -> LabelledItems:
     """Items of a table with ``id``, ``group`` and ``labels``."""
-    place = {name: number for number, name in enumerate(classes)}
-    y = np.zeros((table.num_rows, len(place)), np.int8)
-    for row, own in enumerate(table["labels"].to_pylist()):
-        y[row, [place[name] for name in own]] = 1
     groups, ids = table["group"].to_pylist(), table["id"].to_pylist()
-    return Labelled(y, np.array(groups, str), np.array(ids, str))
+    y = label_matrix(table["labels"].to_pylist(), classes)
+    return LabelledItems(y, np.array(groups, str), np.array(ids, str))

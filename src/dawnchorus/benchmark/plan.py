@@ -1,7 +1,7 @@
-"""From a plan's options to what is to be computed: readings of an encoder, and groups of scores.
+"""From a plan's options to what there is to compute: kinds of features, and cells of scores.
 
-A reading is one way to turn an encoder's output for a clip into numbers. A group is what is
-computed at once and is finished as a whole: a probe on a reading, or the distances of a reading.
+A cell is what is computed at once and finished as a whole: a probe on one kind of features, or the
+distances (retrieval and clustering) of one kind of features.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from dawnchorus.benchmark.external import Table
+from dawnchorus.benchmark.vector_table import VectorTable
 from dawnchorus.configs.probes import TOKEN_PROBES
 from dawnchorus.configs.readout import OUTPUT, OWN, Readout
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 
 if TYPE_CHECKING:
-    from dawnchorus.benchmark.encoders import Entrant
+    from dawnchorus.benchmark.competitors import Competitor
     from dawnchorus.benchmark.tasks.base import Task
     from dawnchorus.configs.benchmark import BenchmarkConfig
     from dawnchorus.configs.readout import Pooling, ReadoutPart
@@ -26,14 +26,14 @@ DISTANCES: Final = ""  # in the place of a probe: retrieval and clustering
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Reading:
-    """What is read of an encoder, as results name it.
+class FeatureSpec:
+    """What is taken of an encoder's output as a clip's features, as results name it.
 
     Attributes:
-        readout: the text of a `Readout`; ``stack:`` in front: its parts side by side, not joined;
-            ``table`` for vectors from elsewhere.
-        pooling: of layers that name none; ``grid8``: tokens, averaged to 8 time steps of each row
-            of patches, which is all that a probe on tokens sees of a clip.
+        readout: layers joined by commas, as `Readout` spells them; with ``stack:`` before them the
+            layers lie side by side and are not joined; ``table`` for vectors from elsewhere.
+        pooling: of layers that name none; ``grid8`` for tokens, averaged over 8 time steps of each
+            row of patches, which is all that a probe on tokens sees of a clip.
     """
 
     readout: str
@@ -41,9 +41,9 @@ class Reading:
 
     @property
     def grid_steps(self) -> int | None:
-        """Time steps of a reading of tokens."""
-        found = self.pooling.removeprefix(GRID)
-        return int(found) if found != self.pooling else None
+        """Time steps of features that are tokens; None for vectors."""
+        steps = self.pooling.removeprefix(GRID)
+        return int(steps) if steps != self.pooling else None
 
     @property
     def stacked(self) -> bool:
@@ -51,17 +51,24 @@ class Reading:
         return self.readout.startswith(STACK)
 
     @property
-    def wanted(self) -> Readout:
-        """The readout that the two texts say; a grid needs no pooling."""
+    def layers_and_pooling(self) -> Readout:
+        """The readout that the two texts name; a grid needs no pooling."""
         pooling = None if self.grid_steps else cast("Pooling", self.pooling)
         return Readout.parse(self.readout.removeprefix(f"{STACK}:"), pooling)
 
+    @property
+    def text(self) -> str:
+        """One spelling of what it is, for keys: the same vectors have the same."""
+        if self.grid_steps or self.stacked:
+            return f"{self.readout} {self.pooling}"
+        return str(self.layers_and_pooling)
 
-TABLE_READING: Final = Reading("table", "given")
+
+TABLE_FEATURES: Final = FeatureSpec("table", "given")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Cell:
     """Scores that are computed and kept together.
 
     Attributes:
@@ -69,66 +76,66 @@ class Group:
         n_labels: clips a class that the probe is fitted on; None: all.
     """
 
-    reading: Reading
+    features: FeatureSpec
     probe: str
     n_labels: int | None = None
 
 
-def groups_of(config: BenchmarkConfig, entrant: Entrant, task: Task) -> list[Group]:
-    """All that a plan asks of one model on one task, in order.
+def cells_of(config: BenchmarkConfig, competitor: Competitor, task: Task) -> list[Cell]:
+    """All that a plan asks of one competitor on one task, in order.
 
     Raises:
-        UsageError: The model has no such layer, or a probe does not go with a read-out.
+        UsageError: The model has no such layer, or a probe does not go with a readout.
     """
     probes = config.default_probes if config.probes is None else config.probes
-    asked = task.measures_under(config.protocol)
-    flat = [one for one in readings(config, entrant) if not one.stacked]
-    groups = [Group(one, DISTANCES) for one in flat if asked.retrieval or asked.clustering]
-    if asked.probe is None:
-        return groups
+    measures = task.measures_under(config.protocol)
+    vectors = [spec for spec in feature_specs(config, competitor) if not spec.stacked]
+    cells = [Cell(spec, DISTANCES) for spec in vectors if measures.retrieval or measures.clustering]
+    if measures.probe is None:
+        return cells
     for probe in probes:
-        for reading in _readings_for(probe, config, entrant):
-            groups += [Group(reading, probe, n) for n in (None, *config.n_labels)]
-    return groups
+        for spec in _specs_for(probe, config, competitor):
+            cells += [Cell(spec, probe, n) for n in (None, *config.n_labels)]
+    return cells
 
 
-def _readings_for(probe: str, config: BenchmarkConfig, entrant: Entrant) -> list[Reading]:
-    found = readings(config, entrant)
+def _specs_for(probe: str, config: BenchmarkConfig, competitor: Competitor) -> list[FeatureSpec]:
+    specs = feature_specs(config, competitor)
     if probe not in TOKEN_PROBES:
-        return found
-    if isinstance(entrant.source, Table):
+        return specs
+    if isinstance(competitor.source, VectorTable):
         return []  # a table has no tokens
-    layers = (_layers_only(one, config.grid_steps) for one in found if not one.stacked)
-    return list(dict.fromkeys(layers))
+    grids = (_tokens_of(spec, config.grid_steps) for spec in specs if not spec.stacked)
+    return list(dict.fromkeys(grids))
 
 
-def _layers_only(reading: Reading, steps: int) -> Reading:
-    layers = dict.fromkeys(str(part.layer) for part in reading.wanted.parts)
-    return Reading(",".join(layers), f"{GRID}{steps}")
+def _tokens_of(spec: FeatureSpec, steps: int) -> FeatureSpec:
+    """The same layers without pooling and weight, as a grid of tokens."""
+    layers = dict.fromkeys(str(part.layer) for part in spec.layers_and_pooling.parts)
+    return FeatureSpec(",".join(layers), f"{GRID}{steps}")
 
 
-def readings(config: BenchmarkConfig, entrant: Entrant) -> list[Reading]:
-    """Every read-out by every pooling, with what ``own``, ``each`` and the protocol mean for it."""
-    if isinstance(entrant.source, Table):
-        return [TABLE_READING]
-    found = [
-        Reading(readout, pooling)
-        for asked in config.readouts
-        for readout in _readouts(asked, config, entrant)
-        for pooling in (_pooling(one, config, entrant) for one in config.poolings)
+def feature_specs(config: BenchmarkConfig, competitor: Competitor) -> list[FeatureSpec]:
+    """Every readout by every pooling; ``own``, ``each`` and ``stack`` are replaced by layers."""
+    if isinstance(competitor.source, VectorTable):
+        return [TABLE_FEATURES]
+    specs = [
+        FeatureSpec(readout, pooling)
+        for named in config.readouts
+        for readout in _readouts(named, config, competitor)
+        for pooling in (_pooling(how, config, competitor) for how in config.poolings)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(specs))
 
 
-def _readouts(asked: str, config: BenchmarkConfig, entrant: Entrant) -> list[str]:
-    n_layers = 0 if isinstance(entrant.source, Table) else entrant.source.n_layers
-    if not asked:
-        asked = OWN if config.protocol == "strict" else OUTPUT
-    if asked == EACH:
+def _readouts(named: str, config: BenchmarkConfig, competitor: Competitor) -> list[str]:
+    n_layers = 0 if isinstance(competitor.source, VectorTable) else competitor.source.n_layers
+    named = named or (OWN if config.protocol == "strict" else OUTPUT)
+    if named == EACH:
         return [str(i) for i in range(n_layers)] or [OUTPUT]
-    if asked == STACK:
+    if named == STACK:
         return [f"{STACK}:{','.join(map(str, range(n_layers)))}"] if n_layers else []
-    readout = _plain(entrant.readout) if asked == OWN else Readout.parse(asked)
+    readout = _plain(competitor.readout) if named == OWN else Readout.parse(named)
     return [str(Readout(tuple(_from_the_start(part, n_layers) for part in readout.parts)))]
 
 
@@ -154,11 +161,9 @@ def _from_the_start(part: ReadoutPart, n_layers: int) -> ReadoutPart:
     return replace(part, layer=part.layer % n_layers)
 
 
-def _pooling(asked: str, config: BenchmarkConfig, entrant: Entrant) -> str:
-    if asked == OWN:
-        return str(entrant.readout.parts[0].pooling)
-    if asked:
-        return asked
-    # the published table reads EAT's CLS token and the time average of all other encoders
-    paper = config.protocol == "paper" and isinstance(entrant.source, EAT)
+def _pooling(named: str, config: BenchmarkConfig, competitor: Competitor) -> str:
+    if named:
+        return str(competitor.readout.parts[0].pooling) if named == OWN else named
+    # the published table takes EAT's CLS token and the time average of all other encoders
+    paper = config.protocol == "paper" and isinstance(competitor.source, EAT)
     return "cls" if paper else "valid"

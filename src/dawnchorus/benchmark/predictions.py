@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dawnchorus.benchmark.score import Labelled
+    from dawnchorus.benchmark.task_data import LabelledItems
 
 FOLDER: Final = "predictions"
 
@@ -26,7 +26,7 @@ FOLDER: Final = "predictions"
 def write_predictions(
     output: Path,
     cell: str,
-    items: Labelled,
+    items: LabelledItems,
     classes: tuple[str, ...],
     logits: Mapping[int, NDArray[np.floating[Any]]],
 ) -> None:

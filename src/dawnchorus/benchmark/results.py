@@ -65,7 +65,7 @@ IDENTITY: Final = ("cell", "measure", "seed", "leaks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ResultRow:
     """One score; the columns of ``docs/benchmarking.md``.
 
     Attributes:
@@ -112,7 +112,7 @@ class Results:
         """Take a folder; it is made when rows come."""
         self.folder = folder
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, rows: Sequence[ResultRow]) -> None:
         """Keep rows; they are on the disk when this returns."""
         if rows:
             folder = self.folder / ROWS
@@ -172,11 +172,11 @@ def merge(sources: Sequence[Path], target: Path) -> pa.Table:
             if not copy.exists():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(copy, part.read_bytes())
-    results.append([Row(**row) for row in new])
+    results.append([ResultRow(**row) for row in new])
     return results.publish()
 
 
-def _table(rows: Sequence[Row]) -> pa.Table:
+def _table(rows: Sequence[ResultRow]) -> pa.Table:
     return pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)
 
 

@@ -1,7 +1,7 @@
 """Run a plan: features, probes and distances of every model on every task, as rows of results.
 
-A job is one model on one task. Jobs are shared among runs on one folder by locks that the operating
-system drops when their holder dies; within a job each group of scores is kept when it is done.
+An assignment is one model on one task. Runs on one folder share them by locks, which the operating
+system drops when their holder dies; within an assignment each cell is kept as soon as it is done.
 """
 
 from __future__ import annotations
@@ -11,61 +11,46 @@ import math
 import platform
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from dawnchorus import __version__
-from dawnchorus.benchmark.encoders import Entrant, open_entrant
-from dawnchorus.benchmark.hashes import hash_of_value
-from dawnchorus.benchmark.job import Job, Sheet, cache_folder, open_sheet
+from dawnchorus.benchmark.cell_key import cell_key
+from dawnchorus.benchmark.competitors import open_competitor
 from dawnchorus.benchmark.prepare import data_folder, load_items
 from dawnchorus.benchmark.results import Results
+from dawnchorus.benchmark.scoring import score_cell
+from dawnchorus.benchmark.task_data import TaskData
+from dawnchorus.benchmark.task_run import TaskRun, cache_folder
 from dawnchorus.benchmark.tasks.registry import find_tasks
+from dawnchorus.embedding.cache import hash_of_value
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.interrupt import stop_on_signals
+from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.store.locks import StoreLocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from threading import Event
 
     import pyarrow as pa
 
+    from dawnchorus.benchmark.competitors import Competitor
     from dawnchorus.configs.benchmark import BenchmarkConfig
+    from dawnchorus.progress import Progress
 
 LOCK: Final = ".lock"
-WAIT_S: Final = 1.0  # before a look whether another run has finished its job
-
-
-class Watcher(Protocol):
-    """Who is told how far a run is."""
-
-    def began(self, job: str, what: str, total: int, unit: str) -> Callable[[int], None]:
-        """A stretch of work begins; gives what to call with each advance."""
-
-    def said(self, text: str) -> None:
-        """Something worth a line."""
-
-
-class Silence:
-    """Nobody is told."""
-
-    def began(self, job: str, what: str, total: int, unit: str) -> Callable[[int], None]:
-        """Nothing."""
-        del job, what, total, unit
-        return lambda _n: None
-
-    def said(self, text: str) -> None:
-        """Nothing."""
+WAIT_S: Final = 1.0  # until it looks again whether another run has finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobCount:
-    """One line of a dry run."""
+class RunCount:
+    """One line of a dry run: a model on a task."""
 
     model: str
     task: str
@@ -73,18 +58,18 @@ class JobCount:
     n_done: int
     n_clips: int
     n_to_encode: int
-    readings: tuple[str, ...]
+    readouts: tuple[str, ...]
     shard: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What a run did.
+class BenchmarkSummary:
+    """What a run of a plan did.
 
     Attributes:
         n_cells: of this run's share of the plan.
-        n_done: computed now.
-        n_kept: there before.
+        n_done: computed by this run.
+        n_kept: finished before it.
         n_rows: in the folder.
         undefined: reason to how many scores in the folder are nan for it.
     """
@@ -98,20 +83,36 @@ class RunReport:
     undefined: dict[str, int] = field(default_factory=dict)
 
 
-def benchmark(config: BenchmarkConfig, *, watcher: Watcher | None = None) -> RunReport:
-    """Run a plan, or go on with it where it was stopped.
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One model on one task, before the model is opened."""
+
+    model: str
+    data: TaskData
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.model} on {self.data.task.id}"
+
+
+def benchmark(config: BenchmarkConfig, *, progress: Progress = NO_PROGRESS) -> BenchmarkSummary:
+    """Run a plan, or resume it where it was stopped.
+
+    Args:
+        config: the plan.
+        progress: gets a stage for each split that is encoded and each model and task scored.
 
     Returns:
-        What was done; the scores lie in ``config.output``.
+        What was done; the scores are in ``config.output``.
 
     Raises:
         UsageError: The plan names what is not there.
         TaskError: Data are missing or damaged.
         RunInterruptedError: Ctrl-C or SIGTERM; what was finished is kept.
     """
-    watcher = watcher or Silence()
     started = time.monotonic()
-    jobs = _own_share(config, _jobs(config))
+    assignments = _own_share(config, _assignments(config))
     output = Path(config.output)
     for folder in (output, cache_folder(config)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,13 +122,16 @@ def benchmark(config: BenchmarkConfig, *, watcher: Watcher | None = None) -> Run
     try:
         locks.open_to_others()
         with stop_on_signals() as stop:
-            for job, done in _Run(config, locks, results, watcher, stop).work(jobs):
+            plan_run = _PlanRun(config, locks, results, progress, stop)
+            for assignment, done in plan_run.work(assignments):
                 counts.update(done)
-                watcher.said(f"{job.name}: {done['done']} cells computed, {done['kept']} kept")
+                progress.message(
+                    f"{assignment.name}: {done['done']} cells computed, {done['kept']} kept"
+                )
     finally:
         locks.close()
         table = results.publish()
-    return RunReport(
+    return BenchmarkSummary(
         output=str(output),
         n_cells=counts["done"] + counts["kept"],
         n_done=counts["done"],
@@ -143,78 +147,61 @@ def _undefined(table: pa.Table) -> dict[str, int]:
     return dict(Counter(r for v, r in zip(values, reasons, strict=True) if math.isnan(v)))
 
 
-def dry_run(config: BenchmarkConfig) -> list[JobCount]:
-    """What a plan comes to, with what of it is done; encodes nothing, leaves nothing.
+def dry_run(config: BenchmarkConfig) -> list[RunCount]:
+    """What a plan comes to, with what of it is done; encodes nothing and leaves no file behind.
 
     Errors as for `benchmark`.
     """
     finished = Results(Path(config.output)).finished()
-    shares = _shares(config, _jobs(config))
-    counts = []
-    with _Models(config.device) as models:
-        for share, jobs in shares.items():
-            if config.shard and share != config.shard[0]:
-                continue
-            for job in jobs:
-                sheet = open_sheet(config, models.open(job.model), job)
-                groups = sheet.groups
-                n_items = sheet.n_items
-                counts.append(
-                    JobCount(
-                        model=sheet.entrant.name,
-                        task=job.task.id,
-                        n_cells=len(groups),
-                        n_done=sum(sheet.cell(group) in finished for group in groups),
-                        n_clips=n_items,
-                        n_to_encode=sheet.n_to_encode(),
-                        readings=tuple(
-                            dict.fromkeys(
-                                f"{g.reading.readout} {g.reading.pooling}" for g in groups
-                            )
-                        ),
-                        shard=share,
-                    )
-                )
-    return counts
+    models = _OpenModel(config.device)
+    return [
+        _count(TaskRun.open(config, models.open(a.model), a.data), finished, shard)
+        for shard, assignments in _shares(config, _assignments(config)).items()
+        if config.shard is None or shard == config.shard[0]
+        for a in assignments
+    ]
 
 
-class _Models:
-    """The model that is open; the one before it is let go."""
+def _count(run: TaskRun, finished: set[str], shard: int) -> RunCount:
+    kinds = (f"{cell.features.readout} {cell.features.pooling}" for cell in run.cells)
+    return RunCount(
+        model=run.competitor.name,
+        task=run.data.task.id,
+        n_cells=len(run.cells),
+        n_done=sum(cell_key(run, cell) in finished for cell in run.cells),
+        n_clips=run.n_items(),
+        n_to_encode=run.n_to_encode(),
+        readouts=tuple(dict.fromkeys(kinds)),
+        shard=shard,
+    )
+
+
+class _OpenModel:
+    """The model that is open; it is dropped before another is opened, so that one is in memory."""
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._open: tuple[str, Entrant] | None = None
+        self._open: tuple[str, Competitor] | None = None
         self._spec_of: dict[str, str] = {}
 
-    def check(self, specs: Iterable[str]) -> None:
-        """Open every model once, so that a wrong one is not found after hours of work."""
-        for spec in dict.fromkeys(specs):
-            self.open(spec)
-
-    def __enter__(self) -> _Models:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open = None
-
-    def open(self, spec: str) -> Entrant:
+    def open(self, spec: str) -> Competitor:
         if self._open is None or self._open[0] != spec:
             self._open = None
-            entrant = open_entrant(spec, self._device)
-            self._check_name(spec, entrant)
-            self._open = (spec, entrant)
+            competitor = open_competitor(spec, self._device)
+            self._check_name(spec, competitor.name)
+            self._open = (spec, competitor)
         return self._open[1]
 
-    def _check_name(self, spec: str, entrant: Entrant) -> None:
-        other = self._spec_of.setdefault(entrant.name, spec)
+    def _check_name(self, spec: str, name: str) -> None:
+        other = self._spec_of.setdefault(name, spec)
         if other != spec:
             raise UsageError(
-                f"{other} and {spec} are both called {entrant.name!r}; give one another name: "
+                f"{other} and {spec} are both called {name!r}; give one another name: "
                 f"-m NAME={spec}"
             )
 
 
-def _jobs(config: BenchmarkConfig) -> list[Job]:
+def _assignments(config: BenchmarkConfig) -> list[Assignment]:
     """Every model on every task, models first, with the items that each task has.
 
     Raises:
@@ -228,99 +215,97 @@ def _jobs(config: BenchmarkConfig) -> list[Job]:
     tasks, missing = [], []
     for task in find_tasks(config.tasks):
         try:
-            tasks.append((task, load_items(task, root, config.protocol)))
+            items = load_items(task, root, config.protocol)
+            tasks.append(TaskData(task, items, data_folder(task, root)))
         except TaskError as error:
             missing.append(str(error))
     if missing:
         raise TaskError("\n".join(missing))
-    return [
-        Job(model=model, task=task, items=items, folder=data_folder(task, root))
-        for model in config.models
-        for task, items in tasks
-    ]
+    return [Assignment(model, data) for model in config.models for data in tasks]
 
 
-def _own_share(config: BenchmarkConfig, jobs: Sequence[Job]) -> list[Job]:
+def _own_share(config: BenchmarkConfig, assignments: Sequence[Assignment]) -> list[Assignment]:
     if config.shard is None:
-        return list(jobs)
-    return _shares(config, jobs)[config.shard[0]]
+        return list(assignments)
+    return _shares(config, assignments)[config.shard[0]]
 
 
-def _shares(config: BenchmarkConfig, jobs: Sequence[Job]) -> dict[int, list[Job]]:
-    """Jobs of each shard: the largest first, each to the shard that has least; in plan order."""
+def _shares(
+    config: BenchmarkConfig, assignments: Sequence[Assignment]
+) -> dict[int, list[Assignment]]:
+    """Those of each shard: the largest first, each to the shard with the fewest items so far."""
     n_shards = config.shard[1] if config.shard else 1
-    load = dict.fromkeys(range(n_shards), 0)
-    of_job: dict[int, int] = {}
-    for index in sorted(range(len(jobs)), key=lambda i: (-len(jobs[i].items.items), i)):
-        shard = min(load, key=lambda s: (load[s], s))
-        load[shard] += len(jobs[index].items.items)
-        of_job[index] = shard
-    return {s: [job for i, job in enumerate(jobs) if of_job[i] == s] for s in range(n_shards)}
+    n_items = dict.fromkeys(range(n_shards), 0)
+    shard_of: dict[int, int] = {}
+    sizes = [len(a.data.items.items) for a in assignments]
+    for index in sorted(range(len(assignments)), key=lambda i: (-sizes[i], i)):
+        shard = min(n_items, key=lambda s: (n_items[s], s))
+        n_items[shard] += sizes[index]
+        shard_of[index] = shard
+    # in the plan's order again, so that models are opened once
+    return {s: [a for i, a in enumerate(assignments) if shard_of[i] == s] for s in range(n_shards)}
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """What the jobs of a run share."""
+class _PlanRun:
+    """What the assignments of a run share."""
 
     config: BenchmarkConfig
     locks: StoreLocks
     results: Results
-    watcher: Watcher
+    progress: Progress
     stop: Event
 
-    def work(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Counter[str]]]:
-        """Do each job that no other run is at; come back to those until they are finished."""
-        waiting = list(jobs)
-        with _Models(self.config.device) as models:
-            models.check(job.model for job in jobs)
-            while waiting:
-                busy = []
-                for job in waiting:
-                    self.check_stop()
-                    claim = self._claim(job)
-                    if not self.locks.claim(claim):
-                        busy.append(job)
-                        continue
-                    try:
-                        yield job, self._do(open_sheet(self.config, models.open(job.model), job))
-                    finally:
-                        self.locks.release(claim)
-                if len(busy) == len(waiting):
-                    self.stop.wait(WAIT_S)
-                waiting = busy
+    def work(self, assignments: Sequence[Assignment]) -> Iterator[tuple[Assignment, Counter[str]]]:
+        """Do what no other run is working on; come back to the rest until it is finished."""
+        waiting = list(assignments)
+        models = _OpenModel(self.config.device)
+        for spec in dict.fromkeys(a.model for a in assignments):
+            models.open(spec)  # so that a wrong one is not found after hours of work
+        while waiting:
+            busy = []
+            for assignment in waiting:
+                self.check_stop()
+                claim = self._claim(assignment)
+                if not self.locks.claim(claim):
+                    busy.append(assignment)
+                    continue
+                try:
+                    competitor = models.open(assignment.model)
+                    run = TaskRun.open(self.config, competitor, assignment.data)
+                    yield assignment, self._do(run)
+                finally:
+                    self.locks.release(claim)
+            if len(busy) == len(waiting):
+                self.stop.wait(WAIT_S)
+            waiting = busy
 
     def check_stop(self) -> None:
         """Raise if the user wants an end."""
         if self.stop.is_set():
-            raise RunInterruptedError("interrupted; the same command goes on from here")
+            raise RunInterruptedError("interrupted; the same command resumes from here")
 
-    def _claim(self, job: Job) -> str:
-        about = [job.model, job.task.id, self.config.protocol, self.config.split]
-        return hash_of_value(about)[:16]
+    def _claim(self, assignment: Assignment) -> str:
+        task = assignment.data.task.id
+        claim = [assignment.model, task, self.config.protocol, self.config.split]
+        return hash_of_value(claim)[:16]
 
-    def _do(self, sheet: Sheet) -> Counter[str]:
+    def _do(self, run: TaskRun) -> Counter[str]:
         finished = self.results.finished()
-        todo = [group for group in sheet.groups if sheet.cell(group) not in finished]
-        counts = Counter(kept=len(sheet.groups) - len(todo))
+        todo = [cell for cell in run.cells if cell_key(run, cell) not in finished]
+        counts = Counter(kept=len(run.cells) - len(todo))
         if not todo:
             return counts
-        name = f"{sheet.entrant.name} on {sheet.job.task.id}"
-        sheet.encode(
-            todo,
-            stop=self.stop,
-            began=lambda split, n: self.watcher.began(name, f"encoding {split}", n, "clips"),
-        )
-        advance = self.watcher.began(name, "scoring", len(todo), "cells")
-        for group in todo:
+        for split, specs in run.specs_by_split(todo).items():
+            run.features.encode(split, specs, stop=self.stop, progress=self.progress)
+        advance = self.progress.start(f"{run.name}, scoring", len(todo), "cells")
+        for cell in todo:
             self.check_stop()
             before = time.monotonic()
-            rows = sheet.rows(group)
+            rows = score_cell(run, cell)
             seconds, now = time.monotonic() - before, datetime.now(UTC)
             self.results.append(
-                [
-                    replace(row, seconds=seconds, finished_at=now, versions=versions())
-                    for row in rows
-                ]
+                [replace(r, seconds=seconds, finished_at=now, versions=versions()) for r in rows]
             )
             counts["done"] += 1
             advance(1)
@@ -332,8 +317,6 @@ def versions() -> str:
     """Versions of what computes, as JSON."""
     found = {"dawnchorus": __version__, "python": platform.python_version()}
     for package in ("torch", "numpy", "scikit-learn", "soundfile"):
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return json.dumps(found)

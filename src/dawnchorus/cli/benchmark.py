@@ -16,7 +16,7 @@ from dawnchorus.errors import TaskError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dawnchorus.benchmark.run import JobCount
+    from dawnchorus.benchmark.run import RunCount
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
 N_LINES: Final = 60  # of scores after a run; all are in the files
@@ -116,8 +116,8 @@ def run(
     if dry_run:
         _print_plan(harness.dry_run(config), as_json=as_json)
         return 0
-    with _Progress(quiet=quiet) as watcher:
-        report = harness.benchmark(config, watcher=watcher)
+    with _Progress(quiet=quiet) as progress:
+        report = harness.benchmark(config, progress=progress)
     if as_json:
         print_json(asdict(report))
         return 0
@@ -155,14 +155,14 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def began(self, job: str, what: str, total: int, unit: str) -> Callable[[int], None]:
+    def start(self, label: str, total: int | None = None, unit: str = "") -> Callable[[int], None]:
         from dawnchorus.cli.output import progress
 
         self._stack.close()
-        shown = progress(total, f"{job}, {what}", quiet=self._quiet, unit=unit)
+        shown = progress(total, label, quiet=self._quiet, unit=unit)
         return self._stack.enter_context(shown)
 
-    def said(self, text: str) -> None:
+    def message(self, text: str) -> None:
         from dawnchorus.cli.output import say
 
         self._stack.close()
@@ -170,7 +170,7 @@ class _Progress:
             say(text)
 
 
-def _print_plan(counts: list[JobCount], *, as_json: bool) -> None:
+def _print_plan(counts: list[RunCount], *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from dawnchorus.cli.output import print_json, print_table
@@ -178,12 +178,12 @@ def _print_plan(counts: list[JobCount], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(count) for count in counts])
         return
-    headings = ("shard", "model", "task", "clips", "to encode", "cells", "done", "readings")
+    headings = ("shard", "model", "task", "clips", "to encode", "cells", "done", "readouts")
     print_table(
         headings,
         [
             (c.shard, c.model, c.task, c.n_clips, c.n_to_encode, c.n_cells, c.n_done,
-             "; ".join(c.readings))
+             "; ".join(c.readouts))
             for c in counts
         ],
     )  # fmt: skip

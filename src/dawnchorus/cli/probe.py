@@ -256,7 +256,7 @@ def _of_split(made: ImportedClips, split: str | None) -> ImportedClips:
 
 
 def _cache(named: Path | None, *, no_cache: bool) -> Path | None:
-    from dawnchorus.embedding.clips import cache_folder
+    from dawnchorus.embedding.cache import cache_folder
 
     return None if no_cache else named or cache_folder()
 

@@ -86,6 +86,11 @@ class BenchmarkConfig(Config):
         return self
 
     @property
+    def used_scalings(self) -> tuple[Scaling, ...]:
+        """Of vectors before distances, under the protocol."""
+        return self.scalings if self.protocol == "strict" else ("plain",)
+
+    @property
     def default_probes(self) -> tuple[str, ...]:
         """The protocol's own."""
         return ("linear",) if self.protocol == "strict" else ("linear_schedule",)

@@ -1,105 +1,133 @@
-"""One embedding of a clip, however long it is, whoever makes it.
+"""The rule by which a clip becomes what an encoder is given.
 
-The rule: a clip is cut from its start into pieces as long as the window, the last one as long as
-what is left. Each piece is encoded as the sound that it is, without padding that counts, and the
-clip's embedding is their mean, weighted by their length: half a second counts a tenth of five. So
-no sound is left out, and a clip that is a hair longer than the window is where its window is.
+A clip is cut from its start into pieces as long as the window, the last one as long as what is
+left. Each piece is encoded as the sound that it is, without padding that counts, and the clip's
+embedding is their mean, weighted by their length: half a second counts a tenth of five. So no
+sound is left out, and a clip that is a hair longer than the window is where its window is.
 
-The benchmark, `DawnChorusClassifier` and probe fitting go by it, and the windows of a store with
-hop = window give the same when they are averaged by ``valid_samples``.
+The benchmark, `DawnChorusClassifier` and probe fitting follow it, and the windows of a store with
+hop = window give the same when they are averaged by ``valid_samples``. The one exception is the
+benchmark's ``paper`` protocol (`PieceRule.first_only`), which repeats what the published code did.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
-from dawnchorus.audio.frontend import FRAME_SAMPLES
+from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, FRAME_SAMPLES
 from dawnchorus.audio.windows import to_samples
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from dawnchorus.configs import Readout
     from dawnchorus.models.encoder import Encoder
 
-    Floats = NDArray[np.floating[Any]]
+    Samples = NDArray[np.float32]
 
-AT_ONCE: Final = 16  # windows of a long clip
-LEAST_SHARE: Final = 0.25  # of a window, for a piece to be an item of its own
+PATCH_SAMPLES: Final = 16 * FRAME_HOP_SAMPLES  # one time step of an EAT: 16 frames, 160 ms
 
 
-def cut_clip(samples: NDArray[np.float32], window: int) -> list[NDArray[np.float32]]:
-    """Pieces of ``(n,)``, each ``window`` samples long, the last as long as what is left.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a clip as the encoder gets it.
 
-    Raises:
-        UsageError: There is no sound in the clip.
+    Attributes:
+        samples: ``(n,)``, mono at the encoder's rate.
+        n_valid: how many of them are sound; what follows is zeros.
     """
-    if not len(samples):
-        raise UsageError("a clip holds no samples, so it has no embedding; leave it out")
-    return [samples[at : at + window] for at in range(0, len(samples), window)]
+
+    samples: Samples
+    n_valid: int
 
 
-def as_batch(
-    pieces: Sequence[NDArray[np.float32]], n_heard: Sequence[int] | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(batch, samples)`` and lengths; less than one frame of sound is one, the rest silence.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceRule:
+    """How clips are cut.
+
+    Attributes:
+        window_s: length of a piece.
+        sample_rate: of the encoder, Hz.
+        first_only: only the first window, padded with zeros to its full length, as the code behind
+            the published table does; everything else of this package is then as always.
+        crop_s: seconds from the clip's start that ``first_only`` may take; None: the window.
+    """
+
+    window_s: float
+    sample_rate: int
+    first_only: bool = False
+    crop_s: float | None = None
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> PieceRule:
+        """Pieces as long as the encoder's own window."""
+        return cls(window_s=encoder.window_s, sample_rate=encoder.sample_rate)
+
+    @property
+    def window(self) -> int:
+        """Samples of a piece."""
+        return to_samples(self.window_s, self.sample_rate)
+
+    @property
+    def longest_s(self) -> float | None:
+        """How much of a clip has to be read; None: all of it."""
+        if not self.first_only:
+            return None
+        return self.window_s if self.crop_s is None else min(self.crop_s, self.window_s)
+
+    def cut(self, samples: Samples) -> list[Piece]:
+        """Pieces of a clip ``(n,)``, in order.
+
+        Raises:
+            UsageError: There is no sound in the clip.
+        """
+        if not len(samples):
+            raise UsageError("a clip holds no samples, so it has no embedding; leave it out")
+        window = self.window
+        if self.first_only:
+            heard = samples[:window]
+            return [Piece(np.pad(heard, (0, window - len(heard))), len(heard))]
+        parts = (samples[start : start + window] for start in range(0, len(samples), window))
+        return [Piece(part, len(part)) for part in parts]
+
+
+def batches(pieces: Sequence[Piece], most_samples: int) -> Iterator[list[int]]:
+    """Indices of pieces that are encoded together.
+
+    Only pieces with the same number of patches share a batch: a short call next to a long one would
+    be padded, and poolings such as ``mean`` take padding for sound.
 
     Args:
-        pieces: ``(n,)`` each.
-        n_heard: how many samples of each are sound; None: all.
+        pieces: in any order; the batches depend on their lengths alone.
+        most_samples: of a batch.
     """
-    heard = [len(piece) for piece in pieces] if n_heard is None else n_heard
-    lengths = torch.tensor([max(n, FRAME_SAMPLES) for n in heard])
-    waveforms = torch.zeros(len(pieces), max(FRAME_SAMPLES, *(len(piece) for piece in pieces)))
+    by_steps: dict[int, list[int]] = defaultdict(list)
+    for index, piece in enumerate(pieces):
+        by_steps[max(0, len(piece.samples) - FRAME_SAMPLES) // PATCH_SAMPLES].append(index)
+    for steps in sorted(by_steps):
+        indices = sorted(by_steps[steps], key=lambda i: len(pieces[i].samples))
+        # by the length that this number of patches may have, so that equal plans give equal batches
+        n_at_once = max(1, most_samples // ((steps + 1) * PATCH_SAMPLES))
+        for start in range(0, len(indices), n_at_once):
+            yield indices[start : start + n_at_once]
+
+
+def as_batch(pieces: Sequence[Piece]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Waveforms ``(batch, samples)`` and their valid lengths ``(batch,)``.
+
+    Less than one frame of sound counts as one frame, the rest of it silence: the frontend has no
+    spectrum of less.
+    """
+    lengths = torch.tensor([max(piece.n_valid, FRAME_SAMPLES) for piece in pieces])
+    longest = max(FRAME_SAMPLES, *(len(piece.samples) for piece in pieces))
+    waveforms = torch.zeros(len(pieces), longest)
     for row, piece in zip(waveforms, pieces, strict=True):
-        row[: len(piece)] = torch.from_numpy(np.ascontiguousarray(piece))
+        row[: len(piece.samples)] = torch.from_numpy(np.ascontiguousarray(piece.samples))
     return waveforms, lengths
-
-
-def pooled(vectors: Sequence[Floats] | Floats, n_samples: Sequence[int]) -> Floats:
-    """The clip's embedding ``(dim,)``: the mean of its pieces' ``(pieces, dim)``, by length."""
-    if len(vectors) == 1:
-        return vectors[0]
-    stacked = np.asarray(vectors, np.float64)
-    return np.asarray(np.average(stacked, axis=0, weights=n_samples), np.float32)
-
-
-def without_short_end(
-    vectors: NDArray[np.float32], n_samples: Sequence[int], window: int
-) -> NDArray[np.float32]:
-    """Pieces as items of a probe: a last one under a quarter of a window joins the one before.
-
-    An item that is almost nothing would teach a label as loudly as a whole window; left out, its
-    sound would be lost. Joined by length, a clip just over the window is one item, its embedding.
-    """
-    if len(vectors) < 2 or n_samples[-1] >= LEAST_SHARE * window:
-        return vectors
-    return np.concatenate([vectors[:-2], pooled(vectors[-2:], n_samples[-2:])[None]])
-
-
-def embed_clip(
-    encoder: Encoder, samples: NDArray[np.float32], readout: Readout
-) -> NDArray[np.float32]:
-    """Embedding of one clip by the rule of this module, ``(dim,)``.
-
-    Args:
-        encoder: whose window the pieces have.
-        samples: ``(n,)`` at the encoder's rate.
-        readout: what is taken of the encoder's output.
-    """
-    pieces = cut_clip(samples, to_samples(encoder.window_s, encoder.sample_rate))
-    n_whole = len(pieces) - 1
-    runs = [pieces[at : min(at + AT_ONCE, n_whole)] for at in range(0, n_whole, AT_ONCE)]
-    found = []
-    with torch.inference_mode():
-        for run in [*runs, pieces[n_whole:]]:  # the end by itself: beside others it would be padded
-            out = encoder.encode(*as_batch(run), readout.layers)
-            found.append(readout.pool(out).float().cpu().numpy())
-    vector = pooled(np.concatenate(found), [len(piece) for piece in pieces])
-    return np.asarray(vector, np.float32)

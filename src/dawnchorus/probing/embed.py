@@ -10,12 +10,16 @@ import pyarrow.compute as pc
 
 from dawnchorus.clips.manifest import moved
 from dawnchorus.configs import EmbedConfig, WindowConfig
-from dawnchorus.embedding.clips import ClipFeatures, clip_features
+from dawnchorus.embedding.cache import encoding
+from dawnchorus.embedding.encode import PieceEncoder, vectors_or_nan
+from dawnchorus.embedding.features import ClipFeatures, clip_features
+from dawnchorus.embedding.pieces import PieceRule
 from dawnchorus.engine.encoding.batches import BatchEncoder
 from dawnchorus.engine.encoding.model import ready_model
-from dawnchorus.engine.encoding.workers import n_workers
+from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import read_settings
 from dawnchorus.errors import TaskError
+from dawnchorus.failures import Failure
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fitted import EncoderMark
 from dawnchorus.probing.store_root import store_root
@@ -77,32 +81,46 @@ def embed_clips(
     with ready_model(model, embedding) as encoder:
         windows = WindowConfig(window_s=config.window_s or usual_window_s(clips, encoder))
         embedding = embedding.model_copy(update={"windows": windows})
-        settings = read_settings(encoder, embedding)
+        window_s = read_settings(encoder, embedding).window / encoder.sample_rate
+        rule = PieceRule(window_s=window_s, sample_rate=encoder.sample_rate)
         count = n_workers(encoder, config.workers)
         batches = BatchEncoder(encoder, readout=config.readout, n_workers=count)
-        batches.check(settings.window)
         mark = EncoderMark.of(encoder)
         found = clip_features(
             clips.manifest,
-            encoder,
-            batches,
-            settings,
-            mark={
-                "model": mark.name,
-                "weights": mark.weights_sha256,
-                "readout": str(batches.readout),
-                "precision": config.precision,
-            },
+            PieceEncoder(
+                name=encoder.name,
+                encode=vectors_or_nan(batches.vectors, batches.check(rule.window)),
+                rule=rule,
+                most_samples=batch_size(encoder, None) * rule.window,
+                n_workers=count,
+            ),
+            encoding(
+                encoder,
+                mark.weights_sha256 or "",
+                readout=str(batches.readout),
+                precision=config.precision,
+                rule=rule,
+            ),
             # a foreign encoder that does not name its weights may change without a sign
             cache=cache if mark.weights_sha256 else None,
-            progress=progress,
+            progress=_OneStage(progress),
         )
-    return Embedded(
-        windows=found,
-        encoder=mark,
-        readout=batches.readout,
-        window_s=settings.window / settings.sample_rate,
-    )
+    return Embedded(windows=found, encoder=mark, readout=batches.readout, window_s=window_s)
+
+
+class _OneStage:
+    """A callable as `Progress`."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
+
+    def start(self, label: str, total: int | None = None, unit: str = "") -> Callable[[int], None]:
+        del label, total, unit
+        return self._advance
+
+    def message(self, text: str) -> None:
+        del text
 
 
 def usual_window_s(clips: LabelledClips, encoder: Encoder) -> float:
@@ -134,7 +152,7 @@ def from_store(clips: LabelledClips, store: Store) -> Embedded:
     start_s = table["start_sample"].to_numpy() / header.sample_rate
     length_s = table["valid_samples"].to_numpy() / header.sample_rate
     picked, owner, keys = [], [], []
-    bad: list[tuple[str, str, str]] = []
+    failures: list[Failure] = []
     for number, (clip, (path, rows)) in enumerate(zip(clips.manifest, rows_of, strict=True)):
         stop_s = np.inf if np.isnan(clip.stop_s) else clip.stop_s
         shared = np.minimum(start_s[rows] + length_s[rows], stop_s)
@@ -144,9 +162,8 @@ def from_store(clips: LabelledClips, store: Store) -> Embedded:
         digest = (content.get(path) or "").removeprefix("sha256:")
         keys.append(f"{digest}:{clip.start_s:.4f}-{clip.stop_s:.4f}" if len(mine) else "")
         if not len(mine):
-            bad.append(
-                (clip.id, "not-stored", f"{clip.path}: the store has no window of this clip")
-            )
+            message = f"{clip.path}: the store has no window of this clip"
+            failures.append(Failure(clip.id, "not-stored", message))
         picked.append(mine)
         owner.append(np.full(len(mine), number))
     rows = np.concatenate(picked)
@@ -160,8 +177,8 @@ def from_store(clips: LabelledClips, store: Store) -> Embedded:
             vectors=vectors[rows],
             clip=np.concatenate(owner),
             content=tuple(keys),
-            n_cached=len(clips) - len(bad),
-            bad=tuple(bad),
+            n_cached=len(clips) - len(failures),
+            failures=tuple(failures),
         ),
         encoder=EncoderMark(header.model, header.weights_sha256),
         readout=header.readout,

@@ -11,7 +11,7 @@ import numpy as np
 from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.configs import FitConfig, Readout
 from dawnchorus.configs.readout import MEAN_OF_OUTPUT, OWN
-from dawnchorus.embedding.pieces import embed_clip
+from dawnchorus.embedding.encode import embed_clip
 from dawnchorus.errors import DawnChorusWarning, DependencyError, TaskError, UsageError
 from dawnchorus.models.encoder import readout_for
 from dawnchorus.models.load import load_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,7 +173,7 @@ def probe_evaluate(
         calibration=figures(scores, truth),
         truth=truth,
         probabilities=scores,
-        bad=(*clips.bad, *embedded.windows.bad),
+        bad=(*clips.bad, *map(astuple, embedded.windows.failures)),
     )
 
 

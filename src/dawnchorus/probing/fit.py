@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,7 +144,7 @@ def probe_fit(
             *_warnings(clips, probe, embedded.windows.vectors),
             *why_not,
         ),
-        bad=(*clips.bad, *embedded.windows.bad),
+        bad=(*clips.bad, *map(astuple, embedded.windows.failures)),
         seconds={"encoding": encoded - started, "fitting": time.perf_counter() - encoded},
     )
 

@@ -7,8 +7,9 @@ the rows:
   matrices and the comparison of probes (see `dawnchorus.benchmark.predictions`);
 * ``items/DATA-SPLIT.parquet``: ids, groups and labels of the scored items, by ``data_sha256`` (see
   `dawnchorus.benchmark.items_file`);
-* ``features/FEATURES/vectors.npy``: vectors of those items, in their order, by
-  ``features_sha256``; maps and the comparison of retrieval. Another folder can be named.
+* ``features``: vectors of those items, by ``features_sha256`` (see
+  `dawnchorus.benchmark.features`); maps and the comparison of retrieval. Another folder can be
+  named.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dawnchorus.benchmark.items_file import items_place, labelled, read_items
+from dawnchorus.benchmark.features import has_features, load_features
+from dawnchorus.benchmark.items_file import items_path, labelled, read_items
 from dawnchorus.benchmark.predictions import FOLDER, read_predictions
 from dawnchorus.errors import TaskError
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.benchmark.report.scores import Score
-    from dawnchorus.benchmark.score import Labelled
+    from dawnchorus.benchmark.task_data import LabelledItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,11 @@ class Beside:
 
     def has_vectors(self, score: Score) -> bool:
         """Whether both vectors and items are there."""
-        told = bool(score.features_sha256 and score.data_sha256)
-        return told and self._vectors(score).is_file() and self._items(score).is_file()
+        return (
+            bool(score.data_sha256)
+            and has_features(self.cache, score.features_sha256)
+            and self._items(score).is_file()
+        )
 
     def predictions(self, score: Score) -> Predictions:
         """A probe's logits.
@@ -70,20 +75,15 @@ class Beside:
             TaskError: They cannot be read, or are not as many as the items.
         """
         classes, items = read_items(self.output, score.data_sha256, score.split)
-        path = self._vectors(score)
-        try:
-            vectors = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise TaskError(f"{path}: no features that can be read: {error}") from error
+        vectors = load_features(self.cache, score.features_sha256)
         if len(vectors) != len(items.ids):
-            raise TaskError(f"{path}: {len(vectors)} vectors of {len(items.ids)} items")
+            raise TaskError(
+                f"{score.features_sha256}: {len(vectors)} vectors of {len(items.ids)} items"
+            )
         return Embedded(classes, items, vectors)
 
-    def _vectors(self, score: Score) -> Path:
-        return self.cache / score.features_sha256 / "vectors.npy"
-
     def _items(self, score: Score) -> Path:
-        return items_place(self.output, score.data_sha256, score.split)
+        return items_path(self.output, score.data_sha256, score.split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Predictions:
     """``logits`` ``(seeds, items, classes)`` of a probe fitted with several seeds."""
 
     classes: tuple[str, ...]
-    items: Labelled
+    items: LabelledItems
     logits: NDArray[np.float32]
 
 
@@ -100,5 +100,5 @@ class Embedded:
     """``vectors`` ``(items, dim)``."""
 
     classes: tuple[str, ...]
-    items: Labelled
+    items: LabelledItems
     vectors: NDArray[np.floating[Any]]

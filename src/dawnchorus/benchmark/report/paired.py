@@ -18,7 +18,7 @@ from dawnchorus.benchmark.report.style import (
     panels,
     tidy,
 )
-from dawnchorus.benchmark.score import ranked
+from dawnchorus.benchmark.scores import ranked
 from dawnchorus.errors import UsageError
 from dawnchorus.metrics import MEASURES, Comparison, paired_bootstrap, retrieval, statistic
 

@@ -25,41 +25,47 @@ NAMED: Final = 3  # missing ids that a message lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class VectorTable:
     """Vectors by clip.
 
     Attributes:
-        ids: of each row, once each; ``task`` and ``id`` joined by a blank where the file has both.
-        vectors: ``(rows, dim)`` float32.
-        n_averaged: rows of the file that were parts of a clip.
+        rows: id to the row of its vector; ``task`` and ``id`` joined by a blank where the file
+            limits rows to tasks.
+        vectors: ``(rows, dim)`` float32, windows of one clip averaged.
+        by_task: whether ids hold for one task only.
     """
 
     path: Path
     sha256: str
-    ids: dict[str, int]
+    rows: dict[str, int]
     vectors: NDArray[np.float32]
-    n_averaged: int = 0
     by_task: bool = False
 
-    def take(self, task: str, ids: Sequence[str]) -> NDArray[np.float32]:
-        """The rows of some items, ``(items, dim)``.
+    def check(self, task: str, ids: Sequence[str]) -> None:
+        """Refuse items that have no vector.
 
         Raises:
             TaskError: Some are missing; a score on the others would be one of another task.
         """
-        wanted = [f"{task} {one}" for one in ids] if self.by_task else list(ids)
-        missing = [one for one in wanted if one not in self.ids]
+        missing = [key for key in self._keys(task, ids) if key not in self.rows]
         if missing:
-            there = next(iter(self.ids), "none")
+            first = next(iter(self.rows), "none")
             raise TaskError(
                 f"{self.path}: {len(missing)} of {len(ids)} clips of {task} have no vector, the "
                 f"first are {', '.join(map(repr, missing[:NAMED]))}; the table has "
-                f"{len(self.ids)} ids such as {there!r}; add the missing clips"
+                f"{len(self.rows)} ids such as {first!r}; add the missing clips"
             )
-        return self.vectors[[self.ids[one] for one in wanted]]
+
+    def take(self, task: str, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of some items, ``(items, dim)``; errors as for `check`."""
+        self.check(task, ids)
+        return self.vectors[[self.rows[key] for key in self._keys(task, ids)]]
+
+    def _keys(self, task: str, ids: Sequence[str]) -> list[str]:
+        return [f"{task} {name}" for name in ids] if self.by_task else list(ids)
 
 
-def read_vectors(path: Path) -> Table:
+def read_vectors(path: Path) -> VectorTable:
     """Read a table of vectors.
 
     Args:
@@ -92,29 +98,28 @@ def read_vectors(path: Path) -> Table:
     return _by_id(path, columns)
 
 
-def _by_id(path: Path, columns: dict[str, Any]) -> Table:
+def _by_id(path: Path, columns: dict[str, Any]) -> VectorTable:
     tasks = columns.get(TASK)
-    names = [str(one) for one in columns[ID]]
+    names = [str(name) for name in columns[ID]]
     if tasks is not None:
         names = [f"{task} {name}" for task, name in zip(tasks, names, strict=True)]
-    ids: dict[str, int] = {}
-    row_of = np.array([ids.setdefault(name, len(ids)) for name in names])
+    rows: dict[str, int] = {}
+    row_of = np.array([rows.setdefault(name, len(rows)) for name in names])
     vectors = columns[VECTOR].astype(np.float32)
-    if len(ids) < len(names):
+    if len(rows) < len(names):
         if START not in columns:
             raise UsageError(
-                f"{path}: {len(names) - len(ids)} ids occur more than once; where the rows are "
+                f"{path}: {len(names) - len(rows)} ids occur more than once; where the rows are "
                 f"windows of one clip, say so by a column {START}, and they are averaged"
             )
-        sums = np.zeros((len(ids), vectors.shape[1]))
+        sums = np.zeros((len(rows), vectors.shape[1]))
         np.add.at(sums, row_of, vectors)
         vectors = (sums / np.bincount(row_of)[:, None]).astype(np.float32)
-    return Table(
+    return VectorTable(
         path=path,
         sha256=sha256_of_file(path),
-        ids=ids,
+        rows=rows,
         vectors=vectors,
-        n_averaged=len(names) if len(ids) < len(names) else 0,
         by_task=tasks is not None,
     )
 

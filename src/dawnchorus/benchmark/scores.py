@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dawnchorus.benchmark.task_data import LabelledItems
     from dawnchorus.benchmark.tasks.base import Measures, Protocol
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
@@ -31,27 +32,8 @@ LEVEL: Final = 0.95  # of every interval; captions say so
 TOP: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """One split of a task: what is known of its items beside their features.
-
-    Attributes:
-        y: ``(items, classes)`` of 0 and 1.
-        groups: ``(items,)``.
-        ids: ``(items,)``.
-    """
-
-    y: NDArray[np.int8]
-    groups: NDArray[np.str_]
-    ids: NDArray[np.str_]
-
-    def take(self, rows: Rows) -> Labelled:
-        """Some of the items."""
-        return Labelled(self.y[rows], self.groups[rows], self.ids[rows])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
+class CellScore:
     """A score before it becomes a row.
 
     Attributes:
@@ -74,11 +56,11 @@ class Value:
 def interval(
     measure: str,
     statistic: Statistic,
-    items: Labelled,
+    items: LabelledItems,
     config: BenchmarkConfig,
     *,
     of_partition: bool = False,
-) -> Value:
+) -> CellScore:
     """Score with an interval over groups; nan with the reason where it is undefined.
 
     Args:
@@ -90,19 +72,19 @@ def interval(
     """
     try:
         if of_partition:
-            found = metrics.jackknife(statistic, items.groups, level=LEVEL)
+            estimate = metrics.jackknife(statistic, items.groups, level=LEVEL)
         else:
-            found = metrics.bootstrap(statistic, items.groups, n=config.n_bootstrap, level=LEVEL)
+            estimate = metrics.bootstrap(statistic, items.groups, n=config.n_bootstrap, level=LEVEL)
     except TaskError as error:
         return undefined(measure, str(error), items)
-    score = undefined(measure, found.reason, items)
+    score = undefined(measure, estimate.reason, items)
     # all of these measures end at 1, a normal interval does not
-    return replace(score, value=found.value, low=found.low, high=np.minimum(found.high, 1.0).item())
+    return replace(score, value=estimate.value, low=estimate.low, high=min(estimate.high, 1.0))
 
 
-def undefined(measure: str, why: str, items: Labelled) -> Value:
+def undefined(measure: str, why: str, items: LabelledItems) -> CellScore:
     """A score without a value."""
-    return Value(
+    return CellScore(
         measure=measure,
         value=float("nan"),
         reason=why,
@@ -111,11 +93,11 @@ def undefined(measure: str, why: str, items: Labelled) -> Value:
     )
 
 
-def probe_measures(asked: Measures, y: NDArray[np.int8], *, multi_label: bool) -> list[str]:
-    """What is said of a probe, the task's own measure first.
+def probe_measures(measures: Measures, y: NDArray[np.int8], *, multi_label: bool) -> list[str]:
+    """Measures of a probe, the task's own first.
 
     Args:
-        asked: of the task.
+        measures: that the task asks for.
         y: of the scored items, ``(items, classes)``.
         multi_label: an item may have several classes, or none.
     """
@@ -125,41 +107,41 @@ def probe_measures(asked: Measures, y: NDArray[np.int8], *, multi_label: bool) -
     names.append("macro_roc_auc")
     if not y.any(axis=1).all():
         names.append("call_roc_auc")  # beside the classes, not as a class of silence
-    first = [asked.probe] if asked.probe else []
+    first = [measures.probe] if measures.probe else []
     return list(dict.fromkeys([*first, *names]))
 
 
-def probe_values(
+def probe_scores(
     logits: Mapping[int, Floats],
-    items: Labelled,
+    items: LabelledItems,
     measures: Sequence[str],
     config: BenchmarkConfig,
-) -> list[Value]:
+) -> list[CellScore]:
     """Scores of one probe fitted with several seeds, and over all of them.
 
     The value over all seeds is the mean of their scores, and so is that of every draw.
     """
-    values = []
+    scores = []
     for measure in measures:
         by_seed = {}
         try:
-            for seed, one in logits.items():
-                by = ranked(one, measure, config.protocol, items.y)
+            for seed, of_seed in logits.items():
+                by = ranked(of_seed, measure, config.protocol, items.y)
                 by_seed[seed] = metrics.statistic(measure, items.y, by)
         except TaskError as error:
-            values.append(undefined(measure, str(error), items))
+            scores.append(undefined(measure, str(error), items))
             continue
         if len(by_seed) > 1:
-            values += [
-                replace(interval(measure, one, items, config), seed=seed)
-                for seed, one in by_seed.items()
+            scores += [
+                replace(interval(measure, of_seed, items, config), seed=seed)
+                for seed, of_seed in by_seed.items()
             ]
-        values.append(interval(measure, _mean(by_seed), items, config))
-    return values
+        scores.append(interval(measure, _mean(by_seed), items, config))
+    return scores
 
 
 def _mean(statistics: Mapping[int, Statistic]) -> Statistic:
-    return lambda rows: float(np.mean([one(rows) for one in statistics.values()]))
+    return lambda rows: float(np.mean([of_seed(rows) for of_seed in statistics.values()]))
 
 
 def ranked(logits: Floats, measure: str, protocol: Protocol, y: NDArray[np.int8]) -> Floats:
