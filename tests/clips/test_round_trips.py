@@ -10,7 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import make_sound
-from dawnchorus.engine.exports.formats import ExportFile, RecordingDetections, detection_table
+from dawnchorus.engine.exports.detection_table import (
+    DETECTION_SCHEMA,
+    RecordingDetections,
+    detection_table,
+)
+from dawnchorus.engine.exports.formats import FORMATS
+from dawnchorus.engine.exports.output import OutputFile
 from dawnchorus.probing.labels import read_labels
 from dawnchorus.text_tables.values import is_missing
 
@@ -69,7 +75,7 @@ def of_recording(audio: Path, number: int, heard: Heard) -> RecordingDetections:
 
 
 def write(audio: Path, path: Path, kind: str, numbers: range, heard: Heard) -> None:
-    with ExportFile(path, kind, overwrite=True) as file:
+    with OutputFile(path, FORMATS[kind], DETECTION_SCHEMA, overwrite=True) as file:
         for number in numbers:
             file.write(of_recording(audio, number, heard))
         file.close()

@@ -22,7 +22,7 @@ from dawnchorus.engine.detections.label_names import read_label_list
 from dawnchorus.engine.detections.thresholds import make_rule
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict
-from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
+from dawnchorus.errors import DawnChorusWarning, RunInterruptedError, StoreError, UsageError
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.label_facts import LabelFacts
@@ -85,9 +85,11 @@ def test_without_a_limit_the_models_own_thresholds_rule(folder: Path, tiny_encod
     report = predict(folder, model=known.eval())
     assert {(row["label"], row["level"]) for row in report.table.to_pylist()} == {("wren", "song")}
     assert sorted(report.table["probability"].to_pylist()) == scores[1:]
-    (found,) = report.found
-    assert (found.label, found.level, found.n_detections) == ("wren", "song", len(scores) - 1)
-    assert (found.n_recordings, found.highest) == (2, scores[-1])
+    (count,) = report.label_counts
+    assert (count.label, count.level, count.n_detections) == ("wren", "song", len(scores) - 1)
+    assert (count.n_recordings, count.highest) == (2, scores[-1])
+    with pytest.warns(DawnChorusWarning, match="label_counts"):
+        assert report.found == (count,)
     # a model that nobody has measured
     half = predict(folder, model=tiny_encoder)
     assert half.n_rows == sum(row["probability"] >= 0.5 for row in rows)

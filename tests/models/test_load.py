@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 import originals
 from dawnchorus import load_model
 from dawnchorus.configs import ProbeConfig
-from dawnchorus.engine.detections.label_names import labels_of as names_of
+from dawnchorus.engine.encoding.model import labels_of as names_of
 from dawnchorus.errors import (
     DawnChorusWarning,
     DeviceError,

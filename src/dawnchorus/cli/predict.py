@@ -123,7 +123,7 @@ def command(
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import say, watched
     from dawnchorus.engine.detections.label_names import read_label_list
-    from dawnchorus.engine.exports.formats import write_csv
+    from dawnchorus.engine.exports.csv_table import write_csv
     from dawnchorus.engine.predict import predict
 
     names, thresholds = (None, {}) if species is None else read_label_list(species)
@@ -169,10 +169,10 @@ def command(
     if not quiet:
         if report.n_rows and report.audio_root:
             say(f"paths are relative to {report.audio_root}")
-        for line in found_lines(report.found):
+        for line in found_lines(report.label_counts):
             say(line)
     if report.table is not None:
-        write_csv(report.table, sys.stdout, safe=spreadsheet_safe)
+        write_csv(report.table, sys.stdout, spreadsheet_safe=spreadsheet_safe)
     else:
         print(report.output)
     return code

@@ -126,8 +126,9 @@ def _summary(report: RunReport) -> Iterator[str]:
 def _plain(report: RunReport) -> dict[str, Any]:
     values = {field.name: getattr(report, field.name) for field in fields(report)}
     values.pop("table", None)
-    if "found" in values:
-        values["found"] = [asdict(found) for found in values["found"]]
+    if "label_counts" in values:
+        values["label_counts"] = [asdict(count) for count in values["label_counts"]]
+        values["found"] = values["label_counts"]  # its old name, for one version
     values["failures"] = [
         {"path": failure.path, "reason": failure.reason, "message": failure.message}
         for failure in report.failures

@@ -5,25 +5,26 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.audio.windows import n_windows as count_windows
-from dawnchorus.engine.detections.from_store import store_in
-from dawnchorus.engine.detections.naming import classifier_for, model_for, open_probe, windows_for
+from dawnchorus.engine.detections.classify import ready_classifier
+from dawnchorus.engine.detections.from_store import store_among
+from dawnchorus.engine.detections.probe_rules import open_probe
 from dawnchorus.engine.detections.thresholds import make_rule
 from dawnchorus.engine.doctor.scan import OK, examine
-from dawnchorus.engine.embed import batch_encoder
-from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity, ready_model
-from dawnchorus.engine.encoding.workers import batch_size, n_workers, one_core_each
-from dawnchorus.engine.options import embed_config, read_settings
+from dawnchorus.engine.encoding.embedder import ready_embedder
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity
+from dawnchorus.engine.encoding.workers import one_core_each
+from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.pipeline.events import EncodedWindows
 from dawnchorus.engine.pipeline.read import StageClock
 from dawnchorus.engine.pipeline.stream import run_windows
-from dawnchorus.engine.predict import configs_of
-from dawnchorus.engine.recordings.find import as_paths, find_recordings, in_shard, root_of
-from dawnchorus.engine.recordings.jobs import job_for, with_file_facts
+from dawnchorus.engine.predict import predict_options
+from dawnchorus.engine.recordings.find import as_paths, find_recordings, root_of
+from dawnchorus.engine.recordings.jobs import jobs_of, with_file_facts
 from dawnchorus.engine.store_rows import make_header
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.failures import Failure
@@ -33,7 +34,7 @@ from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs import EmbedConfig, PredictConfig
     from dawnchorus.engine.pipeline.read import ReadSettings
     from dawnchorus.engine.pipeline.stream import Encode
-    from dawnchorus.engine.recordings.find import Inputs, Scan
+    from dawnchorus.engine.recordings.find import Inputs
     from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.fitted import FittedProbe
@@ -109,28 +110,25 @@ def embed_dry_run(
         WeightsError: The model's outputs cannot be right.
         StoreError: The store is of other settings.
     """
-    config, place = embed_config(config, options), as_path(store)
-    named = as_paths(recordings)
-    with ready_model(model, config) as encoder:
-        settings, count = read_settings(encoder, config), n_workers(encoder, config.workers)
-        batches = batch_encoder(encoder, config, count)
-        root = root_of(named, audio_root)
-        header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
-        there: frozenset[str] = frozenset()
-        if (place / HEADER_NAME).is_file():
-            old = Store(place)
+    config, path = embed_config(config, options), as_path(store)
+    paths = as_paths(recordings)
+    with ready_embedder(model, config) as embedder:
+        root = root_of(paths, audio_root)
+        header = make_header(embedder, audio_root=root)
+        done: frozenset[str] = frozenset()
+        if (path / HEADER_NAME).is_file():
+            old = Store(path)
             differences = old.header.differences(header)
             if differences:
-                raise StoreError(f"{place}: a store of other settings: {'; '.join(differences)}")
-            root, there = as_path(audio_root or old.header.audio_root), _done(old)
-        encode = batches.vectors_and_logits if config.predict else batches.vectors
-        plan = _Plan(find_recordings(named), root, config, settings, there)
-        plan.look()
-        rate, _ = _tried(plan, encode, batch_size(encoder, config.batch_size), count)
+                raise StoreError(f"{path}: a store of other settings: {'; '.join(differences)}")
+            root, done = as_path(audio_root or old.header.audio_root), _done_names(old)
+        survey = _Survey(embedder.settings, done)
+        survey.look_at(jobs_of(find_recordings(paths), root, config))
+        trial = _try_out(survey, embedder.encode, embedder.batch_size, embedder.batches.n_workers)
         vector = header.dim * (2 if config.dtype == "float16" else 4)
-        scores = 2 * len(header.labels or ())
-        n_bytes = plan.n_windows * (vector + scores + WINDOW_BYTES)
-        return plan.report(encoder, count, rate, n_bytes, place)
+        scores = 2 * len(header.labels or ())  # float16
+        n_bytes = survey.n_windows * (vector + scores + WINDOW_BYTES)
+        return survey.report(embedder.encoder, trial, n_bytes, path)
 
 
 def predict_dry_run(
@@ -149,65 +147,63 @@ def predict_dry_run(
         UsageError: It would be refused, or a store was named: its scores are read in seconds.
         WeightsError: The model's outputs cannot be right.
     """
-    held = None if probe is None else open_probe(probe)
-    config, selection, _ = configs_of(config, selection, options, held)
-    named = as_paths(recordings)
-    if store_in(named) is not None:
+    opened = None if probe is None else open_probe(probe)
+    chosen = predict_options(config, selection, options, opened)
+    paths = as_paths(recordings)
+    if store_among(paths) is not None:
         raise UsageError("a dry run is for recordings; the scores of a store are there already")
-    config = windows_for(held, config)
-    with ready_model(model_for(held, model), config) as encoder:
-        settings, count = read_settings(encoder, config), n_workers(encoder, config.workers)
-        naming = classifier_for(encoder, held, count)
-        rule, _ = make_rule(selection, naming.labels, naming.facts)
-        naming.check(settings.window)
-        root = root_of(named, selection.audio_root)
-        plan = _Plan(find_recordings(named), root, config, settings, frozenset())
-        plan.look()
-        rate, values = _tried(plan, naming.logits, batch_size(encoder, config.batch_size), count)
-        n_rows = sum(len(rule.choose(sigmoid(batch))[0]) for batch in values)
-        n_tried = sum(map(len, values)) or 1
-        n_bytes = plan.n_windows * n_rows // n_tried * ROW_BYTES
-        return plan.report(encoder, count, rate, n_bytes, Path(output or "."))
+    with ready_classifier(model, opened, chosen.config) as classifier:
+        scored = classifier.scored
+        rule, _ = make_rule(chosen.selection, scored.labels, scored.facts)
+        root = root_of(paths, chosen.selection.audio_root)
+        survey = _Survey(classifier.settings, frozenset())
+        survey.look_at(jobs_of(find_recordings(paths), root, chosen.config))
+        trial = _try_out(
+            survey, classifier.logits, classifier.batch_size, classifier.batches.n_workers
+        )
+        n_rows = sum(len(rule.choose(sigmoid(batch))[0]) for batch in trial.values)
+        n_tried = sum(map(len, trial.values)) or 1
+        n_bytes = survey.n_windows * n_rows // n_tried * ROW_BYTES
+        return survey.report(classifier.encoder, trial, n_bytes, Path(output or "."))
 
 
-def _done(store: Store) -> frozenset[str]:
+def _done_names(store: Store) -> frozenset[str]:
     rows = store.recordings().select(["path", "status"]).to_pylist()
     return frozenset(row["path"] for row in rows if row["status"] == "done")
 
 
-class _Plan:
-    """Looks at the header of every recording that is still to do."""
+@dataclass(slots=True)
+class _Survey:
+    """What the headers of the recordings that are still to do say.
 
-    def __init__(
-        self,
-        scan: Scan,
-        root: Path,
-        config: EmbedConfig,
-        settings: ReadSettings,
-        there: frozenset[str],
-    ) -> None:
-        self._scan, self._root, self._config, self.settings = scan, root, config, settings
-        self._there = there
-        self.jobs: list[RecordingJob] = []  # the first readable ones, to try
-        self.n_found = self.n_there = self.n_remote = self.n_windows = 0
-        self.duration_s = 0.0
-        self.refused: list[Failure] = []
+    Attributes:
+        settings: how recordings are cut into windows.
+        done: names of recordings whose results are there already.
+        jobs: the first readable recordings, to try out.
+    """
 
-    def look(self) -> None:
-        """At all of them."""
-        for path, carried in self._scan.entries():
-            job = job_for(path, carried, self._root, self._config)
-            if not in_shard(job.recording_id, self._config.shard):
-                continue
+    settings: ReadSettings
+    done: frozenset[str]
+    jobs: list[RecordingJob] = field(default_factory=list)
+    n_found: int = 0
+    n_there: int = 0
+    n_remote: int = 0
+    n_windows: int = 0
+    duration_s: float = 0.0
+    refused: list[Failure] = field(default_factory=list)
+
+    def look_at(self, jobs: Iterable[RecordingJob]) -> None:
+        """Look at the header of each recording."""
+        for job in jobs:
             self.n_found += 1
-            if job.name in self._there:
+            if job.name in self.done:
                 self.n_there += 1
-            elif is_remote(path):
+            elif is_remote(job.path):
                 self.n_remote += 1
             else:
-                self._look_at(job)
+                self._examine(job)
 
-    def _look_at(self, job: RecordingJob) -> None:
+    def _examine(self, job: RecordingJob) -> None:
         finding = examine(job.path, job.name)
         if finding.verdict != OK:
             self.refused.append(Failure(job.name, finding.verdict, finding.message))
@@ -219,39 +215,51 @@ class _Plan:
         self.n_windows += count_windows(n_samples, self.settings.window, self.settings.hop)
         self.duration_s += finding.duration_s
 
-    def report(
-        self, encoder: Encoder, count: int, rate: float | None, n_bytes: int, target: Path
-    ) -> DryRun:
-        """All of it."""
+    def report(self, encoder: Encoder, trial: _Trial, n_bytes: int, target: Path) -> DryRun:
+        """What the run would be, with the bytes that it would write to ``target``."""
         return DryRun(
             model=encoder.name,
             device=model_identity(encoder).device,
-            n_workers=count,
+            n_workers=trial.n_workers,
             n_found=self.n_found,
             n_there=self.n_there,
             refused=tuple(self.refused),
             n_remote=self.n_remote,
             hours=self.duration_s / 3600,
             n_windows=self.n_windows,
-            windows_per_s=rate,
+            windows_per_s=trial.windows_per_s,
             written_mb=n_bytes / 1e6,
             free_mb=_free_mb(target),
         )
 
 
-def _tried(
-    plan: _Plan, encode: Encode, size: int, count: int, clock: Callable[[], float] = time.monotonic
-) -> tuple[float | None, list[NDArray[np.float32]]]:
-    """Windows a second of the first batches, the very first aside, and what they gave."""
-    stop, values = threading.Event(), []
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A few batches that were tried: results, and windows a second; None: nothing could be read."""
+
+    values: Sequence[NDArray[np.float32]]
+    windows_per_s: float | None
+    n_workers: int
+
+
+def _try_out(
+    survey: _Survey,
+    encode: Encode,
+    size: int,
+    n_workers: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> _Trial:
+    """Encode the first batches; the very first does not count, it warms up."""
+    stop = threading.Event()
+    values: list[NDArray[np.float32]] = []
     started, first, n_after = clock(), None, 0
-    with one_core_each(count):
+    with one_core_each(n_workers):
         for event in run_windows(
-            plan.jobs,
-            plan.settings,
+            survey.jobs,
+            survey.settings,
             encode,
             batch_size=size,
-            n_workers=count,
+            n_workers=n_workers,
             clock=StageClock(),
             stop=stop,
         ):
@@ -262,13 +270,15 @@ def _tried(
                 first = clock()
             else:
                 n_after += len(event.window)
-            if clock() - started > TRIED_S or len(values) >= TRIED_BATCHES * count:
+            if clock() - started > TRIED_S or len(values) >= TRIED_BATCHES * n_workers:
                 stop.set()
     if first is None:
-        return None, values
-    if not n_after:
-        return sum(map(len, values)) / max(clock() - started, 1e-6), values
-    return n_after / max(clock() - first, 1e-6), values
+        return _Trial(values, None, n_workers)
+    # all windows came in the first batch: its time is all there is to go by
+    n, seconds = (
+        (n_after, clock() - first) if n_after else (sum(map(len, values)), clock() - started)
+    )
+    return _Trial(values, n / max(seconds, 1e-6), n_workers)
 
 
 def _free_mb(target: Path) -> float | None:

@@ -1,4 +1,4 @@
-"""`embed`: recordings to a store of embeddings, going on where an earlier run was stopped."""
+"""`embed`: recordings to a store of embeddings, continuing where an earlier run was stopped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.engine.detections.label_names import labels_of
-from dawnchorus.engine.encoding.batches import BatchEncoder
-from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity, ready_model
-from dawnchorus.engine.encoding.workers import batch_size, n_workers
-from dawnchorus.engine.options import embed_config, read_settings
+from dawnchorus.engine.encoding.embedder import ready_embedder
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity
+from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.pipeline.events import (
     EncodedWindows,
     FailedRecording,
@@ -20,11 +18,17 @@ from dawnchorus.engine.pipeline.events import (
 )
 from dawnchorus.engine.pipeline.run import WindowRun, run_recordings
 from dawnchorus.engine.recordings.corrections import corrected_row, says_something
-from dawnchorus.engine.recordings.find import as_paths, find_recordings, in_shard, root_of
-from dawnchorus.engine.recordings.jobs import RecordingJob, job_for, with_file_facts
+from dawnchorus.engine.recordings.find import as_paths, find_recordings, root_of
+from dawnchorus.engine.recordings.jobs import RecordingJob, jobs_of, with_file_facts
 from dawnchorus.engine.recordings.moved import KnownContent, audio_root_of
 from dawnchorus.engine.report import RunReport, Tally
-from dawnchorus.engine.store_rows import done_row, failed_row, make_header, opened_row, window_rows
+from dawnchorus.engine.store_rows import (
+    done_row,
+    failed_row,
+    make_header,
+    opened_row,
+    window_rows,
+)
 from dawnchorus.error_log import log_errors_beside
 from dawnchorus.errors import RunInterruptedError
 from dawnchorus.interrupt import stop_on_signals
@@ -64,7 +68,7 @@ def embed(
 ) -> EmbedReport:
     """Embed every window of every recording into a store.
 
-    The same call again goes on: recordings that are in the store are skipped, those that failed
+    The same call again continues: recordings that are in the store are skipped, those that failed
     are tried again. What a list says now of recordings that are done is brought up to date without
     embedding them again, and recordings that are reached by another path are known by their
     content. A bad recording never ends the run; it is listed with its reason. Several runs may
@@ -86,8 +90,7 @@ def embed(
         StoreError: The store is of other settings or damaged, or the disk refuses.
         RunInterruptedError: Ctrl-C or SIGTERM; what was finished is in the store.
     """
-    return embed_others(
-        frozenset(),
+    return embed_share(
         recordings,
         store=store,
         model=model,
@@ -97,8 +100,7 @@ def embed(
     )
 
 
-def embed_others(
-    left: frozenset[str],
+def embed_share(
     recordings: Inputs,
     *,
     store: str | Path,
@@ -106,39 +108,41 @@ def embed_others(
     config: EmbedConfig,
     audio_root: str | Path | None = None,
     progress: Progress = NO_PROGRESS,
+    excluded_ids: frozenset[str] = frozenset(),
 ) -> EmbedReport:
-    """`embed`, but for the recordings whose ids are in ``left``: they are somebody else's work."""
+    """`embed`, but for the recordings of ``excluded_ids``, which another worker embeds."""
     recordings = as_paths(recordings)
     scan = find_recordings(recordings)
-    with ready_model(model, config) as encoder, log_errors_beside(store):
-        settings = read_settings(encoder, config)
-        count = n_workers(encoder, config.workers)
-        batches = batch_encoder(encoder, config, count)
-        root = root_of(recordings, audio_root)
-        header = make_header(encoder, config, dim=batches.check(settings.window), audio_root=root)
+    with ready_embedder(model, config) as embedder, log_errors_beside(store):
+        encoder, batches = embedder.encoder, embedder.batches
+        header = make_header(embedder, audio_root=root_of(recordings, audio_root))
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(as_path(store), header) as writer, stop_on_signals() as stop:
-            place = audio_root_of(writer, scan, audio_root)
-            jobs = JobPlanner(writer, place.path, config, left).jobs(scan)
-            settings = replace(settings, why_skip=KnownContent(writer, place.path).why_skip)
-            run = _Run(writer)
-            size = batch_size(encoder, config.batch_size)
-            encode = batches.vectors_and_logits if config.predict else batches.vectors
-            work = WindowRun(jobs, settings, encode, size, count)
+            root = audio_root_of(writer, scan, audio_root)
+            known = KnownContent(writer, root.path)
+            run = WindowRun(
+                JobPlanner(writer, root.path, config, excluded_ids).jobs(scan),
+                replace(embedder.settings, why_skip=known.why_skip),
+                embedder.encode,
+                embedder.batch_size,
+                batches.n_workers,
+            )
+            target = _StoreTarget(writer)
             advance = progress.start("embedding", scan.n_bytes, "bytes")
-            seconds = run_recordings(work, tally, run.take, advance=advance, stop=stop)
-            run.commit()
+            seconds = run_recordings(run, tally, target.write, advance=advance, stop=stop)
+            target.commit()
         if stop.is_set() and not tally.is_complete:
             raise RunInterruptedError(
                 f"stopped: {tally.n_ended} of {scan.n_recordings} recordings done; what was "
-                f"finished is in {store}, and the same command goes on from there"
+                f"finished is in {store}, and the same command continues from there"
             )
+        remarks = [*batches.notes, *_advice(writer, config), *filter(None, [root.note])]
         return EmbedReport(
-            **tally.fields([*batches.notes, *_advice(writer, config), *filter(None, [place.note])]),
+            **tally.fields(remarks),
             model=encoder.name,
             device=model_identity(encoder).device,
-            n_workers=count,
-            seconds={**seconds, **batches.seconds, "write": run.write_s},
+            n_workers=batches.n_workers,
+            seconds={**seconds, **batches.seconds, "write": target.seconds},
             store=as_path(store),
         )
 
@@ -156,25 +160,10 @@ def make_store(
     Raises:
         StoreError: It has other settings, or cannot be written.
     """
-    recordings = as_paths(recordings)
-    with ready_model(model, config) as encoder:
-        batches = batch_encoder(encoder, config, 1)
-        dim = batches.check(read_settings(encoder, config).window)
-        root = root_of(recordings, audio_root)
-        header = make_header(encoder, config, dim=dim, audio_root=root)
+    with ready_embedder(model, config, workers=1) as embedder:
+        header = make_header(embedder, audio_root=root_of(as_paths(recordings), audio_root))
     with StoreWriter(as_path(store), header) as writer:
         return writer.header
-
-
-def batch_encoder(encoder: Encoder, config: EmbedConfig, count: int) -> BatchEncoder:
-    """The encoder with the readout of a config.
-
-    Raises:
-        UsageError: Scores are wanted of a model without labels.
-    """
-    if config.predict:
-        labels_of(encoder)
-    return BatchEncoder(encoder, readout=config.readout, n_workers=count)
 
 
 def _advice(writer: StoreWriter, config: EmbedConfig) -> list[str]:
@@ -194,26 +183,25 @@ class JobPlanner:
         writer: the open store.
         audio_root: what the recordings' lasting names are relative to.
         config: the run's options.
-        left: ids that are not this run's.
+        excluded_ids: recordings that are not this run's.
     """
 
     writer: StoreWriter
     audio_root: Path
     config: EmbedConfig
-    left: frozenset[str] = frozenset()
+    excluded_ids: frozenset[str] = frozenset()
 
     def jobs(self, scan: Scan) -> Iterator[RecordingJob]:
         """A job for every recording of this shard; called by the thread that reads."""
-        for path, carried in scan.entries():
-            job = job_for(path, carried, self.audio_root, self.config)
-            if in_shard(job.recording_id, self.config.shard) and job.recording_id not in self.left:
+        for job in jobs_of(scan, self.audio_root, self.config):
+            if job.recording_id not in self.excluded_ids:
                 yield self.claimed(with_file_facts(job))
 
     def claimed(self, job: RecordingJob) -> RecordingJob:
-        """The job as far as it is still to do, or one that says why it is none."""
+        """The job as far as it is still to do, or one that says why there is nothing to do."""
         if not self.writer.claim(job.recording_id):
             return replace(job, skip=ANOTHER_RUN)
-        return self._corrected(self._rest(job) or replace(job, skip=""))
+        return self._corrected(self._remaining(job) or replace(job, skip=""))
 
     def _corrected(self, job: RecordingJob) -> RecordingJob:
         """The job with the new row of a recording that is done and of which a list says more."""
@@ -222,32 +210,34 @@ class JobPlanner:
         row = self.writer.row(job.recording_id)
         return job if row is None else replace(job, corrected=corrected_row(row, job))
 
-    def _rest(self, job: RecordingJob) -> RecordingJob | None:
+    def _remaining(self, job: RecordingJob) -> RecordingJob | None:
+        """What the store does not have of a recording; None: it has all."""
         known = self.writer.known(job.recording_id)
         if known is None or known.status == "failed" or known.file_size != job.size:
             return job
         if known.lost:
             return job
-        # web servers need not give a date
+        # web servers need not give a date, and a date that is missing twice is not the same one
         same_date = known.modified_ns == job.modified_ns is not None
         if known.status == "partial":
             first = self.writer.resume(job.recording_id) if same_date else 0
             return replace(job, first_window=first)
+        # copied or touched: the bytes decide, when the file is read for its hash
         return None if same_date else replace(job, known_hash=known.content_hash)
 
 
 @dataclass(slots=True)
-class _Run:
-    """Takes the events of the pipeline to the store."""
+class _StoreTarget:
+    """Takes the events of a run to the store."""
 
     writer: StoreWriter
-    write_s: float = 0.0
+    seconds: float = 0.0
 
-    def take(self, event: RunEvent) -> None:
+    def write(self, event: RunEvent) -> None:
         """Store what an event brings."""
         before = time.perf_counter()
         self._write(event)
-        self.write_s += time.perf_counter() - before
+        self.seconds += time.perf_counter() - before
 
     def _write(self, event: RunEvent) -> None:
         if isinstance(event, EncodedWindows):
@@ -262,11 +252,11 @@ class _Run:
                 self.writer.correct(event.job.corrected)
             elif event.why != ANOTHER_RUN:
                 self.writer.give_up(event.job.recording_id)
-        else:
+        else:  # nothing comes at the moment, which is a good one to commit
             self.writer.flush_if_due()
 
     def commit(self) -> None:
         """Commit what is still in memory."""
         before = time.perf_counter()
         self.writer.flush()
-        self.write_s += time.perf_counter() - before
+        self.seconds += time.perf_counter() - before

@@ -1,8 +1,8 @@
 """`embed` on a Ray cluster: many runs on one store, each of a share of the recordings or a span.
 
 Every worker runs the same pipeline as a single machine and commits by the same rule, so a worker
-that is killed loses half a minute: Ray starts its share again, which goes on. Recordings and store
-have to lie where all machines see them under the same path.
+that is killed loses half a minute: Ray starts its share again, which continues. Recordings and
+store have to lie where all machines see them under the same path.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.engine.embed import EmbedReport, JobPlanner, embed_others, make_store
+from dawnchorus.engine.embed import EmbedReport, JobPlanner, embed_share, make_store
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.recordings.find import as_paths, find_recordings
@@ -100,22 +100,24 @@ def embed_on_ray(
         with ExitStack() as opened:
             joiners = _long_recordings(cluster, scan, work, opened)
             spans = [(joiner, span) for joiner in joiners for span in joiner.spans]
-            left = frozenset(joiner.spans[0].recording_id for joiner in joiners)
+            long_ids = frozenset(joiner.spans[0].recording_id for joiner in joiners)
             n_shares = max(1, min(scan.n_recordings, SHARES_PER_WORKER * cluster.n_workers))
             # spans first: they are the longest
             tasks = {cluster.start(_embed_span, work, span): joiner for joiner, span in spans}
-            shares = [cluster.start(_embed_share, work, left, i, n_shares) for i in range(n_shares)]
+            shares = [
+                cluster.start(_embed_share, work, long_ids, i, n_shares) for i in range(n_shares)
+            ]
             each = scan.n_bytes // (len(tasks) + n_shares)
             reports = []
             for task, result in cluster.results([*tasks, *shares]):
                 if task in tasks:
-                    tasks[task].take(result)
+                    tasks[task].join(result)
                 else:
                     reports.append(result)
                 advance(each)
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(
-            f"stopped: what was finished is in {store}, and the same command goes on from there"
+            f"stopped: what was finished is in {store}, and the same command continues from there"
         ) from stop
     finally:
         if own_cluster:
@@ -197,10 +199,10 @@ def _embed_span(work: dict[str, Any], span: RecordingJob) -> SpanDone:
 
 
 def _embed_share(
-    work: dict[str, Any], left: frozenset[str], index: int, n_shares: int
+    work: dict[str, Any], excluded_ids: frozenset[str], index: int, n_shares: int
 ) -> EmbedReport:
     config = work["config"].model_copy(update={"shard": (index, n_shares)})
-    return embed_others(left, **{**work, "config": config})
+    return embed_share(**{**work, "config": config}, excluded_ids=excluded_ids)
 
 
 def _joined(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,7 @@ from dawnchorus.engine.pipeline.events import (
     SkippedRecording,
 )
 from dawnchorus.error_log import report_request
-from dawnchorus.errors import DawnChorusError
+from dawnchorus.errors import DawnChorusError, DawnChorusWarning
 from dawnchorus.failures import Failure
 from dawnchorus.filename_text import is_not_utf8
 from dawnchorus.paths import stored_name
@@ -88,7 +89,7 @@ class PredictReport(RunReport):
 
     Attributes:
         audio_root: folder that the paths of the rows are relative to, None: they are whole.
-        found: each label that has rows, by falling number of them.
+        label_counts: each label that has rows, by falling number of them.
         demonstration: the model is for trying out, not for field work.
         output: the file written, None when ``table`` has the rows.
         segments: the folder of what was cut out, None when that was not asked for.
@@ -98,7 +99,7 @@ class PredictReport(RunReport):
     """
 
     audio_root: Path | None
-    found: tuple[LabelCount, ...]
+    label_counts: tuple[LabelCount, ...]
     demonstration: bool
     output: Path | None
     table: pa.Table | None
@@ -107,6 +108,12 @@ class PredictReport(RunReport):
     without_detection: tuple[str, ...]
     unknown_labels: tuple[str, ...]
     empty_because: str | None
+
+    @property
+    def found(self) -> tuple[LabelCount, ...]:
+        """The old name of ``label_counts``."""
+        warnings.warn("found is called label_counts now", DawnChorusWarning, stacklevel=2)
+        return self.label_counts
 
 
 @dataclass(slots=True)

@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.audio.decode.read import read_info
 from dawnchorus.audio.resample import resampled_length
 from dawnchorus.audio.windows import n_windows
-from dawnchorus.engine.encoding.batches import BatchEncoder
-from dawnchorus.engine.encoding.model import ready_model
-from dawnchorus.engine.encoding.workers import batch_size
-from dawnchorus.engine.options import read_settings
+from dawnchorus.engine.encoding.embedder import ready_embedder
 from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, FinishedRecording
 from dawnchorus.engine.pipeline.read import StageClock
 from dawnchorus.engine.pipeline.stream import run_windows
@@ -109,16 +106,18 @@ def embed_span(store: str, model: str, config: EmbedConfig, span: RecordingJob) 
     buffer, count = WindowBuffer(header), 0
     parts: list[Part] = []
     folder = as_path(store) / EMBEDDINGS
-    with ready_model(model, config) as encoder:
-        settings = read_settings(encoder, config)
-        if span.stop_window is not None:
-            settings = replace(settings, content_hash=False)  # the last span has it
-        batches = BatchEncoder(encoder, readout=config.readout)
-        batches.check(settings.window)
-        encode = batches.vectors_and_logits if config.predict else batches.vectors
-        size = batch_size(encoder, config.batch_size)
+    with ready_embedder(model, config, workers=1) as embedder:
+        # the bytes are hashed once, by the worker of the last span
+        hashed = config.content_hash and span.stop_window is None
+        settings = replace(embedder.settings, content_hash=hashed)
         row: RecordingRow
-        for event in run_windows([span], settings, encode, batch_size=size, clock=StageClock()):
+        for event in run_windows(
+            [span],
+            settings,
+            embedder.encode,
+            batch_size=embedder.batch_size,
+            clock=StageClock(),
+        ):
             if isinstance(event, EncodedWindows):
                 row = opened_row(event.recording)
                 buffer.add(row, window_rows(event, header), span.first_window + count)
@@ -147,7 +146,7 @@ class SpanJoiner:
     _waiting: dict[int, SpanDone] = field(default_factory=dict)
     _n_joined: int = 0
 
-    def take(self, span: SpanDone) -> None:
+    def join(self, span: SpanDone) -> None:
         """Commit a span, and those behind it that came earlier.
 
         Raises:

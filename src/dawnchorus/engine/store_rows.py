@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.engine.encoding.model import model_identity
-from dawnchorus.engine.options import read_settings
 from dawnchorus.models.eat import EAT
-from dawnchorus.models.encoder import readout_for
 from dawnchorus.paths import stored_name
 from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.buffer import WindowRows
@@ -20,21 +18,21 @@ from dawnchorus.store.schema import RecordingRow, StoreHeader
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.encoding.embedder import Embedder
     from dawnchorus.engine.pipeline.events import (
         EncodedWindows,
         FailedRecording,
         FinishedRecording,
         OpenedRecording,
     )
-    from dawnchorus.models.encoder import Encoder
 
+# whose versions may change a vector in its last digits
 PACKAGES: Final = ("dawnchorus", "torch", "numpy", "soundfile", "soxr", "pyarrow")
 
 
-def make_header(model: Encoder, config: EmbedConfig, *, dim: int, audio_root: Path) -> StoreHeader:
-    """The header that a store of this model and these options has."""
-    settings = read_settings(model, config)
+def make_header(embedder: Embedder, *, audio_root: Path) -> StoreHeader:
+    """The header that a store of this encoder and these options has."""
+    model, config, settings = embedder.encoder, embedder.config, embedder.settings
     identity = model_identity(model)
     return StoreHeader(
         model=model.name,
@@ -42,6 +40,7 @@ def make_header(model: Encoder, config: EmbedConfig, *, dim: int, audio_root: Pa
         labels_sha256=identity.labels_sha256,
         licence=identity.licence,
         sample_rate=settings.sample_rate,
+        # back from samples: 0.333 s may not be a whole number of them
         window_s=settings.window / settings.sample_rate,
         hop_s=settings.hop / settings.sample_rate,
         window_samples=settings.window,
@@ -50,8 +49,8 @@ def make_header(model: Encoder, config: EmbedConfig, *, dim: int, audio_root: Pa
         resampler=RESAMPLER,
         precision=identity.precision,
         normalization=model.config.normalization if isinstance(model, EAT) else None,
-        readout=readout_for(model, config.readout),
-        dim=dim,
+        readout=embedder.batches.readout,
+        dim=embedder.dim,
         dtype=config.dtype,
         labels=tuple(model.labels or ()) if config.predict else None,
         audio_root=stored_name(audio_root),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dawnchorus.configs import ProbeRunConfig
-from dawnchorus.engine.detections.naming import model_for, open_probe
+from dawnchorus.engine.detections.probe_rules import model_for, open_probe
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.held_out import HeldOut
 from dawnchorus.probes.reliability import figures

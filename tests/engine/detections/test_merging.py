@@ -15,7 +15,7 @@ from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.detections.label_names import read_label_list
 from dawnchorus.engine.detections.merging import MergeRule, merge_windows
 from dawnchorus.engine.detections.thresholds import make_rule
-from dawnchorus.engine.exports.formats import DETECTION_SCHEMA
+from dawnchorus.engine.exports.detection_table import DETECTION_SCHEMA
 from dawnchorus.errors import UsageError
 
 

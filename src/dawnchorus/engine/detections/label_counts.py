@@ -1,4 +1,4 @@
-"""What was found in a run, label by label, for a reader."""
+"""How often each label was detected in a run, for the reader of its report."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ class LabelCount:
 
 @dataclass(slots=True)
 class LabelCounter:
-    """Counts recording by recording; memory grows with labels."""
+    """Counts recording by recording; memory grows with the number of labels alone."""
 
-    _found: dict[str, LabelCount] = field(default_factory=dict)
+    _counts: dict[str, LabelCount] = field(default_factory=dict)
 
-    def take(self, table: pa.Table) -> None:
+    def add(self, table: pa.Table) -> None:
         """Count one recording's detections."""
-        here: dict[str, tuple[str, int, float]] = {}
-        columns = (table[name].to_pylist() for name in ("label", "level", "probability"))
-        for label, level, probability in zip(*columns, strict=True):
-            _, n, highest = here.get(label, (level, 0, 0.0))
-            here[label] = (level or "", n + 1, max(highest, probability))
-        for label, (level, n, highest) in here.items():
-            old = self._found.get(label, LabelCount(label, level, 0, 0, 0.0))
-            self._found[label] = LabelCount(
+        if not len(table):
+            return
+        here = table.group_by(["label", "level"]).aggregate(
+            [("probability", "count"), ("probability", "max")]
+        )
+        for row in here.to_pylist():
+            label = row["label"]
+            old = self._counts.get(label, LabelCount(label, row["level"] or "", 0, 0, 0.0))
+            self._counts[label] = LabelCount(
                 label,
-                level,
-                old.n_detections + n,
+                old.level,
+                old.n_detections + row["probability_count"],
                 old.n_recordings + 1,
-                max(old.highest, highest),
+                max(old.highest, row["probability_max"]),
             )
 
-    def found(self) -> tuple[LabelCount, ...]:
+    def counts(self) -> tuple[LabelCount, ...]:
         """Labels by falling number of detections."""
-        order = sorted(self._found.values(), key=lambda f: (-f.n_detections, -f.highest, f.label))
+        order = sorted(self._counts.values(), key=lambda c: (-c.n_detections, -c.highest, c.label))
         return tuple(order)

@@ -1,4 +1,4 @@
-"""Names of labels: those of a model, those a user writes, and which of them mean the same."""
+"""Names of labels: those that users write, and which labels of a model they mean."""
 
 from __future__ import annotations
 
@@ -17,26 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.models.encoder import Encoder
 
 NOTHING_KNOWN: Final = LabelFacts()
-
-
-def labels_of(model: Encoder) -> Sequence[str]:
-    """What a model can name.
-
-    Raises:
-        UsageError: Nothing.
-    """
-    refused = getattr(model, "no_logits", None)
-    if refused is not None:
-        raise UsageError(f"{model.name}: names nothing: {refused}")
-    if not model.labels:
-        raise UsageError(
-            f"{model.name}: this model has no labels, so it names nothing; use embed alone, or a "
-            "model with a classifier (dawnchorus models lists them)"
-        )
-    return model.labels
 
 
 def by_name(labels: Sequence[str]) -> Mapping[str, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dawnchorus.engine.exports.formats import DETECTION_SCHEMA
+from dawnchorus.engine.exports.detection_table import DETECTION_SCHEMA
 from dawnchorus.local_time import iso_text, later, local_start, zone_kind, zone_warnings
 from dawnchorus.paths import from_stored_name, stored_name
 from dawnchorus.store.columns import distinct

@@ -21,7 +21,7 @@ from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
     from dawnchorus.configs import PredictConfig
-    from dawnchorus.engine.exports.formats import RecordingDetections
+    from dawnchorus.engine.exports.detection_table import RecordingDetections
 
 CONTEXT_S: Final = 1.0  # of sound before and after, for the ear
 INDEX: Final = "index.csv"
@@ -30,7 +30,7 @@ INDEX: Final = "index.csv"
 @dataclass(order=True, slots=True)
 class _Candidate:
     probability: float
-    order: int  # of two alike the first one found stays
+    order: int  # of two with one probability the earlier one stays
     path: Path = field(compare=False)
     row: dict[str, Any] = field(compare=False)
 
@@ -51,7 +51,7 @@ class Segments:
         self._best: dict[str, list[_Candidate]] = defaultdict(list)
         self._n_seen = 0
 
-    def take(self, detections: RecordingDetections) -> None:
+    def add(self, detections: RecordingDetections) -> None:
         """Consider one recording's detections."""
         for row in detections.table.to_pylist():
             self._n_seen += 1
@@ -61,6 +61,11 @@ class Segments:
                 heapq.heappush(best, candidate)
             else:
                 heapq.heappushpop(best, candidate)
+
+    def cut(self) -> list[str]:
+        """Cut and write all segments; returns what went wrong, as a warning."""
+        problems = self.write()
+        return [f"{len(problems)} segments were not cut, such as {problems[0]}"] if problems else []
 
     def write(self) -> list[str]:
         """Cut and write them, and ``index.csv`` of them; returns what could not be cut.
@@ -160,9 +165,3 @@ def open_segments(
     if folder.exists() and not overwrite:
         raise UsageError(f"{folder}: exists already; choose another output, or say --overwrite")
     return Segments(folder, selection.segments, spreadsheet_safe=selection.spreadsheet_safe)
-
-
-def cut_segments(segments: Segments | None) -> list[str]:
-    """Write the segments; returns what went wrong, as a warning."""
-    problems = segments.write() if segments else []
-    return [f"{len(problems)} segments were not cut, such as {problems[0]}"] if problems else []

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dawnchorus.engine.detections.label_names import (
-    NOTHING_KNOWN,
-    by_name,
-    columns_of,
-    find_label,
-)
+from dawnchorus.engine.detections.label_names import NOTHING_KNOWN, by_name, columns_of, find_label
 from dawnchorus.engine.detections.merging import MergeRule, merge_windows
 
 if TYPE_CHECKING:
@@ -118,7 +113,7 @@ def _usual(config: PredictConfig, labels: Sequence[str], facts: LabelFacts) -> S
     return facts.lowest(labels)
 
 
-def asked(selection: PredictConfig, facts: LabelFacts = NOTHING_KNOWN) -> str:
+def describe_rule(selection: PredictConfig, facts: LabelFacts = NOTHING_KNOWN) -> str:
     """What a row had to reach, in words."""
     own = f", {len(selection.thresholds)} labels have their own" if selection.thresholds else ""
     merged = (

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _OutputPart:
-    """What is taken of an output, and whether that is blind to padding, so that it may be cut."""
+    """What is read from an output, and whether padding changes it: where not, it may be cut."""
 
     pool: Callable[[EncoderOutput], Tensor]
     trim: bool
@@ -41,7 +41,7 @@ class BatchEncoder:
     """Windows to vectors or logits, from as many threads at once as there are workers.
 
     ``seconds`` says how long frontend and encoder took, added up over the workers. On a CPU the two
-    are told apart for our own models; elsewhere all counts as encoder.
+    are distinguished for our own models; elsewhere all counts as encoder.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class BatchEncoder:
     def pooled_by(
         self, waveforms: Tensor, lengths: Tensor, pool: Callable[[EncoderOutput], Tensor]
     ) -> NDArray[np.float32]:
-        """Whatever ``take`` makes of an output with the readout's layers, ``(batch, n)``.
+        """Whatever ``pool`` makes of an output with the readout's layers, ``(batch, n)``.
 
         Padding is kept, and batches whose windows all give one result are refused as for
         ``vectors``.

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
+from dawnchorus.errors import UsageError
 from dawnchorus.models.checkpoints import weights_sha256_of
 from dawnchorus.models.load import load_model, resolve_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dawnchorus.configs import EmbedConfig
     from dawnchorus.models.encoder import Encoder
@@ -71,3 +72,20 @@ def model_identity(model: Encoder) -> ModelIdentity:
         precision=precision,
         device=device,
     )
+
+
+def labels_of(model: Encoder) -> Sequence[str]:
+    """What a model can name.
+
+    Raises:
+        UsageError: Nothing.
+    """
+    refused = getattr(model, "no_logits", None)
+    if refused is not None:
+        raise UsageError(f"{model.name}: names nothing: {refused}")
+    if not model.labels:
+        raise UsageError(
+            f"{model.name}: this model has no labels, so it names nothing; use embed alone, or a "
+            "model with a classifier (dawnchorus models lists them)"
+        )
+    return model.labels

@@ -1,133 +1,22 @@
-"""What names the sound of a window: the model's own classifier, or a probe on its embeddings."""
+"""What a probe decides for a run: encoder, window length, and which of its scores become rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
 from dawnchorus.configs import WindowConfig
-from dawnchorus.engine.detections.label_names import NOTHING_KNOWN, as_labels, labels_of
-from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.detections.label_names import as_labels
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.errors import UsageError
-from dawnchorus.models.card import Card, known_cards
-from dawnchorus.probes.calibration import logit
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-    from torch import Tensor
-
     from dawnchorus.configs import EmbedConfig
-    from dawnchorus.models.encoder import Encoder, EncoderOutput
-    from dawnchorus.models.label_facts import LabelFacts
+    from dawnchorus.models.encoder import Encoder
     from dawnchorus.store.schema import StoreHeader
-
-
-@dataclass(frozen=True, slots=True)
-class WindowClassifier:
-    """Labels, and windows to logits of them; a probe's logits are of its calibrated scores."""
-
-    labels: Sequence[str]
-    batches: BatchEncoder
-    probe: FittedProbe | None = None
-    facts: LabelFacts = NOTHING_KNOWN
-
-    def check(self, window: int) -> None:
-        """As `BatchEncoder.check`, of what this names by."""
-        self.batches.check(window, of_logits=self.probe is None)
-
-    def logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
-        """``(batch, labels)``; the sigmoid makes probabilities of them, whatever the probe is."""
-        if self.probe is None:
-            return self.batches.logits(waveforms, lengths)
-        if self.probe.kind in {"tokens", "layer_tokens"}:
-            take = partial(_mean_and_logits, self.probe)
-            both = self.batches.pooled_by(waveforms, lengths, take)
-            return both[:, -len(self.labels) :]
-        vectors = self.batches.vectors(waveforms, lengths)
-        return _logits(self.probe, vectors)
-
-
-def _mean_and_logits(probe: FittedProbe, out: EncoderOutput) -> Tensor:
-    """Logits behind the mean token, by which windows that give one result are told.
-
-    The logits may well be alike: those of many windows without any of the classes.
-    """
-    scores = torch.from_numpy(logit(probe.probabilities(*probe.read(out))))
-    return torch.cat([out.pool("mean").float().cpu(), scores.float()], dim=1)
-
-
-def _logits(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return logit(scores_of(probe, vectors)).astype(np.float32)
-
-
-def scores_of(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities ``(n, classes)`` of joined layers ``(n, dim)``, kept apart if it needs that.
-
-    Raises:
-        UsageError: The probe reads tokens, or vectors of another length.
-    """
-    n_parts = len(probe.readout.parts)
-    if probe.kind == "layers" and vectors.shape[1] % n_parts == 0:
-        vectors = vectors.reshape(len(vectors), n_parts, -1)
-    return probe.probabilities(vectors)
-
-
-def classifier_for(encoder: Encoder, probe: FittedProbe | None, n_workers: int) -> WindowClassifier:
-    """The encoder's own classifier, or the probe.
-
-    Raises:
-        UsageError: The encoder has no classifier and there is no probe.
-        WeightsError: The probe is of another encoder.
-    """
-    if probe is None:
-        batches = BatchEncoder(encoder, n_workers=n_workers)
-        return WindowClassifier(labels_of(encoder), batches, facts=facts_of(encoder))
-    probe.check(encoder)
-    batches = BatchEncoder(encoder, readout=probe.readout, n_workers=n_workers)
-    return WindowClassifier(probe.classes, batches, probe)
-
-
-def facts_of(encoder: Encoder) -> LabelFacts:
-    """What the encoder's card says of its labels."""
-    card = _card_of(encoder)
-    return NOTHING_KNOWN if card is None else card.label_facts
-
-
-def is_demonstration(encoder: Encoder) -> bool:
-    """Whether the encoder's card calls it a model for trying out."""
-    card = _card_of(encoder)
-    return card is not None and card.demonstration
-
-
-def stored_facts(header: StoreHeader) -> LabelFacts:
-    """What the card of the model says that scored a store's windows, where it is a known one."""
-    card = _card_behind(header)
-    return NOTHING_KNOWN if card is None else card.label_facts
-
-
-def is_stored_demonstration(header: StoreHeader) -> bool:
-    """Whether a store's scores are of a model for trying out."""
-    card = _card_behind(header)
-    return card is not None and card.demonstration
-
-
-def _card_of(encoder: Encoder) -> Card | None:
-    card = getattr(encoder, "card", None)
-    return card if isinstance(card, Card) else None
-
-
-def _card_behind(header: StoreHeader) -> Card | None:
-    card = known_cards().get(header.model)
-    return card if card is not None and card.sha256 == header.weights_sha256 else None
 
 
 def open_probe(probe: str | Path | FittedProbe) -> FittedProbe:

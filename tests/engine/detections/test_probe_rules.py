@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dawnchorus.configs import FitConfig, Readout
-from dawnchorus.engine.detections.naming import rule_for, silent_labels
+from dawnchorus.engine.detections.probe_rules import rule_for, silent_labels
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.probes.features import Features

@@ -1,0 +1,175 @@
+"""What scores the sound of a window: a model's own classifier, or a probe on its embeddings."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dawnchorus.engine.detections.label_names import NOTHING_KNOWN
+from dawnchorus.engine.detections.probe_rules import model_for, windows_for
+from dawnchorus.engine.detections.writer import ScoredLabels
+from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.model import labels_of, ready_model
+from dawnchorus.engine.encoding.workers import batch_size, n_workers
+from dawnchorus.engine.options import read_settings
+from dawnchorus.models.card import Card, known_cards
+from dawnchorus.probes.calibration import logit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.pipeline.read import ReadSettings
+    from dawnchorus.models.encoder import Encoder, EncoderOutput
+    from dawnchorus.probes.fitted import FittedProbe
+    from dawnchorus.store.read import StoredRecording
+    from dawnchorus.store.schema import StoreHeader
+
+TOKEN_PROBES = frozenset({"tokens", "layer_tokens"})  # kinds that need more than pooled vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowClassifier:
+    """Windows to logits of labels; a probe's are logits of its calibrated probabilities.
+
+    Attributes:
+        encoder: that hears them.
+        scored: the labels.
+        batches: the encoder with what is read from it.
+        settings: how recordings are cut into windows.
+        batch_size: windows at once.
+        probe: None: the encoder's own classifier scores.
+    """
+
+    encoder: Encoder
+    scored: ScoredLabels
+    batches: BatchEncoder
+    settings: ReadSettings
+    batch_size: int
+    probe: FittedProbe | None = None
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether the classifier is one for trying out, not for field work."""
+        card = _card_of(self.encoder)
+        return self.probe is None and card is not None and card.demonstration
+
+    def logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
+        """``(batch, labels)``; the sigmoid makes probabilities of them, whatever the probe is."""
+        if self.probe is None:
+            return self.batches.logits(waveforms, lengths)
+        if self.probe.kind in TOKEN_PROBES:
+            pool = partial(_mean_and_logits, self.probe)
+            both = self.batches.pooled_by(waveforms, lengths, pool)
+            return both[:, -len(self.scored.labels) :]
+        vectors = self.batches.vectors(waveforms, lengths)
+        return logit(scores_of(self.probe, vectors)).astype(np.float32)
+
+
+@contextmanager
+def ready_classifier(
+    model: str | Path | Encoder | None, probe: FittedProbe | None, config: EmbedConfig
+) -> Iterator[WindowClassifier]:
+    """Load the model, or lend a loaded one, and check what it gives before any recording is read.
+
+    Args:
+        model: the user's choice; None: the probe's own, or the shipped one.
+        probe: names what is heard instead of the model's classifier.
+        config: windows, batches and device.
+
+    Raises:
+        UsageError: The encoder has no classifier and there is no probe.
+        WeightsError: The probe is of another encoder, or the outputs cannot be right.
+    """
+    config = windows_for(probe, config)
+    with ready_model(model_for(probe, model), config) as encoder:
+        count = n_workers(encoder, config.workers)
+        if probe is None:
+            card = _card_of(encoder)
+            scored = ScoredLabels(labels_of(encoder), card.label_facts if card else NOTHING_KNOWN)
+            batches = BatchEncoder(encoder, n_workers=count)
+        else:
+            probe.check(encoder)
+            scored = ScoredLabels(probe.classes, NOTHING_KNOWN)
+            batches = BatchEncoder(encoder, readout=probe.readout, n_workers=count)
+        settings = read_settings(encoder, config)
+        batches.check(settings.window, of_logits=probe is None)
+        yield WindowClassifier(
+            encoder=encoder,
+            scored=scored,
+            batches=batches,
+            settings=settings,
+            batch_size=batch_size(encoder, config.batch_size),
+            probe=probe,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClassifier:
+    """Scores of a store's windows: those it holds, or a probe's on its vectors."""
+
+    header: StoreHeader
+    probe: FittedProbe | None = None
+
+    @property
+    def scored(self) -> ScoredLabels:
+        """The labels, with what the card of the model says that scored them."""
+        if self.probe is not None:
+            return ScoredLabels(self.probe.classes, NOTHING_KNOWN)
+        card = _card_behind(self.header)
+        facts = card.label_facts if card else NOTHING_KNOWN
+        return ScoredLabels(self.header.labels or (), facts)
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether the scores are of a model for trying out, not for field work."""
+        card = _card_behind(self.header)
+        return self.probe is None and card is not None and card.demonstration
+
+    def scores(self, recording: StoredRecording) -> NDArray[np.float32]:
+        """Probabilities ``(windows, labels)``."""
+        if self.probe is None:
+            return recording.scores
+        return scores_of(self.probe, recording.vectors).astype(np.float32)
+
+
+def _mean_and_logits(probe: FittedProbe, out: EncoderOutput) -> Tensor:
+    """Logits behind the mean token, ``(batch, dim + labels)``.
+
+    By the mean token, windows that all give one result are detected. The logits may well be alike:
+    those of many windows without any of the classes.
+    """
+    scores = torch.from_numpy(logit(probe.probabilities(*probe.read(out))))
+    return torch.cat([out.pool("mean").float().cpu(), scores.float()], dim=1)
+
+
+def scores_of(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities ``(n, classes)`` of joined layers ``(n, dim)``, split if the probe needs that.
+
+    Raises:
+        UsageError: The probe reads tokens, or vectors of another length.
+    """
+    n_parts = len(probe.readout.parts)
+    if probe.kind == "layers" and vectors.shape[1] % n_parts == 0:
+        vectors = vectors.reshape(len(vectors), n_parts, -1)
+    return probe.probabilities(vectors)
+
+
+def _card_of(encoder: Encoder) -> Card | None:
+    card = getattr(encoder, "card", None)
+    return card if isinstance(card, Card) else None
+
+
+def _card_behind(header: StoreHeader) -> Card | None:
+    """The card of the model that made a store, where it is a known one and has these weights."""
+    card = known_cards().get(header.model)
+    return card if card is not None and card.sha256 == header.weights_sha256 else None
