@@ -326,7 +326,7 @@ def test_a_signal_keeps_what_was_finished_and_the_next_run_goes_on(
             signal.raise_signal(number)
 
     progress = WatchedProgress(interrupt)
-    with pytest.raises(RunInterruptedError, match="same command goes on"):
+    with pytest.raises(RunInterruptedError, match="same command continues"):
         embed(
             mixed,
             model=tiny_encoder,

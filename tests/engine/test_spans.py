@@ -65,7 +65,7 @@ def test_spans_in_any_order_make_the_store_of_one_run(
         assert [piece.first_window for piece in pieces] == [0, 13, 26, 39]
         joiner = SpanJoiner(writer, pieces)
         for index in order:
-            joiner.take(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, pieces[index]))
+            joiner.join(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, pieces[index]))
     assert joiner.done is not None
     assert joiner.n_windows == joiner.done.n_windows == 51
     assert_same(tmp_path / "s", tmp_path / "whole")
@@ -79,7 +79,7 @@ def test_a_run_that_stops_between_spans_goes_on_behind_the_last_joined_one(
         _, pieces = planned(writer, night)
         joiner = SpanJoiner(writer, pieces)
         for index in (0, 2):  # the third waits for the second, and is lost
-            joiner.take(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, pieces[index]))
+            joiner.join(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, pieces[index]))
         assert joiner.done is None
     with opened(night, tmp_path / "s", tiny_folder) as writer:
         job, pieces = planned(writer, night)
@@ -100,7 +100,7 @@ def test_a_header_that_promises_more_than_there_is_leaves_empty_spans(
         _, pieces = planned(writer, night)
         joiner = SpanJoiner(writer, pieces)
         for piece in pieces:
-            joiner.take(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, piece))
+            joiner.join(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, piece))
     assert joiner.done is not None
     assert joiner.done.reason == "truncated"
     assert_same(tmp_path / "s", tmp_path / "whole")
@@ -112,10 +112,10 @@ def test_a_recording_that_changes_between_spans_is_a_failed_one(
     with opened(night, tmp_path / "s", tiny_folder) as writer:
         _, pieces = planned(writer, night)
         joiner = SpanJoiner(writer, pieces)
-        joiner.take(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, pieces[0]))
+        joiner.join(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, pieces[0]))
         night.write_bytes(night.read_bytes() + b"more")
         for piece in pieces[1:]:
-            joiner.take(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, piece))
+            joiner.join(embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, piece))
     assert joiner.failure is not None
     assert joiner.failure.reason == "changed"
     [row] = Store(tmp_path / "s").recordings().to_pylist()
