@@ -1,17 +1,27 @@
 """Checks that any encoder can be put through, ours and those of other packages.
 
-A package that brings an encoder calls `check_encoder` in its tests; what passes works with every
-command here.
+A package that offers an encoder calls `check_encoder` in its tests; what passes works with every
+command here. What an encoder offers beyond `dawnchorus.Encoder` (``facts`` and the methods of the
+other protocols in `dawnchorus.models.encoder`) is checked only where it is there.
 """
 
 from __future__ import annotations
 
+import json
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import torch
 
 from dawnchorus.errors import UsageError
-from dawnchorus.models.encoder import Encoder, EncoderOutput
+from dawnchorus.models.encoder import (
+    Encoder,
+    EncoderFacts,
+    EncoderOutput,
+    ReleasedLayers,
+    StagedEncoder,
+    facts_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +69,47 @@ def check_encoder(encoder: Encoder, *, seed: int = 0) -> None:
     _need(set(inner.layers) == {0, -1}, f"layers=[0, -1] gave {list(inner.layers)}")
     for tokens in inner.layers.values():
         _need(tokens.shape == alone.tokens.shape, "a layer has another shape than the output")
+    _check_facts(encoder, clips, lengths)
+    _check_optional_methods(encoder, clips, lengths, both)
+
+
+def _check_facts(encoder: Encoder, clips: Tensor, lengths: Tensor) -> None:
+    """Each fact that was said lets others do less, so a wrong one changes results."""
+    facts = facts_of(encoder)
+    _need(isinstance(facts, EncoderFacts), f"facts is a {type(facts).__name__}")
+    try:
+        json.dumps(facts.settings)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"not a valid encoder: facts.settings is not JSON: {error}") from error
+    shorter = clips[1:, : int(lengths[1])]
+    with torch.no_grad():
+        whole = encoder.encode(clips, lengths, facts.readout.layers or None)
+        cut = encoder.encode(shorter)
+        vectors = facts.readout.pool(whole)
+        _need(bool(vectors.isfinite().all()), "facts.readout gives values that are not finite")
+        if facts.copies_share_weights:
+            again = deepcopy(encoder).encode(clips, lengths)
+            _same(whole.tokens, again.tokens, 0.0, "facts.copies_share_weights: a copy differs")
+    if facts.pads_to_window:
+        same_length = cut.tokens.shape[1] == whole.tokens.shape[1]
+        _need(same_length, "facts.pads_to_window: a short input gives fewer tokens")
+    if facts.logits_ignore_padding and whole.logits is not None and cut.logits is not None:
+        _same(
+            whole.logits[1:], cut.logits, ATOL, "facts.logits_ignore_padding: padding changes them"
+        )
+
+
+def _check_optional_methods(
+    encoder: Encoder, clips: Tensor, lengths: Tensor, output: EncoderOutput
+) -> None:
+    with torch.no_grad():
+        if isinstance(encoder, StagedEncoder):
+            staged = encoder.encode_features(*encoder.features(clips, lengths))
+            _same(output.tokens, staged.tokens, 0.0, "encode_features differs from encode")
+        if isinstance(encoder, ReleasedLayers):
+            (name,) = encoder.released_layers(["last_layer"])
+            width = encoder.encode(clips[:1], layers=[name]).layers[name].shape[-1]
+            _need(encoder.layer_width(name) == width, f"layer_width of {name} is not {width}")
 
 
 def _check_shapes(encoder: Encoder, output: EncoderOutput) -> None:

@@ -11,8 +11,7 @@ from dawnchorus.benchmark.vector_table import VectorTable, read_vectors
 from dawnchorus.configs.readout import MEAN_OF_OUTPUT
 from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.errors import UsageError
-from dawnchorus.models.eat import EAT
-from dawnchorus.models.encoder import readout_for
+from dawnchorus.models.encoder import Retrainable, readout_for
 from dawnchorus.models.load import load_model
 from dawnchorus.nn.seeding import seeded
 
@@ -89,11 +88,10 @@ def _of_encoder(encoder: Encoder, name: str | None) -> Competitor:
     )
 
 
-def _untrained(model: str, device: str) -> EAT:
+def _untrained(model: str, device: str) -> Encoder:
     """The same network with the weights it starts from."""
     trained = load_model(model, device=device)
-    if not isinstance(trained, EAT):
-        raise UsageError(f"random:{model}: only networks of this package can be made untrained")
+    if not isinstance(trained, Retrainable):
+        raise UsageError(f"random:{model}: this encoder cannot be made untrained")
     with seeded(SEED):
-        twin = EAT(trained.config, name=f"random {trained.name}")
-    return twin.to(trained.cls_token.device).eval()
+        return trained.untrained()

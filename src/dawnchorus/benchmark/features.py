@@ -26,7 +26,7 @@ from dawnchorus.embedding.encode import PieceEncoder
 from dawnchorus.embedding.pieces import PieceRule
 from dawnchorus.embedding.pool import join_grids, token_grid
 from dawnchorus.errors import TaskError
-from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import facts_of
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.store.files import write_whole
 
@@ -193,7 +193,7 @@ class EncodedFeatures:
             or None
         )
         # the published code gives EAT no mask: zeros are silence that it hears
-        unmasked = self.rule.first_only and isinstance(encoder, EAT)
+        unmasked = self.rule.first_only and facts_of(encoder).paper_reads_cls
 
         def encode(waveforms: Tensor, lengths: Tensor) -> list[Floats]:
             with torch.inference_mode():

@@ -13,7 +13,7 @@ from dawnchorus.benchmark.vector_table import VectorTable
 from dawnchorus.configs.probes import TOKEN_PROBES
 from dawnchorus.configs.readout import OUTPUT, OWN, Readout
 from dawnchorus.errors import UsageError
-from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import facts_of
 
 if TYPE_CHECKING:
     from dawnchorus.benchmark.competitors import Competitor
@@ -165,5 +165,6 @@ def _pooling(named: str, config: BenchmarkConfig, competitor: Competitor) -> str
     if named:
         return str(competitor.readout.parts[0].pooling) if named == OWN else named
     # the published table takes EAT's CLS token and the time average of all other encoders
-    paper = config.protocol == "paper" and isinstance(competitor.source, EAT)
-    return "cls" if paper else "valid"
+    source = competitor.source
+    reads_cls = not isinstance(source, VectorTable) and facts_of(source).paper_reads_cls
+    return "cls" if config.protocol == "paper" and reads_cls else "valid"

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.embedding.encode import PieceValues
 from dawnchorus.errors import TaskError
-from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import facts_of
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def encoding(
         "weights_sha256": weights_sha256,
         "kind": type(encoder).__name__,
         # beside the weights: patch sizes, normalisation and padding change values too
-        "config": encoder.config.model_dump(mode="json") if isinstance(encoder, EAT) else None,
+        "config": facts_of(encoder).settings,
         "precision": precision,
         "readout": readout,
         "sample_rate": rule.sample_rate,

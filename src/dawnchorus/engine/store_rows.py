@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.resample import RESAMPLER
 from dawnchorus.engine.encoding.model import model_identity
-from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import facts_of
 from dawnchorus.paths import stored_name
 from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.buffer import WindowRows
@@ -48,7 +48,7 @@ def make_header(embedder: Embedder, *, audio_root: Path) -> StoreHeader:
         channel=settings.channel,
         resampler=RESAMPLER,
         precision=identity.precision,
-        normalization=model.config.normalization if isinstance(model, EAT) else None,
+        normalization=facts_of(model).normalization,
         readout=embedder.batches.readout,
         dim=embedder.dim,
         dtype=config.dtype,

@@ -93,6 +93,12 @@ def weights_sha256_of(model: object) -> str | None:
     return noted
 
 
+def forget_file(model: object) -> None:
+    """Let a model that was trained be known by its tensors: they are no longer those of a file."""
+    if getattr(model, "weights_sha256", None) is not None and isinstance(model, nn.Module):
+        model.weights_sha256 = None  # type: ignore[assignment]  # nn.Module's is for tensors
+
+
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, types, shapes and bytes of tensors, in hex."""
     digest = hashlib.sha256()

@@ -184,7 +184,17 @@ class EAT(Pretrained, nn.Module):
     @property
     def facts(self) -> EncoderFacts:
         """What others may rely on; see `EncoderFacts`."""
-        return EncoderFacts(readout=self.config.readout)
+        config = self.config
+        return EncoderFacts(
+            readout=config.readout,
+            settings=config.model_dump(mode="json"),
+            normalization=config.normalization,
+            copies_share_weights=True,
+            # the mean over all tokens counts padding, where there is any
+            logits_ignore_padding=config.head_pooling in {"valid", "cls"},
+            pads_to_window=config.padded_frames is not None,
+            paper_reads_cls=True,
+        )
 
     @property
     def label_mapping(self) -> LabelMapping | None:
@@ -418,6 +428,16 @@ class EAT(Pretrained, nn.Module):
             else:
                 names.append(self._module_name(item))
         return names
+
+    def layer_width(self, name: str) -> int:
+        """Channels of a layer that `released_layers` names."""
+        width: int = getattr(self.get_submodule(name), "out_features", self.dim)
+        return width
+
+    def untrained(self) -> EAT:
+        """The same network on the same device, with weights drawn from torch's generator."""
+        twin = EAT(self.config, name=f"random {self.name}")
+        return twin.to(self.cls_token.device).eval()
 
     def _layer_names(self, layers: Sequence[int | str]) -> dict[int | str, str]:
         wanted: dict[int | str, str] = {}

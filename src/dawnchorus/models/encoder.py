@@ -151,18 +151,46 @@ def masked_std(tokens: Tensor, keep: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderFacts:
-    """What an encoder may say of itself in an attribute ``facts``; each default is safe for any.
+    """What an encoder may say of itself, in an attribute ``facts``.
+
+    Every default is safe for an encoder of which nothing is known, so an encoder without ``facts``
+    is as good, only slower or with less noted in results.
 
     Attributes:
         readout: what makes its embedding where the user does not say, every pooling named.
+        settings: all that decides its output beside its weights, as JSON has it. Cached features
+            are computed again when it changes; None: the weights and the name tell it all.
+        normalization: mean and standard deviation of its input, or how they are found. Noted in
+            stores.
+        copies_share_weights: whether deep copies with the same parameters may encode in several
+            threads at once.
+        logits_ignore_padding: whether padding may be cut off without changing the logits.
+        pads_to_window: whether it pads every input to one length itself, so that padding may be cut
+            off before.
+        paper_reads_cls: whether the published tables read its CLS token and let it see padding as
+            silence, as those of EAT do; all others are read as the mean over time.
     """
 
     readout: Readout = MEAN_OF_OUTPUT
+    settings: Mapping[str, object] | None = None
+    normalization: tuple[float, float] | str | None = None
+    copies_share_weights: bool = False
+    logits_ignore_padding: bool = False
+    pads_to_window: bool = False
+    paper_reads_cls: bool = False
+
+
+NOTHING_KNOWN: Final = EncoderFacts()
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What `embed`, probes and benchmarks need of an encoder; ``dawnchorus.testing`` checks it."""
+    """What `embed`, probes and benchmarks need of an encoder; ``dawnchorus.testing`` checks it.
+
+    More may be offered, and is used where it is there: an attribute ``facts`` (`EncoderFacts`), the
+    methods of `StagedEncoder`, `ReleasedLayers` and `Retrainable`, and a ``weights_sha256`` that
+    names the weights in results.
+    """
 
     name: str
     sample_rate: int  # Hz
@@ -193,9 +221,65 @@ class Encoder(Protocol):
         ...
 
 
+class Model(Encoder, Protocol):
+    """What `load_model` gives: an encoder that can also be called and embed.
+
+    All models of this package are. An encoder of another package is given as it is, and may offer
+    no more than `Encoder`.
+    """
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        """Logits ``(batch, classes)``, or tokens ``(batch, tokens, dim)`` without a head."""
+        ...
+
+    def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Its own embedding of each window, ``(batch, width)``."""
+        ...
+
+
+@runtime_checkable
+class StagedEncoder(Encoder, Protocol):
+    """An encoder whose `encode` is two steps, which are timed apart on a CPU."""
+
+    def features(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Features ``(batch, frames, bands)``, and how many frames of each hold sound."""
+        ...
+
+    def encode_features(
+        self,
+        features: Tensor,
+        n_frames: Tensor | None = None,
+        layers: Sequence[int | str] | None = None,
+    ) -> EncoderOutput:
+        """As `encode`, from features on."""
+        ...
+
+
+@runtime_checkable
+class ReleasedLayers(Protocol):
+    """An encoder whose layers have the names and numbers of the released library."""
+
+    def released_layers(self, selection: Sequence[int | str]) -> list[str]:
+        """Names for a selection; ``last_layer`` and ``all`` are understood."""
+        ...
+
+    def layer_width(self, name: str) -> int:
+        """Channels of a layer."""
+        ...
+
+
+@runtime_checkable
+class Retrainable(Protocol):
+    """An encoder of which an untrained twin can be made."""
+
+    def untrained(self) -> Encoder:
+        """The same network on the same device, with weights as before its training."""
+        ...
+
+
 def facts_of(encoder: Encoder) -> EncoderFacts:
     """What an encoder says of itself, or what holds for any encoder."""
-    facts: EncoderFacts = getattr(encoder, "facts", EncoderFacts())
+    facts: EncoderFacts = getattr(encoder, "facts", NOTHING_KNOWN)
     return facts
 
 

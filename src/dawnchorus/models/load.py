@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dawnchorus.configs import Precision
     from dawnchorus.models.card import Card
     from dawnchorus.models.eat import EAT
+    from dawnchorus.models.encoder import Model
     from dawnchorus.models.hub import Access
 
 Normalization = Literal["released"] | tuple[float, float] | None
@@ -54,7 +55,7 @@ def load_model(
     *,
     normalization: Normalization = None,
     precision: Precision = "float32",
-) -> Any:  # Any: an EAT, or another package's encoder
+) -> Model:
     """Load a model, ready to use.
 
     Args:
@@ -70,7 +71,8 @@ def load_model(
         precision: of the weights; results are float32.
 
     Returns:
-        An :class:`~dawnchorus.models.eat.EAT` in evaluation mode.
+        The model in evaluation mode: an :class:`~dawnchorus.models.eat.EAT`, or the encoder of
+        another package as that gives it.
 
     Raises:
         UsageError: There is no such model.
@@ -83,7 +85,7 @@ def load_model(
     if str(name) in plugin_names():
         if checkpoint_path is not None:
             raise UsageError(f"{name}: another package's encoder takes no checkpoint_path")
-        return load_plugin(str(name), str(chosen))
+        return cast("Model", load_plugin(str(name), str(chosen)))
     loaded = open_model(name, normalization=normalization, checkpoint_path=checkpoint_path)
     model = loaded.model
     model.return_features_only = return_features_only

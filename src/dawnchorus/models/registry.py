@@ -20,8 +20,7 @@ from dawnchorus.models.card import (
     bundled_folder,
     known_cards,
 )
-from dawnchorus.models.eat import EAT
-from dawnchorus.models.encoder import Encoder
+from dawnchorus.models.encoder import Encoder, ReleasedLayers
 from dawnchorus.models.load import load_model, open_model
 from dawnchorus.models.plugins import meant_by, plugin_names, register, registered
 
@@ -103,8 +102,9 @@ def load_label_mapping(model_or_path: str | Path) -> LabelMapping | None:
     if Path(model).suffix == ".json":
         return LabelMapping(read_label_map(Path(model)))
     card = known_cards().get(str(model))
+    labels: Sequence[str] | None
     if card is None or Path(model).exists():
-        labels = _labels_of(load_model(model, "cpu"))
+        labels = load_model(model, "cpu").labels
     elif bundled_folder(card.name) is not None:
         labels = read_label_map(bundled_folder(card.name) / LABELS_FILE)  # type: ignore[operator]
     elif card.hub is None or card.hub.label_map is None:
@@ -114,10 +114,6 @@ def load_label_mapping(model_or_path: str | Path) -> LabelMapping | None:
         path, _ = hub.fetch(place.repo, card.hub.label_map, revision=place.revision, name=card.name)
         labels = read_label_map(path)
     return None if labels is None else LabelMapping(labels)
-
-
-def _labels_of(model: Encoder) -> Sequence[str] | None:
-    return model.labels
 
 
 def list_model_layers(model: str | Path | Encoder, device: str = "cpu") -> dict[str, Any]:
@@ -131,17 +127,17 @@ def list_model_layers(model: str | Path | Encoder, device: str = "cpu") -> dict[
         ``layers`` and ``all``: names in the order of their numbers; ``last_layer``: what that
         stands for; ``special_options``: words that may be given instead.
     """
-    found: Any = model
+    encoder: object = model
     if isinstance(model, str | Path):
         card = known_cards().get(str(meant_by(model)))
         if card is not None and not Path(model).exists():
             return _layers([f"blocks.{i}.attn.proj" for i in range(card.config.n_layers)])
-        found = load_model(model, device)
-    if isinstance(found, EAT):
-        return _layers(found.released_layers(["all"]))
-    if not isinstance(found, Encoder):
-        raise UsageError(f"model: need a name or an encoder, got {type(found).__name__}")
-    return _layers(list(range(found.n_layers)))
+        encoder = load_model(model, device)
+    if isinstance(encoder, ReleasedLayers):
+        return _layers(encoder.released_layers(["all"]))
+    if not isinstance(encoder, Encoder):
+        raise UsageError(f"model: need a name or an encoder, got {type(encoder).__name__}")
+    return _layers(list(range(encoder.n_layers)))
 
 
 def _layers(names: Sequence[str | int]) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from dawnchorus.configs import ProbeConfig
 from dawnchorus.configs.readout import OUTPUT
 from dawnchorus.errors import UsageError
-from dawnchorus.models.eat import EAT
-from dawnchorus.models.encoder import Encoder
+from dawnchorus.models.encoder import Encoder, ReleasedLayers
 from dawnchorus.models.load import resolve_device
 from dawnchorus.models.waveforms import as_waveforms
 from dawnchorus.probes.design import Joining, head_config, joining_of, joining_of_stored
@@ -240,7 +239,7 @@ def layer_names(encoder: Encoder, selection: Sequence[int | str]) -> list[str | 
 
     As there, each is read once, and ``all`` comes after those that are named.
     """
-    if not isinstance(encoder, EAT):
+    if not isinstance(encoder, ReleasedLayers):
         return list(dict.fromkeys(selection))
     named = [item for item in selection if item != "all"]
     wanted = [*named, "all"] if "all" in selection else named
@@ -259,9 +258,8 @@ def layer_widths(encoder: Encoder, names: Sequence[str | int]) -> list[int]:
         UsageError: The encoder has no such layer.
     """
     inner = [name for name in names if name != OUTPUT]
-    if isinstance(encoder, EAT):
-        modules = [encoder.get_submodule(str(name)) for name in inner]
-        found = [getattr(module, "out_features", encoder.dim) for module in modules]
+    if isinstance(encoder, ReleasedLayers):
+        found = [encoder.layer_width(str(name)) for name in inner]
     elif inner:
         silence = torch.zeros(1, round(encoder.window_s * encoder.sample_rate))
         with torch.no_grad():

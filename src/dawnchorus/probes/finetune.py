@@ -17,6 +17,7 @@ import torch
 from dawnchorus.configs.readout import Pooling, Readout
 from dawnchorus.errors import TrainingError, UsageError
 from dawnchorus.models.card import Card
+from dawnchorus.models.checkpoints import forget_file
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.write import write_model
 from dawnchorus.nn.seeding import seeded
@@ -112,8 +113,8 @@ def fit_online(
                 told(epoch, trial.scores[-1])
     probe.load_state_dict(best)
     probe.eval()
-    if isinstance(probe.encoder, EAT) and not probe.config.freeze_backbone:
-        probe.encoder.weights_sha256 = None  # they are no longer those of a file
+    if not probe.config.freeze_backbone:
+        forget_file(probe.encoder)
     return OnlineFit(
         measure=measure,
         scores=tuple(trial.scores),

@@ -15,8 +15,7 @@ from dawnchorus.engine.encoding.canary import Canary, check_model
 from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.engine.encoding.workers import replicas
 from dawnchorus.errors import DeviceError, UsageError
-from dawnchorus.models.eat import EAT
-from dawnchorus.models.encoder import readout_for
+from dawnchorus.models.encoder import StagedEncoder, facts_of, readout_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +57,7 @@ class BatchEncoder:
             self._idle.put(replica)
         self.n_workers = n_workers
         self.readout = readout_for(model, readout)
+        self._facts = facts_of(model)
         self._canary = Canary(model.name)
         self._lock = threading.Lock()
         self._largest: int | None = None  # windows that fit into the device's memory
@@ -131,8 +131,7 @@ class BatchEncoder:
                 raise UsageError(f"{model.name}: this encoder has no classifier, so it names none")
             return out.logits
 
-        trim = isinstance(model, EAT) and model.config.head_pooling in {"valid", "cls"}
-        return _OutputPart(logits, trim=trim)
+        return _OutputPart(logits, trim=self._facts.logits_ignore_padding)
 
     def _run(self, waveforms: Tensor, lengths: Tensor, part: _OutputPart) -> NDArray[np.float32]:
         model = self._idle.get()
@@ -174,19 +173,19 @@ class BatchEncoder:
         # a window with less than one frame of sound is one frame, the rest of it silence
         lengths = lengths.clamp_min(min(FRAME_SAMPLES, waveforms.shape[1]))
         before = time.perf_counter()
-        if not isinstance(model, EAT):
+        if not isinstance(model, StagedEncoder):
             out = model.encode(waveforms, lengths, self.readout.layers)
             values = part.pool(out).float().cpu()
             self._count(0.0, time.perf_counter() - before)
             return values
-        if part.trim or model.config.padded_frames is not None:
+        if part.trim or self._facts.pads_to_window:
             # these see no padding, or always the same of it, so short batches may be short
             waveforms = waveforms[:, : int(lengths.max())]
         features, n_frames = model.features(waveforms, lengths)
         after = time.perf_counter()
         out = model.encode_features(features, n_frames, self.readout.layers)
         values = part.pool(out).float().cpu()
-        if model.cls_token.device.type != "cpu":
+        if features.device.type != "cpu":
             after = before  # what a GPU was given is done only now
         self._count(after - before, time.perf_counter() - after)
         return values

@@ -17,7 +17,7 @@ from torch import nn
 
 from dawnchorus.errors import UsageError
 from dawnchorus.machine import n_cores
-from dawnchorus.models.eat import EAT
+from dawnchorus.models.encoder import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +47,8 @@ def n_workers(model: Encoder, wanted: int | None) -> int:
             f"workers {wanted}: each is a thread with a batch of windows in memory, and this "
             f"machine has {os.cpu_count() or 1} cores; need 1 to {most}, or leave it out"
         )
-    if not isinstance(model, EAT) or not _on_cpu(model):
-        return 1  # a GPU is filled by one; a foreign encoder may not bear two threads
+    if not facts_of(model).copies_share_weights or not _on_cpu(model):
+        return 1  # a GPU is filled by one; other encoders may not bear two threads
     return wanted or n_cores()
 
 
@@ -60,7 +60,7 @@ def _on_cpu(model: Encoder) -> bool:
 
 def replicas(model: Encoder, count: int) -> list[Encoder]:
     """The model ``count`` times, with one set of weights; hooks on one do not fire on another."""
-    if not isinstance(model, EAT):
+    if not (facts_of(model).copies_share_weights and isinstance(model, nn.Module)):
         return [model] * count
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     return [model, *(deepcopy(model, dict(shared)) for _ in range(count - 1))]
