@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    # `dawnchorus.benchmark` is the package of that name, so its function has a verb before it
+    from dawnchorus.benchmark.run import benchmark as run_benchmark
     from dawnchorus.engine.embed import embed
     from dawnchorus.engine.predict import predict
     from dawnchorus.models.encoder import Encoder, EncoderOutput
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
         register_model,
     )
     from dawnchorus.probing.estimator import DawnChorusClassifier
+    from dawnchorus.probing.evaluate import probe_evaluate
+    from dawnchorus.probing.fit import probe_fit
     from dawnchorus.recipes.posttrain import posttrain
     from dawnchorus.recipes.pretrain import pretrain
     from dawnchorus.store.read import Store
@@ -42,9 +46,14 @@ __all__ = [
     "posttrain",
     "predict",
     "pretrain",
+    "probe_evaluate",
+    "probe_fit",
     "register_model",
+    "run_benchmark",
 ]
 
+# Where each name is; ``module:name`` where it has another name there. A test holds this against
+# the imports above, which are what a type checker sees.
 _HOME = {
     "DawnChorusClassifier": "dawnchorus.probing.estimator",
     "Encoder": "dawnchorus.models.encoder",
@@ -59,14 +68,18 @@ _HOME = {
     "posttrain": "dawnchorus.recipes.posttrain",
     "predict": "dawnchorus.engine.predict",
     "pretrain": "dawnchorus.recipes.pretrain",
+    "probe_evaluate": "dawnchorus.probing.evaluate",
+    "probe_fit": "dawnchorus.probing.fit",
     "register_model": "dawnchorus.models.registry",
+    "run_benchmark": "dawnchorus.benchmark.run:benchmark",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'dawnchorus' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    module, _, its_name = _HOME[name].partition(":")
+    value = getattr(import_module(module), its_name or name)
     globals()[name] = value
     return value
 

@@ -25,7 +25,7 @@ DIFFER = {
     "-m": "benchmark run takes several models, and baselines",
     "--model": "benchmark run takes several models, and baselines",
     "--probe-type": "benchmark run takes several, and more kinds",
-    "--pooling": "benchmark run takes several",
+    "--readout": "benchmark run takes several, and names such as own and each",
 }
 
 
@@ -50,6 +50,8 @@ def options_of(command: str, function: Callable[..., Any]) -> Iterator[Option]:
     for name in inspect.signature(function).parameters:
         annotation = hints[name]
         (info,) = annotation.__metadata__
+        if info.hidden:  # an old name, which works for one version
+            continue
         named = isinstance(info, typer.models.OptionInfo)
         # in an Annotated, typer takes the first declaration for a default and moves it later
         flags = [
