@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ import pytest
 import soundfile
 import torch
 
-PAGE = Path(__file__).parents[2] / "docs/how-to/probes.md"
+from doc_pages import DOCS, blocks_of
+
+PAGE = DOCS / "how-to/probes.md"
 
 
 def test_the_examples_on_probes_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -27,7 +28,7 @@ def test_the_examples_on_probes_run(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         "labels": np.eye(2)[kind],
         "recordings": np.arange(12) // 2,
     }
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = [block for block in blocks_of(PAGE) if block.language == "python"]
     assert len(blocks) == 3
     for number, (label, wave) in enumerate(zip(kind, names["waveforms"].numpy(), strict=True)):
         folder = tmp_path / "calls" / ("low", "high")[label]
@@ -36,6 +37,6 @@ def test_the_examples_on_probes_run(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "recordings").mkdir()
     soundfile.write(tmp_path / "recordings/a.wav", names["waveforms"][:4].flatten(), 16_000)
     for block in blocks:
-        exec(block, names)  # noqa: S102 - our own page
+        exec(block.text, names)  # noqa: S102 - our own page
     assert set(names["table"]["label"].to_pylist()) == {"low", "high"}
     assert list(names["names"]) == [("low", "high")[k] for k in kind]
