@@ -1,6 +1,7 @@
 # make demo   install, embed and name real recordings with the bundled model, draw a picture
 # make test   install, then every check but the long tests
 # make test-long   kills, large archives, clusters: minutes
+# make docs   install, then build the site into build/docs; needs no network after that
 #
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS="..." goes to pip (for example an index of CPU wheels).
 
@@ -10,7 +11,7 @@ PIP_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_ARGS) --constraint constraints.txt
 
-.PHONY: demo test test-long clean
+.PHONY: demo test test-long docs clean
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/python demo/demo.py
@@ -20,6 +21,9 @@ test: $(VENV)/.test-installed
 
 test-long: $(VENV)/.test-installed
 	$(BIN)/python -m pytest -m long --durations=5
+
+docs: $(VENV)/.test-installed
+	BIN=$(BIN) sh .ci/docs
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,7 +40,7 @@ $(VENV)/.demo-installed: pyproject.toml constraints.txt $(VENV)/.torch-installed
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt requirements-dev.txt $(VENV)/.torch-installed
-	$(PIP) --editable '.[av,data,train,probe,plot,ray,s3]' --requirement requirements-dev.txt
+	$(PIP) --editable '.[av,data,train,probe,plot,ray,s3,docs]' --requirement requirements-dev.txt
 	@touch $@ $(VENV)/.demo-installed
 
 clean:
