@@ -25,7 +25,7 @@ from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.feed.batches import BatchSource
 from dawnchorus.feed.shards import PackReport, pack_manifest
 from dawnchorus.feed.vocabulary import gather_vocabulary
-from dawnchorus.store.files import beside
+from dawnchorus.store.files import unfinished_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -274,7 +274,7 @@ def test_what_a_killed_packing_left_is_removed_by_the_next_one(
 ) -> None:
     pack(manifest, tmp_path / "p")
     shard = sorted((tmp_path / "p").glob("*.tar"))[0]
-    leftover = beside(shard)
+    leftover = unfinished_path(shard)
     leftover.write_bytes(b"half of it")
     pack(manifest, tmp_path / "p")
     assert not leftover.exists()

@@ -26,8 +26,7 @@ from dawnchorus.paths import (
     remote_errors,
     stored_name,
 )
-from dawnchorus.store.files import sync_folder
-from dawnchorus.store.leftovers import replaced_whole
+from dawnchorus.store.files import sync_folder, whole_file
 from dawnchorus.text_tables.column_names import names_a_time
 from dawnchorus.text_tables.paths import ODD, plain_path
 
@@ -283,7 +282,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     table = decoded(table.select([*known, *(n for n in table.column_names if n not in known)]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_whole(path) as unfinished:
+        with whole_file(path) as unfinished:
             pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
         sync_folder(path.parent)
     except OSError as error:

@@ -30,8 +30,7 @@ from dawnchorus.clips.sounds import FileSounds, member_path
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import AudioError, TaskError
 from dawnchorus.feed.draws import shuffled_place
-from dawnchorus.store.files import sync_folder, write_whole
-from dawnchorus.store.leftovers import remove_leftovers, replaced_whole
+from dawnchorus.store.files import remove_leftovers, sync_folder, whole_file, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -268,7 +267,7 @@ def _write_shard(
     files: list[dict[str, Any]] = []
     bad: list[tuple[str, str]] = []
     try:
-        with replaced_whole(path) as unfinished, unfinished.open("wb") as raw:
+        with whole_file(path) as unfinished, unfinished.open("wb") as raw:
             at = 0
             for found in in_threads(encode, plan.files(number).tolist(), threads):
                 progress(1)

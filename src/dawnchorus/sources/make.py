@@ -17,8 +17,7 @@ from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.sources.names.scientific import RANKS, Taxon
 from dawnchorus.sources.names.taxonomy import Taxonomy
 from dawnchorus.sources.report import Report
-from dawnchorus.store.files import sync_folder
-from dawnchorus.store.leftovers import replaced_whole
+from dawnchorus.store.files import sync_folder, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,7 +206,7 @@ def _writer(path: Path) -> Iterator[_Writer]:
     """Write a manifest beside and rename it, unless the block fails."""
     with ExitStack() as stack:
         try:
-            unfinished = stack.enter_context(replaced_whole(path))
+            unfinished = stack.enter_context(whole_file(path))
             parquet = pq.ParquetWriter(unfinished, SOURCE_SCHEMA, compression="zstd")
         except OSError as error:
             raise _unwritable(path, error) from error

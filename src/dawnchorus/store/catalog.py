@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.store.files import changed_ns
 from dawnchorus.store.parts import latest_rows, part_names, read_recordings, read_rows, rows_of
 from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS, STATUSES
+from dawnchorus.store.storage import changed_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

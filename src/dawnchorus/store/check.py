@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from dawnchorus.errors import StoreError
 from dawnchorus.paths import remote_errors
-from dawnchorus.store.files import is_link
 from dawnchorus.store.parts import (
     by_part,
     latest_rows,
@@ -21,8 +20,9 @@ from dawnchorus.store.parts import (
     rows_of,
     seals_of,
 )
+from dawnchorus.store.row_rules import joined
 from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS, embedding_schema, read_header
-from dawnchorus.store.tables import joined
+from dawnchorus.store.storage import is_link
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store.columns import distinct
-from dawnchorus.store.leftovers import replaced_whole
+from dawnchorus.store.files import whole_file
 from dawnchorus.store.schema import COMPUTED, RECORDING_SCHEMA, WINDOW_SCHEMA
 from dawnchorus.store.sqlite import write_sqlite
 from dawnchorus.text_tables.write import runs_as_formula
@@ -75,7 +75,7 @@ def export_store(
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_whole(path) as unfinished:
+        with whole_file(path) as unfinished:
             if kind == ".sqlite":
                 return write_sqlite(store, unfinished)
             table, arrays = _read(store, columns, vectors=vectors, scores=scores, **filters)

@@ -1,30 +1,37 @@
-"""Files of a store, there whole or not at all: on a disk, or as objects behind a URL.
+"""Files that are there whole or not at all, after a kill and after a power cut.
 
-Everything a store asks of the place it lies in is here, so that the commit rule is written once. A
-disk has renames, flushes and locks; object storage has none of them, and needs none: a PUT is whole
-or nothing.
+On a disk a file is written under a hidden name in the same folder and renamed when it is complete.
+While it is written it is locked; the system drops the lock when the writer dies, however that came
+about, so that the next run can tell what dead runs left and remove it. Object storage needs none of
+this: a PUT is whole or nothing.
 """
 
 from __future__ import annotations
 
 import os
-import time
 import uuid
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from dawnchorus.errors import StoreError
 from dawnchorus.paths import is_remote, remote_errors
+from dawnchorus.store.storage import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BESIDE_SUFFIX: Final = ".beside"  # of files being written; never read, removed by the next writer
+UNFINISHED_SUFFIX: Final = ".beside"  # of files being written; nothing reads them
 
 
-def beside(path: Path) -> Path:
+def unfinished_path(path: Path) -> Path:
     """A new hidden name in the same folder, to be renamed to ``path`` when complete."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{BESIDE_SUFFIX}")
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{UNFINISHED_SUFFIX}")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name was being written when its run ended."""
+    return name.startswith(".") and name.endswith(UNFINISHED_SUFFIX)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -36,21 +43,18 @@ def write_whole(path: Path, content: bytes) -> None:
     if is_remote(path):
         _put(path, content, mode="overwrite")
         return
-    unfinished = beside(path)
     try:
-        with unfinished.open("xb") as file:
+        with _renamed_at_the_end(path) as unfinished, unfinished.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        remove_if_possible(unfinished)
         raise StoreError(f"{path}: cannot write {len(content)} bytes: {error}") from error
 
 
 def write_first(path: Path, content: bytes) -> None:
-    """Write a file unless somebody else has; on a disk, call it with the lock that makes it so.
+    """Write a file unless another writer has; on a disk, call it under the lock for that file.
 
     Raises:
         StoreError: It cannot be written.
@@ -61,75 +65,82 @@ def write_first(path: Path, content: bytes) -> None:
         write_whole(path, content)
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A hidden file to write; it becomes ``path`` if the block ends well, else it is removed.
+
+    What dead runs left of the same file is removed first; the folder must be there.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    remove_leftovers(path.parent, path.name)
+    with _renamed_at_the_end(path) as unfinished:
+        unfinished.touch(exist_ok=False)
+        lock = lock_unfinished(unfinished)
+        try:
+            yield unfinished
+        finally:
+            if lock is not None:
+                lock.close()  # before the rename: Windows renames no file that is open
+
+
+@contextmanager
+def _renamed_at_the_end(path: Path) -> Iterator[Path]:
+    unfinished = unfinished_path(path)
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        remove_if_possible(unfinished)
+
+
 def _put(path: Path, content: bytes, *, mode: str) -> None:
-    place = cast("Any", path)
+    remote = cast("Any", path)
     try:
         with remote_errors(path):
-            place.fs.pipe_file(place.path, content, mode=mode)
+            remote.fs.pipe_file(remote.path, content, mode=mode)
     except FileExistsError:
         return  # the other writer's, which the caller reads
     except OSError as error:
+        # some services answer with another error when the other writer was first
         if mode == "create" and path.exists():
             return
         raise StoreError(f"{path}: cannot write {len(content)} bytes: {error}") from error
 
 
-def names_in(folder: Path) -> Iterator[str]:
-    """Names of what lies in a folder, a listing of this moment; none if it is not there."""
-    if not is_remote(folder):
-        if folder.is_dir():
-            yield from os.listdir(folder)  # noqa: PTH208  names, not paths: there may be many
-        return
-    place = cast("Any", folder)
+def lock_unfinished(unfinished: Path) -> IO[bytes] | None:
+    """Mark a file as being written, until what is returned is closed; None where that cannot be."""
     try:
-        with remote_errors(folder):
-            found = place.fs.ls(place.path, detail=False)
-    except FileNotFoundError:
-        return
-    yield from (name.rstrip("/").rpartition("/")[2] for name in found)
+        file = unfinished.open("rb")
+    except OSError:
+        return None
+    if _lock(file):
+        return file
+    file.close()
+    return None
 
 
-def is_link(folder: Path) -> bool:
-    """Whether a folder is elsewhere, so that what lies in it may be somebody else's."""
-    return not is_remote(folder) and folder.is_symlink()
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Remove what dead runs left in a folder; what another run is writing now stays.
 
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; object storage has none.
-
-    Raises:
-        OSError: It cannot be made.
+    Args:
+        folder: need not be there.
+        name: of the file that they were to become; of any file, if it is empty.
     """
-    if not is_remote(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-def changed_ns(folder: Path) -> int | None:
-    """When something was added to a folder or removed; None where that is not kept."""
-    return None if is_remote(folder) else folder.stat().st_mtime_ns
-
-
-def age_s(path: Path) -> float:
-    """Seconds since a file was written, by the clock of the place it lies in and of this machine.
-
-    Raises:
-        OSError: It is gone or cannot be reached.
-    """
-    if not is_remote(path):
-        return time.time() - path.stat().st_mtime
-    place = cast("Any", path)
-    with remote_errors(path):
-        modified = place.fs.modified(place.path)
-    return time.time() - float(modified.timestamp())
+    with suppress(OSError):  # a folder that cannot be listed keeps them
+        for entry in list(names_in(folder)):
+            if is_unfinished(entry) and entry.startswith(f".{name}." if name else "."):
+                lock = lock_unfinished(folder / entry)
+                if lock is not None:  # otherwise its writer is alive
+                    lock.close()
+                    remove_if_possible(folder / entry)
 
 
 def remove_if_possible(path: Path) -> None:
     """Remove a leftover; a disk that refuses that too keeps it for the next writer to remove."""
-    try:
-        with remote_errors(path):
-            path.unlink(missing_ok=True)
-    except OSError:
-        return
+    with suppress(OSError), remote_errors(path):
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -141,3 +152,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _lock(file: IO[bytes]) -> bool:
+    if os.name != "posix":
+        return True  # Windows removes no file that is open
+    import fcntl  # noqa: PLC0415  not there on Windows
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

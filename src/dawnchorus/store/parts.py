@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, shortened, shown
 from dawnchorus.paths import is_remote, remote_errors
-from dawnchorus.store.files import names_in, write_whole
+from dawnchorus.store.files import write_whole
+from dawnchorus.store.row_rules import checked_recordings, joined
 from dawnchorus.store.schema import PART_NAME, RECORDINGS, Part, RecordingRow
-from dawnchorus.store.tables import checked_recordings, joined
+from dawnchorus.store.storage import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -25,6 +25,7 @@ from dawnchorus.store.parts import (
     rows_of,
     seals_of,
 )
+from dawnchorus.store.row_rules import REPAIR, check_complete
 from dawnchorus.store.schema import (
     COMPUTED,
     EMBEDDINGS,
@@ -32,7 +33,6 @@ from dawnchorus.store.schema import (
     embedding_schema,
     read_header,
 )
-from dawnchorus.store.tables import REPAIR, check_complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,15 +17,7 @@ from dawnchorus.errors import StoreError
 from dawnchorus.paths import is_remote, remote_errors
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.catalog import Catalog
-from dawnchorus.store.files import (
-    BESIDE_SUFFIX,
-    age_s,
-    is_link,
-    make_folder,
-    names_in,
-    remove_if_possible,
-    write_first,
-)
+from dawnchorus.store.files import UNFINISHED_SUFFIX, remove_if_possible, write_first
 from dawnchorus.store.locks import StoreLocks
 from dawnchorus.store.parts import part_names, write_part
 from dawnchorus.store.schema import (
@@ -39,6 +31,7 @@ from dawnchorus.store.schema import (
     read_header,
     recording_table,
 )
+from dawnchorus.store.storage import age_s, is_link, make_folder, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,7 +122,7 @@ class StoreWriter:
             for name in part_names(self._path / EMBEDDINGS) - self._catalog.named_parts:
                 remove_if_possible(self._path / EMBEDDINGS / name)
         for folder in (self._path, self._path / EMBEDDINGS, self._path / RECORDINGS):
-            for leftover in () if is_link(folder) else folder.glob(f".*{BESIDE_SUFFIX}"):
+            for leftover in () if is_link(folder) else folder.glob(f".*{UNFINISHED_SUFFIX}"):
                 remove_if_possible(leftover)
 
     def _sweep_old(self) -> None:
@@ -339,4 +332,4 @@ def make_store_folder(path: Path) -> None:
 
 def _ours(name: str) -> bool:
     # what a run leaves that was killed before its header was there
-    return name == LOCK_NAME or (name.startswith(".") and name.endswith(BESIDE_SUFFIX))
+    return name == LOCK_NAME or (name.startswith(".") and name.endswith(UNFINISHED_SUFFIX))

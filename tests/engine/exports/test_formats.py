@@ -14,8 +14,7 @@ import pytest
 
 from dawnchorus.engine.exports.output import open_output
 from dawnchorus.errors import UsageError
-from dawnchorus.store.files import beside
-from dawnchorus.store.leftovers import hold
+from dawnchorus.store.files import lock_unfinished, unfinished_path
 from made_detections import detections
 
 WriteSound = Callable[..., Path]
@@ -140,16 +139,16 @@ def test_recordings_that_differ_in_suffix_get_a_table_each(tmp_path: Path, kind:
 def test_what_a_killed_run_left_is_removed_and_what_another_is_writing_stays(
     tmp_path: Path,
 ) -> None:
-    dead, live, other = (beside(tmp_path / name) for name in ("x.csv", "x.csv", "y.csv"))
+    dead, live, other = (unfinished_path(tmp_path / name) for name in ("x.csv", "x.csv", "y.csv"))
     for path in (dead, live, other):
         path.touch()
-    held = hold(live)
+    held = lock_unfinished(live)
     assert held is not None
     export(tmp_path / "x.csv")
     assert [path.exists() for path in (dead, live, other)] == [False, True, True]
     held.close()
     (tmp_path / "tables/site").mkdir(parents=True)
-    dead = beside(tmp_path / "tables/site/a.labels.txt")
+    dead = unfinished_path(tmp_path / "tables/site/a.labels.txt")
     dead.touch()
     with open_output(
         tmp_path / "tables", format_name="audacity", root=ROOT, overwrite=True

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from dawnchorus.benchmark.tasks.checks import named
 from dawnchorus.benchmark.tasks.raw import located, sounds_by_name
 from dawnchorus.errors import TaskError
-from dawnchorus.store.files import beside, remove_if_possible
+from dawnchorus.store.files import remove_if_possible, unfinished_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +110,7 @@ def _write(path: Path, content: bytes | None, part: Path) -> None:
         raise TaskError(f"{part}: a row has no sound or no file name; fetch the file again")
     if path.is_file() and path.stat().st_size == len(content):
         return
-    unfinished = beside(path)
+    unfinished = unfinished_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_bytes(content)  # not synced: a clip cut short is seen by its size

@@ -12,8 +12,12 @@ from dawnchorus.engine.exports.detection_table import DETECTION_SCHEMA
 from dawnchorus.engine.exports.formats import format_of
 from dawnchorus.engine.exports.table_names import TableNames
 from dawnchorus.errors import DawnChorusError, UsageError
-from dawnchorus.store.files import beside, remove_if_possible
-from dawnchorus.store.leftovers import hold, remove_leftovers
+from dawnchorus.store.files import (
+    lock_unfinished,
+    remove_if_possible,
+    remove_leftovers,
+    unfinished_path,
+)
 
 if TYPE_CHECKING:
     from dawnchorus.engine.exports.detection_table import RecordingDetections
@@ -75,14 +79,14 @@ class OutputFile:
         """
         _refuse_existing(path, overwrite=overwrite)
         self.path = path
-        self._unfinished = beside(path)
+        self._unfinished = unfinished_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = file_format.open(
                 self._unfinished, schema, spreadsheet_safe=spreadsheet_safe
             )
             # locked, so that the next run can distinguish a file being written from a dead one
-            self._lock = hold(self._unfinished)
+            self._lock = lock_unfinished(self._unfinished)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -27,7 +27,7 @@ from dawnchorus.sources.download.ledger import DONE, Entry, Ledger
 from dawnchorus.sources.download.one_file import Fetched, fetch_file, safe_name
 from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient, Turnstile
 from dawnchorus.sources.download.wanted import Wanted, at_work, batches_of, wanted_of
-from dawnchorus.store.leftovers import replaced_whole
+from dawnchorus.store.files import whole_file
 from dawnchorus.url_secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def _write_manifest(manifest: Path, folder: Path, ledger: Ledger) -> Path:
     if first is None:
         return target
     with (
-        replaced_whole(target) as unfinished,
+        whole_file(target) as unfinished,
         pq.ParquetWriter(unfinished, first.schema, compression="zstd") as writer,
     ):
         for table in chain([first], tables):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.errors import TaskError
 from dawnchorus.sources.names.scientific import RANKS, Match, Published, Taxon, parse_name, ranks_of
 from dawnchorus.sources.source_table import SourceTable
-from dawnchorus.store.leftovers import replaced_whole
+from dawnchorus.store.files import whole_file
 from dawnchorus.text_tables.files import TextFile, find_file
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def index_backbone(
     if index.exists() and _fact(index, "signature") == signature:
         return index
     try:
-        with replaced_whole(index) as unfinished:
+        with whole_file(index) as unfinished:
             _build(file, unfinished, signature, progress)
     except (sqlite3.Error, OSError) as error:
         raise TaskError(f"{index}: cannot be written: {error}") from error

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.store.leftovers import replaced_whole
+from dawnchorus.store.files import whole_file
 
 WRITE_AND_WAIT = """
 import sys
 from pathlib import Path
-from dawnchorus.store.leftovers import replaced_whole
-with replaced_whole(Path(sys.argv[1])) as unfinished:
+from dawnchorus.store.files import whole_file
+with whole_file(Path(sys.argv[1])) as unfinished:
     unfinished.write_text("half")
     print("half", flush=True)
     sys.stdin.read()
@@ -27,13 +27,13 @@ def test_a_block_that_ends_well_leaves_the_file_and_one_that_fails_leaves_nothin
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.csv"
-    with replaced_whole(path) as unfinished:
+    with whole_file(path) as unfinished:
         unfinished.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
 
     def fail() -> None:
-        with replaced_whole(path) as unfinished:
+        with whole_file(path) as unfinished:
             unfinished.write_text("half")
             raise KeyError
 
@@ -52,11 +52,11 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_what_a_live_one_write
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"half\n"
-        with replaced_whole(path) as unfinished:
+        with whole_file(path) as unfinished:
             unfinished.write_text("mine")
         assert len(list(tmp_path.iterdir())) == 2  # the other's is not touched
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-    with replaced_whole(path) as unfinished:
+    with whole_file(path) as unfinished:
         unfinished.write_text("mine again")
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
