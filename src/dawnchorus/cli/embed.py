@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import RunFlags, command_of
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,42 +17,32 @@ if TYPE_CHECKING:
     from dawnchorus.engine.embed import EmbedReport
 
 
-def command(
-    paths: options.Paths = None,
-    *,
-    store: Annotated[str, options.output("Store to make or continue: a folder or URL (s3://).")],
-    model: options.Model = None,
-    listing: options.Recordings = None,
-    time_zone: options.TimeZone = None,
-    site_from: options.SiteFrom = None,
-    window: options.Window = None,
-    hop: options.Hop = None,
-    readout: options.Readout = None,
-    layers: options.Layers = None,
-    pooling: options.Pooling = None,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    channel: options.Channel = None,
+@dataclass(frozen=True, kw_only=True)
+class EmbedFlags(RunFlags):
+    """Flags of ``dawnchorus embed``."""
+
+    FOR_COMMAND: ClassVar = {*RunFlags.FOR_COMMAND, "engine", "address"}
+
+    output: Annotated[str, options.output("Store to make or continue: a folder or URL (s3://).")]
+    readout: options.Readout = None
+    layers: options.Layers = None
+    pooling: options.Pooling = None
     dtype: Annotated[
         str | None, typer.Option(help="Store as float16 or float32. Default: float16.")
-    ] = None,
-    shard: options.Shard = None,
+    ] = None
     predict: Annotated[
         bool, typer.Option("--predict", help="Store the probabilities of the labels too.")
-    ] = False,
-    audio_root: options.AudioRoot = None,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: all machines of a Ray cluster.")
-    ] = "local",
+    ] = False
+    engine: Annotated[str, typer.Option(help="local, or ray: all machines of a Ray cluster.")] = (
+        "local"
+    )
     address: Annotated[
         str | None, typer.Option(help="With --engine ray: address of the cluster, such as auto.")
-    ] = None,
-    dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = None
+
+
+@command_of(EmbedFlags)
+def command(flags: EmbedFlags) -> int:
     """Turn recordings into embeddings, in a store.
 
     The same command continues where it was stopped. A recording that cannot be read is listed and
@@ -61,35 +53,17 @@ def command(
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import watched
 
-    run = _engine(engine, address)
-    named = runs.inputs(paths, listing, quiet=quiet)
-    given = options.given(
-        model=model,
-        window_s=window,
-        hop_s=hop,
-        readout=readout,
-        layers=layers,
-        pooling=pooling,
-        batch_size=batch_size,
-        workers=workers,
-        shard=options.parse_shard(shard),
-        device=device,
-        precision=precision,
-        channel=options.parse_channel(channel),
-        dtype=dtype,
-        predict=predict or None,
-        audio_root=audio_root,
-        time_zone=time_zone,
-        site_from=site_from,
-    )
-    if dry_run:
+    embed = _engine(flags.engine, flags.address)
+    inputs = runs.inputs(flags.paths, flags.recordings, quiet=flags.quiet)
+    if flags.dry_run:
         from dawnchorus.engine.dry_run import embed_dry_run
 
-        return runs.close_dry(embed_dry_run(named, store=store, **given), as_json=as_json)
-    with watched(quiet=quiet) as progress:
-        report = run(named, store=store, progress=progress, **given)
-    code = runs.close(report, as_json=as_json, quiet=quiet)
-    if not as_json:
+        forecast = embed_dry_run(inputs, store=flags.output, **flags.keywords())
+        return runs.close_dry(forecast, as_json=flags.as_json)
+    with watched(quiet=flags.quiet) as progress:
+        report = embed(inputs, store=flags.output, progress=progress, **flags.keywords())
+    code = runs.close(report, as_json=flags.as_json, quiet=flags.quiet)
+    if not flags.as_json:
         print(report.store)
     return code
 

@@ -1,14 +1,16 @@
-"""``dawnchorus predict``: recordings to a table of what is heard in them."""
+"""``dawnchorus predict``: recordings, or a store of their scores, to a table of what is heard."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import RunFlags, command_of
 from dawnchorus.cli.renamed import renamed
 
 if TYPE_CHECKING:
@@ -20,99 +22,109 @@ if TYPE_CHECKING:
 MOST_LISTED: Final = 20  # labels in the closing table; all are in the output
 
 
-@renamed({"--labels": "--species"})
-def command(
-    paths: options.Paths = None,
-    *,
-    result: Annotated[
+@dataclass(frozen=True, kw_only=True)
+class PredictFlags(RunFlags):
+    """Flags of ``dawnchorus predict``."""
+
+    FOR_COMMAND: ClassVar = {*RunFlags.FOR_COMMAND, "overwrite", "species"}
+    KEYWORDS: ClassVar = {
+        **RunFlags.KEYWORDS,
+        "file_format": "format",
+        "gap": "gap_s",
+        "min_length": "min_length_s",
+    }
+
+    output: Annotated[
         Path | None,
         options.output(
             "Table to write: .csv, .parquet, .jsonl, or .txt for Raven. Default: print CSV."
         ),
-    ] = None,
-    model: options.Model = None,
+    ] = None
     probe: Annotated[
         Path | None,
         typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
-    ] = None,
+    ] = None
     top_k: Annotated[
         int | None,
         typer.Option(
             help="Most labels per window. Without a threshold: the likeliest, however unlikely."
         ),
-    ] = None,
+    ] = None
     threshold: Annotated[
         float | None,
         typer.Option(
             help="Lowest probability, 0 to 1, for every label. Default: the model's or the probe's."
         ),
-    ] = None,
+    ] = None
     species: Annotated[
         Path | None,
         typer.Option(
             help="File with the labels to report, one on a line. 'label, 0.7' also sets its "
             "threshold; 'Scientific name_Common name' is understood."
         ),
-    ] = None,
-    kind: Annotated[
+    ] = None
+    file_format: Annotated[
         str | None,
         typer.Option(
             "--format",
             help="csv, parquet, jsonl, raven, audacity or kaleidoscope. Default: by the suffix of "
             "the output. A folder for raven or audacity gets one file per recording.",
         ),
-    ] = None,
+    ] = None
     segments: Annotated[
         int | None,
         typer.Option(
             help="Cut out this many detections of each label as FLAC files for review, with up to "
             "a second of sound before and after. index.csv says where each comes from."
         ),
-    ] = None,
+    ] = None
     merge: Annotated[
         bool, typer.Option("--merge", help="Join windows that follow each other into one row.")
-    ] = False,
+    ] = False
     low_threshold: Annotated[
         float | None,
         typer.Option(help="With --merge: probability down to which a detection continues."),
-    ] = None,
+    ] = None
     gap: Annotated[
         float | None,
         typer.Option(help="With --merge: longest gap in a detection, in seconds (default 0)."),
-    ] = None,
+    ] = None
     min_length: Annotated[
         float | None, typer.Option(help="With --merge: shortest detection, in seconds (default 0).")
-    ] = None,
-    listing: options.Recordings = None,
-    time_zone: options.TimeZone = None,
-    site_from: options.SiteFrom = None,
-    audio_root: options.AudioRoot = None,
+    ] = None
     absolute_paths: Annotated[
         bool,
         typer.Option(
             "--absolute-paths",
             help="Write absolute paths instead of those relative to the audio root.",
         ),
-    ] = False,
-    window: options.Window = None,
-    hop: options.Hop = None,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    channel: options.Channel = None,
-    overwrite: options.Overwrite = False,
-    shard: options.Shard = None,
-    spreadsheet_safe: options.SpreadsheetSafe = False,
-    dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = False
+    overwrite: options.Overwrite = False
+    spreadsheet_safe: options.SpreadsheetSafe = False
+
+    def keywords(self) -> dict[str, Any]:
+        """Those of `RunFlags`, and the labels and thresholds of the list of species."""
+        from dawnchorus.engine.detections.label_names import read_label_list
+
+        if self.species is None:
+            return super().keywords()
+        labels, thresholds = read_label_list(self.species)
+        return {
+            **super().keywords(),
+            **options.given(labels=labels, thresholds=thresholds or None),
+        }
+
+
+@renamed({"--labels": "--species"})
+@command_of(PredictFlags)
+def command(flags: PredictFlags) -> int:
     """Name what is heard in recordings, window by window.
 
     A label is named where its score reaches the model's threshold for it (describe MODEL
     --list-labels lists them), or 0.5 where its card has none. Windows without any signal give
-    nothing.
+    nothing. With --probe, a probe gives the labels and their thresholds, in windows as long as
+    those that it was fitted on.
+
     Probabilities are the classifier's sigmoid, not calibrated; those of a probe are calibrated.
     Sample numbers count at the recording's own rate. Each row has its path from the folder that
     holds all recordings, when the recording and the sound began in local time, and the columns of
@@ -122,75 +134,56 @@ def command(
     """
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import say, watched
-    from dawnchorus.engine.detections.label_names import read_label_list
-    from dawnchorus.engine.exports.csv_table import write_csv
     from dawnchorus.engine.predict import predict
 
-    names, thresholds = (None, {}) if species is None else read_label_list(species)
-    named = runs.inputs(paths, listing, quiet=quiet)
-    given = options.given(
-        model=model,
-        probe=probe,
-        top_k=top_k,
-        threshold=threshold,
-        labels=names,
-        thresholds=thresholds or None,
-        format=kind,
-        segments=segments,
-        spreadsheet_safe=spreadsheet_safe or None,
-        absolute_paths=absolute_paths or None,
-        time_zone=time_zone,
-        site_from=site_from,
-        audio_root=audio_root,
-        merge=merge or None,
-        low_threshold=low_threshold,
-        gap_s=gap,
-        min_length_s=min_length,
-        window_s=window,
-        hop_s=hop,
-        batch_size=batch_size,
-        workers=workers,
-        shard=options.parse_shard(shard),
-        device=device,
-        precision=precision,
-        channel=options.parse_channel(channel),
-    )
-    if dry_run:
+    keywords = flags.keywords()
+    inputs = runs.inputs(flags.paths, flags.recordings, quiet=flags.quiet)
+    if flags.dry_run:
         from dawnchorus.engine.dry_run import predict_dry_run
 
-        return runs.close_dry(predict_dry_run(named, output=result, **given), as_json=as_json)
-    with watched(quiet=quiet) as progress:
-        report = predict(named, output=result, overwrite=overwrite, progress=progress, **given)
-    code = runs.close(report, as_json=as_json, quiet=quiet)
-    for line in _remarks(report, quiet=quiet):
+        forecast = predict_dry_run(inputs, output=flags.output, **keywords)
+        return runs.close_dry(forecast, as_json=flags.as_json)
+    with watched(quiet=flags.quiet) as progress:
+        report = predict(
+            inputs, output=flags.output, overwrite=flags.overwrite, progress=progress, **keywords
+        )
+    code = runs.close(report, as_json=flags.as_json, quiet=flags.quiet)
+    for line in _remarks(report, quiet=flags.quiet):
         say(line)
-    if as_json:
-        return code
-    if not quiet:
-        if report.n_rows and report.audio_root:
-            say(f"paths are relative to {report.audio_root}")
-        for line in found_lines(report.label_counts):
-            say(line)
-    if report.table is not None:
-        write_csv(report.table, sys.stdout, spreadsheet_safe=spreadsheet_safe)
-    else:
-        print(report.output)
+    if not flags.as_json:
+        _print_result(report, flags)
     return code
 
 
-def found_lines(found: Sequence[LabelCount]) -> list[str]:
-    """What was found, as a table for a reader."""
+def _print_result(report: PredictReport, flags: PredictFlags) -> None:
+    """The rows, or the file that has them, on stdout; a table of labels for the reader."""
+    from dawnchorus.cli.output import say
+    from dawnchorus.engine.exports.csv_table import write_csv
+
+    if not flags.quiet:
+        if report.n_rows and report.audio_root:
+            say(f"paths are relative to {report.audio_root}")
+        for line in count_lines(report.label_counts):
+            say(line)
+    if report.table is None:
+        print(report.output)
+    else:
+        write_csv(report.table, sys.stdout, spreadsheet_safe=flags.spreadsheet_safe)
+
+
+def count_lines(counts: Sequence[LabelCount]) -> list[str]:
+    """How often each label was detected, as a table for a reader."""
     from dawnchorus.cli.output import table_lines
 
-    if not found:
+    if not counts:
         return []
     rows = [
-        (f.label, f.level, f.n_detections, f.n_recordings, f"{f.highest:.2f}")
-        for f in found[:MOST_LISTED]
+        (c.label, c.level, c.n_detections, c.n_recordings, f"{c.highest:.2f}")
+        for c in counts[:MOST_LISTED]
     ]
     lines = table_lines(("label", "level", "detections", "recordings", "highest"), rows)
-    n_more = len(found) - MOST_LISTED
-    return [*lines, f"and {n_more} labels more"] if n_more > 0 else lines
+    n_more = len(counts) - MOST_LISTED
+    return [*lines, f"and {n_more} more labels"] if n_more > 0 else lines
 
 
 def _remarks(report: PredictReport, *, quiet: bool) -> Iterator[str]:

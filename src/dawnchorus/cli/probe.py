@@ -199,7 +199,7 @@ def _with_a_probe(command: Callable[..., int]) -> Callable[..., int]:
 
         Example: dawnchorus probe predict wren.probe recordings/ -o detections.csv
         """
-        return command(paths, probe=probe, **given)
+        return command(paths=paths, probe=probe, **given)
 
     theirs = inspect.signature(command, eval_str=True)
     first = inspect.Parameter(
