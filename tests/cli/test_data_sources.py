@@ -17,7 +17,7 @@ from source_samples import BLACKBIRD, gbif_zip, three_media
 
 def run(*arguments: object) -> int:
     """Run `dawnchorus data ...`."""
-    return run_command("data_sources", [str(argument) for argument in arguments])
+    return run_command("data", [str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_from_an_archive_to_sound_on_disk(
     folder = tmp_path / "sound"
     assert run("download", manifest, "-o", folder, "--dry-run") == 0
     assert "2 files to fetch" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="add --yes to begin"):
+    with pytest.raises(UsageError, match="add --yes to start"):
         run("download", manifest, "-o", folder)
     capsys.readouterr()
     assert run("download", manifest, "-o", folder, "--yes") == 3
@@ -105,10 +105,8 @@ def test_malformed_lines_are_told_and_change_the_exit_code(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("macaulay", "x"), "no source 'macaulay'"),
         (("xeno-canto",), "which file or folder"),
-        (("xeno-canto", "x", "--ancestors"), "--ancestors is for audioset"),
-        (("inaturalist", "--query", "gen:Pica"), "--query asks the API of xeno-canto"),
+        (("xeno-canto", "x", "--query", "gen:Pica"), "--query asks the API, and stands instead"),
         (("xeno-canto", "--query", "Pica"), "'Pica' has no tag"),
         (("xeno-canto", "x", "--licence", "CC BX"), "'CC BX' is not known"),
         (("xeno-canto", "x", "--backbone", "b", "--match-service"), "exclude each other"),
@@ -117,6 +115,26 @@ def test_malformed_lines_are_told_and_change_the_exit_code(
 def test_wrong_options_are_said_at_once(arguments: tuple[str, ...], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         run("make", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("macaulay", "x"), "macaulay"),
+        (("xeno-canto", "x", "--ancestors"), "--ancestors"),
+        (("inaturalist", "x", "--query", "gen:Pica"), "--query"),
+        (("audioset", "x", "--backbone", "b"), "--backbone"),
+        (("watkins", "x", "--key", "k"), "--key"),
+    ],
+)
+def test_a_source_has_its_own_options_and_no_others(
+    arguments: tuple[str, ...], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("make", *arguments) == 2
+    assert f"No such {'command' if arguments[0] == 'macaulay' else 'option'}" in (
+        err := capsys.readouterr().err
+    )
+    assert problem in err
 
 
 def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:

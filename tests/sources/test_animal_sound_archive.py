@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawnchorus.sources.animal_sound_archive import read
-from dawnchorus.sources.report import Report
+from dawnchorus.sources.report import SourceReport
 from source_samples import BLACKBIRD, gbif_zip
 
 
@@ -34,7 +34,7 @@ def test_catalogue_numbers_separate_dates_and_german_remarks(tmp_path: Path) -> 
         }
         for number in "12"
     ]
-    report = Report("animal-sound-archive")
+    report = SourceReport("animal-sound-archive")
     rows = list(read(gbif_zip(tmp_path / "x.zip", [told, undated, silent], media), report))
     assert [row.id for row in rows] == [
         "animal-sound-archive/Anas_acuta_DIG_195_3",

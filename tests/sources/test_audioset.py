@@ -9,7 +9,7 @@ import pytest
 
 from dawnchorus.errors import TaskError
 from dawnchorus.sources.audioset import clip_name, read, read_ontology
-from dawnchorus.sources.report import Report
+from dawnchorus.sources.report import SourceReport
 
 LIST = """\
 # Segments csv created Sun Mar  5 10:54:31 2017
@@ -80,7 +80,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_lists_have_comments_spaces_and_quoted_labels(folder: Path) -> None:
-    report = Report("audioset")
+    report = SourceReport("audioset")
     rows = {row.id: row for row in read(folder, report)}
     assert set(rows) == {
         "audioset/-0_abcdefgh_30",
@@ -100,7 +100,7 @@ def test_lists_have_comments_spaces_and_quoted_labels(folder: Path) -> None:
 
 
 def test_a_namespace_is_put_before_every_label(folder: Path) -> None:
-    rows = list(read(folder / "eval_segments.csv", Report("audioset"), namespace="audioset:"))
+    rows = list(read(folder / "eval_segments.csv", SourceReport("audioset"), namespace="audioset:"))
     assert [row.labels for row in rows] == [("audioset:Bird",)]
 
 
@@ -108,22 +108,22 @@ def test_classes_above_come_once_and_never_abstract_ones(folder: Path) -> None:
     (folder / "ontology.json").write_text(json.dumps(ONTOLOGY))
     ontology = read_ontology(folder)
     assert ontology.above("/t/dd00088") == {"/m/020bb7", "/m/015p6", "/m/farm", "/m/animal"}
-    rows = {row.id: row for row in read(folder, Report("audioset"), ancestors=True)}
+    rows = {row.id: row for row in read(folder, SourceReport("audioset"), ancestors=True)}
     assert rows["audioset/twice678901_120"].labels == ("Animal", "Bird", "Fowl")
 
 
 def test_names_come_from_the_ontology_where_the_table_is_missing(folder: Path) -> None:
     (folder / "class_labels_indices.csv").unlink()
     with pytest.raises(TaskError, match=r"need class_labels_indices\.csv or ontology\.json"):
-        list(read(folder, Report("audioset")))
+        list(read(folder, SourceReport("audioset")))
     (folder / "ontology.json").write_text(json.dumps(ONTOLOGY))
-    rows = {row.id: row for row in read(folder, Report("audioset"))}
+    rows = {row.id: row for row in read(folder, SourceReport("audioset"))}
     assert rows["audioset/--PJHxphWEs_0"].labels == ("Bird song",)
 
 
 def test_classes_above_need_the_ontology(folder: Path) -> None:
     with pytest.raises(TaskError, match=r"no ontology\.json"):
-        list(read(folder, Report("audioset"), ancestors=True))
+        list(read(folder, SourceReport("audioset"), ancestors=True))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawnchorus.sources.inaturalist import read
-from dawnchorus.sources.report import Report
+from dawnchorus.sources.report import SourceReport
 from source_samples import BLACKBIRD, INAT_MEDIA, INAT_OBSERVATIONS, comma, gbif_zip
 
 OBSERVATION = {key: value for key, value in BLACKBIRD.items() if not key.startswith("species")} | {
@@ -60,7 +60,7 @@ def test_every_sound_of_an_observation_is_a_row(tmp_path: Path) -> None:
             ],
         )
     )
-    report = Report("inaturalist")
+    report = SourceReport("inaturalist")
     rows = list(read(tmp_path, report))
     assert [row.id for row in rows] == ["inaturalist/555_7001", "inaturalist/555_7002"]
     assert [row.form for row in rows] == ["audio/mp4", "audio/mpeg"]
@@ -85,6 +85,6 @@ def test_a_gbif_download_of_it_reads_alike(tmp_path: Path) -> None:
         "format": "audio/mpeg",
         "identifier": "https://static.inaturalist.org/sounds/7001.mp3",
     }
-    (row,) = read(gbif_zip(tmp_path / "x.zip", [told], [media]), Report("inaturalist"))
+    (row,) = read(gbif_zip(tmp_path / "x.zip", [told], [media]), SourceReport("inaturalist"))
     assert (row.id, row.licence) == ("inaturalist/555_7001", "CC BY-NC 4.0")
     assert row.group == "inaturalist:Ann Singer"

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.report import Report
+from dawnchorus.sources.report import SourceReport
 from dawnchorus.sources.watkins import read, scientific_name
 
 
@@ -27,7 +27,7 @@ def test_a_folder_is_one_label_commas_and_underscores_included(tmp_path: Path) -
     sound(tmp_path / "Sea_Serpent" / "1.wav", 8_000)
     sound(tmp_path / "Walrus" / "63001001.wav", 600)
     (tmp_path / "Walrus" / "72001001.wav").write_bytes(b"")
-    report = Report("watkins")
+    report = SourceReport("watkins")
     rows = list(read(tmp_path, report))
     assert [row.published.name for row in rows if row.published] == [
         "Balaenoptera physalus",
@@ -56,12 +56,12 @@ def test_a_table_says_what_a_file_is(tmp_path: Path) -> None:
         "audio_path,species,canonical_name\n"
         'audio/85040001.flac,"Serpent, great","Hydrurga leptonyx"\n'
     )
-    (row,) = read(tmp_path, Report("watkins"))
+    (row,) = read(tmp_path, SourceReport("watkins"))
     assert row.published is not None
     assert row.published.name == "Hydrurga leptonyx"
     (tmp_path / "watkins.csv").write_text("a,b\n1,2\n")
     with pytest.raises(TaskError, match="need a column of files"):
-        list(read(tmp_path, Report("watkins")))
+        list(read(tmp_path, SourceReport("watkins")))
 
 
 @pytest.mark.parametrize(

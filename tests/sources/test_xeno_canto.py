@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.report import Report
-from dawnchorus.sources.rows import SourceRow
+from dawnchorus.sources.report import SourceReport
+from dawnchorus.sources.source_row import SourceRow
 from dawnchorus.sources.xeno_canto import read, recording_number
 from source_samples import (
     BLACKBIRD,
@@ -22,9 +22,9 @@ from source_samples import (
 )
 
 
-def read_all(place: Path) -> tuple[list[SourceRow], Report]:
+def read_all(place: Path) -> tuple[list[SourceRow], SourceReport]:
     """All rows and the report."""
-    report = Report("xeno-canto")
+    report = SourceReport("xeno-canto")
     return list(read(place, report)), report
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.configs.data import MannersConfig
+from dawnchorus.configs.data import RequestLimits
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
-from dawnchorus.sources.report import Report
+from dawnchorus.sources.report import SourceReport
 from dawnchorus.sources.xeno_canto import read
-from dawnchorus.sources.xeno_canto_api import MANNERS, check_query, fetch_pages, find_key
+from dawnchorus.sources.xeno_canto_api import LIMITS, check_query, fetch_pages, find_key
 from rude_server import Answer, RudeServer, rude_server
 
-QUICK = MannersConfig(per_second=1000, n_tries=3, first_wait_s=0, timeout_s=0.3)
+QUICK = RequestLimits(per_second=1000, n_tries=3, first_wait_s=0, timeout_s=0.3)
 KEY = "0123secret456789"
 
 
@@ -43,7 +43,7 @@ def page(number: int, n_pages: int = 3) -> Answer:
 
 def fetch(server: RudeServer, folder: Path, query: str = "gen:Pica q:A") -> int:
     """Get all pages."""
-    return fetch_pages(query, folder, key=KEY, service=server.url + "/api", manners=QUICK)
+    return fetch_pages(query, folder, key=KEY, service=server.url + "/api", limits=QUICK)
 
 
 def test_pages_come_in_spite_of_faults_and_are_read_like_an_archive(
@@ -56,7 +56,7 @@ def test_pages_come_in_spite_of_faults_and_are_read_like_an_archive(
     assert fetch(server, tmp_path / "xc") == 3
     asked = server.asked[0].query
     assert asked == {"query": "gen:Pica q:A", "page": "1", "per_page": "500", "key": KEY}
-    rows = list(read(tmp_path / "xc", Report("xeno-canto")))
+    rows = list(read(tmp_path / "xc", SourceReport("xeno-canto")))
     assert [row.id for row in rows] == [f"xeno-canto/XC{n}" for n in (1, 2, 3)]
     n_asked = len(server.asked)
     assert fetch(server, tmp_path / "xc") == 3
@@ -80,7 +80,7 @@ def test_a_stopped_run_goes_on_where_it_was(server: RudeServer, tmp_path: Path) 
             tmp_path / "other",
             key=KEY,
             service=server.says("/api", Answer(status=500)),
-            manners=QUICK,
+            limits=QUICK,
             stop=stop,
         )
 
@@ -138,4 +138,4 @@ def test_the_key_comes_from_the_environment_and_a_missing_one_is_said(
 
 
 def test_the_site_is_asked_once_a_second() -> None:
-    assert MANNERS.per_second == 1.0
+    assert LIMITS.per_second == 1.0

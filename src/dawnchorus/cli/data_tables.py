@@ -13,7 +13,7 @@ from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from dawnchorus.clips.split import SplitReport
-    from dawnchorus.clips.summary import Part, Summary
+    from dawnchorus.clips.summary import Summary, SummaryRow
 
 
 def join(
@@ -215,7 +215,7 @@ def summary(
 def _print_summary(found: Summary) -> None:
     from dawnchorus.cli.output import print_table
 
-    def row(part: Part) -> tuple[object, ...]:
+    def row(part: SummaryRow) -> tuple[object, ...]:
         splits = " ".join(f"{name} {n}" for name, n in part.splits.items())
         return (part.name, part.n_clips, part.n_files, f"{part.hours:.2f}", part.n_labels,
                 part.n_unlabelled, splits)  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli.output import say
 
@@ -33,3 +34,8 @@ def say_left_out(messages: Sequence[str]) -> None:
 def failures_as_json(failures: Iterable[Failure]) -> list[dict[str, str]]:
     """Failures as JSON has them in all commands."""
     return [{"path": f.path, "verdict": f.reason, "message": f.message} for f in failures]
+
+
+def fields_of(report: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON takes them, without copying what they hold."""
+    return {field.name: getattr(report, field.name) for field in fields(report)}

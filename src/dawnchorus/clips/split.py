@@ -28,7 +28,7 @@ Existing = Literal["refuse", "keep", "replace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class SplitSide:
     """One side of a split; ``missing``: labels that no clip on it has."""
 
     name: str
@@ -46,7 +46,7 @@ class SplitReport:
     columns: tuple[str, ...]
     n_groups: int
     largest_group: int
-    sides: tuple[Side, ...]
+    sides: tuple[SplitSide, ...]
 
 
 def split_manifest(
@@ -90,7 +90,7 @@ def split_manifest(
         columns=("path", *columns),
         n_groups=n_groups,
         largest_group=int(np.bincount(group).max()) if n_groups else 0,
-        sides=tuple(_side(made, name, group) for name in wanted),
+        sides=tuple(_split_side(made, name, group) for name in wanted),
     )
     return made, report
 
@@ -246,13 +246,13 @@ def _turns(
     return order
 
 
-def _side(manifest: Manifest, name: str, group: NDArray[np.int64]) -> Side:
+def _split_side(manifest: Manifest, name: str, group: NDArray[np.int64]) -> SplitSide:
     chosen = pc.equal(texts(manifest.table["split"]), name).to_numpy()
     part = manifest.filter(chosen)
     labels: set[Any] = set(pc.unique(pc.list_flatten(part.table["labels"])).to_pylist())
     everywhere: set[Any] = set(pc.unique(pc.list_flatten(manifest.table["labels"])).to_pylist())
     length_s = part.seconds("stop_s") - part.seconds("start_s")
-    return Side(
+    return SplitSide(
         name=name,
         n_clips=len(part),
         n_groups=len(np.unique(group[chosen])),

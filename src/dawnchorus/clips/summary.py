@@ -24,7 +24,7 @@ RARE_CLIPS: Final = 10  # a label on fewer is called rare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class SummaryRow:
     """One dataset or split.
 
     Attributes:
@@ -62,9 +62,9 @@ class Summary:
         length_s: 0, 5, 25, 50, 75, 95 and 100 per cent of the clips are no longer.
     """
 
-    total: Part
-    datasets: tuple[Part, ...]
-    splits: tuple[Part, ...]
+    total: SummaryRow
+    datasets: tuple[SummaryRow, ...]
+    splits: tuple[SummaryRow, ...]
     licences: dict[str, int]
     rates: dict[str, int]
     kinds: dict[str, int]
@@ -82,9 +82,9 @@ def summarise(manifest: Manifest) -> Summary:
     known = length_s[~np.isnan(length_s)]
     percents = np.percentile(known, [0, 5, 25, 50, 75, 95, 100]) if len(known) else np.zeros(0)
     return Summary(
-        total=_part(manifest, "all"),
-        datasets=tuple(sorted(_parts(manifest, "dataset"), key=lambda part: -part.hours)),
-        splits=tuple(_parts(manifest, "split")),
+        total=_summary_row(manifest, "all"),
+        datasets=tuple(sorted(_summary_rows(manifest, "dataset"), key=lambda part: -part.hours)),
+        splits=tuple(_summary_rows(manifest, "split")),
         licences=_top(_column_counts(manifest, "licence")),
         rates=_rates(manifest),
         kinds=_column_counts(manifest, "kind"),
@@ -130,16 +130,18 @@ def _top(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(list(counts.items())[:COMMONEST])
 
 
-def _parts(manifest: Manifest, column: str) -> list[Part]:
+def _summary_rows(manifest: Manifest, column: str) -> list[SummaryRow]:
     names = _named(manifest, column)
     values = sorted(pc.unique(names).to_pylist())
-    return [_part(manifest.filter(pc.equal(names, value)), value or UNKNOWN) for value in values]
+    return [
+        _summary_row(manifest.filter(pc.equal(names, value)), value or UNKNOWN) for value in values
+    ]
 
 
-def _part(manifest: Manifest, name: str) -> Part:
+def _summary_row(manifest: Manifest, name: str) -> SummaryRow:
     lists = manifest.table["labels"]
     length_s = _length_s(manifest)
-    return Part(
+    return SummaryRow(
         name=name,
         n_clips=len(manifest),
         n_files=int(pc.count_distinct(manifest.table["path"]).as_py()),

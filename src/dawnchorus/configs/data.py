@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config
+from dawnchorus.errors import DawnChorusWarning
 
 
 class NoiseConfig(Config):
     """Additive noise from the training noise pool."""
 
-    probability: float = Field(default=0.5, ge=0, le=1)
-    snr_db: tuple[float, float] = (-10.0, 20.0)
+    probability: float = Field(
+        default=0.5, ge=0, le=1, description="share of the clips that get noise"
+    )
+    snr_db: tuple[float, float] = Field(
+        default=(-10.0, 20.0), description="range of the signal-to-noise ratio, drawn evenly"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -30,7 +36,9 @@ class MixConfig(Config):
     ``beta: 0.4``).
     """
 
-    probability: float = Field(default=0.5, ge=0, le=1)
+    probability: float = Field(
+        default=0.5, ge=0, le=1, description="share of the clips, or of the batches, that are mixed"
+    )
     per: Literal["clip", "batch"] = Field(
         default="clip", description="batch: the probability that one of its clips is mixed"
     )
@@ -52,24 +60,28 @@ class AugmentConfig(Config):
     """What is done to the waveform of each clip drawn, in this order."""
 
     gain_db: float = Field(default=0.0, ge=0, description="random gain, plus or minus")
-    mix: MixConfig = MixConfig()
-    noise: NoiseConfig = NoiseConfig()
+    mix: MixConfig = Field(default=MixConfig(), description="clips mixed with each other")
+    noise: NoiseConfig = Field(default=NoiseConfig(), description="noise added last")
 
 
 class SpecAugmentConfig(Config):
     """Masks over time and band of the normalised log-mel, as shares of its size."""
 
-    n_time_masks: int = Field(default=0, ge=0)
-    time_share: float = Field(default=0.1, ge=0, le=1)
-    n_band_masks: int = Field(default=0, ge=0)
-    band_share: float = Field(default=0.1, ge=0, le=1)
+    n_time_masks: int = Field(default=0, ge=0, description="masks over stretches of time")
+    time_share: float = Field(
+        default=0.1, ge=0, le=1, description="longest mask over time, as a share of all frames"
+    )
+    n_band_masks: int = Field(default=0, ge=0, description="masks over ranges of bands")
+    band_share: float = Field(
+        default=0.1, ge=0, le=1, description="widest mask over bands, as a share of all bands"
+    )
 
 
 class BucketConfig(Config):
     """One length of crops: a clip goes to the shortest bucket that holds it whole."""
 
-    crop_s: float = Field(gt=0)
-    batch_size: int = Field(ge=1)
+    crop_s: float = Field(gt=0, description="length of a crop in seconds")
+    batch_size: int = Field(ge=1, description="clips in a batch, over all devices")
     weight: float | None = Field(
         default=None,
         gt=0,
@@ -85,8 +97,10 @@ class TeacherConfig(Config):
     """Outputs of another model on the training windows, used as soft targets."""
 
     table: str = Field(description="Parquet: id, start_s, stop_s, embedding and/or logits")
-    embedding_weight: float = Field(default=1.0, ge=0)
-    logits_weight: float = Field(default=1.0, ge=0)
+    embedding_weight: float = Field(
+        default=1.0, ge=0, description="weight of the loss on its embeddings"
+    )
+    logits_weight: float = Field(default=1.0, ge=0, description="weight of the loss on its logits")
 
 
 class DataConfig(Config):
@@ -112,7 +126,9 @@ class DataConfig(Config):
             "given, else shuffled"
         ),
     )
-    teacher: TeacherConfig | None = None
+    teacher: TeacherConfig | None = Field(
+        default=None, description="another model's outputs as further targets"
+    )
     label_kinds: tuple[str, ...] = Field(
         default=("species", "sound"), description="kinds of label in the shipped label map"
     )
@@ -142,26 +158,55 @@ class DataConfig(Config):
         return self
 
 
-class MannersConfig(Config):
-    """How gently a server is asked."""
+class RequestLimits(Config):
+    """How much is asked of a server, and how often again."""
 
-    per_second: float = Field(default=4.0, gt=0, description="requests a second to one host")
-    n_tries: int = Field(default=5, ge=1)
-    first_wait_s: float = Field(default=1.0, ge=0, description="doubled before each further try")
-    timeout_s: float = Field(default=30.0, gt=0, description="of silence, then it has stalled")
-    user_agent: str = "dawnchorus (https://github.com/dawnchorus/dawnchorus)"
+    per_second: float = Field(default=4.0, gt=0, description="requests per second to one host")
+    n_tries: int = Field(default=5, ge=1, description="tries of a request before it has failed")
+    first_wait_s: float = Field(
+        default=1.0, ge=0, description="before the second try; doubled before each further one"
+    )
+    timeout_s: float = Field(
+        default=30.0, gt=0, description="seconds of silence, after which a request has stalled"
+    )
+    user_agent: str = Field(
+        default="dawnchorus (https://github.com/dawnchorus/dawnchorus)",
+        description="who asks, as servers want to know it",
+    )
 
 
-class DownloadConfig(MannersConfig):
+class DownloadConfig(RequestLimits):
     """How the sound of a manifest is fetched."""
 
-    n_at_once: int = Field(default=8, ge=1, description="files at once, over all hosts")
+    n_downloads: int = Field(default=8, ge=1, description="files at once, over all hosts")
     n_per_host: int = Field(default=4, ge=1, description="files at once from one host")
     least_bytes_s: float = Field(
         default=500.0, ge=0, description="a slower file has stalled, after one timeout"
     )
     most_mb: float = Field(default=4000.0, gt=0, description="of one file; a larger one is refused")
     give_up_after: int = Field(
-        default=25, ge=1, description="failures in a row, after which a host is asked no more"
+        default=25, ge=1, description="failures in a row, after which a host is not asked again"
     )
-    licences: tuple[str, ...] = Field(default=(), description="taken; empty: all in the manifest")
+    licences: tuple[str, ...] = Field(
+        default=(), description="licences to accept; empty: all in the manifest"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, values: dict[str, object]) -> dict[str, object]:
+        """``n_at_once``, the name of before 0.2, for one version."""
+        if "n_at_once" in values and "n_downloads" not in values:
+            warnings.warn(
+                DawnChorusWarning("DownloadConfig: n_at_once is now n_downloads"), stacklevel=4
+            )
+            values = {**values, "n_downloads": values["n_at_once"]}
+            del values["n_at_once"]
+        return values
+
+
+def __getattr__(name: str) -> object:
+    """The name of before 0.2, for one version, with a warning."""
+    if name != "MannersConfig":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("MannersConfig is now RequestLimits", DeprecationWarning, stacklevel=2)
+    return RequestLimits

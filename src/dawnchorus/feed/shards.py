@@ -93,7 +93,7 @@ def pack_manifest(
     Raises:
         TaskError: A length is not known, the folder holds another packing, or nothing can be read.
     """
-    plan = _Plan(manifest, shard_mb, shuffle_seed, prefix)
+    plan = _Packing(manifest, shard_mb, shuffle_seed, prefix)
     _claim(folder, plan)
     done: list[dict[str, Any]] = []
     n_made = 0
@@ -121,7 +121,7 @@ def pack_manifest(
     )
 
 
-class _Plan:
+class _Packing:
     """Which files go into which shard, a function of the manifest and the options alone."""
 
     def __init__(
@@ -202,7 +202,7 @@ def _read(note: Path) -> dict[str, Any]:
     return values
 
 
-def _facts(note: Path, plan: _Plan) -> dict[str, Any]:
+def _facts(note: Path, plan: _Packing) -> dict[str, Any]:
     """What is in a shard, as `_write_shard` gave it.
 
     Raises:
@@ -227,7 +227,7 @@ def _facts(note: Path, plan: _Plan) -> dict[str, Any]:
     return facts
 
 
-def _claim(folder: Path, plan: _Plan) -> None:
+def _claim(folder: Path, plan: _Packing) -> None:
     """Mark the folder as that of this packing.
 
     Raises:
@@ -259,7 +259,7 @@ class _Sample:
 
 
 def _write_shard(
-    plan: _Plan, number: int, folder: Path, threads: int, progress: Callable[[int], None]
+    plan: _Packing, number: int, folder: Path, threads: int, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Write one tar, whole or not at all; returns where each file's sound lies in it."""
     path = folder / f"{plan.name(number)}.tar"
@@ -300,7 +300,7 @@ def _write_shard(
     return {"files": files, "bad": bad, "n_bytes": at + len(end)}
 
 
-def _encoded(plan: _Plan, sounds: FileSounds, file: int) -> _Sample | tuple[str, str]:
+def _encoded(plan: _Packing, sounds: FileSounds, file: int) -> _Sample | tuple[str, str]:
     """The FLAC of a file, or its path and why there is none."""
     start = round(plan.start_s[file] * SAMPLE_RATE)
     n_samples = round(plan.stop_s[file] * SAMPLE_RATE) - start
@@ -314,7 +314,7 @@ def _encoded(plan: _Plan, sounds: FileSounds, file: int) -> _Sample | tuple[str,
     return _Sample(file, encode_flac(samples, SAMPLE_RATE), len(samples), clipped)
 
 
-def _description(plan: _Plan, sample: _Sample) -> bytes:
+def _description(plan: _Packing, sample: _Sample) -> bytes:
     """The JSON of a sample: its labels, and every clip with all its columns."""
     rows = plan.manifest.table.take(pa.array(plan.rows(sample.file))).to_pylist()
     from_s = float(plan.start_s[sample.file])
@@ -347,7 +347,7 @@ def _tar_member(name: str, content: bytes) -> bytes:
 
 
 def _index(
-    plan: _Plan, done: Sequence[dict[str, Any]], folder: Path
+    plan: _Packing, done: Sequence[dict[str, Any]], folder: Path
 ) -> tuple[Manifest, list[tuple[str, str]]]:
     """The rows of every packed file, in the order of the shards, with where their sound lies.
 

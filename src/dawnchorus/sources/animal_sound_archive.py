@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dawnchorus.sources.report import Report
-    from dawnchorus.sources.rows import SourceRow
+    from dawnchorus.sources.report import SourceReport
+    from dawnchorus.sources.source_row import SourceRow
 
 DATASET: Final = "animal-sound-archive"
 
 
-def read(place: Path, report: Report) -> Iterator[SourceRow]:
+def read(place: Path, report: SourceReport) -> Iterator[SourceRow]:
     """Rows of an archive, zip or folder.
 
     Raises:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.rows import SourceRow
+from dawnchorus.sources.source_row import SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dawnchorus.sources.report import Report
+    from dawnchorus.sources.report import SourceReport
 
 DATASET: Final = "audioset"
 TERMS: Final = "AudioSet terms"
@@ -61,7 +61,7 @@ class Ontology:
 
 def read(
     place: Path,
-    report: Report,
+    report: SourceReport,
     *,
     audio: Path | None = None,
     ancestors: bool = False,
@@ -110,7 +110,7 @@ class Segment:
         return f"{DATASET}/{self.ytid}_{self.start_s:g}"
 
 
-def read_segments(path: Path, report: Report) -> Iterator[Segment]:
+def read_segments(path: Path, report: SourceReport) -> Iterator[Segment]:
     """Lines of a list: three of comment, then ``YTID, start, stop, "MID,MID"``.
 
     Raises:
@@ -148,7 +148,7 @@ def _row(
     segment: Segment,
     clips: sqlite3.Connection,
     ontology: Ontology,
-    report: Report,
+    report: SourceReport,
     how: tuple[str, bool],
 ) -> Iterator[SourceRow]:
     namespace, ancestors = how

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.clips.licences import normalise_licence
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.names.scientific import Published, ranks_of
-from dawnchorus.sources.rows import SourceRow, key_of, listed, place_of, seconds_of, when
+from dawnchorus.sources.names.scientific import PublishedName, ranks_of
+from dawnchorus.sources.source_row import SourceRow, key_of, listed, place_of, seconds_of, when
 from dawnchorus.sources.source_table import SourceTable
 from dawnchorus.text_tables.files import find_file
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from dawnchorus.sources.report import Report
+    from dawnchorus.sources.report import SourceReport
 
 OCCURRENCES: Final = ("occurrence.txt", "occurrences.txt", "observations.csv", "occurrence.csv")
 MEDIA: Final = ("multimedia.txt", "media.csv", "multimedia.csv", "media.txt")
@@ -58,7 +58,7 @@ class Recording:
         return self.occurrence["catalognumber"] or self.occurrence["key"]
 
 
-def recordings(place: Path, report: Report) -> Iterator[Recording]:
+def recordings(place: Path, report: SourceReport) -> Iterator[Recording]:
     """Each sound with its occurrence, in the order of the occurrences.
 
     Media of other kinds are noted. Sounds whose occurrence is missing are dropped, at the end.
@@ -85,7 +85,7 @@ def recordings(place: Path, report: Report) -> Iterator[Recording]:
             report.drop("sound without an occurrence", str(left[1]), left[0])
 
 
-def _table(place: Path, names: Iterable[str], report: Report) -> SourceTable:
+def _table(place: Path, names: Iterable[str], report: SourceReport) -> SourceTable:
     file = find_file(place, names)
     if file is None:
         raise TaskError(
@@ -117,7 +117,7 @@ def _shelf() -> Iterator[sqlite3.Connection]:
         database.close()
 
 
-def _put_sounds(shelf: sqlite3.Connection, media: SourceTable, report: Report) -> None:
+def _put_sounds(shelf: sqlite3.Connection, media: SourceTable, report: SourceReport) -> None:
     key = _key(media)
 
     def sounds() -> Iterator[tuple[str | int, ...]]:
@@ -174,9 +174,9 @@ def describe(recording: Recording, *, id: str, dataset: str) -> SourceRow:
     )
 
 
-def _published(row: Fields) -> Published:
+def _published(row: Fields) -> PublishedName:
     names = f"{row['genericname']} {row['specificepithet']}".strip()
-    return Published(
+    return PublishedName(
         name=row["scientificname"] or names,
         accepted=row["species"],
         key=key_of(row["specieskey"]),

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dawnchorus.sources.gbif import Recording
-    from dawnchorus.sources.report import Report
-    from dawnchorus.sources.rows import SourceRow
+    from dawnchorus.sources.report import SourceReport
+    from dawnchorus.sources.source_row import SourceRow
 
 DATASET: Final = "inaturalist"
 OBSERVATION: Final = re.compile(r"observations/(\d+)")
 SOUND: Final = re.compile(r"sounds/(\d+)")
 
 
-def read(place: Path, report: Report) -> Iterator[SourceRow]:
+def read(place: Path, report: SourceReport) -> Iterator[SourceRow]:
     """Rows of an archive, zip or folder.
 
     Raises:

@@ -14,16 +14,18 @@ import pyarrow.parquet as pq
 from dawnchorus.clips.licences import LicenceRule
 from dawnchorus.clips.manifest import MANIFEST_SCHEMA
 from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.progress import NO_PROGRESS, Progress
 from dawnchorus.sources.names.scientific import RANKS, Taxon
 from dawnchorus.sources.names.taxonomy import Taxonomy
-from dawnchorus.sources.report import Report
-from dawnchorus.store.files import sync_folder, whole_file
+from dawnchorus.sources.report import SourceReport
+from dawnchorus.store.files import sync_folder
+from dawnchorus.store.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from dawnchorus.sources.rows import SourceRow
+    from dawnchorus.sources.source_row import SourceRow
 
 SOURCES: Final = {
     "xeno-canto": "dawnchorus.sources.xeno_canto",
@@ -38,11 +40,11 @@ ROWS_AT_ONCE: Final = 4_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeOptions:
-    """What a manifest shall hold.
+    """What a manifest is to contain.
 
     Attributes:
         licences: which are taken; see `LicenceRule`.
-        taxonomy: resolves names; the publisher is believed without a resolver.
+        taxonomy: resolves names; without a resolver the publisher's are used.
         reading: further arguments of the source's reader, by name.
     """
 
@@ -53,19 +55,20 @@ class MakeOptions:
 
 def make_manifest(
     source: str,
-    place: Path,
+    path: Path,
     output: Path,
     options: MakeOptions | None = None,
-    progress: Callable[[int], None] = lambda _n: None,
-) -> Report:
-    """Read a source and write its manifest; beside it, ``NAME.labels.csv`` tells of every name.
+    *,
+    progress: Progress = NO_PROGRESS,
+) -> SourceReport:
+    """Read a source and write its manifest; beside it, ``NAME.labels.csv`` lists every name.
 
     Args:
         source: one of ``SOURCES``.
-        place: the published files.
-        output: the manifest; written beside and renamed.
+        path: the published files.
+        output: the manifest; written whole or not at all.
         options: licences, names, and what the reader needs.
-        progress: told how many more recordings were looked at.
+        progress: told of the recordings that were read.
 
     Raises:
         UsageError: There is no such source.
@@ -74,20 +77,21 @@ def make_manifest(
     if source not in SOURCES:
         raise UsageError(f"no source {source!r}; known: {', '.join(SOURCES)}")
     options = options or MakeOptions()
-    report = Report(source)
-    rows = import_module(SOURCES[source]).read(place, report, **options.reading)
+    report = SourceReport(source)
+    rows = import_module(SOURCES[source]).read(path, report, **options.reading)
+    advance = progress.start(f"reading {source}", unit="recordings")
     with ExitStack() as stack:
         write = stack.enter_context(_writer(output))
         seen = stack.enter_context(_seen())
         for number, row in enumerate(rows, start=1):
             if number % ROWS_AT_ONCE == 0:
-                progress(ROWS_AT_ONCE)
-            _take(row, options, report, seen=seen, write=write)
+                advance(ROWS_AT_ONCE)
+            _keep_or_drop(row, options, report, seen=seen, write=write)
         report.n_labels = write.n_labels
         if not report.n_kept:
             reasons = ", ".join(f"{n} {reason}" for reason, n in report.dropped.most_common(5))
             raise TaskError(
-                f"{place}: no recording is left of {report.n_found} "
+                f"{path}: no recording is left of {report.n_found} "
                 f"({reasons or 'none found'}); nothing was written"
             )
     report.names = options.taxonomy.counts()
@@ -96,10 +100,10 @@ def make_manifest(
     return report
 
 
-def _take(
+def _keep_or_drop(
     row: SourceRow,
     options: MakeOptions,
-    report: Report,
+    report: SourceReport,
     *,
     seen: sqlite3.Connection,
     write: _Writer,
@@ -111,11 +115,11 @@ def _take(
         return
     labels, taxon = row.labels, Taxon("")
     if row.published is not None:
-        fate = options.taxonomy.resolve(row.published)
-        if fate.label is None or fate.match.taxon is None:
-            report.drop(f"name: {fate.match.problem}", row.id)
+        outcome = options.taxonomy.resolve(row.published)
+        if outcome.label is None or outcome.match.taxon is None:
+            report.drop(f"name: {outcome.match.problem}", row.id)
             return
-        labels, taxon = (fate.label,), fate.match.taxon
+        labels, taxon = (outcome.label,), outcome.match.taxon
     for what, value in (("id", row.id), ("file", row.path or row.url)):
         if not seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", [value]).rowcount:
             report.drop(f"same {what} as another", row.id)
@@ -156,7 +160,7 @@ def _values(row: SourceRow, labels: tuple[str, ...], taxon: Taxon) -> dict[str, 
 
 @contextmanager
 def _seen() -> Iterator[sqlite3.Connection]:
-    """Ids and files so far, in a temporary file: there may be millions."""
+    """Ids and files so far, in a temporary file of SQLite's: there may be millions."""
     database = sqlite3.connect("", isolation_level=None)
     try:
         database.execute("CREATE TABLE seen (value TEXT PRIMARY KEY) WITHOUT ROWID")
@@ -167,7 +171,7 @@ def _seen() -> Iterator[sqlite3.Connection]:
 
 
 class _Writer:
-    """Gathers rows and writes them by the thousand."""
+    """Collects rows and writes them by the thousand, so that memory does not grow with them."""
 
     def __init__(self, parquet: pq.ParquetWriter, path: Path) -> None:
         self._parquet, self._path = parquet, path
@@ -187,7 +191,7 @@ class _Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is gathered."""
+        """Write what is collected."""
         if not self._rows:
             return
         try:

@@ -11,7 +11,7 @@ N_BAD_LINES: Final = 1000
 
 
 @dataclass(slots=True)
-class Report:
+class SourceReport:
     """Counts; ``n_found`` is ``n_kept`` and all of ``dropped`` together.
 
     Attributes:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.decode.read import HIGHEST_HZ, LOWEST_HZ, read_info
 from dawnchorus.errors import AudioError, TaskError
-from dawnchorus.sources.names.scientific import Published, parse_name
-from dawnchorus.sources.rows import SourceRow
+from dawnchorus.sources.names.scientific import PublishedName, parse_name
+from dawnchorus.sources.source_row import SourceRow
 from dawnchorus.sources.source_table import SourceTable
 from dawnchorus.text_tables.files import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dawnchorus.sources.report import Report
+    from dawnchorus.sources.report import SourceReport
 
 DATASET: Final = "watkins"
 TERMS: Final = "Watkins terms"
@@ -99,7 +99,7 @@ SPECIES: Final = {
 }
 
 
-def read(place: Path, report: Report, table: Path | None = None) -> Iterator[SourceRow]:
+def read(place: Path, report: SourceReport, table: Path | None = None) -> Iterator[SourceRow]:
     """Rows of a folder of folders.
 
     Args:
@@ -123,7 +123,9 @@ def read(place: Path, report: Report, table: Path | None = None) -> Iterator[Sou
                 yield from _row(folder.name, path, names, report)
 
 
-def _row(folder: str, path: Path, names: dict[str, str], report: Report) -> Iterator[SourceRow]:
+def _row(
+    folder: str, path: Path, names: dict[str, str], report: SourceReport
+) -> Iterator[SourceRow]:
     id = f"{DATASET}/{folder}/{path.stem}"
     name = names.get(path.stem.lower()) or scientific_name(folder)
     if name is None:
@@ -139,7 +141,7 @@ def _row(folder: str, path: Path, names: dict[str, str], report: Report) -> Iter
     yield SourceRow(
         id=id,
         dataset=DATASET,
-        published=Published(name),
+        published=PublishedName(name),
         path=str(path.resolve()),
         form=path.suffix.lower().removeprefix("."),
         source="https://whoicf2.whoi.edu/science/B/whalesounds/",
@@ -168,7 +170,7 @@ def _only_table(place: Path) -> Path | None:
     return tables[0] if tables else None
 
 
-def _names(path: Path | None, report: Report) -> dict[str, str]:
+def _names(path: Path | None, report: SourceReport) -> dict[str, str]:
     """Scientific name by a file's name without suffix, in lower case."""
     if path is None:
         return {}

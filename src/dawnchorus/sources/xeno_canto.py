@@ -14,14 +14,14 @@ from dawnchorus.clips.licences import normalise_licence
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import TaskError, shown
 from dawnchorus.sources.gbif import describe, not_an_animal, recordings
-from dawnchorus.sources.names.scientific import Published
-from dawnchorus.sources.rows import SourceRow, place_of, seconds_of, when
+from dawnchorus.sources.names.scientific import PublishedName
+from dawnchorus.sources.source_row import SourceRow, place_of, seconds_of, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dawnchorus.sources.report import Report
+    from dawnchorus.sources.report import SourceReport
 
 DATASET: Final = "xeno-canto"
 PLACEHOLDERS: Final = {"mystery mystery", "identity unknown", "sonus naturalis"}
@@ -35,7 +35,7 @@ NUMBERS: Final = (
 RESTRICTED: Final = "no URL of the sound (restricted)"
 
 
-def read(place: Path, report: Report) -> Iterator[SourceRow]:
+def read(place: Path, report: SourceReport) -> Iterator[SourceRow]:
     """Rows of an archive (zip or folder), or of a folder of API pages (``page-00001.json`` ...).
 
     Raises:
@@ -56,7 +56,7 @@ def recording_number(text: str) -> int | None:
     return next((int(found[1]) for found in matches if found), None)
 
 
-def _archive_rows(place: Path, report: Report) -> Iterator[SourceRow]:
+def _archive_rows(place: Path, report: SourceReport) -> Iterator[SourceRow]:
     for recording in recordings(place, report):
         row, media = recording.occurrence, recording.media
         told = (row["catalognumber"], row["key"], row["occurrenceid"])
@@ -77,7 +77,7 @@ def _refusal(*names: str) -> str | None:
     return "placeholder, not a species" if placeholder else None
 
 
-def _api_rows(pages: list[Path], report: Report) -> Iterator[SourceRow]:
+def _api_rows(pages: list[Path], report: SourceReport) -> Iterator[SourceRow]:
     for page in pages:
         try:
             content = read_json(page)
@@ -92,7 +92,7 @@ def _api_rows(pages: list[Path], report: Report) -> Iterator[SourceRow]:
                 report.bad_line(page.name, position, "a record without an id")
 
 
-def _api_row(record: dict[str, Any], report: Report) -> Iterator[SourceRow]:
+def _api_row(record: dict[str, Any], report: SourceReport) -> Iterator[SourceRow]:
     # every scalar is text, "" or null
     text = {key: "" if value is None else str(value).strip() for key, value in record.items()}
     name = f"XC{text['id']}"
@@ -117,7 +117,7 @@ def _from_api(text: dict[str, str], record: dict[str, Any], scientific: str) -> 
     return SourceRow(
         id=f"{DATASET}/{name}",
         dataset=DATASET,
-        published=Published(f"{scientific} {get('ssp')}".strip()),
+        published=PublishedName(f"{scientific} {get('ssp')}".strip()),
         url=_absolute(get("file")),
         form=unquote(get("file-name")).rpartition(".")[2].lower(),
         source=page,

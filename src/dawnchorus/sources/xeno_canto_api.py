@@ -1,8 +1,8 @@
 """Client of Xeno-canto's API, version 3: the pages of a query, kept in a folder.
 
 Source: https://xeno-canto.org/explore/api. A key is free to members. It is sent and nothing else:
-no file, message or log holds it. Pages that are there already are not asked for again, so that a
-stopped run goes on.
+no file, message or log holds it. Pages that are there already are not requested again, so that a
+stopped run resumes.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.configs.data import MannersConfig
+from dawnchorus.configs.data import RequestLimits
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import TaskError, UsageError, shown
-from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient, Turnstile
+from dawnchorus.progress import NO_PROGRESS, Progress
+from dawnchorus.sources.download.requests import FailedRequestError, LimitedClient, RateLimiter
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
     from pathlib import Path
 
 SERVICE: Final = "https://xeno-canto.org/api/3/recordings"
 KEY_VARIABLE: Final = "XENO_CANTO_KEY"
 PER_PAGE: Final = 500  # the most that is given
-MANNERS: Final = MannersConfig(per_second=1.0)  # as the site asks
+LIMITS: Final = RequestLimits(per_second=1.0)  # as the site asks for
 TERM: Final = re.compile(r'(?P<tag>[a-z][a-z_]*):(?:"[^"]+"|[^\s"]+)')
 QUERY_FILE: Final = "query.json"
 
@@ -75,9 +75,9 @@ def fetch_pages(
     *,
     key: str | None = None,
     service: str = SERVICE,
-    manners: MannersConfig = MANNERS,
+    limits: RequestLimits = LIMITS,
     stop: threading.Event | None = None,
-    progress: Callable[[int], None] = lambda _n: None,
+    progress: Progress = NO_PROGRESS,
 ) -> int:
     """Get all pages of a query into a folder, as ``page-00001.json`` and so on.
 
@@ -86,9 +86,9 @@ def fetch_pages(
         folder: made if missing; may hold pages of the same query already.
         key: None for that in the environment.
         service: where the API is.
-        manners: how gently it is asked.
+        limits: of requests to it.
         stop: when set, the run ends after the page.
-        progress: told how many recordings more are there.
+        progress: told of the recordings that came.
 
     Returns:
         Number of pages.
@@ -96,13 +96,14 @@ def fetch_pages(
     Raises:
         UsageError: Key or query are wrong, or the folder holds another query's pages.
         TaskError: The service does not answer, or with an error.
-        RunInterruptedError: Told to stop.
+        RunInterruptedError: The run was stopped.
     """
     query, key = check_query(query), find_key(key)
     _claim(folder, query)
     n_pages, number = 1, 1
-    turnstile = Turnstile(manners.per_second, stop=stop)
-    with PoliteClient(manners, turnstile) as client:
+    advance = progress.start("asking Xeno-canto", unit="recordings")
+    rate_limiter = RateLimiter(limits.per_second, stop=stop)
+    with LimitedClient(limits, rate_limiter) as client:
         while number <= n_pages:
             path = folder / f"page-{number:05}.json"
             if path.exists():
@@ -112,7 +113,7 @@ def fetch_pages(
                 page = _ask(client, service, asked, key)
                 write_whole(path, json.dumps(page).encode())
             n_pages = int(page["numPages"])
-            progress(len(page["recordings"]))
+            advance(len(page["recordings"]))
             number += 1
     return n_pages
 
@@ -141,12 +142,12 @@ def _kept(path: Path) -> Any:
         raise TaskError(f"{path}: cannot be read ({error}); remove it to ask again") from error
 
 
-def _ask(client: PoliteClient, service: str, asked: dict[str, str], key: str) -> dict[str, Any]:
+def _ask(client: LimitedClient, service: str, asked: dict[str, str], key: str) -> dict[str, Any]:
     where = f"{service}, page {asked['page']} of {asked['query']!r}"
     try:
         answer = client.get_json(service, asked | {"key": key})
     except FailedRequestError as failure:
-        advice = "check the key and the query" if not failure.passing else "go on later"
+        advice = "check the key and the query" if not failure.temporary else "resume later"
         said = f": {failure.body[:300]}" if failure.body else ""
         raise TaskError(
             f"{where}: {failure.reason}{said.replace(key, '(key)')}; pages so far are kept: "

@@ -23,21 +23,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus.configs.data import DownloadConfig, MannersConfig
+from counted_progress import CountedProgress
+from dawnchorus.configs.data import DownloadConfig, RequestLimits
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.sources.download import plan as download_plan
 from dawnchorus.sources.download import redirects
 from dawnchorus.sources.download import run as module
+from dawnchorus.sources.download.fetch import fetch_file, safe_name
 from dawnchorus.sources.download.ledger import Ledger
-from dawnchorus.sources.download.one_file import fetch_file, safe_name
-from dawnchorus.sources.download.plan import Plan, plan_download
-from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient
+from dawnchorus.sources.download.plan import DownloadPlan, plan_download
+from dawnchorus.sources.download.remote_files import locked_ledger
+from dawnchorus.sources.download.requests import FailedRequestError, LimitedClient
 from dawnchorus.sources.download.run import download
-from dawnchorus.sources.download.wanted import at_work
 from rude_server import Answer, RudeServer, rude_server
 
 QUICK = DownloadConfig(per_second=1000, n_tries=3, first_wait_s=0, timeout_s=0.3)
-MANNERS = MannersConfig(per_second=1000, n_tries=3, first_wait_s=0, timeout_s=0.3)
+LIMITS = RequestLimits(per_second=1000, n_tries=3, first_wait_s=0, timeout_s=0.3)
 
 
 def sound(n_bytes: int = 5000, seed: int = 0) -> bytes:
@@ -61,7 +62,7 @@ def manifest(path: Path, urls: list[str | None], **columns: list[Any]) -> Path:
 
 def fetch(url: str, target: Path, **options: Any) -> tuple[bytes, str]:
     """One file: its bytes and its name."""
-    with PoliteClient(MANNERS) as client:
+    with LimitedClient(LIMITS) as client:
         fetched = fetch_file(client, url, target, **options)
     content = fetched.path.read_bytes()
     assert fetched.sha256 == hashlib.sha256(content).hexdigest()
@@ -208,8 +209,8 @@ def test_a_manifest_is_fetched_and_listed_with_paths(server: RudeServer, tmp_pat
         labels=[["a"]] * 8,
     )
     config = QUICK.model_copy(update={"licences": ("CC BY",)})
-    told: list[int] = []
-    report = download(source, tmp_path / "sound", config, progress=told.append)
+    progress = CountedProgress()
+    report = download(source, tmp_path / "sound", config, progress=progress)
     assert (report.n_found, report.n_done, report.n_failed) == (5, 4, 1)
     assert report.failed == {"HTTP 404": 1}
     assert report.refused == {
@@ -217,7 +218,7 @@ def test_a_manifest_is_fetched_and_listed_with_paths(server: RudeServer, tmp_pat
         "no URL": 1,
         "not a URL of the web": 1,
     }
-    assert sum(told) == 5
+    assert [(stage.total, stage.done) for stage in progress.stages] == [(8, 8)]
     rows = pq.read_table(report.manifest).to_pylist()
     assert [row["id"] for row in rows] == [f"some/{i}" for i in range(4)]
     for i, row in enumerate(rows):
@@ -245,7 +246,7 @@ def test_a_second_run_fetches_only_what_is_not_there(server: RudeServer, tmp_pat
 
 def test_few_files_at_once_come_from_one_host(server: RudeServer, tmp_path: Path) -> None:
     urls = [server.says(f"/{i}", Answer(sound(50_000, seed=i))) for i in range(20)]
-    config = QUICK.model_copy(update={"n_at_once": 8, "n_per_host": 2})
+    config = QUICK.model_copy(update={"n_downloads": 8, "n_per_host": 2})
     report = download(manifest(tmp_path / "m.parquet", urls), tmp_path / "sound", config)
     assert report.n_done == 20
     assert server.n_open_at_most <= 2
@@ -253,7 +254,7 @@ def test_few_files_at_once_come_from_one_host(server: RudeServer, tmp_path: Path
 
 def test_a_host_that_only_fails_is_given_up(server: RudeServer, tmp_path: Path) -> None:
     urls = [server.says(f"/{i}", Answer(status=403)) for i in range(30)]
-    config = QUICK.model_copy(update={"give_up_after": 5, "n_at_once": 1})
+    config = QUICK.model_copy(update={"give_up_after": 5, "n_downloads": 1})
     with rude_server() as other:
         urls.append(other.says("/x", Answer(sound())))
         report = download(manifest(tmp_path / "m.parquet", urls), tmp_path / "sound", config)
@@ -293,8 +294,8 @@ def test_the_size_of_many_is_extrapolated_by_duration(server: RudeServer, tmp_pa
 
 def test_a_disk_that_is_too_small_is_said_before() -> None:
     with pytest.raises(TaskError, match=r"5\.0 GB are to be downloaded and 3\.0 GB are free"):
-        Plan(n_bytes=5e9, free_bytes=3e9).check_room()
-    Plan(n_bytes=None, free_bytes=3e9).check_room()
+        DownloadPlan(n_bytes=5e9, free_bytes=3e9).check_room()
+    DownloadPlan(n_bytes=None, free_bytes=3e9).check_room()
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_came(
@@ -303,13 +304,13 @@ def test_a_full_disk_ends_the_run_and_keeps_what_came(
     urls = [server.says(f"/{i}", Answer(sound(seed=i))) for i in range(5)]
     original = module.fetch_file
 
-    def full(client: PoliteClient, url: str, target: Path, **options: Any) -> Any:
+    def full(client: LimitedClient, url: str, target: Path, **options: Any) -> Any:
         if url.endswith("/2"):
             raise OSError(errno.ENOSPC, "No space left on device")
         return original(client, url, target, **options)
 
     monkeypatch.setattr(module, "fetch_file", full)
-    config = QUICK.model_copy(update={"n_at_once": 1})
+    config = QUICK.model_copy(update={"n_downloads": 1})
     source = manifest(tmp_path / "m.parquet", urls)
     with pytest.raises(TaskError, match="the disk is full; what was fetched is kept"):
         download(source, tmp_path / "sound", config)
@@ -322,9 +323,15 @@ def test_a_stop_keeps_what_came(server: RudeServer, tmp_path: Path) -> None:
     stop = threading.Event()
     urls = [server.says(f"/{i}", Answer(sound(seed=i))) for i in range(10)]
     source = manifest(tmp_path / "m.parquet", urls)
-    config = QUICK.model_copy(update={"n_at_once": 1})
+    config = QUICK.model_copy(update={"n_downloads": 1})
     with pytest.raises(RunInterruptedError):
-        download(source, tmp_path / "sound", config, stop=stop, progress=lambda _n: stop.set())
+        download(
+            source,
+            tmp_path / "sound",
+            config,
+            stop=stop,
+            progress=CountedProgress(lambda _n: stop.set()),
+        )
     rows = pq.read_table(tmp_path / "sound" / "downloaded.parquet")
     assert rows.num_rows == 1
     assert download(source, tmp_path / "sound", QUICK).n_done == 9
@@ -335,9 +342,12 @@ import sys
 from pathlib import Path
 from dawnchorus.configs.data import DownloadConfig
 from dawnchorus.sources.download.run import download
-config = DownloadConfig(per_second=1000, timeout_s=30, n_at_once=1)
+config = DownloadConfig(per_second=1000, timeout_s=30, n_downloads=1)
 print("begun", flush=True)
-download(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=lambda n: print("one", flush=True))
+class Printed:
+    def start(self, *stage):
+        return lambda n: print("one", flush=True)
+download(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=Printed())
 """
 
 
@@ -368,7 +378,7 @@ def test_a_killed_run_goes_on(server: RudeServer, tmp_path: Path) -> None:
 def test_two_downloads_do_not_share_a_folder(server: RudeServer, tmp_path: Path) -> None:
     urls = [server.says("/0", Answer(sound()))]
     source = manifest(tmp_path / "m.parquet", urls)
-    with at_work(tmp_path / "sound"):
+    with locked_ledger(tmp_path / "sound"):
         code = (
             "import sys; from pathlib import Path; from dawnchorus.sources.download.run import *; "
         )
@@ -469,7 +479,7 @@ def test_a_redirect_does_not_lead_into_the_private_network(
             return httpx2.Response(302, headers={"Location": f"http://{then}/b"})
         return httpx2.Response(200, content=b"1")
 
-    with PoliteClient(MANNERS) as client:
+    with LimitedClient(LIMITS) as client:
         client._client._transport = httpx2.MockTransport(answer)
         client._client._mounts = {}
         if refused:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.configs.data import MannersConfig
+from dawnchorus.configs.data import RequestLimits
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.sources.names.backbone import Backbone, index_backbone
-from dawnchorus.sources.names.scientific import Match, Published
+from dawnchorus.sources.names.scientific import NameMatch, PublishedName
 from dawnchorus.sources.names.species_match import SpeciesMatch
 from dawnchorus.sources.names.taxonomy import Taxonomy, read_corrections
 from rude_server import Answer, RudeServer, rude_server
@@ -47,7 +47,7 @@ ROWS = f"""\
 18	1	Turdus ater	Turdus ater sparsus	subspecies	synonym	{BIRD}	Turdidae	Turdus
 """  # noqa: E501
 BIRD_RANKS = ("Animalia", "Chordata", "Aves", "", "", "")
-QUICK = MannersConfig(per_second=1000, n_tries=2, first_wait_s=0, timeout_s=0.5)
+QUICK = RequestLimits(per_second=1000, n_tries=2, first_wait_s=0, timeout_s=0.5)
 
 
 def backbone_text() -> str:
@@ -77,9 +77,9 @@ def backbone(table: Path) -> Iterator[Backbone]:
 
 def find(
     resolver: Backbone | SpeciesMatch, name: str, *ranks: str, key: int | None = None
-) -> Match:
+) -> NameMatch:
     """Look a name up."""
-    return resolver.find(name, Published(name, key=key, ranks=ranks or BIRD_RANKS))
+    return resolver.find(name, PublishedName(name, key=key, ranks=ranks or BIRD_RANKS))
 
 
 def test_a_chain_of_synonyms_leads_to_the_accepted_name(backbone: Backbone) -> None:
@@ -164,7 +164,7 @@ def test_a_simple_csv_is_a_backbone_too(tmp_path: Path) -> None:
 
 def labels(taxonomy: Taxonomy, *names: str) -> list[str | None]:
     """The labels of names of birds."""
-    return [taxonomy.resolve(Published(name, ranks=BIRD_RANKS)).label for name in names]
+    return [taxonomy.resolve(PublishedName(name, ranks=BIRD_RANKS)).label for name in names]
 
 
 def test_synonyms_and_subspecies_merge_into_one_label(backbone: Backbone) -> None:
@@ -202,11 +202,11 @@ def test_corrections_come_first_and_may_drop(backbone: Backbone, tmp_path: Path)
 
 def test_without_a_resolver_the_publisher_is_believed() -> None:
     taxonomy = Taxonomy()
-    published = Published("Parus caeruleus L.", accepted="Cyanistes caeruleus", key=2487879)
-    fate = taxonomy.resolve(published)
-    assert fate.label == "Cyanistes caeruleus"
-    assert fate.match.taxon is not None
-    assert fate.match.taxon.key == 2487879
+    published = PublishedName("Parus caeruleus L.", accepted="Cyanistes caeruleus", key=2487879)
+    outcome = taxonomy.resolve(published)
+    assert outcome.label == "Cyanistes caeruleus"
+    assert outcome.match.taxon is not None
+    assert outcome.match.taxon.key == 2487879
     assert labels(taxonomy, "Parus major excelsus Buvry", "Larus sp.") == ["Parus major", None]
 
 
@@ -261,9 +261,9 @@ def server() -> Iterator[RudeServer]:
         yield server
 
 
-def look_up(name: str, cache: Path, service: str | None = None) -> Match:
+def look_up(name: str, cache: Path, service: str | None = None) -> NameMatch:
     """Look a name up at the service, or offline."""
-    where = {"offline": True} if service is None else {"service": service, "manners": QUICK}
+    where = {"offline": True} if service is None else {"service": service, "limits": QUICK}
     with closing(SpeciesMatch(cache, **where)) as resolver:  # type: ignore[arg-type]
         return find(resolver, name)
 

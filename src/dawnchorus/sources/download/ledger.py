@@ -1,6 +1,7 @@
-"""What became of each file of a download: one line of JSON a file, only ever appended.
+"""What became of each file of a download: ``downloads.jsonl``, a line of JSON for each file.
 
-A killed run loses at most the line it was writing. The newest line of an id counts.
+Lines are only appended, so that a killed run loses at most the line it was writing. The last line
+of an id counts. No line holds a secret of a URL.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ MOST_BYTES: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """The fate of a file.
+class LedgerEntry:
+    """What became of a file.
 
     Attributes:
         id: of the manifest's row.
-        url: where it was asked for, without secrets.
-        status: ``done``, or why not, in two or three words.
+        url: where it was requested, without secrets.
+        status: ``done``, or in two or three words why not.
         path: relative to the folder; empty unless done.
         n_bytes: of the file.
         sha256: of the file.
         when: ISO 8601, UTC.
-        wall_s: seconds from the first try on.
+        wall_s: seconds since the first try.
     """
 
     id: str
@@ -50,13 +51,13 @@ class Entry:
     wall_s: float = 0.0
 
 
-def _entry(line: bytes) -> Entry:
-    """An entry that was written by this program, or looks like one.
+def _entry(line: bytes) -> LedgerEntry:
+    """An entry as this program writes it; people edit such files, and others may hand them over.
 
     Raises:
-        ValueError, TypeError: It does not.
+        ValueError, TypeError: It is not one, or leads out of the folder.
     """
-    entry = Entry(**parse_json(line))
+    entry = LedgerEntry(**parse_json(line))
     for name, value in asdict(entry).items():
         kinds = {"n_bytes": (int,), "wall_s": (int, float)}.get(name, (str,))
         if not isinstance(value, kinds) or isinstance(value, bool):
@@ -70,10 +71,10 @@ def _entry(line: bytes) -> Entry:
 
 
 class Ledger:
-    """The ledger of a folder; its lines are looked up in a temporary database."""
+    """The ledger of a folder, looked up in a temporary database: it may have millions of lines."""
 
     def __init__(self, folder: Path) -> None:
-        """Read what was done before.
+        """Read what earlier runs did.
 
         Raises:
             TaskError: A line that is not the last is damaged.
@@ -90,11 +91,11 @@ class Ledger:
         self._file = self._path.open("a", encoding="utf-8", newline="\n")
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._done.close()
         self._file.close()
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self) -> Iterator[LedgerEntry]:
         if not self._path.exists():
             return
         whole = 0
@@ -114,7 +115,7 @@ class Ledger:
             with self._path.open("r+b") as file:
                 file.truncate(whole)
 
-    def _remember(self, entry: Entry) -> None:
+    def _remember(self, entry: LedgerEntry) -> None:
         if entry.status == DONE:
             self._done.execute(
                 "INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?, ?)",
@@ -123,14 +124,14 @@ class Ledger:
         else:
             self._done.execute("DELETE FROM done WHERE id = ?", [entry.id])
 
-    def add(self, entry: Entry) -> None:
-        """Append the fate of a file."""
+    def add(self, entry: LedgerEntry) -> None:
+        """Append what became of a file."""
         self._file.write(json.dumps(asdict(entry)) + "\n")
         self._file.flush()
         self._remember(entry)
 
-    def done(self, id: str, url: str) -> Entry | None:
-        """The entry of a file that was fetched from this URL and lies there whole."""
+    def done(self, id: str, url: str) -> LedgerEntry | None:
+        """The entry of a file that was fetched from this URL and still has its size."""
         found = self._done.execute(
             "SELECT path, n_bytes, sha256 FROM done WHERE id = ? AND url = ?",
             [id, without_secrets(url)],
@@ -141,4 +142,4 @@ class Ledger:
         file = self._folder / path
         if not file.is_file() or file.stat().st_size != n_bytes:
             return None
-        return Entry(id=id, url=url, status=DONE, path=path, n_bytes=n_bytes, sha256=sha256)
+        return LedgerEntry(id=id, url=url, status=DONE, path=path, n_bytes=n_bytes, sha256=sha256)

@@ -11,21 +11,21 @@ import numpy as np
 
 from dawnchorus.configs.data import DownloadConfig
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient
-from dawnchorus.sources.download.wanted import at_work, wanted_of
+from dawnchorus.sources.download.remote_files import files_to_fetch, locked_ledger
+from dawnchorus.sources.download.requests import FailedRequestError, LimitedClient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dawnchorus.sources.download.wanted import Wanted
+    from dawnchorus.sources.download.remote_files import RemoteFile
 
-N_SAMPLED: Final = 24  # files whose size is asked for beforehand
+N_SAMPLED: Final = 24  # files whose size is requested beforehand
 GUESSED_BYTES_S: Final = 16_000.0  # of sound, where no size is known: MP3 of 128 kbit/s
 SPARE_BYTES: Final = 200e6  # left free on the disk
 
 
 @dataclass(slots=True)
-class Plan:
+class DownloadPlan:
     """What a download would do.
 
     Attributes:
@@ -34,7 +34,8 @@ class Plan:
         refused: rows that are not fetched, by reason.
         hosts: files to fetch by host.
         n_bytes: of all files to fetch; None where nothing is known.
-        exact: whether ``n_bytes`` is the sum of told sizes, else it is extrapolated.
+        exact: whether ``n_bytes`` is the sum of the sizes that servers state; otherwise it is
+            extrapolated.
         free_bytes: on the disk.
     """
 
@@ -59,39 +60,42 @@ class Plan:
             )
 
 
-def plan_download(manifest: Path, folder: Path, config: DownloadConfig | None = None) -> Plan:
-    """Say what `download` would fetch, how much that is, and from where; fetches nothing.
+def plan_download(
+    manifest: Path, folder: Path, config: DownloadConfig | None = None
+) -> DownloadPlan:
+    """Find out what `download` would fetch, how much that is, and from where; fetches nothing.
 
-    A few files, chosen at random, are asked for their size.
+    Servers are asked for the size of a few files, chosen at random.
 
     Raises:
         TaskError: The manifest is not one, or another download works in the folder.
     """
     config = config or DownloadConfig()
-    plan = Plan()
+    plan = DownloadPlan()
     generator = np.random.default_rng(0)
-    sample: list[Wanted] = []
+    sample: list[RemoteFile] = []
     total_s, n_timed = 0.0, 0
-    with at_work(folder) as ledger:
-        for wanted in wanted_of(manifest, config, plan.refused):
-            if ledger.done(wanted.id, wanted.url):
+    with locked_ledger(folder) as ledger:
+        for file in files_to_fetch(manifest, config, plan.refused):
+            if ledger.done(file.id, file.url):
                 plan.n_there += 1
                 continue
             plan.n_wanted += 1
-            plan.hosts[wanted.host] += 1
-            if wanted.duration_s:
-                total_s, n_timed = total_s + wanted.duration_s, n_timed + 1
+            plan.hosts[file.host] += 1
+            if file.duration_s:
+                total_s, n_timed = total_s + file.duration_s, n_timed + 1
             if len(sample) < N_SAMPLED:
-                sample.append(wanted)
-            elif (place := int(generator.integers(plan.n_wanted))) < N_SAMPLED:
-                sample[place] = wanted
+                sample.append(file)
+            # reservoir sampling: each file is as likely in the sample, however many there are
+            elif (at := int(generator.integers(plan.n_wanted))) < N_SAMPLED:
+                sample[at] = file
     sizes = _sizes(sample, config)
     all_timed = n_timed == plan.n_wanted and plan.n_wanted > 0
     plan.exact = len(sizes) == plan.n_wanted
     if plan.exact:
         plan.n_bytes = float(sum(n_bytes for _, n_bytes in sizes))
     elif sizes and all_timed:
-        sampled_s = sum(wanted.duration_s or 0.0 for wanted, _ in sizes)
+        sampled_s = sum(file.duration_s or 0.0 for file, _ in sizes)
         plan.n_bytes = sum(n_bytes for _, n_bytes in sizes) / sampled_s * total_s
     elif sizes:
         plan.n_bytes = sum(n_bytes for _, n_bytes in sizes) / len(sizes) * plan.n_wanted
@@ -101,20 +105,20 @@ def plan_download(manifest: Path, folder: Path, config: DownloadConfig | None = 
     return plan
 
 
-def _sizes(sample: list[Wanted], config: DownloadConfig) -> list[tuple[Wanted, int]]:
-    """Sizes that servers tell; one that does not like to be asked is left in peace."""
-    sizes, mute = [], set()
-    with PoliteClient(config) as client:
-        for wanted in sample:
-            if wanted.host in mute:
+def _sizes(sample: list[RemoteFile], config: DownloadConfig) -> list[tuple[RemoteFile, int]]:
+    """Sizes that servers state; one that refuses is not asked again."""
+    sizes, refusing = [], set()
+    with LimitedClient(config) as client:
+        for file in sample:
+            if file.host in refusing:
                 continue
             try:
-                with client.ask(wanted.url, method="HEAD") as answer:
-                    told = answer.headers.get("Content-Length", "")
+                with client.request(file.url, method="HEAD") as answer:
+                    length = answer.headers.get("Content-Length", "")
             except FailedRequestError as failure:
-                if failure.passing or failure.reason in {"HTTP 405", "HTTP 501", "HTTP 403"}:
-                    mute.add(wanted.host)
+                if failure.temporary or failure.reason in {"HTTP 405", "HTTP 501", "HTTP 403"}:
+                    refusing.add(file.host)
                 continue
-            if told.isdigit() and int(told):
-                sizes.append((wanted, int(told)))
+            if length.isdigit() and int(length):
+                sizes.append((file, int(length)))
     return sizes

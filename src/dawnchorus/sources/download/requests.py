@@ -1,7 +1,10 @@
-"""Requests that spare a server: spaced per host, tried again with growing waits, never in vain.
+"""Requests within limits: spaced per host, repeated with growing waits, and only where it may help.
 
 A server that answers "too many requests" or "not now" is left alone for as long as it says, by all
-threads. What a second try cannot mend (no such file, not allowed) is not tried again.
+threads. What a second try cannot change (no such file, not allowed) is not tried again.
+
+`RateLimiter` spaces requests, `LimitedClient.request` makes one, `LimitedClient.retry` repeats
+whatever makes one. Errors of the HTTP library end here, as `FailedRequestError`.
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from dawnchorus.configs.data import MannersConfig
+    from dawnchorus.configs.data import RequestLimits
 
 Result = TypeVar("Result")
-PASSING: Final = {408, 425, 429, 500, 502, 503, 504}  # answers that may be others later
-LONGEST_WAIT_S: Final = 3600.0
+# Answers that may be different later. Source: RFC 9110; 425 is of RFC 8470, 429 of RFC 6585.
+TEMPORARY: Final = {408, 425, 429, 500, 502, 503, 504}
+LONGEST_WAIT_S: Final = 3600.0  # a server that asks for more is asked again after an hour
+# Loggers that write out URLs, with the keys that are in their queries.
 LOGGERS: Final = ("httpx2", "httpcore2.http11", "httpcore2.http2", "httpcore2.connection")
 MOST_JSON_BYTES: Final = 64 << 20
 BODY_BYTES: Final = 1000  # of an error's explanation
@@ -38,25 +43,25 @@ OK, PARTIAL = 200, 206
 
 
 class FailedRequestError(Exception):
-    """A request came to nothing; callers turn this into an error that a user sees.
+    """A request failed; callers turn this into an error that a user sees.
 
     Attributes:
         reason: in two or three words, for tables.
-        passing: whether trying again may help.
-        wait_s: how long the server asked to be left alone.
-        body: the beginning of what it said.
+        temporary: whether trying again may help.
+        wait_s: how long the server asks to be left alone.
+        body: the beginning of its answer.
     """
 
     def __init__(
-        self, reason: str, *, passing: bool, wait_s: float | None = None, body: str = ""
+        self, reason: str, *, temporary: bool, wait_s: float | None = None, body: str = ""
     ) -> None:
-        """Keep the verdict."""
+        """Keep all of it."""
         super().__init__(reason)
-        self.reason, self.passing, self.wait_s, self.body = reason, passing, wait_s, body
+        self.reason, self.temporary, self.wait_s, self.body = reason, temporary, wait_s, body
 
 
-class Turnstile:
-    """Lets requests to a host through at a fixed rate, and none while the host is left alone."""
+class RateLimiter:
+    """Lets requests to a host through at a fixed rate, and none while the host is on hold."""
 
     def __init__(
         self,
@@ -72,21 +77,21 @@ class Turnstile:
             per_second: requests a second to one host.
             stop: ends every wait.
             clock: seconds, never going back.
-            wait: waits for some seconds; true if told to stop. None: until ``stop`` is set.
+            wait: waits for some seconds; true if it was stopped. None: waits for ``stop``.
         """
         self._gap_s = 1 / per_second
         self._clock = clock
         self._wait = wait or (stop or threading.Event()).wait
-        self._due: dict[str, float] = {}
+        self._due: dict[str, float] = {}  # when the next request to a host may start
         self._lock = threading.Lock()
 
-    def pass_through(self, host: str) -> None:
-        """Wait for one's turn.
+    def wait_turn(self, host: str) -> None:
+        """Wait until a request to the host may start.
 
         Raises:
-            RunInterruptedError: Told to stop.
+            RunInterruptedError: The run was stopped.
         """
-        while True:
+        while True:  # another thread may take the turn in the meantime
             with self._lock:
                 now = self._clock()
                 due = self._due.get(host, now)
@@ -96,7 +101,7 @@ class Turnstile:
             self.pause(due - now)
 
     def hold(self, host: str, wait_s: float) -> None:
-        """Nobody asks this host before so many seconds have gone."""
+        """Let no request to the host start for so many seconds."""
         with self._lock:
             until = self._clock() + min(wait_s, LONGEST_WAIT_S)
             self._due[host] = max(self._due.get(host, 0.0), until)
@@ -105,16 +110,16 @@ class Turnstile:
         """Wait.
 
         Raises:
-            RunInterruptedError: Told to stop.
+            RunInterruptedError: The run was stopped.
         """
         if self._wait(wait_s):
             raise RunInterruptedError("stopped; what was finished is kept")
 
 
-class PoliteClient:
-    """An HTTP client with manners; may be used by many threads."""
+class LimitedClient:
+    """An HTTP client that keeps to limits; many threads may share it."""
 
-    def __init__(self, manners: MannersConfig, turnstile: Turnstile | None = None) -> None:
+    def __init__(self, limits: RequestLimits, rate_limiter: RateLimiter | None = None) -> None:
         """Open no connection yet.
 
         Raises:
@@ -124,19 +129,19 @@ class PoliteClient:
             import httpx2  # noqa: PLC0415  slow to import
         except ImportError as missing:
             raise DependencyError("httpx2", "data", "downloading") from missing
-        self.manners = manners
-        self.turnstile = turnstile or Turnstile(manners.per_second)
+        self.limits = limits
+        self.rate_limiter = rate_limiter or RateLimiter(limits.per_second)
         self._http = httpx2
         self._client = httpx2.Client(
-            timeout=manners.timeout_s,
+            timeout=limits.timeout_s,
             follow_redirects=True,
-            headers={"User-Agent": manners.user_agent, "Accept-Encoding": "identity"},
+            headers={"User-Agent": limits.user_agent, "Accept-Encoding": "identity"},
             event_hooks={"request": [self._check_redirect]},
         )
-        self._asked = threading.local()  # the host that a thread's request began with
+        self._first = threading.local()  # the host that a thread's request was made to
         mask_logs()
 
-    def __enter__(self) -> PoliteClient:
+    def __enter__(self) -> LimitedClient:
         """To be closed at the end."""
         return self
 
@@ -154,12 +159,12 @@ class PoliteClient:
         self._client.close()
 
     def _check_redirect(self, request: httpx2.Request) -> None:
-        host, first = request.url.host, self._asked.host
+        host, first = request.url.host, self._first.host
         if host != first and is_inside(host) and not is_inside(first):
-            raise FailedRequestError("redirected into a private network", passing=False)
+            raise FailedRequestError("redirected into a private network", temporary=False)
 
     @contextmanager
-    def ask(
+    def request(
         self,
         url: str,
         *,
@@ -167,60 +172,60 @@ class PoliteClient:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[httpx2.Response]:
-        """One request, in its turn; the answer's body is read by the caller as it comes.
+        """One request, in its turn; the caller reads the body of the answer as it comes.
 
         Raises:
             FailedRequestError: No answer, one that is not 200 or 206, or one that breaks off.
-            RunInterruptedError: Told to stop.
+            RunInterruptedError: The run was stopped.
         """
         try:
-            host, self._asked.host = host_of(url), self._http.URL(url).host
+            host, self._first.host = host_of(url), self._http.URL(url).host
         except (ValueError, self._http.InvalidURL) as error:
-            raise FailedRequestError("not a URL", passing=False) from error
-        self.turnstile.pass_through(host)
+            raise FailedRequestError("not a URL", temporary=False) from error
+        self.rate_limiter.wait_turn(host)
         try:
             with self._client.stream(method, url, params=query, headers=headers) as answer:
                 if answer.status_code not in {OK, PARTIAL}:
-                    raise self._refused(host, answer)
+                    raise self._refusal(host, answer)
                 yield answer
         except (self._http.InvalidURL, self._http.UnsupportedProtocol, UnicodeError) as error:
-            raise FailedRequestError("not a URL", passing=False) from error
+            raise FailedRequestError("not a URL", temporary=False) from error
         except self._http.TimeoutException as error:
-            raise FailedRequestError("stalled", passing=True) from error
+            raise FailedRequestError("stalled", temporary=True) from error
         except self._http.RemoteProtocolError as error:
-            raise FailedRequestError("broke off", passing=True) from error
+            raise FailedRequestError("broke off", temporary=True) from error
         except self._http.TransportError as error:
-            raise FailedRequestError("unreachable", passing=True) from error
+            raise FailedRequestError("unreachable", temporary=True) from error
         except self._http.TooManyRedirects as error:
-            raise FailedRequestError("redirects in a circle", passing=False) from error
+            raise FailedRequestError("redirects in a circle", temporary=False) from error
 
-    def _refused(self, host: str, answer: httpx2.Response) -> FailedRequestError:
+    def _refusal(self, host: str, answer: httpx2.Response) -> FailedRequestError:
         wait_s = retry_after_s(answer.headers.get("Retry-After"), datetime.now(UTC))
         status = answer.status_code
-        if status in PASSING and wait_s is not None:
-            self.turnstile.hold(host, wait_s)
-        # as it came: what is packed may be very large
+        if status in TEMPORARY and wait_s is not None:
+            self.rate_limiter.hold(host, wait_s)
+        # as it was sent: what is compressed may unpack to any size
         body = next(answer.iter_raw(BODY_BYTES), b"").decode(errors="replace")
         return FailedRequestError(
-            f"HTTP {status}", passing=status in PASSING, wait_s=wait_s, body=body
+            f"HTTP {status}", temporary=status in TEMPORARY, wait_s=wait_s, body=body
         )
 
-    def persist(self, attempt: Callable[[], Result]) -> Result:
-        """Call until it succeeds, waiting longer each time, or until that is in vain.
+    def retry(self, attempt: Callable[[], Result]) -> Result:
+        """Call until it succeeds, with twice the wait before each further try.
 
         Raises:
-            FailedRequestError: The last failure.
-            RunInterruptedError: Told to stop.
+            FailedRequestError: The last failure, or the first that is not temporary.
+            RunInterruptedError: The run was stopped.
         """
-        wait_s = self.manners.first_wait_s
-        for left in reversed(range(self.manners.n_tries)):
+        wait_s = self.limits.first_wait_s
+        for left in reversed(range(self.limits.n_tries)):
             try:
                 return attempt()
             except FailedRequestError as failure:
-                if not failure.passing or not left:
+                if not failure.temporary or not left:
                     raise
-                if failure.wait_s is None:  # else the host is held already
-                    self.turnstile.pause(wait_s)
+                if failure.wait_s is None:  # otherwise the rate limiter holds the host already
+                    self.rate_limiter.pause(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
         raise AssertionError("n_tries is at least one")
 
@@ -228,17 +233,17 @@ class PoliteClient:
         """An answer in JSON, whole.
 
         Raises:
-            FailedRequestError: None came, also not when tried again.
+            FailedRequestError: There is none, also not after all tries.
         """
 
         def attempt() -> Any:
-            with self.ask(url, query=query) as answer:
+            with self.request(url, query=query) as answer:
                 try:
                     return parse_json(_whole(answer))
                 except ValueError as error:
-                    raise FailedRequestError("not JSON", passing=True) from error
+                    raise FailedRequestError("not JSON", temporary=True) from error
 
-        return self.persist(attempt)
+        return self.retry(attempt)
 
 
 def host_of(url: str) -> str:
@@ -255,7 +260,7 @@ def _whole(answer: httpx2.Response) -> bytes:
     for chunk in answer.iter_bytes():
         content += chunk
         if len(content) > MOST_JSON_BYTES:
-            raise FailedRequestError(f"larger than {MOST_JSON_BYTES >> 20} MB", passing=False)
+            raise FailedRequestError(f"larger than {MOST_JSON_BYTES >> 20} MB", temporary=False)
     return bytes(content)
 
 
@@ -267,7 +272,7 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):  # TypeError: a date without zone
+    except (ValueError, TypeError):  # TypeError: a date without a zone
         return None
 
 

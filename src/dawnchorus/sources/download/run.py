@@ -1,8 +1,8 @@
-"""The sound of a manifest, fetched politely into a folder.
+"""The sound of a manifest, fetched into a folder within request limits.
 
-Many files at once, few from one host; what is there already is not fetched again. Each file's fate
-is a line of ``downloads.jsonl``; at the end ``downloaded.parquet`` in the folder lists what is
-there, with paths: it is the manifest to go on with.
+Many files at once, few from one host. Files that are there already are not fetched again. What
+became of each file is a line of ``downloads.jsonl``. At the end ``downloaded.parquet`` in the
+folder lists the files that are there, with paths: it is the manifest to continue with.
 """
 
 from __future__ import annotations
@@ -23,19 +23,27 @@ import pyarrow.parquet as pq
 
 from dawnchorus.configs.data import DownloadConfig
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
-from dawnchorus.sources.download.ledger import DONE, Entry, Ledger
-from dawnchorus.sources.download.one_file import Fetched, fetch_file, safe_name
-from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient, Turnstile
-from dawnchorus.sources.download.wanted import Wanted, at_work, batches_of, wanted_of
+from dawnchorus.progress import NO_PROGRESS, Progress
+from dawnchorus.sources.download.fetch import FetchedFile, fetch_file, safe_name
+from dawnchorus.sources.download.ledger import DONE, Ledger, LedgerEntry
+from dawnchorus.sources.download.remote_files import (
+    RemoteFile,
+    batches_of,
+    files_to_fetch,
+    locked_ledger,
+)
+from dawnchorus.sources.download.requests import FailedRequestError, LimitedClient, RateLimiter
 from dawnchorus.store.files import whole_file
 from dawnchorus.url_secrets import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from dawnchorus.progress import Advance
+
 MANIFEST_NAME: Final = "downloaded.parquet"
-N_AHEAD: Final = 500  # rows looked at for one whose host is free
+N_AHEAD: Final = 500  # rows among which one is looked for whose host is free
 NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 GIVEN_UP: Final = "host given up"
 
@@ -76,33 +84,34 @@ def download(
     config: DownloadConfig | None = None,
     *,
     stop: threading.Event | None = None,
-    progress: Callable[[int], None] = lambda _n: None,
+    progress: Progress = NO_PROGRESS,
 ) -> DownloadReport:
     """Fetch every file of a manifest's ``url`` column that is not there yet.
 
     Args:
         manifest: Parquet.
-        folder: made if missing; a stopped download goes on in it.
-        config: how many at once, how gently, which licences.
-        stop: when set, running files stop and keep what came.
-        progress: told after each file.
+        folder: made if missing; a stopped download resumes in it.
+        config: how many at once, within which limits, which licences.
+        stop: when set, downloads in progress stop and keep what they have.
+        progress: told of each file.
 
     Raises:
         UsageError: The manifest is the list of what is there, which would be written over.
         TaskError: The manifest is not one, another download works in the folder, or the disk is
             full.
-        RunInterruptedError: Told to stop.
+        RunInterruptedError: The run was stopped.
     """
     config = config or DownloadConfig()
     if manifest.resolve() == (folder / MANIFEST_NAME).resolve():
         raise UsageError(f"{manifest}: lists what is there already; give the manifest it came from")
     started = time.monotonic()
     report = DownloadReport()
-    with at_work(folder) as ledger:
-        crew = _Crew(folder, config, ledger, report, stop or threading.Event())
+    with locked_ledger(folder) as ledger:
+        advance = progress.start("downloading", _n_rows(manifest), "files")
+        downloader = _Downloader(folder, config, ledger, report, stop or threading.Event())
         try:
-            with closing(crew):
-                crew.work(_left(manifest, config, ledger, report, progress), progress)
+            with closing(downloader):
+                downloader.work(_left(manifest, config, ledger, report, advance), advance)
         finally:
             report.manifest = str(_write_manifest(manifest, folder, ledger))
     report.wall_s = time.monotonic() - started
@@ -114,19 +123,29 @@ def _left(
     config: DownloadConfig,
     ledger: Ledger,
     report: DownloadReport,
-    progress: Callable[[int], None],
-) -> Iterator[Wanted]:
-    for wanted in wanted_of(manifest, config, report.refused):
+    advance: Advance,
+) -> Iterator[RemoteFile]:
+    """Files that are not there yet; the others are counted."""
+    for file in files_to_fetch(manifest, config, report.refused):
         report.n_found += 1
-        if ledger.done(wanted.id, wanted.url):
+        if ledger.done(file.id, file.url):
             report.n_there += 1
-            progress(1)
+            advance(1)
         else:
-            yield wanted
+            yield file
+    if report.refused:  # rows that are counted in the total as well
+        advance(sum(report.refused.values()))
 
 
-class _Crew:
-    """Threads that fetch, and the one that hands out the files."""
+def _n_rows(manifest: Path) -> int | None:
+    try:
+        return int(pq.read_metadata(manifest).num_rows)
+    except (OSError, pa.ArrowException):
+        return None  # reading its rows says what is wrong with it
+
+
+class _Downloader:
+    """Threads that fetch files, and the one that hands the files out."""
 
     def __init__(
         self,
@@ -138,20 +157,20 @@ class _Crew:
     ) -> None:
         self._folder, self._config, self._stop = folder, config, stop
         self._ledger, self._report = ledger, report
-        self._client = PoliteClient(config, Turnstile(config.per_second, stop=stop))
-        self._pool = ThreadPoolExecutor(config.n_at_once, thread_name_prefix="dawnchorus-fetch")
-        self._running: dict[Future[Entry], Wanted] = {}
+        self._client = LimitedClient(config, RateLimiter(config.per_second, stop=stop))
+        self._pool = ThreadPoolExecutor(config.n_downloads, thread_name_prefix="dawnchorus-fetch")
+        self._running: dict[Future[LedgerEntry], RemoteFile] = {}
         self._n_running: Counter[str] = Counter()
         self._n_failed_in_a_row: Counter[str] = Counter()
 
     def close(self) -> None:
-        """Wait for what runs; it ends soon if told to stop."""
+        """Wait for the files in progress; after a stop they end soon."""
         self._pool.shutdown(cancel_futures=True)
         self._client.close()
 
-    def work(self, rows: Iterator[Wanted], progress: Callable[[int], None]) -> None:
+    def work(self, rows: Iterator[RemoteFile], advance: Advance) -> None:
         """Fetch all rows, looking some way ahead for one whose host is free."""
-        ahead: deque[Wanted] = deque()
+        ahead: deque[RemoteFile] = deque()
         exhausted = False
         while True:
             while not exhausted and len(ahead) < N_AHEAD:
@@ -160,34 +179,34 @@ class _Crew:
                 if row is not None:
                     ahead.append(row)
             if not self._stop.is_set():
-                self._start(ahead, progress)
+                self._start(ahead, advance)
             if not self._running:
                 break
             finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._finish(future)
-                progress(1)
+                advance(1)
         if self._stop.is_set():
-            raise RunInterruptedError("stopped; what was fetched is kept, go on with the same call")
+            raise RunInterruptedError("stopped; what was fetched is kept, the same call resumes")
 
-    def _start(self, ahead: deque[Wanted], progress: Callable[[int], None]) -> None:
+    def _start(self, ahead: deque[RemoteFile], advance: Advance) -> None:
         for _ in range(len(ahead)):
-            if len(self._running) >= self._config.n_at_once:
+            if len(self._running) >= self._config.n_downloads:
                 return
             row = ahead.popleft()
             if self._n_failed_in_a_row[row.host] >= self._config.give_up_after:
                 self._report.failed[f"{GIVEN_UP}: {row.host}"] += 1
-                progress(1)
+                advance(1)
             elif self._n_running[row.host] >= self._config.n_per_host:
                 ahead.append(row)
             else:
                 self._running[self._pool.submit(self._fetch, row)] = row
                 self._n_running[row.host] += 1
 
-    def _fetch(self, row: Wanted) -> Entry:
+    def _fetch(self, row: RemoteFile) -> LedgerEntry:
         started = time.monotonic()
         try:
-            fetched: Fetched = fetch_file(
+            fetched: FetchedFile = fetch_file(
                 self._client,
                 row.url,
                 self._folder / safe_name(row.id),
@@ -197,16 +216,18 @@ class _Crew:
                 stop=self._stop,
             )
         except FailedRequestError as failure:
-            fate: dict[str, Any] = {"status": failure.reason}
+            outcome: dict[str, Any] = {"status": failure.reason}
         else:
             path = fetched.path.relative_to(self._folder).as_posix()
-            fate = {"status": DONE, "path": path, "n_bytes": fetched.n_bytes}
-            fate["sha256"] = fetched.sha256
+            outcome = {"status": DONE, "path": path, "n_bytes": fetched.n_bytes}
+            outcome["sha256"] = fetched.sha256
         now = datetime.now(UTC).isoformat(timespec="seconds")
         wall_s = round(time.monotonic() - started, 3)
-        return Entry(id=row.id, url=without_secrets(row.url), when=now, wall_s=wall_s, **fate)
+        return LedgerEntry(
+            id=row.id, url=without_secrets(row.url), when=now, wall_s=wall_s, **outcome
+        )
 
-    def _finish(self, future: Future[Entry]) -> None:
+    def _finish(self, future: Future[LedgerEntry]) -> None:
         row = self._running.pop(future)
         self._n_running[row.host] -= 1
         try:
@@ -230,7 +251,7 @@ class _Crew:
 
 
 def _write_manifest(manifest: Path, folder: Path, ledger: Ledger) -> Path:
-    """The manifest's rows whose file is there, with its path and hash; or none if none is."""
+    """Write the rows of the manifest whose file is there, with its path and hash."""
     target = folder / MANIFEST_NAME
     tables = (_present(pa.Table.from_batches([batch]), ledger) for batch in batches_of(manifest))
     first = next(tables, None)

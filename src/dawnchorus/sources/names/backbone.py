@@ -2,7 +2,7 @@
 
 ``Taxon.tsv`` of https://hosted-datasets.gbif.org/datasets/backbone/current/, in its zip or not, has
 some eight million rows; any table with the same columns will do. Only species and what lies below
-them are kept. The database lies beside the table and is made anew when the table changes.
+them are kept. The database lies beside the table and is made again when the table changes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,24 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.names.scientific import RANKS, Match, Published, Taxon, parse_name, ranks_of
+from dawnchorus.progress import NO_PROGRESS, Progress
+from dawnchorus.sources.names.scientific import (
+    RANKS,
+    NameMatch,
+    PublishedName,
+    Taxon,
+    parse_name,
+    ranks_of,
+)
 from dawnchorus.sources.source_table import SourceTable
 from dawnchorus.store.files import whole_file
 from dawnchorus.text_tables.files import TextFile, find_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from dawnchorus.progress import Advance
 
 FORMAT: Final = "dawnchorus names 1"
 TABLES: Final = ("Taxon.tsv", "Taxon.txt", "Taxon.csv", "taxa.csv")
@@ -53,14 +63,14 @@ Row = tuple[int, str, int | None, str, int, str, str, str, str, str]
 
 
 def index_backbone(
-    table: Path, index: Path | None = None, progress: Callable[[int], None] = lambda _n: None
+    table: Path, index: Path | None = None, *, progress: Progress = NO_PROGRESS
 ) -> Path:
     """Make the database of a backbone table, or find it made already.
 
     Args:
         table: the table, a zip or folder that holds it, or such a database.
         index: where the database is to lie; None for beside the table.
-        progress: told how many more rows were read.
+        progress: told of the rows that were read.
 
     Raises:
         TaskError: There is no such table in it, it lacks columns, or the disk is full.
@@ -77,7 +87,9 @@ def index_backbone(
         return index
     try:
         with whole_file(index) as unfinished:
-            _build(file, unfinished, signature, progress)
+            _build(
+                file, unfinished, signature, progress.start("indexing the backbone", unit="names")
+            )
     except (sqlite3.Error, OSError) as error:
         raise TaskError(f"{index}: cannot be written: {error}") from error
     return index
@@ -97,7 +109,7 @@ def _fact(index: Path, name: str) -> str | None:
     return None if found is None else str(found[0])
 
 
-def _build(file: TextFile, target: Path, signature: str, progress: Callable[[int], None]) -> None:
+def _build(file: TextFile, target: Path, signature: str, advance: Advance) -> None:
     table = SourceTable(file, lambda *_bad: None)
     missing = [name for name in ("taxonid", "taxonrank") if name not in table.columns]
     if missing or not {"canonicalname", "scientificname"} & set(table.columns):
@@ -110,7 +122,7 @@ def _build(file: TextFile, target: Path, signature: str, progress: Callable[[int
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
         database.executemany(
             "INSERT OR REPLACE INTO taxa VALUES (?, ?, ?, ?, ?, ?)",
-            _taxa(table, lineages, progress),
+            _taxa(table, lineages, advance),
         )
         database.executemany(
             "INSERT INTO lineages VALUES (?, ?, ?, ?, ?, ?)",
@@ -122,11 +134,11 @@ def _build(file: TextFile, target: Path, signature: str, progress: Callable[[int
 
 
 def _taxa(
-    table: SourceTable, lineages: dict[tuple[str, ...], int], progress: Callable[[int], None]
+    table: SourceTable, lineages: dict[tuple[str, ...], int], advance: Advance
 ) -> Iterator[tuple[int, str, int | None, str, int, int]]:
     for number, row in enumerate(table.rows(COLUMNS)):
         if number % ROWS_AT_ONCE == 0 and number:
-            progress(ROWS_AT_ONCE)
+            advance(ROWS_AT_ONCE)
         rank = row["taxonrank"].lower()
         key = row["taxonid"].rpartition(":")[2]
         if rank not in KEPT_RANKS or not key.isdigit():
@@ -171,7 +183,7 @@ class Backbone:
             raise TaskError(f"{index}: not a database of names of this version; make it again")
         self._database = sqlite3.connect(f"file:{index}?mode=ro", uri=True)
 
-    def find(self, name: str, published: Published) -> Match:
+    def find(self, name: str, published: PublishedName) -> NameMatch:
         """The accepted taxon of a name without authors.
 
         Homonyms are settled by the publisher's key, its kingdom, then its class, order and family,
@@ -179,21 +191,21 @@ class Backbone:
         """
         rows = self._rows("name = ?", name)
         if not rows:
-            return Match(problem="not in the backbone", near=self._near(name))
+            return NameMatch(problem="not in the backbone", near=self._near(name))
         usable = _settled(rows, published)
         if not usable:
             kingdoms = ", ".join(sorted({row[5] for row in rows}))
-            return Match(problem=f"only in another kingdom ({kingdoms}) or misapplied")
+            return NameMatch(problem=f"only in another kingdom ({kingdoms}) or misapplied")
         if len(usable) == 1 and usable[0][4] == PRO_PARTE:
-            return Match(problem="synonym of several species", near=self._names(usable))
+            return NameMatch(problem="synonym of several species", near=self._names(usable))
         ends = {end[0]: end for row in usable if (end := self._accepted(row)) is not None}
         if not ends:
-            return Match(problem="its accepted name is missing from the backbone or circular")
+            return NameMatch(problem="its accepted name is missing from the backbone or circular")
         if len(ends) > 1:
-            return Match(problem="homonym, not settled by its ranks", near=self._names(usable))
+            return NameMatch(problem="homonym, not settled by its ranks", near=self._names(usable))
         ((_, end),) = ends.items()
         how = "synonym" if all(row[0] != end[0] for row in usable) else STATUSES[end[4]]
-        return Match(_taxon(end), how)
+        return NameMatch(_taxon(end), how)
 
     def close(self) -> None:
         """Close the database."""
@@ -227,7 +239,7 @@ class Backbone:
         return tuple(difflib.get_close_matches(name, [row[0] for row in found], cutoff=0.8))
 
 
-def _settled(rows: list[Row], published: Published) -> list[Row]:
+def _settled(rows: list[Row], published: PublishedName) -> list[Row]:
     rows = [row for row in rows if row[4] != MISAPPLIED]
     keyed = [row for row in rows if published.key is not None and published.key in (row[0], row[2])]
     if keyed:

@@ -33,7 +33,7 @@ N_WORDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class ParsedName:
     """The words of a published name; with a ``problem`` it stands for no species."""
 
     words: tuple[str, ...]
@@ -50,7 +50,7 @@ class Name:
         return " ".join(self.words[:N_SPECIES_WORDS])
 
 
-def parse_name(text: str) -> Name:
+def parse_name(text: str) -> ParsedName:
     """Split off authors, year, subgenus and marks of rank.
 
     Hybrids, doubts (``cf.``, ``aff.``), names without an epithet and what does not look like a name
@@ -58,16 +58,16 @@ def parse_name(text: str) -> Name:
     """
     pieces = text.replace(TIMES, f" {TIMES} ").split()
     if not pieces:
-        return Name((), "no name")
+        return ParsedName((), "no name")
     if not GENUS.fullmatch(pieces[0]):
-        return Name((), "not a scientific name")
+        return ParsedName((), "not a scientific name")
     if HYBRID & set(pieces):
-        return Name((pieces[0],), "hybrid")
+        return ParsedName((pieces[0],), "hybrid")
     words = [pieces[0]]
     for piece in pieces[1:]:
         plain = piece.strip("\"'[]")
         if plain.lower() in DOUBT:
-            return Name(tuple(words), "uncertain identification")
+            return ParsedName(tuple(words), "uncertain identification")
         if plain.lower() in UNNAMED:
             break
         if plain in RANK_MARKS or (len(words) == 1 and SUBGENUS.fullmatch(plain)):
@@ -75,11 +75,13 @@ def parse_name(text: str) -> Name:
         if len(words) == N_WORDS or plain in AUTHOR_PARTICLES or not EPITHET.fullmatch(plain):
             break
         words.append(plain)
-    return Name(tuple(words), "" if len(words) >= N_SPECIES_WORDS else "not named to the species")
+    return ParsedName(
+        tuple(words), "" if len(words) >= N_SPECIES_WORDS else "not named to the species"
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedName:
     """What a source says of a taxon.
 
     Attributes:
@@ -110,7 +112,7 @@ class Taxon:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class NameMatch:
     """What a published name stands for.
 
     Attributes:
@@ -129,7 +131,7 @@ class Match:
 class Resolver(Protocol):
     """Something that knows which names are accepted."""
 
-    def find(self, name: str, published: Published) -> Match:
+    def find(self, name: str, published: PublishedName) -> NameMatch:
         """The accepted taxon of a name without authors; never a fuzzy match."""
 
     def close(self) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.configs.data import MannersConfig
+from dawnchorus.configs.data import RequestLimits
 from dawnchorus.configs.json_file import parse_json
 from dawnchorus.errors import TaskError
-from dawnchorus.sources.download.requests import FailedRequestError, PoliteClient
-from dawnchorus.sources.names.scientific import RANKS, Match, Published, Taxon
+from dawnchorus.sources.download.requests import FailedRequestError, LimitedClient
+from dawnchorus.sources.names.scientific import RANKS, NameMatch, PublishedName, Taxon
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ class SpeciesMatch:
         *,
         offline: bool = False,
         service: str = SERVICE,
-        manners: MannersConfig | None = None,
+        limits: RequestLimits | None = None,
     ) -> None:
         """Read what was looked up before.
 
@@ -39,17 +39,17 @@ class SpeciesMatch:
             cache: JSON lines, made when missing.
             offline: ask nobody.
             service: where the service is.
-            manners: how gently it is asked.
+            limits: of requests to it.
 
         Raises:
             TaskError: The cache holds something else.
             DependencyError: The HTTP library is not installed, and not ``offline``.
         """
         self._cache, self._service = cache, service
-        self._client = None if offline else PoliteClient(manners or MannersConfig())
+        self._client = None if offline else LimitedClient(limits or RequestLimits())
         self._known = _read(cache)
 
-    def find(self, name: str, published: Published) -> Match:
+    def find(self, name: str, published: PublishedName) -> NameMatch:
         """The accepted taxon of a name without authors; a fuzzy match is only a suggestion.
 
         Raises:
@@ -61,7 +61,7 @@ class SpeciesMatch:
         question = json.dumps(asked, sort_keys=True)
         if question not in self._known:
             if self._client is None:
-                return Match(problem="not looked up before, and offline")
+                return NameMatch(problem="not looked up before, and offline")
             self._keep(question, self._ask(self._client, asked))
         return _match(self._known[question])
 
@@ -70,7 +70,7 @@ class SpeciesMatch:
         if self._client is not None:
             self._client.close()
 
-    def _ask(self, client: PoliteClient, asked: dict[str, str]) -> dict[str, Any]:
+    def _ask(self, client: LimitedClient, asked: dict[str, str]) -> dict[str, Any]:
         try:
             answer = client.get_json(self._service, asked | {"strict": "true"})
         except FailedRequestError as failure:
@@ -106,15 +106,15 @@ def _read(cache: Path) -> dict[str, dict[str, Any]]:
     return known
 
 
-def _match(answer: dict[str, Any]) -> Match:
+def _match(answer: dict[str, Any]) -> NameMatch:
     kind = answer["matchType"]
     near = str(answer.get("canonicalName") or "")
     if kind != "EXACT":
         problem = "only a fuzzy match" if kind == "FUZZY" else "not in the backbone"
-        return Match(problem=problem, near=(near,) if near and kind == "FUZZY" else ())
+        return NameMatch(problem=problem, near=(near,) if near and kind == "FUZZY" else ())
     species, key = answer.get("species"), answer.get("speciesKey")
     if not species or key is None:
-        return Match(problem=f"matched as {answer.get('rank', 'another rank').lower()} only")
+        return NameMatch(problem=f"matched as {answer.get('rank', 'another rank').lower()} only")
     ranks = tuple(str(answer.get(rank) or "") for rank in RANKS)
     how = "synonym" if answer.get("synonym") else str(answer.get("status", "accepted")).lower()
-    return Match(Taxon(str(species), int(key), "species", ranks), how)
+    return NameMatch(Taxon(str(species), int(key), "species", ranks), how)

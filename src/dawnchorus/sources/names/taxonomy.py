@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.errors import UsageError
-from dawnchorus.sources.names.scientific import Match, Name, Published, Resolver, Taxon, parse_name
+from dawnchorus.sources.names.scientific import (
+    NameMatch,
+    ParsedName,
+    PublishedName,
+    Resolver,
+    Taxon,
+    parse_name,
+)
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
 
@@ -25,11 +32,11 @@ REPORT_COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class NameOutcome:
     """What became of a published name: its label, or why it has none."""
 
-    published: Published
-    match: Match
+    published: PublishedName
+    match: NameMatch
     namespace: str = ""
 
     @property
@@ -77,31 +84,33 @@ class Taxonomy:
         self._corrections = {} if corrections is None else read_corrections(corrections)
         self._subspecies = subspecies
         self._namespace = namespace
-        self._fates: dict[Published, Fate] = {}
-        self._n_rows: Counter[Published] = Counter()
+        self._outcomes: dict[PublishedName, NameOutcome] = {}
+        self._n_rows: Counter[PublishedName] = Counter()
 
-    def resolve(self, published: Published) -> Fate:
+    def resolve(self, published: PublishedName) -> NameOutcome:
         """What becomes of a row with this name; each call counts as one row."""
-        if published not in self._fates:
-            self._fates[published] = Fate(published, self._match(published), self._namespace)
+        if published not in self._outcomes:
+            self._outcomes[published] = NameOutcome(
+                published, self._match(published), self._namespace
+            )
         self._n_rows[published] += 1
-        return self._fates[published]
+        return self._outcomes[published]
 
-    def _match(self, published: Published) -> Match:
+    def _match(self, published: PublishedName) -> NameMatch:
         given = published.name or published.accepted
         name = parse_name(given)
         corrected = self._corrections.get(given, self._corrections.get(name.text))
         if corrected == "":
-            return Match(problem="dropped by the corrections")
+            return NameMatch(problem="dropped by the corrections")
         if corrected is not None:
             # the publisher's key belongs to the name that was wrong
             found = self._accepted(parse_name(corrected), replace(published, accepted="", key=None))
             return found if found.taxon is None else replace(found, how="correction")
         if name.problem:
-            return Match(problem=name.problem)
+            return NameMatch(problem=name.problem)
         return self._accepted(name, published)
 
-    def _accepted(self, name: Name, published: Published) -> Match:
+    def _accepted(self, name: ParsedName, published: PublishedName) -> NameMatch:
         wanted = name.text if self._subspecies else name.species
         if self._resolver is None:
             return _taken_at_its_word(wanted, published)
@@ -118,42 +127,42 @@ class Taxonomy:
     def write_report(self, path: Path) -> None:
         """Write every published name with its outcome, the dropped ones first, most rows first."""
         order = {"dropped": 0, "merged": 1, "kept": 2}
-        fates = sorted(
-            self._fates.values(),
-            key=lambda fate: (
-                order[fate.outcome],
-                -self._n_rows[fate.published],
-                fate.published.name,
+        outcomes = sorted(
+            self._outcomes.values(),
+            key=lambda outcome: (
+                order[outcome.outcome],
+                -self._n_rows[outcome.published],
+                outcome.published.name,
             ),
         )
-        write_whole(path, csv_text(REPORT_COLUMNS, map(self._line, fates)).encode())
+        write_whole(path, csv_text(REPORT_COLUMNS, map(self._line, outcomes)).encode())
 
-    def _line(self, fate: Fate) -> tuple[object, ...]:
-        match, taxon = fate.match, fate.match.taxon or Taxon("")
+    def _line(self, outcome: NameOutcome) -> tuple[object, ...]:
+        match, taxon = outcome.match, outcome.match.taxon or Taxon("")
         return (
-            fate.published.name or fate.published.accepted,
-            fate.outcome,
-            fate.label or "",
+            outcome.published.name or outcome.published.accepted,
+            outcome.outcome,
+            outcome.label or "",
             match.how,
             match.problem,
             "; ".join(match.near),
             "" if taxon.key is None else taxon.key,
-            fate.published.rank("kingdom"),
-            self._n_rows[fate.published],
+            outcome.published.rank("kingdom"),
+            self._n_rows[outcome.published],
         )
 
     def counts(self) -> Counter[str]:
         """How many names were kept, merged and dropped."""
-        return Counter(fate.outcome for fate in self._fates.values())
+        return Counter(outcome.outcome for outcome in self._outcomes.values())
 
 
-def _taken_at_its_word(name: str, published: Published) -> Match:
+def _taken_at_its_word(name: str, published: PublishedName) -> NameMatch:
     accepted = parse_name(published.accepted)
     if published.accepted and not accepted.problem and name == parse_name(name).species:
-        return Match(
+        return NameMatch(
             Taxon(accepted.species, published.key, "species", published.ranks), "publisher's"
         )
-    return Match(Taxon(name, published.key, "species", published.ranks), "as published")
+    return NameMatch(Taxon(name, published.key, "species", published.ranks), "as published")
 
 
 def read_corrections(path: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""One file from a server, whole or not at all: resumed, measured, and only if it is sound.
+"""One file from a server, whole or not at all: resumed, measured, and kept only if it is sound.
 
-It grows in ``NAME.part``. What of it came before is used only if the server vouches, by ETag or
-date, that the rest belongs to the same file.
+It grows in ``NAME.part``. Bytes of an earlier try are used only if the server confirms, by ETag or
+date, that the rest belongs to the same file; ``NAME.part.json`` keeps the two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import RunInterruptedError
-from dawnchorus.sources.download.requests import PARTIAL, FailedRequestError, PoliteClient
+from dawnchorus.sources.download.requests import PARTIAL, FailedRequestError, LimitedClient
 from dawnchorus.store.files import remove_if_possible
 from dawnchorus.url_secrets import without_secrets
 
@@ -34,6 +34,7 @@ SUFFIXES: Final = {
     ".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".aif", ".aiff",
     ".webm", ".caf", ".wma", ".amr", ".3gp",
 }  # fmt: skip
+# Where the first bytes of a format stand, what they are, and the suffix that they stand for.
 MAGICS: Final = (
     (0, b"ID3", ".mp3"),
     (8, b"WAVE", ".wav"),
@@ -48,16 +49,20 @@ MAGICS: Final = (
     (0, b"0&\xb2u", ".wma"),
     (0, b"#!AMR", ".amr"),
 )
+# A page or JSON that a server calls sound: an apology, or a form to log in.
 MARKUP: Final = re.compile(rb"\s*(?:<|\{|\[)")
+# Names that Windows keeps for devices.
 RESERVED: Final = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")
+# Ids that are safe as they are: Xeno-canto's numbers, or lower case, since some file systems do not
+# distinguish case.
 PLAIN: Final = re.compile(r"XC\d+|(?!xc\d)[a-z0-9][a-z0-9_-]*")
 LONGEST_NAME: Final = 100
-MOST_DIGITS: Final = 19  # of a length that a server tells
+MOST_DIGITS: Final = 19  # of a Content-Length
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """A file that is there."""
+class FetchedFile:
+    """A file that was fetched."""
 
     path: Path
     n_bytes: int
@@ -67,8 +72,8 @@ class Fetched:
 def safe_name(id: str) -> str:
     """A path for a file without suffix, relative, the same on every system.
 
-    The id's folders, then one of 256, then its name. What a system forbids or does not tell apart
-    (case) is replaced, and a hash keeps such names apart.
+    The id's folders, then one of 256, then its name. Characters that a system forbids or does not
+    distinguish (case) are replaced, and a hash keeps such names apart.
     """
     digest = hashlib.sha256(id.encode()).hexdigest()
     *folders, name = id.split("/")
@@ -84,7 +89,7 @@ def _safe(name: str, digest: str) -> str:
 
 
 def fetch_file(
-    client: PoliteClient,
+    client: LimitedClient,
     url: str,
     target: Path,
     *,
@@ -93,11 +98,11 @@ def fetch_file(
     most_bytes: float = math.inf,
     stop: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Fetched:
-    """Get a file, trying again as the client's manners say.
+) -> FetchedFile:
+    """Get a file, with as many tries as the client's limits allow.
 
     Args:
-        client: with manners.
+        client: with limits.
         url: of the file.
         target: path without suffix; the suffix follows from the content.
         sha256: of the file, if it is known.
@@ -109,7 +114,7 @@ def fetch_file(
     Raises:
         FailedRequestError: It is too large, cannot be had, is not sound, or not the one with this
             hash.
-        RunInterruptedError: Told to stop.
+        RunInterruptedError: The run was stopped.
         OSError: It cannot be written.
     """
     part = target.with_name(target.name + ".part")
@@ -120,7 +125,7 @@ def fetch_file(
         nonlocal kind
         have, headers = _resumable(part, url)
         try:
-            with client.ask(url, headers=headers) as answer:
+            with client.request(url, headers=headers) as answer:
                 kind = _kind(answer)
                 have = _start(answer, part, url, have)
                 check = _pace(client, least_bytes_s, stop, clock)
@@ -129,12 +134,12 @@ def fetch_file(
             if failure.reason != "HTTP 416" or not have:
                 raise
             _forget(part)
-            raise FailedRequestError("wrong part", passing=True) from failure
+            raise FailedRequestError("wrong part", temporary=True) from failure
 
-    digest = client.persist(attempt)
+    digest = client.retry(attempt)
     try:
         if sha256 and digest != sha256:
-            raise FailedRequestError("another sha256", passing=False)
+            raise FailedRequestError("another sha256", temporary=False)
         suffix = _suffix(part, kind, url)
     except FailedRequestError:
         _forget(part)
@@ -143,7 +148,7 @@ def fetch_file(
     n_bytes = part.stat().st_size
     part.replace(path)
     _forget(part)
-    return Fetched(path, n_bytes, digest)
+    return FetchedFile(path, n_bytes, digest)
 
 
 def _note(part: Path) -> Path:
@@ -172,8 +177,9 @@ def _start(answer: httpx2.Response, part: Path, url: str, have: int) -> int:
     if answer.status_code == PARTIAL:
         if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             _forget(part)
-            raise FailedRequestError("wrong part", passing=True)
+            raise FailedRequestError("wrong part", temporary=True)
         return have
+    # a weak ETag promises the same meaning, not the same bytes, so it cannot join two parts
     etag = answer.headers.get("ETag", "")
     same = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
     part.write_bytes(b"")
@@ -184,20 +190,20 @@ def _start(answer: httpx2.Response, part: Path, url: str, have: int) -> int:
 
 
 def _pace(
-    client: PoliteClient,
+    client: LimitedClient,
     least_bytes_s: float,
     stop: threading.Event | None,
     clock: Callable[[], float],
 ) -> Callable[[int], None]:
-    """Something to call with the bytes so far; raises when they are too few, or told to stop."""
+    """A function to call with the bytes so far; it raises if they are too few, or at a stop."""
     started = clock()
 
     def check(n_bytes: int) -> None:
         if stop is not None and stop.is_set():
             raise RunInterruptedError("stopped; what was finished is kept")
-        taken_s = clock() - started
-        if taken_s > client.manners.timeout_s and n_bytes < least_bytes_s * taken_s:
-            raise FailedRequestError("too slow", passing=True)
+        spent_s = clock() - started
+        if spent_s > client.limits.timeout_s and n_bytes < least_bytes_s * spent_s:
+            raise FailedRequestError("too slow", temporary=True)
 
     return check
 
@@ -210,9 +216,9 @@ def _write(
     most_bytes: float,
 ) -> str:
     """Append the answer; the hash of the whole file."""
-    told = answer.headers.get("Content-Length", "")
-    n_told = int(told) if told.isdigit() and len(told) < MOST_DIGITS else 0
-    _check_size(part, have + n_told, most_bytes)
+    length = answer.headers.get("Content-Length", "")
+    n_promised = int(length) if length.isdigit() and len(length) < MOST_DIGITS else 0
+    _check_size(part, have + n_promised, most_bytes)
     digest = hashlib.sha256()
     with part.open("r+b") as file:
         while head := file.read(CHUNK_BYTES):
@@ -224,40 +230,41 @@ def _write(
             n_bytes += len(chunk)
             _check_size(part, have + n_bytes, most_bytes)
             check(n_bytes)
-    if told and n_bytes != n_told:
-        raise FailedRequestError("broke off", passing=True)
+    if length and n_bytes != n_promised:
+        raise FailedRequestError("broke off", temporary=True)
     if have + n_bytes == 0:
-        raise FailedRequestError("empty", passing=False)
+        raise FailedRequestError("empty", temporary=False)
     return digest.hexdigest()
 
 
 def _check_size(part: Path, n_bytes: int, most_bytes: float) -> None:
     if n_bytes > most_bytes:
         _forget(part)
-        raise FailedRequestError(f"larger than {most_bytes / 1e6:g} MB", passing=False)
+        raise FailedRequestError(f"larger than {most_bytes / 1e6:g} MB", temporary=False)
 
 
 def _kind(answer: httpx2.Response) -> str:
-    # what was asked for is the file as it is: unpacked, a few bytes can become any number
+    # the file was requested as it is: unpacked, a few bytes can become any number
     packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if packed not in {"", "identity"}:
-        raise FailedRequestError("sent compressed, unasked", passing=False)
+        raise FailedRequestError("sent compressed, unasked", temporary=False)
     kind = str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
     if kind.startswith(("text/", "image/")) or kind in {"application/json", "application/xml"}:
-        raise FailedRequestError(f"not sound but {kind}", passing=False)
+        raise FailedRequestError(f"not sound but {kind}", temporary=False)
     return kind
 
 
 def _suffix(part: Path, kind: str, url: str) -> str:
-    """From the first bytes; else, if the server calls it sound, from the URL."""
+    """From the first bytes, otherwise from the URL if the server calls the file sound."""
     with part.open("rb") as file:
         head = file.read(HEAD_BYTES)
     for position, magic, suffix in MAGICS:
         if head[position:].startswith(magic):
             return suffix
+    # a frame of MPEG audio begins with eleven ones; ADTS (AAC) has 00 where MPEG has the layer
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
         return ".aac" if head[1] & 0xF6 == 0xF0 else ".mp3"
     named = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
     if kind.startswith("audio/") and not MARKUP.match(head):
         return named if named in SUFFIXES else ".audio"
-    raise FailedRequestError("not sound", passing=False)
+    raise FailedRequestError("not sound", temporary=False)

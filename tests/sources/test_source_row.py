@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dawnchorus.sources.rows import listed, place_of, seconds_of, when
+from dawnchorus.sources.source_row import listed, place_of, seconds_of, when
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The files that a manifest wants, and the folder that one download at a time fetches them into."""
+"""The files behind the URLs of a manifest, and the one download at a time that a folder takes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 NEEDED: Final = ("id", "url", "licence", "sha256", "duration_s")
 TEXTS: Final = ("id", "url", "licence", "sha256")
 ROWS_AT_ONCE: Final = 4_000
-THE_FOLDER: Final = "0"  # the lock that stands for all of it
+THE_FOLDER: Final = "0"  # name of the lock that stands for the whole folder
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A row's file."""
+class RemoteFile:
+    """The file of a row of a manifest."""
 
     id: str
     url: str
@@ -40,16 +40,16 @@ class Wanted:
 
     @property
     def host(self) -> str:
-        """Of the URL."""
+        """Host and port of the URL."""
         return host_of(self.url)
 
 
 @contextmanager
-def at_work(folder: Path) -> Iterator[Ledger]:
-    """The folder's ledger, for one download at a time.
+def locked_ledger(folder: Path) -> Iterator[Ledger]:
+    """The ledger of a folder, for one download at a time.
 
     Raises:
-        TaskError: Another one works there.
+        TaskError: Another download works there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -79,8 +79,8 @@ def batches_of(manifest: Path, columns: list[str] | None = None) -> Iterator[pa.
             if wrong:
                 name, kind = wrong[0].name, wrong[0].type
                 raise TaskError(f"{manifest}: column {name} is of type {kind}, need text")
-            there = [name for name in columns or () if name in parquet.schema_arrow.names]
-            yield from parquet.iter_batches(ROWS_AT_ONCE, columns=there or None)
+            present = [name for name in columns or () if name in parquet.schema_arrow.names]
+            yield from parquet.iter_batches(ROWS_AT_ONCE, columns=present or None)
     except (OSError, pa.ArrowException) as error:
         raise TaskError(f"{manifest}: not a readable Parquet manifest: {error}") from error
 
@@ -90,20 +90,22 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or plain == pa.null())
 
 
-def _is_of_the_web(url: str) -> bool:
+def _is_web_url(url: str) -> bool:
     try:
         return urlsplit(url).scheme in {"http", "https"} and bool(host_of(url))
     except ValueError:
         return False
 
 
-def wanted_of(manifest: Path, config: DownloadConfig, refused: Counter[str]) -> Iterator[Wanted]:
+def files_to_fetch(
+    manifest: Path, config: DownloadConfig, refused: Counter[str]
+) -> Iterator[RemoteFile]:
     """The files that may be fetched.
 
     Args:
         manifest: Parquet.
         config: which licences.
-        refused: is told of the others, by reason.
+        refused: counts the others, by reason.
     """
     rule = LicenceRule.of(config.licences) if config.licences else None
     for batch in batches_of(manifest, list(NEEDED)):
@@ -113,9 +115,9 @@ def wanted_of(manifest: Path, config: DownloadConfig, refused: Counter[str]) -> 
                 reason = "no id"
             elif not row["url"]:
                 reason = "no URL"
-            elif not _is_of_the_web(row["url"]):
+            elif not _is_web_url(row["url"]):
                 reason = "not a URL of the web"
             if reason:
                 refused[reason] += 1
                 continue
-            yield Wanted(row["id"], row["url"], row.get("sha256") or "", row.get("duration_s"))
+            yield RemoteFile(row["id"], row["url"], row.get("sha256") or "", row.get("duration_s"))

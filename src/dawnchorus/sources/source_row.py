@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dawnchorus.sources.names.scientific import Published
+    from dawnchorus.sources.names.scientific import PublishedName
 
 DATE: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(T\d{2}:\d{2}.*)?")
 TIME: Final = re.compile(r"T?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?")
@@ -31,7 +31,7 @@ class SourceRow:
 
     id: str
     dataset: str
-    published: Published | None = None
+    published: PublishedName | None = None
     labels: tuple[str, ...] = ()
     kind: str = "species"
     path: str = ""  # empty: it is to be downloaded from ``url``
