@@ -18,8 +18,7 @@ from dawnchorus.progress import NO_PROGRESS, Progress
 from dawnchorus.sources.names.scientific import RANKS, Taxon
 from dawnchorus.sources.names.taxonomy import Taxonomy
 from dawnchorus.sources.report import SourceReport
-from dawnchorus.store.files import sync_folder
-from dawnchorus.store.files import whole_file
+from dawnchorus.store.files import sync_folder, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
