@@ -23,7 +23,6 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 default_role = "code"  # in docstrings, `x` is code, as it is on the pages
-smartquotes = False  # two hyphens begin an option, they are no dash
 
 html_theme = "furo"
 html_title = f"dawnchorus {release}"

@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import typer
 from sphinx.util import logging
@@ -235,7 +236,7 @@ def config_section(name: str, config: type[configs.Config]) -> list[str]:
     """One config: its first line and its fields."""
     first, *_ = (config.__doc__ or "").split("\n\n")
     rows = [field_row(key, field) for key, field in config.model_fields.items()]
-    head = ["| key | type | default | |", "|---|---|---|---|"]
+    head = ["| key | type | default | meaning |", "|---|---|---|---|"]
     return [f"## {name}", "", in_cell(first), "", *head, *rows, ""]
 
 
@@ -247,9 +248,16 @@ def field_row(key: str, field: FieldInfo) -> str:
 
 
 def type_text(annotation: Any) -> str:
-    """A type without the modules that it comes from."""
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return re.sub(r"\b(?:[a-z_]\w*\.)+(?=\w)", "", text).replace("NoneType", "None")
+    """A type as one would write it, without the modules that it comes from."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(repr, parts))
+    if origin in {Union, UnionType}:
+        return " | ".join(map(type_text, parts))
+    name = getattr(origin or annotation, "__name__", str(annotation)).replace("NoneType", "None")
+    return (
+        f"{name}[{', '.join(map(type_text, parts))}]" if parts else name.replace("Ellipsis", "...")
+    )
 
 
 def field_default(field: FieldInfo) -> str:
