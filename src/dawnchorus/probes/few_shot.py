@@ -2,7 +2,7 @@
 
 A draw takes clips of each class from as many different groups as it can, as somebody would who
 labels a few clips of many recordings. Clips are scored on others: a test set, or each fold of whole
-groups by probes that were taught by clips of the rest, as the score of all clips is.
+groups by probes that were trained on clips of the other folds, as the score of all clips is.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.errors import DependencyError, TaskError
-from dawnchorus.probes.folds import grouped_folds, number_groups
+from dawnchorus.errors import TaskError
+from dawnchorus.probes.folds import number_groups
 from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 COUNTS: Final = (5, 10, 20)
 N_DRAWS: Final = 10
-COLOURS: Final = ("#3b6ea5", "#e0a030", "#b5443c", "#4a8c5c", "#7a5195", "#666666")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +32,9 @@ class CurvePoint:
     """The score with ``n_clips`` of each class.
 
     Attributes:
-        n_clips: asked for, of each class; None: all there are.
+        n_clips: requested, of each class; None: all there are.
         value: mean over the draws.
-        low, high: between which 95% of the draws lie: what one user may get.
+        low, high: between which 95% of the draws lie: what a single user may get.
         n_draws: how many were scored.
         n_short: classes with fewer clips than that, which gave all they had.
         reason: why there is no value; empty otherwise.
@@ -70,22 +68,25 @@ def draw_clips(
         ``(rows,)``, rising.
     """
     hot = np.asarray(truth) > 0
-    nothing = ~hot.any(axis=1)
-    if nothing.any():
-        hot = np.column_stack([hot, nothing])
+    unlabelled = ~hot.any(axis=1)
+    if unlabelled.any():
+        hot = np.column_stack([hot, unlabelled])
     group = number_groups(groups, len(hot))
-    taken = np.zeros(len(hot), bool)
-    # the rarest first: its clips may bring others' labels along
+    drawn = np.zeros(len(hot), bool)
+    # the rarest class first: its clips may have other labels too, which then count for those
     for k in np.argsort(hot.sum(axis=0), kind="stable"):
-        missing = n_clips - int(taken[hot[:, k]].sum())
+        missing = n_clips - int(drawn[hot[:, k]].sum())
         if missing > 0:
-            candidates = rng.permutation(np.flatnonzero(hot[:, k] & ~taken))
-            taken[candidates[_turns(group[candidates])][:missing]] = True
-    return np.flatnonzero(taken)
+            candidates = rng.permutation(np.flatnonzero(hot[:, k] & ~drawn))
+            drawn[candidates[_turns(group[candidates])][:missing]] = True
+    return np.flatnonzero(drawn)
 
 
 def _turns(group: Rows) -> Rows:
-    """An order in which every group has its first item before any has its second."""
+    """An order in which every group has its first item before any has its second.
+
+    So the first ``n`` of it are of as many groups as ``n`` items can be.
+    """
     turn = np.zeros(len(group), np.int64)
     seen: dict[int, int] = {}
     for at, number in enumerate(group.tolist()):
@@ -96,10 +97,9 @@ def _turns(group: Rows) -> Rows:
 def learning_curve(
     score: Callable[[list[tuple[Rows, Rows]]], float],
     truth: NDArray[np.generic],
-    groups: NDArray[np.generic] | None = None,
+    groups: NDArray[np.generic] | None,
+    folds: Rows,
     *,
-    test: Rows | None = None,
-    folds: Rows | None = None,
     counts: Sequence[int] = COUNTS,
     n_draws: int = N_DRAWS,
     seed: int = 0,
@@ -107,13 +107,12 @@ def learning_curve(
     """Scores by number of clips of each class.
 
     Args:
-        score: pairs of rows to train on and rows to test on, to one score over all pairs; raises
+        score: pairs of rows to train on and rows to test on, to one score over all pairs. It raises
             `TaskError` where that is undefined, and the draw is left out.
         truth: ``(items, classes)`` of 0 and 1.
         groups: ``(items,)``; None: every item is its own.
-        test: rows to test on, which are not drawn, nor is any of their groups; None: folds.
-        folds: ``(items,)`` number of the fold in which each is tested; no group is in two. None:
-            five of whole groups.
+        folds: ``(items,)`` number of the fold in which each is tested, -1 where it never is. Drawn
+            are items of the other folds and of groups that the fold does not have.
         counts: clips of each class.
         n_draws: for each count; the same seed gives the same draws.
         seed: of the draws.
@@ -123,41 +122,31 @@ def learning_curve(
     """
     hot = np.asarray(truth) > 0
     group = number_groups(groups, len(hot))
-    sides = _sides(hot, group, test, folds, seed)
-    n_pool = min(len(pool) for pool, _ in sides)
+    tests = [np.flatnonzero(folds == k) for k in np.unique(folds[folds >= 0])]
+    sides = [(np.flatnonzero(~np.isin(group, group[test])), test) for test in tests]
+    n_pool = min((len(pool) for pool, _ in sides), default=0)
     if not n_pool or min(counts, default=0) < 1 or n_draws < 1:
         raise TaskError(
             f"learning curve: {n_pool} clips to draw from, counts {tuple(counts)}, {n_draws} "
             "draws; need 1 or more of each"
         )
+    # clips of each class in the smallest pool: what every draw can be sure to find
+    fewest = np.min([hot[pool].sum(axis=0) for pool, _ in sides], axis=0)
     points = []
     for n_clips in counts:
-        found, why = [], ""
+        values, why = [], ""
         for draw in range(n_draws):
             rng = np.random.default_rng((seed, n_clips, draw))
             pairs = [
-                (pool[draw_clips(hot[pool], group[pool], n_clips, rng)], rest)
-                for pool, rest in sides
+                (pool[draw_clips(hot[pool], group[pool], n_clips, rng)], test)
+                for pool, test in sides
             ]
             try:
-                found.append(score(pairs))
+                values.append(score(pairs))
             except TaskError as error:
                 why = str(error)
-        fewest = np.min([hot[pool].sum(axis=0) for pool, _ in sides], axis=0)
-        n_short = int((fewest < n_clips).sum())
-        points.append(_point(n_clips, np.array(found), n_short, why))
+        points.append(_point(n_clips, np.array(values), int((fewest < n_clips).sum()), why))
     return points
-
-
-def _sides(
-    hot: NDArray[np.bool_], group: Rows, test: Rows | None, folds: Rows | None, seed: int
-) -> list[tuple[Rows, Rows]]:
-    """Rows to draw from and rows to test on, of which each is tested once."""
-    if test is not None:
-        return [(np.flatnonzero(~np.isin(group, group[test])), test)]
-    if folds is None:
-        folds = grouped_folds(hot, group, seed=seed)
-    return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in np.unique(folds)]
 
 
 def _point(n_clips: int, values: NDArray[np.float64], n_short: int, why: str) -> CurvePoint:
@@ -175,7 +164,7 @@ def _point(n_clips: int, values: NDArray[np.float64], n_short: int, why: str) ->
 
 
 def as_csv(points: Sequence[CurvePoint]) -> str:
-    """The curve as a CSV table; the empty cell for what is not defined."""
+    """The curve as a CSV table; what is not defined is an empty cell."""
     names = [field.name for field in fields(CurvePoint)]
     return csv_text(names, ([_cell(value) for value in _values(p)] for p in points))
 
@@ -193,48 +182,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if np.isnan(value) else round(value, 6)
     return value
-
-
-def _place(point: CurvePoint, points: Sequence[CurvePoint]) -> int:
-    """Where a point is drawn: all clips one doubling behind the last number."""
-    return point.n_clips or 2 * max((p.n_clips or 1 for p in points), default=1)
-
-
-def plot_curves(
-    path: Path, curves: Mapping[str, Sequence[CurvePoint]], measure: str, title: str = ""
-) -> None:
-    """Draw one or more learning curves with their bands; the suffix says the format.
-
-    Args:
-        path: the picture.
-        curves: name, such as a model's, to its points.
-        measure: what the score is, for the axis.
-        title: over the picture.
-
-    Raises:
-        DependencyError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise DependencyError("matplotlib", "plot", "drawing a learning curve") from error
-    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for at, (name, points) in enumerate(curves.items()):
-        held = [point for point in points if point.n_draws]
-        x = [_place(point, points) for point in held]
-        colour = COLOURS[at % len(COLOURS)]
-        axes.plot(x, [p.value for p in held], "o-", color=colour, label=name, linewidth=1.5)
-        axes.fill_between(
-            x, [p.low for p in held], [p.high for p in held], color=colour, alpha=0.15, linewidth=0
-        )
-    ticks = {_place(p, points): clips_text(p) for points in curves.values() for p in points}
-    axes.set(xlabel="clips of each class", ylabel=measure, title=title, xscale="log", ylim=(0, 1))
-    axes.set_xticks(list(ticks), list(ticks.values()))
-    axes.minorticks_off()
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend(loc="lower right", frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.beside")
-    figure.savefig(unfinished, format=path.suffix[1:], dpi=110)
-    unfinished.replace(path)
