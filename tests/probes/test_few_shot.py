@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from dawnchorus.errors import TaskError
-from dawnchorus.probes.few_shot import CurvePoint, as_csv, draw_clips, learning_curve, plot_curves
+from dawnchorus.probes.few_shot import CurvePoint, as_csv, draw_clips, learning_curve
+from dawnchorus.probing.pictures import plot_curves
 
 GROUPS = np.repeat(np.arange(30), 4)  # 30 recordings of 4 clips
 TRUTH = np.eye(3, dtype=int)[GROUPS % 3]  # 10 recordings a class
+FOLDS = GROUPS % 5
 
 
 @pytest.mark.parametrize("n_clips", [1, 5, 10, 15])
@@ -49,20 +51,21 @@ def test_training_and_test_never_share_a_recording_and_draws_repeat_by_seed() ->
         assert len(set(tested.tolist())) == len(tested)
         return len(pairs[0][0]) / 100
 
-    points = learning_curve(score, TRUTH, GROUPS, counts=(2, 5), n_draws=3, seed=4)
+    points = learning_curve(score, TRUTH, GROUPS, FOLDS, counts=(2, 5), n_draws=3, seed=4)
     assert [point.value for point in points] == pytest.approx([0.06, 0.15])
     assert len(set(seen)) == 2 * 3 * 5  # counts, draws, folds
     folds = GROUPS % 3
-    learning_curve(score, TRUTH, GROUPS, folds=folds, counts=(2,), n_draws=1)
+    learning_curve(score, TRUTH, GROUPS, folds, counts=(2,), n_draws=1)
     assert [set(folds[list(test)]) for _, test in seen[-3:]] == [{0}, {1}, {2}]
     del seen[-3:]
     first = list(seen)
     seen.clear()
-    learning_curve(score, TRUTH, GROUPS, counts=(2, 5), n_draws=3, seed=4)
+    learning_curve(score, TRUTH, GROUPS, FOLDS, counts=(2, 5), n_draws=3, seed=4)
     assert seen == first
     seen.clear()
     test = np.flatnonzero(GROUPS < 6)
-    learning_curve(score, TRUTH, GROUPS, test=test, counts=(20,), n_draws=2)
+    only_test = np.where(GROUPS < 6, 0, -1)
+    learning_curve(score, TRUTH, GROUPS, only_test, counts=(20,), n_draws=2)
     assert all(rows == tuple(test) for _, rows in seen)
 
 
@@ -70,7 +73,7 @@ def test_a_score_that_is_undefined_is_no_number_and_says_why() -> None:
     def score(_pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
         raise TaskError("no item is positive")
 
-    point = learning_curve(score, TRUTH, GROUPS, counts=(50,), n_draws=2)[0]
+    point = learning_curve(score, TRUTH, GROUPS, FOLDS, counts=(50,), n_draws=2)[0]
     assert np.isnan(point.value)
     assert point.n_draws == 0
     assert point.n_short == 3
@@ -81,7 +84,7 @@ def test_a_score_that_is_undefined_is_no_number_and_says_why() -> None:
 def test_the_interval_lies_around_the_mean_and_the_picture_is_written(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     points = learning_curve(
-        lambda *_: float(rng.normal(0.5, 0.05)), TRUTH, GROUPS, counts=(5, 10, 20)
+        lambda *_: float(rng.normal(0.5, 0.05)), TRUTH, GROUPS, FOLDS, counts=(5, 10, 20)
     )
     assert all(p.low < p.value < p.high for p in points)
     whole = CurvePoint(n_clips=None, value=0.6, low=np.nan, high=np.nan, n_draws=1, n_short=0)
@@ -93,4 +96,4 @@ def test_the_interval_lies_around_the_mean_and_the_picture_is_written(tmp_path: 
 
 def test_nothing_to_draw_from_is_an_error() -> None:
     with pytest.raises(TaskError, match="0 clips to draw from"):
-        learning_curve(lambda *_: 0.0, TRUTH, GROUPS, test=np.arange(120))
+        learning_curve(lambda *_: 0.0, TRUTH, GROUPS, np.zeros(120, int))

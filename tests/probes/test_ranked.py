@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dawnchorus.probes.ranked import Wanted, ranked, step_of
+from dawnchorus.probes.ranked import Goal, chosen_steps, rank_items
 from dawnchorus.probes.shares import group_sums, lower_bound
 
 
@@ -16,8 +16,8 @@ def test_each_step_is_the_count_of_what_reaches_its_score(seed: int, *, by_preci
     group = rng.integers(0, 12, 70)
     hits = rng.random(70) < 0.7
     scores = np.round(rng.random(70) + 0.6 * hits, 1 + seed % 2)  # with ties
-    wanted = Wanted(0.6, by_precision, 0.7, 0)
-    items = ranked(scores, hits, group, wanted)
+    goal = Goal(0.6, by_precision, 0.7, 0)
+    items = rank_items(scores, hits, group, goal)
     passed = []
     for step, score in enumerate(items.score.tolist()):
         reached = scores >= score
@@ -25,11 +25,11 @@ def test_each_step_is_the_count_of_what_reaches_its_score(seed: int, *, by_preci
         sums = group_sums(right[looked_at], group[looked_at])
         share = float(right[looked_at].mean())
         assert items.share[0, step] == pytest.approx(share)
-        assert items.sums.worth()[0, step] == pytest.approx(float(sums.worth()[0]))
-        worth = float(sums.worth()[0])
-        passed.append(lower_bound(share, worth, 0.7) >= 0.6)
+        assert items.sums.n_effective()[0, step] == pytest.approx(float(sums.n_effective()[0]))
+        n_effective = float(sums.n_effective()[0])
+        passed.append(lower_bound(share, n_effective, 0.7) >= 0.6)
     expected = [step for step, ok in enumerate(passed) if ok]
-    found = int(step_of(items, wanted)[0])
+    found = int(chosen_steps(items, goal)[0])
     if by_precision:
         first = expected[0] if expected else 0
         while passed[first : first + 1] == [True]:
@@ -51,13 +51,13 @@ def test_groups_drawn_twice_count_twice() -> None:
     scores, hits = rng.random(24), rng.random(24) < 0.5
     drawn = np.array([[2.0, 1, 0, 3, 0, 0]])
     for by_precision in (True, False):
-        wanted = Wanted(0.5, by_precision, 0.5, 0)
-        found = ranked(scores, hits, group, wanted, drawn[:, group])
+        goal = Goal(0.5, by_precision, 0.5, 0)
+        found = rank_items(scores, hits, group, goal, drawn[:, group])
         copies = np.repeat(np.arange(6), drawn[0].astype(int))
         rows = np.concatenate([np.flatnonzero(group == g) for g in copies])
         again = np.repeat(np.arange(len(copies)), 4)
-        told = ranked(scores[rows], hits[rows], again, wanted)
+        told = rank_items(scores[rows], hits[rows], again, goal)
         place = np.searchsorted(-found.score, -told.score)
         assert found.score[place].tolist() == told.score.tolist()
         assert found.share[0, place] == pytest.approx(told.share[0])
-        assert found.sums.worth()[0, place] == pytest.approx(told.sums.worth()[0])
+        assert found.sums.n_effective()[0, place] == pytest.approx(told.sums.n_effective()[0])

@@ -12,10 +12,10 @@ from dawnchorus.probes.reliability import (
     brier,
     expected_calibration_error,
     figures,
-    plot_reliability,
     reliability_bins,
     wilson,
 )
+from dawnchorus.probing.pictures import plot_reliability
 
 
 def naive_error(scores: np.ndarray, hits: np.ndarray, n_bins: int) -> float:

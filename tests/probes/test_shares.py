@@ -13,8 +13,8 @@ from dawnchorus.probes.shares import (
     chance_of_at_least,
     clustered_share,
     group_sums,
+    least_items,
     least_shares,
-    least_worth,
     lower_bound,
 )
 
@@ -50,11 +50,11 @@ def test_clips_of_one_recording_are_worth_less_than_as_many_of_their_own() -> No
 def test_one_error_does_not_make_items_worth_more_than_none() -> None:
     group = np.repeat(np.arange(10), 10)
     hits = np.ones(100, bool)
-    without = float(group_sums(hits, group).worth()[0])
+    without = float(group_sums(hits, group).n_effective()[0])
     hits[5] = False
     assert without == pytest.approx(10)
     # the spread that is seen would make them 99
-    assert float(group_sums(hits, group).worth()[0]) < 1.3 * without
+    assert float(group_sums(hits, group).n_effective()[0]) < 1.3 * without
 
 
 @pytest.mark.parametrize("n_groups", [10, 30])
@@ -74,11 +74,11 @@ def test_the_interval_of_a_share_covers_the_true_one_as_often_as_it_says(
 
 
 def test_the_least_share_that_shows_a_target_is_the_exact_test_s() -> None:
-    worth = np.array([15.0, 16.0, 29.0, 64.0, 150.0, 3000.0])
-    found = least_shares(worth, 0.9, 0.8)
-    for n, share in zip(worth.tolist(), found.tolist(), strict=True):
+    n_effective = np.array([15.0, 16.0, 29.0, 64.0, 150.0, 3000.0])
+    found = least_shares(n_effective, 0.9, 0.8)
+    for n, share in zip(n_effective.tolist(), found.tolist(), strict=True):
         k = np.arange(1, n + 1)
         passes = k[betainc(k, n - k + 1, 0.9) <= 0.2]
         assert np.isinf(share) if not len(passes) else np.ceil(share * n) == passes[0]
-    assert least_worth(0.9, 0.8) == pytest.approx(np.log(0.2) / np.log(0.9))
+    assert least_items(0.9, 0.8) == pytest.approx(np.log(0.2) / np.log(0.9))
     assert lower_bound(0.0, 20.0, 0.9) == 0.0

@@ -10,15 +10,15 @@ from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.thresholds import ClassThreshold, find_thresholds
 
 
-def one_class(scores: list[float], hits: list[int], **wanted: float) -> tuple[float | None, str]:
-    found = of_class(np.array(scores), np.array(hits), confidence=0.0, **wanted)
+def one_class(scores: list[float], hits: list[int], **goal: float) -> tuple[float | None, str]:
+    found = of_class(np.array(scores), np.array(hits), confidence=0.0, **goal)
     return found.value, found.reason
 
 
 def of_class(
-    scores: np.ndarray, hits: np.ndarray, groups: np.ndarray | None = None, **wanted: float
+    scores: np.ndarray, hits: np.ndarray, groups: np.ndarray | None = None, **goal: float
 ) -> ClassThreshold:
-    return find_thresholds(scores[:, None], hits[:, None], ["wren"], groups, **wanted)[0]  # type: ignore[arg-type]  # one of them is a whole number
+    return find_thresholds(scores[:, None], hits[:, None], ["wren"], groups, **goal)[0]  # type: ignore[arg-type]  # one of them is a whole number
 
 
 SCORES = [0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
@@ -42,18 +42,18 @@ def test_no_other_score_does_better_than_the_one_given(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores = np.round(rng.random(60), 1 + seed % 2)  # with ties
     hits = rng.random(60) < scores
-    for wanted in (0.5, 0.7, 0.9):
-        found = of_class(scores, hits, precision=wanted, confidence=0)
+    for goal in (0.5, 0.7, 0.9):
+        found = of_class(scores, hits, precision=goal, confidence=0)
         good = [
             t
             for t in np.unique(scores[hits])
-            if hits[scores >= t].sum() >= 3 and hits[scores >= t].mean() >= wanted - 1e-12
+            if hits[scores >= t].sum() >= 3 and hits[scores >= t].mean() >= goal - 1e-12
         ]
         assert (found.value is None) == (not good)
         if found.value is not None:
             assert scores[scores >= found.value].min() == min(good)
-        found = of_class(scores, hits, recall=wanted, confidence=0)
-        good = [t for t in np.unique(scores) if (scores[hits] >= t).mean() >= wanted - 1e-12]
+        found = of_class(scores, hits, recall=goal, confidence=0)
+        good = [t for t in np.unique(scores) if (scores[hits] >= t).mean() >= goal - 1e-12]
         assert found.value is not None
         assert scores[scores >= found.value].min() == max(good)
         assert found.recall is not None
@@ -75,9 +75,9 @@ def test_the_threshold_s_own_interval_holds_it_and_is_the_same_again() -> None:
     scores = rng.random((200, 2))
     truth = rng.random((200, 2)) < scores**0.5
     groups = np.arange(200) // 4
-    wanted = {"precision": 0.75, "confidence": 0.0}
-    found = find_thresholds(scores, truth, ["a", "b"], groups, **wanted)
-    assert found == find_thresholds(scores, truth, ["a", "b"], groups, **wanted)
+    goal = {"precision": 0.75, "confidence": 0.0}
+    found = find_thresholds(scores, truth, ["a", "b"], groups, **goal)
+    assert found == find_thresholds(scores, truth, ["a", "b"], groups, **goal)
     for threshold in found:
         assert threshold.value is not None
         assert threshold.low is not None
@@ -86,9 +86,9 @@ def test_the_threshold_s_own_interval_holds_it_and_is_the_same_again() -> None:
 
 
 def test_nonsense_is_refused() -> None:
-    for wanted in ({}, {"precision": 0.5, "recall": 0.5}, {"precision": 1.5}, {"recall": 0.0}):
+    for goal in ({}, {"precision": 0.5, "recall": 0.5}, {"precision": 1.5}, {"recall": 0.0}):
         with pytest.raises(UsageError, match="need one of precision and recall"):
-            one_class(SCORES, HITS, **wanted)
+            one_class(SCORES, HITS, **goal)
     for confidence in (-0.1, 1.0):
         with pytest.raises(UsageError, match="need 0 or more, and under 1"):
             of_class(np.array(SCORES), np.array(HITS), precision=0.9, confidence=confidence)
@@ -96,8 +96,8 @@ def test_nonsense_is_refused() -> None:
         find_thresholds(np.ones((3, 1)), np.ones((3, 1)), ["a", "b"], precision=0.5)
 
 
-@pytest.mark.parametrize("wanted", ["precision", "recall"])
-def test_what_a_threshold_is_said_to_give_is_no_better_than_what_it_gives(wanted: str) -> None:
+@pytest.mark.parametrize("goal", ["precision", "recall"])
+def test_what_a_threshold_is_said_to_give_is_no_better_than_what_it_gives(goal: str) -> None:
     rng = np.random.default_rng(7)
     hits = np.arange(40) < 6
     others = np.arange(8000) < 1200
@@ -105,14 +105,14 @@ def test_what_a_threshold_is_said_to_give_is_no_better_than_what_it_gives(wanted
     said, true = [], []
     for seed in range(150):
         scores = rng.normal(size=len(hits)) + 1.7 * hits
-        found = of_class(scores, hits, seed=seed, confidence=0, **{wanted: 0.8})
+        found = of_class(scores, hits, seed=seed, confidence=0, **{goal: 0.8})
         if found.value is None:
             continue
-        got = found.precision if wanted == "precision" else found.recall
+        got = found.precision if goal == "precision" else found.recall
         short = got is not None and got < 0.7
         assert ("on recordings that did not set it" in found.reason) == short
         reached = fresh >= found.value
-        if wanted == "recall":
+        if goal == "recall":
             assert found.recall is not None
             said.append(found.recall)
             true.append(float(reached[others].mean()))
@@ -143,17 +143,17 @@ def groups_of_clips(
     return rng.normal(size=len(groups)) + 2.5 * hits + shift, hits, groups
 
 
-@pytest.mark.parametrize("wanted", ["precision", "recall"])
-def test_a_threshold_with_confidence_holds_on_other_recordings(wanted: str) -> None:
+@pytest.mark.parametrize("goal", ["precision", "recall"])
+def test_a_threshold_with_confidence_holds_on_other_recordings(goal: str) -> None:
     fresh, truth, _ = groups_of_clips(20_000, np.random.default_rng(1))
     met: dict[float, list[bool]] = {0.0: [], 0.8: []}
     for seed in range(60):
         clips = groups_of_clips(60, np.random.default_rng(seed))
         for confidence, held in met.items():
-            value = of_class(*clips, confidence=confidence, **{wanted: 0.9}).value
+            value = of_class(*clips, confidence=confidence, **{goal: 0.9}).value
             if value is not None:
                 reached = fresh >= value
-                share = truth[reached] if wanted == "precision" else reached[truth]
+                share = truth[reached] if goal == "precision" else reached[truth]
                 held.append(bool(share.mean() >= 0.9))
     assert len(met[0.8]) > 40
     # of all fits at most a fifth give a threshold that misses; 0.05 for 60 fits

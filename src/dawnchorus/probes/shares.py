@@ -1,14 +1,17 @@
-"""Shares of items that lie in recordings: how many independent items they are worth, exact bounds.
+"""Shares of items that lie in groups, such as windows in recordings, and their exact bounds.
 
-Clips of one recording say nearly the same thing. So a share of ``n`` items is bounded as one of as
-many independent items as the spread between the groups says they are worth (Korn and Graubard,
-Survey Methodology 24, 1998: ``n`` over the design effect), by the exact bounds of Clopper and
-Pearson (Biometrika 26, 1934), which hold for any number of items.
+Clips of one recording say nearly the same thing. So a share of ``n`` items is bounded as a share of
+fewer, independent ones: the effective number, ``n`` over the design effect, which the spread
+between the groups gives (Korn and Graubard, Survey Methodology 24, 1998). The bounds are those of
+Clopper and Pearson (Biometrika 26, 1934), which hold for any number of items.
 
 Where nearly all items are right, hardly any spread is seen, and a hundred windows of ten
-recordings would pass for a hundred. So for the lower bound one more group of mean size is counted
-in which all are wrong, for the upper bound one in which all are right: with no error at all, that
-makes the items worth as much as there are groups.
+recordings would pass for a hundred independent ones. So for the lower bound one more group of mean
+size is counted in which all are wrong, for the upper bound one in which all are right. Without any
+error that makes the effective number the number of groups.
+
+scipy has the incomplete beta function that the bounds need; it comes with scikit-learn, an extra,
+and probes are fitted without it. The tests compare with scipy.
 """
 
 from __future__ import annotations
@@ -27,11 +30,11 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 HALVINGS: Final = 32  # of an interval of width 1: to 2e-10
-CLOSE: Final = 1e-13
-TINY: Final = 1e-300
-MOST_STEPS: Final = 100_000  # of the continued fraction; it needs the root of as many items
+CLOSE: Final = 1e-13  # relative change of the continued fraction at which it has converged
+TINY: Final = 1e-300  # in the place of a 0 that would be divided by, as in Lentz's method
+MOST_STEPS: Final = 100_000  # of the continued fraction; it needs about sqrt(items)
 WHOLE, FAR = 200, 80  # points of a curve: every number of items so far, then in even ratios
-MOST_WORTH: Final = 1e5  # items; beyond, a share that shows the target for these is asked for
+MOST_EFFECTIVE: Final = 1e5  # items; more need the share that so many would need
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,10 @@ class GroupSums:
     right_items: Floats
     items_items: Floats
 
-    def worth(self) -> Floats:
-        """How many independent items they are, for a lower bound; at least 1, 0 without items."""
+    def n_effective(self) -> Floats:
+        """Effective number of items for a lower bound; at least 1, 0 without items."""
+        # Variance of a ratio estimator h / m over groups, with the added group that is all wrong.
+        # sum((h - share * m)^2) is expanded, so that running sums suffice for every threshold.
         with np.errstate(invalid="ignore", divide="ignore"):
             size = self.items / self.n_groups  # of the group that is added, all wrong
             items = self.items + size
@@ -63,13 +68,13 @@ class GroupSums:
                 + share**2 * (self.items_items + size**2)
             )
             spread = (self.n_groups + 1) / self.n_groups * squares / items**2
-            worth = share * (1 - share) / spread
-        worth = np.where(self.right > 0, worth, self.n_groups)
-        return np.where(self.items > 0, np.clip(worth, 1.0, np.maximum(self.items, 1.0)), 0.0)
+            n_effective = share * (1 - share) / spread  # binomial variance over the clustered one
+        n_effective = np.where(self.right > 0, n_effective, self.n_groups)
+        return np.where(self.items > 0, np.clip(n_effective, 1.0, np.maximum(self.items, 1.0)), 0.0)
 
 
 def group_sums(hits: Flags, group: NDArray[np.int64]) -> GroupSums:
-    """Sums of items ``(n,)`` in groups ``(n,)``; each is an array of one number."""
+    """Sums of items ``(n,)`` in groups ``(n,)``; each is an array of shape ``(1,)``."""
     _, number = np.unique(group, return_inverse=True)
     h = np.bincount(number, weights=hits)
     m = np.bincount(number).astype(np.float64)
@@ -89,28 +94,28 @@ def clustered_share(
     """
     share = float(np.mean(hits))
     beyond = (1 - level) / 2
-    right = float(group_sums(hits, group).worth()[0])
-    wrong = float(group_sums(~np.asarray(hits, bool), group).worth()[0])
+    right = float(group_sums(hits, group).n_effective()[0])
+    wrong = float(group_sums(~np.asarray(hits, bool), group).n_effective()[0])
     low = lower_bound(share, right, 1 - beyond)
     high = 1 - lower_bound(1 - share, wrong, 1 - beyond)
     return share, low, high
 
 
-def lower_bound(share: float, worth: float, confidence: float) -> float:
+def lower_bound(share: float, n_effective: float, confidence: float) -> float:
     """Clopper and Pearson's bound, above which the true share lies with so much confidence.
 
     Args:
         share: of the items that are right.
-        worth: how many independent items they are; need not be whole.
+        n_effective: how many independent items they count as; need not be whole.
         confidence: of this one side, over 0.
     """
-    right = share * worth
+    right = share * n_effective
     if right <= 0:
         return 0.0
     low, high = 0.0, share
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        if chance_of_at_least(right, worth, middle) > 1 - confidence:
+        if chance_of_at_least(right, n_effective, middle) > 1 - confidence:
             high = middle
         else:
             low = middle
@@ -156,31 +161,31 @@ def _away_from_0(value: float) -> float:
     return value if abs(value) > TINY else TINY
 
 
-def least_worth(target: float, confidence: float) -> float:
+def least_items(target: float, confidence: float) -> float:
     """How many independent items, all of them right, show a share of ``target``; may be inf."""
     return math.log(1 - confidence) / math.log(target) if target < 1 else math.inf
 
 
-def least_shares(worth: Floats, target: float, confidence: float) -> Floats:
+def least_shares(n_effective: Floats, target: float, confidence: float) -> Floats:
     """The share that shows one of ``target`` with ``confidence``, inf where none does.
 
     Args:
-        worth: how many independent items there are, any shape.
+        n_effective: effective numbers of items, any shape.
         target: under 1.
         confidence: over 0.
     """
     at, share = _least_share_curve(target, confidence)
-    # with all right there must be so many, exactly; the curve ends there at a share of 1
-    enough = worth >= least_worth(target, confidence) * (1 - 1e-12)
-    return np.where(enough, np.interp(worth, at, share), np.inf)
+    # Even if all are right there must be so many, exactly: the curve begins there, at a share of 1.
+    enough = n_effective >= least_items(target, confidence) * (1 - 1e-12)
+    return np.where(enough, np.interp(n_effective, at, share), np.inf)
 
 
 @lru_cache(16)
 def _least_share_curve(target: float, confidence: float) -> tuple[Floats, Floats]:
     """Numbers of items and the least share for each: at whole numbers as far as they matter."""
-    first = least_worth(target, confidence)
+    first = least_items(target, confidence)
     whole = np.arange(math.ceil(first), math.ceil(first) + WHOLE, dtype=np.float64)
-    far = np.geomspace(whole[-1] * 1.03, max(MOST_WORTH, 2 * whole[-1]), FAR)
+    far = np.geomspace(whole[-1] * 1.03, max(MOST_EFFECTIVE, 2 * whole[-1]), FAR)
     at = np.concatenate([[first], whole[whole > first], far])
     share = np.array([_least_share(n, target, confidence) for n in at[1:].tolist()])
     return at, np.concatenate([[1.0], share])

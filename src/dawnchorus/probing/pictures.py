@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 BEFORE, AFTER = "#b5443c", "#3b6ea5"  # red and blue that stay distinct for the colour-blind
 COLOURS: Final = (AFTER, "#e0a030", BEFORE, "#4a8c5c", "#7a5195", "#666666")
-TITLES: Final = {"first_guess": "first guess of each clip", "all_scores": "all scores of all labels"}
+TITLES: Final = {
+    "first_guess": "first guess of each clip",
+    "all_scores": "all scores of all labels",
+}
 DOTS_PER_INCH: Final = 110
 
 
@@ -54,7 +57,7 @@ def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Fl
         top, bottom = axes[0, column], axes[1, column]
         top.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--")
         for side, (scored, colour) in sides.items():
-            _draw_side(top, bottom, *scored[view], side, colour)
+            _draw_side((top, bottom), scored[view], side, colour)
         top.set(ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
         top.set_title(title, pad=18 * len(sides) + 4)  # points, for the legend below it
         bottom.set(xlabel="score", yscale="symlog")  # counts differ by tens, and some are 0
@@ -65,9 +68,8 @@ def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Fl
     _save(figure, path)
 
 
-def _draw_side(
-    top: Any, bottom: Any, scores: Floats, hits: Flags, label: str, colour: str
-) -> None:
+def _draw_side(axes: Any, scored: tuple[Floats, Flags], label: str, colour: str) -> None:
+    (top, bottom), (scores, hits) = axes, scored
     bins = reliability_bins(scores, hits)
     top.errorbar(
         bins.score,

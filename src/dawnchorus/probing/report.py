@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.probes.few_shot import as_csv, clips_text, plot_curves
-from dawnchorus.probes.reliability import as_text, figures, plot_reliability
+from dawnchorus.probes.few_shot import as_csv, clips_text
+from dawnchorus.probes.reliability import figures
+from dawnchorus.probing.pictures import plot_curves, plot_reliability
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dawnchorus import metrics
@@ -157,12 +158,33 @@ def _measured(measured: Measured) -> Iterator[str]:
     truth = measured.held_out.truth
     before = figures(measured.calibrated.before, truth)
     after = figures(measured.calibrated.after, truth)
-    yield from table(("on clips held out", "before", "after"), as_text(before, after))
+    yield from table(("on clips held out", "before", "after"), calibration_rows(before, after))
     yield f"\n![How often scores are right]({PICTURE})"
     yield (
         "\nPoints on the dashed line: of the scores around 0.8, four in five are right. Bars are "
         "95% intervals, below is how many scores there are."
     )
+
+
+def calibration_rows(
+    before: Mapping[str, float], after: Mapping[str, float]
+) -> list[tuple[str, str, str]]:
+    """Rows of a table: what is measured, before, after."""
+    words = {
+        "ece_mass": "expected calibration error, bins of equal mass",
+        "ece_width": "expected calibration error, bins of equal width",
+        "brier": "Brier score",
+    }
+    views = {"first_guess": "first guess", "all_scores": "all scores"}
+    return [
+        (
+            f"{text}, {views[view]}",
+            f"{before[f'{measure}_{view}']:.3f}",
+            f"{after[f'{measure}_{view}']:.3f}",
+        )
+        for view in views
+        for measure, text in words.items()
+    ]
 
 
 def _curve(report: ProbeReport) -> Iterator[str]:

@@ -286,9 +286,8 @@ def curve_of(
     windows = embedded.features(clips, np.ones(len(clips), bool))
     truth = np.asarray(windows.y) > 0
     held = clips.take(there)
-    test = np.flatnonzero(held.split == "val")
-    folds = None
-    if not len(test):
+    folds = np.where(held.split == "val", 0, -1)
+    if not len(folds[folds >= 0]):
         of_window = grouped_folds(truth, np.asarray(windows.group), n_folds=FOLDS, seed=config.seed)
         folds = of_window[np.unique(clip, return_index=True)[1]]  # a group is in one fold
     curve = _Curve(config, probe, windows, clip)
@@ -297,8 +296,7 @@ def curve_of(
         lambda pairs: curve.score(pairs, truth),
         held.truth,
         held.group,
-        test=test if len(test) else None,
-        folds=folds,
+        folds,
         counts=counts,
         seed=config.seed,
     )
