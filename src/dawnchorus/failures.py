@@ -18,3 +18,7 @@ class Failure:
     path: str
     reason: str
     message: str
+
+    def to_json(self) -> dict[str, str]:
+        """As ``--json`` of all commands has it."""
+        return {"path": self.path, "verdict": self.reason, "message": self.message}

@@ -30,7 +30,7 @@ from dawnchorus.models.eat import EAT
 from dawnchorus.probing.embed import embed_clips
 from dawnchorus.probing.estimator import DawnChorusClassifier
 from dawnchorus.probing.labels import read_labels
-from dawnchorus.probing.select import usable
+from dawnchorus.probing.select import training_clips
 
 RATE = 16_000
 LENGTHS_S = (0.4, 1.0, 1.1, 2.6, 7.3)  # the window has 1 s
@@ -103,8 +103,8 @@ def probe_items(encoder: EAT, folder: Path, sound: Path, window_s: float) -> np.
         for n in range(2):
             shutil.copy(sound, folder / label / f"{n}.wav")
     config = ProbeRunConfig(device="cpu", window_s=window_s, workers=1)
-    clips = usable(read_labels(folder), config).clips
-    found = embed_clips(clips, encoder, config, cache=folder / "cache").windows
+    clips = training_clips(read_labels(folder), config)
+    found = embed_clips(clips, encoder, config, cache=folder / "cache")
     return found.vectors[found.clip == 0]
 
 

@@ -11,12 +11,12 @@ import soundfile
 from dawnchorus.clips.build import ImportedClips
 from dawnchorus.clips.manifest import Clip, Manifest
 from dawnchorus.configs import FitConfig, ProbeRunConfig
-from dawnchorus.errors import TaskError, UsageError
+from dawnchorus.errors import DawnChorusWarning, TaskError, UsageError
 from dawnchorus.probing.background import background_labels, with_unannotated
 from dawnchorus.probing.evaluate import probe_evaluate
 from dawnchorus.probing.fit import probe_fit
-from dawnchorus.probing.labels import labelled, read_labels
-from dawnchorus.probing.select import usable
+from dawnchorus.probing.labels import label_clips, read_labels
+from dawnchorus.probing.select import training_clips
 
 RATE = 16_000
 
@@ -45,17 +45,17 @@ def test_background_is_known_by_its_name_in_any_case_and_a_wrong_one_is_refused(
     assert background_labels(["NOISE"], made.manifest) == ("Noise", "noise")
     for name, hint in (("nosie", "did you mean 'noise'"), ("xyz", "labels are Noise, noise, owl")):
         with pytest.raises(UsageError, match=rf"--background {name}: no clip has .*{hint}"):
-            usable(made, ProbeRunConfig(nothing=(name,)))
-    found = usable(made, ProbeRunConfig(nothing=("nOise",)))
-    assert found.clips.classes == ("owl", "wren")
+            training_clips(made, ProbeRunConfig(background=(name,)))
+    found = training_clips(made, ProbeRunConfig(background=("nOise",)))
+    assert found.classes == ("owl", "wren")
     assert found.background == ("Noise", "noise")
-    assert labelled(made, nothing=["NOISE"]).truth.sum(axis=1).tolist() == [1, 0, 0, 1, 1]
+    assert label_clips(made, background=["NOISE"]).truth.sum(axis=1).tolist() == [1, 0, 0, 1, 1]
 
 
-def test_a_class_that_nothing_is_told_from_is_refused_with_the_ways_out() -> None:
+def test_a_class_without_any_other_clip_is_refused_with_what_to_do() -> None:
     for config in (ProbeRunConfig(), ProbeRunConfig(multi_label=False)):
         with pytest.raises(TaskError, match=r"all 3 clips .* label owl.* --background noise"):
-            usable(clips("owl", "owl", "owl"), config)
+            training_clips(clips("owl", "owl", "owl"), config)
 
 
 def tone(path: Path, hz: float, seconds: float, seed: int) -> None:
@@ -71,7 +71,7 @@ def test_a_probe_remembers_its_background(tiny_folder: Path, tmp_path: Path) -> 
             for k in range(4):
                 seed = 10 * len(folder) + k
                 tone(tmp_path / folder / label / f"{k}.wav", 900 * len(label), 1.0, seed)
-    config = ProbeRunConfig(fit=FitConfig(strengths=(0.1,)), device="cpu", nothing=("NOISE",))
+    config = ProbeRunConfig(fit=FitConfig(strengths=(0.1,)), device="cpu", background=("NOISE",))
     made = read_labels(tmp_path / "fit")
     report = probe_fit(made, tmp_path / "p", model=tiny_folder, config=config)
     assert report.probe.classes == ("owl",)
@@ -79,7 +79,7 @@ def test_a_probe_remembers_its_background(tiny_folder: Path, tmp_path: Path) -> 
     plain = ProbeRunConfig(device="cpu")
     found = probe_evaluate(tmp_path / "p", read_labels(tmp_path / "more"), config=plain)
     assert (found.n_clips, found.n_unknown, found.unknown) == (8, 0, ())
-    other = plain.model_copy(update={"nothing": ("rain",)})
+    other = plain.model_copy(update={"background": ("rain",)})
     with pytest.raises(UsageError, match="--background rain: no clip"):
         probe_evaluate(tmp_path / "p", read_labels(tmp_path / "more"), config=other)
 
@@ -116,9 +116,9 @@ def test_parts_that_no_annotation_covers_become_clips_without_a_label(
                 assert clip.stop_s <= other.start_s + 1e-9 or clip.start_s >= other.stop_s - 1e-9
     assert new.table["group"].to_pylist() == ["north"] * 3 + ["south"]
     assert with_unannotated(annotated, seed=3).manifest.table.equals(made.manifest.table)
-    found = usable(made, ProbeRunConfig())
+    found = training_clips(made, ProbeRunConfig())
     assert found.multi_label
-    assert (~found.clips.truth.any(axis=1)).sum() == 4
+    assert (~found.truth.any(axis=1)).sum() == 4
 
 
 def test_recordings_without_a_free_part_are_refused(tmp_path: Path) -> None:
@@ -126,3 +126,9 @@ def test_recordings_without_a_free_part_are_refused(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,start_s,stop_s,label\na.wav,0.1,1.9,owl\n")
     with pytest.raises(TaskError, match="no recording has a part"):
         with_unannotated(read_labels(tmp_path / "clips.csv"))
+
+
+def test_the_old_name_of_background_is_read_with_a_warning() -> None:
+    with pytest.warns(DawnChorusWarning, match="'nothing' is now called 'background'"):
+        config = ProbeRunConfig(nothing=("noise",))
+    assert config.background == ("noise",)

@@ -7,7 +7,6 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +21,13 @@ from dawnchorus.models.eat import EAT
 from dawnchorus.probes.features import Features
 from dawnchorus.probes.fit import fit_probe
 from dawnchorus.probes.fitted import EncoderMark, FittedProbe
-from dawnchorus.probes.held_out import HeldOut
-from dawnchorus.probing import scores as probe_scores
+from dawnchorus.probing import curve
 from dawnchorus.probing.embed import from_store
 from dawnchorus.probing.evaluate import probe_evaluate
 from dawnchorus.probing.fit import probe_fit
-from dawnchorus.probing.labels import form_of, labelled, read_labels
+from dawnchorus.probing.labels import form_of, label_clips, read_labels
 from dawnchorus.probing.report import REPORT, write_report
+from dawnchorus.probing.scores import class_scores, overall_scores
 from dawnchorus.store.read import Store
 
 RATE = 16_000
@@ -159,7 +158,7 @@ def test_clips_that_it_was_fitted_on_are_refused_unless_asked_for(
     found = probe_evaluate(probe, read_labels(fresh), config=QUICK)
     assert (found.n_clips, found.n_seen, found.n_unknown) == (9, 1, 1)
     assert found.unknown == ("gull",)
-    assert found.scores["accuracy"].value > 0.8
+    assert found.evaluation.scores["accuracy"].value > 0.8
 
 
 def test_a_probe_refuses_another_encoder(probe: Path, folders: Path) -> None:
@@ -202,8 +201,8 @@ def test_a_clip_s_labels_hold_for_windows_that_share_half_of_it_or_of_themselves
         "night.wav,4.5,6.0,frog\n"  # half of a window, and one whole
     )
     embed(tmp_path / "night.wav", store=tmp_path / "s", model=tiny_folder, window_s=1.0)
-    clips = labelled(read_labels(table))
-    windows = from_store(clips, Store(tmp_path / "s")).windows
+    clips = label_clips(read_labels(table))
+    windows = from_store(clips, Store(tmp_path / "s"))
     starts = Store(tmp_path / "s").read(["start_s"])
     found = []
     for vector, clip in zip(windows.vectors, windows.clip, strict=True):
@@ -218,13 +217,13 @@ def test_a_store_that_moved_with_its_recordings_is_found_by_its_clips(
     shutil.copytree(folders, tmp_path / "old")
     embed(tmp_path / "old", store=tmp_path / "s", model=tiny_folder, device="cpu", window_s=1.0)
     shutil.move(tmp_path / "old", tmp_path / "new")
-    found = from_store(labelled(read_labels(tmp_path / "new")), Store(tmp_path / "s"))
-    assert len(found.windows.vectors) == 24
+    found = from_store(label_clips(read_labels(tmp_path / "new")), Store(tmp_path / "s"))
+    assert len(found.vectors) == 24
     # other recordings with the names of these are not taken for them
     for file in (tmp_path / "new").rglob("*.wav"):
         soundfile.write(file, call(None, 1.0, 3), RATE)
     with pytest.raises(TaskError, match="no window"):
-        from_store(labelled(read_labels(tmp_path / "new")), Store(tmp_path / "s"))
+        from_store(label_clips(read_labels(tmp_path / "new")), Store(tmp_path / "s"))
 
 
 def test_val_chooses_test_is_left_alone_and_a_shared_recording_is_refused(
@@ -240,8 +239,8 @@ def test_val_chooses_test_is_left_alone_and_a_shared_recording_is_refused(
     table.write_text("\n".join(["path,label,split,group", *rows]) + "\n")
     report = probe_fit(read_labels(table), tmp_path / "p", model=tiny_folder, config=QUICK)
     assert (report.n_clips, report.n_test) == (21, 3)
-    assert report.measured is not None
-    assert len(report.measured.held_out.truth) == 9
+    assert report.evaluation is not None
+    assert len(report.evaluation.truth) == 9
     assert report.probe.notes.n_train == 12
     table.write_text(table.read_text().replace("owl5", "owl1"))  # of val and of train
     with pytest.raises(TaskError, match="both train and val"):
@@ -257,7 +256,7 @@ def test_clips_of_nothing_make_a_probe_with_any_number_of_labels(
         soundfile.write(tmp_path / f"n{k}.wav", call(None, 1.0, 900 + k), RATE)
         rows.append(f"{tmp_path / f'n{k}.wav'},noise")
     table.write_text("\n".join(["path,label", *rows]) + "\n")
-    config = QUICK.model_copy(update={"nothing": ("noise",)})
+    config = QUICK.model_copy(update={"background": ("noise",)})
     report = probe_fit(read_labels(table), tmp_path / "p", model=tiny_folder, config=config)
     assert report.probe.classes == ("frog", "owl", "wren")
     assert report.probe.multi_label
@@ -306,7 +305,7 @@ def test_few_clips_and_one_recording_are_warned_of_and_bad_files_listed(
     (tmp_path / "broken.wav").write_bytes(b"no sound at all")
     table.write_text(table.read_text() + f"{tmp_path / 'broken.wav'},owl,9\n")
     again = probe_fit(read_labels(table), tmp_path / "q", model=tiny_folder, config=config)
-    assert len(again.bad) == 1
+    assert len(again.failures) == 1
     table.write_text(
         "\n".join(["path,label,site", *(row.rsplit(",", 1)[0] + ",same" for row in rows)]) + "\n"
     )
@@ -323,8 +322,8 @@ def test_long_clips_are_cut_into_windows_that_share_their_labels_and_group(
     report = probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
     # 0.3 s is more than a quarter of a window
     assert (report.n_clips, report.n_windows) == (15, 45)
-    assert report.measured is not None
-    assert len(np.unique(report.measured.held_out.group)) == 15
+    assert report.evaluation is not None
+    assert len(report.evaluation.truth) == 45
 
 
 def test_a_learning_curve_is_scored_and_drawn(
@@ -335,8 +334,8 @@ def test_a_learning_curve_is_scored_and_drawn(
     write_report(report)
     assert [point.n_clips for point in report.curve] == [1, 4, None]
     assert report.curve[1].value > 0.8
-    assert report.measured is not None
-    assert report.curve[2].value == report.measured.scores["macro_recall"].value
+    assert report.evaluation is not None
+    assert report.curve[2].value == report.evaluation.scores["macro_recall"].value
     assert (tmp_path / "p" / "learning_curve.png").is_file()
 
 
@@ -345,13 +344,13 @@ def test_a_learning_curve_counts_clips_not_their_windows(
 ) -> None:
     folder = write_folders(tmp_path / "long", 4, seconds=3.0)
     seen = []
-    plain = probe_scores.fit_probe
+    plain = curve.refit
 
-    def fit(config: Any, train: Any, *rest: Any, **more: Any) -> Any:
+    def fit(config: FitConfig, probe: FittedProbe, train: Features) -> FittedProbe:
         seen.append(len(train))
-        return plain(config, train, *rest, **more)
+        return plain(config, probe, train)
 
-    monkeypatch.setattr(probe_scores, "fit_probe", fit)
+    monkeypatch.setattr(curve, "refit", fit)
     config = QUICK.model_copy(update={"window_s": 1.0, "few_shot": (2,)})
     probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
     assert set(seen) == {2 * len(TONES) * 3}  # two clips a class, three windows a clip
@@ -388,14 +387,14 @@ def test_raven_and_audacity_annotations_are_told_apart_and_read(
     # one recording: nothing can be held out, and that is said
     config = QUICK.model_copy(update={"fit": FitConfig()})
     report = probe_fit(made, tmp_path / "p", model=tiny_folder, config=config)
-    assert report.measured is None
+    assert report.evaluation is None
     assert "2 groups or more" in " ".join(report.warnings)
     write_report(report)
     raven = tmp_path / "rec.Table.1.selections.txt"
     lines = [f"{k}\t{a}\t{b}\t{label}\n" for k, (a, b, label) in enumerate(spans)]
     raven.write_text("Selection\tBegin Time (s)\tEnd Time (s)\tSpecies\n" + "".join(lines))
     assert form_of([raven]) == "raven"
-    clips = labelled(read_labels(raven))
+    clips = label_clips(read_labels(raven))
     assert clips.classes == ("frog", "owl", "wren")
     assert clips.truth.sum(axis=0).tolist() == [5, 5, 5]
     assert len(np.unique(clips.group)) == 1
@@ -442,7 +441,7 @@ def test_a_probe_on_tokens_or_on_layers_apart_names_recordings_as_well(
 def test_scores_without_an_error_have_no_interval_that_says_nothing() -> None:
     truth = np.tile(np.eye(2, dtype=bool), (10, 1))
     group = np.arange(20)
-    found = probe_scores.overall(truth, 0.8 * truth + 0.1, group, multi_label=False)
+    found = overall_scores(truth, 0.8 * truth + 0.1, group, multi_label=False)
     assert found["accuracy"].value == found["macro_recall"].value == 1.0
     assert found["accuracy"].low == pytest.approx(0.025 ** (1 / 20), abs=1e-6)
     for name in ("macro_recall", "mean_average_precision"):
@@ -450,7 +449,7 @@ def test_scores_without_an_error_have_no_interval_that_says_nothing() -> None:
         assert "score alike" in found[name].reason
     scores = np.where(truth, 0.9, 0.1)
     scores[0] = scores[0, ::-1]
-    some = probe_scores.overall(truth, scores, group, multi_label=False)["macro_recall"]
+    some = overall_scores(truth, scores, group, multi_label=False)["macro_recall"]
     assert some.low < some.value <= some.high <= 1.0
 
 
@@ -458,14 +457,13 @@ def test_a_class_that_every_clip_has_is_not_ranked() -> None:
     truth = np.array([[1, 1], [1, 0], [1, 1], [1, 0], [1, 0]], bool)
     scores = np.array([[0.5, 0.1], [0.4, 0.9], [0.3, 0.2], [0.2, 0.3], [0.1, 0.4]])
     group = np.arange(5)
-    found = probe_scores.overall(truth, scores, group, multi_label=True)["mean_average_precision"]
+    found = overall_scores(truth, scores, group, multi_label=True)["mean_average_precision"]
     assert found.value == pytest.approx(average_precision_score(truth[:, 1], scores[:, 1]))
-    held = HeldOut(logits=scores, truth=truth, group=group, how="")
     counts = {"a": (5, 5), "b": (2, 2)}
-    first, second = probe_scores.by_class(held, scores, ("a", "b"), counts, multi_label=True)
+    first, second = class_scores(truth, scores, group, counts, multi_label=True)
     assert first.average_precision is None
     assert second.average_precision == pytest.approx(found.value)
-    alone = probe_scores.overall(truth[:, :1], scores[:, :1], group, multi_label=True)
+    alone = overall_scores(truth[:, :1], scores[:, :1], group, multi_label=True)
     assert np.isnan(alone["mean_average_precision"].value)
     assert alone["mean_average_precision"].reason
 
@@ -476,7 +474,7 @@ def test_one_clip_a_class_gives_a_probe_and_says_what_is_missing(
     folder = write_folders(tmp_path / "few", 1)
     config = ProbeRunConfig(device="cpu", few_shot=(1,))
     report = probe_fit(read_labels(folder), tmp_path / "p", model=tiny_folder, config=config)
-    assert report.measured is None
+    assert report.evaluation is None
     assert report.probe.notes.chosen == {"strength": 0.1}
     said = " ".join(report.warnings)
     assert "every class has one clip, so nothing was chosen" in said

@@ -33,7 +33,7 @@ def say_left_out(messages: Sequence[str]) -> None:
 
 def failures_as_json(failures: Iterable[Failure]) -> list[dict[str, str]]:
     """Failures as JSON has them in all commands."""
-    return [{"path": f.path, "verdict": f.reason, "message": f.message} for f in failures]
+    return [failure.to_json() for failure in failures]
 
 
 def fields_of(report: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``dawnchorus probe fit | evaluate | predict``: a classifier of one's own from labelled clips."""
+"""``dawnchorus probe fit | evaluate``: a classifier of one's own from labelled clips."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 
 from dawnchorus.cli import options
 from dawnchorus.cli import predict as predicting
-from dawnchorus.cli.renamed import renamed
+from dawnchorus.cli.renamed import renamed, renamed_command
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dawnchorus.clips.build import ImportedClips
     from dawnchorus.probing.evaluate import EvaluationReport
@@ -46,7 +46,7 @@ def fit(
             help="Any number of labels per clip, or exactly one. Default: detected from the clips.",
         ),
     ] = None,
-    nothing: options.Background = None,
+    background: options.Background = None,
     unannotated: options.Unannotated = False,
     group_by: options.GroupBy = None,
     target_precision: Annotated[
@@ -86,45 +86,44 @@ def fit(
 
     Example: dawnchorus probe fit clips.csv -o wren.probe
     """
-    from dawnchorus.cli.output import progress
+    from dawnchorus.cli.output import watched
     from dawnchorus.configs import FitConfig, ProbeRunConfig
     from dawnchorus.probing.fit import probe_fit
-    from dawnchorus.probing.report import write_report
+    from dawnchorus.probing.report import class_rows, fit_lines, write_report
 
-    kinds: dict[str, Any] = {"probe_type": kind, "seed": seed}  # checked by the config
+    choices: dict[str, Any] = {"probe_type": kind, "seed": seed}  # checked by the config
     config = ProbeRunConfig(
+        **_config(background, unannotated, group_by, device, workers),
         **options.given(
             window_s=window,
             readout=readout,
             layers=layers,
             pooling=pooling,
-            device=device,
-            workers=workers,
             multi_label=multi_label,
-            nothing=tuple(nothing) if nothing else None,
-            unannotated=unannotated or None,
-            group_by=options.names(group_by),
             target_precision=target_precision,
             target_recall=target_recall,
             confidence=confidence,
             few_shot=options.counts("--few-shot", few_shot),
             calibration=calibration,
         ),
-        fit=FitConfig(**kinds),
+        fit=FitConfig(**choices),
     )
-    made = _read(labels, form, audio, column, separator, quiet=quiet)
-    with progress(len(made.manifest), "embedding", quiet=quiet, unit="clips") as advance:
+    with watched(quiet=quiet) as progress:
         report = probe_fit(
-            made,
+            _read(labels, form, audio, column, separator, quiet=quiet),
             output,
             config=config,
             cache=_cache(cache, no_cache=no_cache),
             overwrite=overwrite,
-            progress=advance,
+            progress=progress,
             **options.given(model=model, store=store),
         )
     write_report(report)
-    return _close_fit(report, as_json=as_json, quiet=quiet)
+    rows = [] if report.evaluation is None else class_rows(report.evaluation)
+    code = _close(report, fit_lines(report), rows, as_json=as_json, quiet=quiet)
+    if not as_json:
+        print(report.folder)
+    return code
 
 
 @renamed({**INPUT_FLAGS, "--nothing": "--background"})
@@ -143,7 +142,7 @@ def evaluate(
     ] = False,
     model: options.Model = None,
     store: options.FromStore = None,
-    nothing: options.Background = None,
+    background: options.Background = None,
     unannotated: options.Unannotated = False,
     group_by: options.GroupBy = None,
     device: options.Device = None,
@@ -157,64 +156,68 @@ def evaluate(
 
     Example: dawnchorus probe evaluate wren.probe more_clips.csv
     """
-    from dawnchorus.cli.output import progress
+    from dawnchorus.cli.output import watched
     from dawnchorus.configs import ProbeRunConfig
     from dawnchorus.probing.evaluate import probe_evaluate
-    from dawnchorus.probing.report import write_evaluation
+    from dawnchorus.probing.report import class_rows, evaluation_lines, write_evaluation
 
-    config = ProbeRunConfig(
-        **options.given(
-            device=device,
-            workers=workers,
-            nothing=tuple(nothing) if nothing else None,
-            unannotated=unannotated or None,
-            group_by=options.names(group_by),
-        )
-    )
-    made = _of_split(_read(labels, form, audio, column, separator, quiet=quiet), split)
-    with progress(len(made.manifest), "embedding", quiet=quiet, unit="clips") as advance:
+    clips = _of_split(_read(labels, form, audio, column, separator, quiet=quiet), split)
+    with watched(quiet=quiet) as progress:
         report = probe_evaluate(
             probe,
-            made,
-            config=config,
+            clips,
+            config=ProbeRunConfig(**_config(background, unannotated, group_by, device, workers)),
             seen=seen,
             cache=_cache(cache, no_cache=no_cache),
-            progress=advance,
+            progress=progress,
             **options.given(model=model, store=store),
         )
     if output is not None:
         write_evaluation(report, probe, output)
-    return _close_evaluation(report, as_json=as_json, quiet=quiet)
+    rows = class_rows(report.evaluation)
+    return _close(report, evaluation_lines(report), rows, as_json=as_json, quiet=quiet)
 
 
 def _with_a_probe(command: Callable[..., int]) -> Callable[..., int]:
-    """``predict`` with the probe as its first argument, so that the options cannot differ."""
+    """``predict`` with the probe as its first argument: what ``predict --probe`` was before."""
 
+    @renamed_command("predict --probe FOLDER")
     def predict(probe: Path, paths: list[str] | None = None, **given: Any) -> int:
-        """Name what is heard in recordings, window by window, with a probe.
-
-        Options and outputs are those of dawnchorus predict. Windows are as long as those that the
-        probe was fitted on; rows are scores that reach the threshold of their class, unless
-        --threshold or --top-k is given.
-
-        Example: dawnchorus probe predict wren.probe recordings/ -o detections.csv
-        """
+        """Name what is heard in recordings, window by window, with a probe."""
         return command(paths=paths, probe=probe, **given)
 
+    # the options are read off the signature, so they cannot differ from those of predict
     theirs = inspect.signature(command, eval_str=True)
     first = inspect.Parameter(
         "probe",
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         annotation=Annotated[Path, typer.Argument(help="Folder of the probe.")],
     )
-    rest = [p for p in theirs.parameters.values() if p.name != "probe"]
-    signature = theirs.replace(parameters=[first, *rest])
+    others = [p for p in theirs.parameters.values() if p.name != "probe"]
+    signature = theirs.replace(parameters=[first, *others])
     predict.__signature__ = signature  # type: ignore[attr-defined]  # what typer reads
     predict.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     return predict
 
 
 subcommands = [fit, evaluate, _with_a_probe(predicting.command)]
+
+
+def _config(
+    background: list[str] | None,
+    unannotated: bool,
+    group_by: str | None,
+    device: str | None,
+    workers: int | None,
+) -> dict[str, Any]:
+    """The fields of a config that fit and evaluate share, as far as they were given."""
+    return options.given(
+        background=tuple(background) if background else None,
+        unannotated=unannotated or None,
+        group_by=options.names(group_by),
+        device=device,
+        workers=workers,
+    )
 
 
 def _read(
@@ -232,7 +235,7 @@ def _read(
     chosen = next((name for name in FORMS if name == form), None)
     if form is not None and chosen is None:
         raise UsageError(f"--input-format {form!r}; known: {', '.join(FORMS)}")
-    made = read_labels(
+    clips = read_labels(
         labels,
         form=chosen,
         audio=audio,
@@ -240,19 +243,19 @@ def _read(
         separator=separator,
     )
     if not quiet:
-        say_notes(made.notes)
-    return made
+        say_notes(clips.notes)
+    return clips
 
 
-def _of_split(made: ImportedClips, split: str | None) -> ImportedClips:
+def _of_split(clips: ImportedClips, split: str | None) -> ImportedClips:
     from dataclasses import replace
 
-    if split in {None, "all"}:
-        return made
-    part = made.manifest.where(split=split)
+    if split is None or split == "all":
+        return clips
+    part = clips.manifest.where(split=split)
     if not len(part):
-        raise UsageError(f"--split {split}: {made.manifest.named} has no such clip")
-    return replace(made, manifest=part)
+        raise UsageError(f"--split {split}: {clips.manifest.named} has no such clip")
+    return replace(clips, manifest=part)
 
 
 def _cache(named: Path | None, *, no_cache: bool) -> Path | None:
@@ -261,84 +264,25 @@ def _cache(named: Path | None, *, no_cache: bool) -> Path | None:
     return None if no_cache else named or cache_folder()
 
 
-def _close_fit(report: ProbeReport, *, as_json: bool, quiet: bool) -> int:
-    """Print what a fit found; returns the exit code."""
+def _close(
+    report: ProbeReport | EvaluationReport,
+    lines: Iterable[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Print what was measured; returns the exit code."""
+    from dawnchorus.cli.findings import say_left_out
     from dawnchorus.cli.output import print_json, print_table, say
-    from dawnchorus.probing.report import CLASS_HEADINGS, class_rows
+    from dawnchorus.cli.runs import SOME_FAILED
+    from dawnchorus.probing.report import CLASS_HEADINGS
 
-    if not quiet:
-        for line in _fit_lines(report):
-            say(line)
-    if as_json:
-        print_json(
-            {"probe": report.folder, **_facts(report), "notes": report.probe.notes.to_json()}
-        )
-    else:
-        if report.measured is not None:
-            print_table(
-                CLASS_HEADINGS, class_rows(report.measured.classes, report.measured.thresholds)
-            )
-        print(report.folder)
-    return _code(report.bad)
-
-
-def _facts(report: ProbeReport) -> dict[str, Any]:
-    names = ("n_clips", "n_windows", "n_groups", "n_cached", "n_test", "warnings", "seconds")
-    bad = [{"path": path, "verdict": word, "message": said} for path, word, said in report.bad]
-    return {**{name: getattr(report, name) for name in names}, "bad": bad}
-
-
-def _fit_lines(report: ProbeReport) -> Iterator[str]:
-    from dawnchorus.probing.report import REPORT, remarks, score_lines
-    from dawnchorus.probing.scores import calibration_notes
-
-    yield (
-        f"{report.n_clips} clips ({report.n_cached} embedded before) of {report.n_groups} "
-        f"recordings; encoding {report.seconds['encoding']:.1f} s, fitting "
-        f"{report.seconds['fitting']:.1f} s"
-    )
-    if report.n_test:
-        yield f"{report.n_test} clips of split test were left alone"
-    for warning in report.warnings:
-        yield f"warning: {warning}"
-    measured = report.measured
-    if measured is not None:
-        yield f"scores are of {measured.held_out.how}"
-        yield from score_lines(measured.scores)
-        errors = calibration_notes(measured.calibrated, measured.held_out.truth)
-        yield (
-            f"calibration: {measured.calibrated.calibration.method}; error of the first guess "
-            f"{errors['before']['ece_mass_first_guess']:.3f} before, "
-            f"{errors['after']['ece_mass_first_guess']:.3f} after"
-        )
-        yield f"thresholds are for a {measured.target}"
-        if all(found.value is None for found in measured.thresholds):
-            yield (
-                "no class has a threshold, so probe predict names nothing unless you choose: give "
-                "it --threshold or --top-k, or fit again with more clips, a lower "
-                "--target-precision, or --confidence 0"
-            )
-        yield from remarks(measured.thresholds)
-    yield f"the whole report: {report.folder / REPORT}"
-
-
-def _close_evaluation(report: EvaluationReport, *, as_json: bool, quiet: bool) -> int:
-    from dawnchorus.cli.output import print_json, print_table, say
-    from dawnchorus.probing.report import CLASS_HEADINGS, class_rows, evaluation_lines
-
-    if not quiet:
-        for line in evaluation_lines(report):
-            say(line)
+    for line in () if quiet else lines:
+        say(line)
     if as_json:
         print_json(report.to_json())
-    else:
-        print_table(CLASS_HEADINGS, class_rows(report.classes, report.thresholds))
-    return _code(report.bad)
-
-
-def _code(bad: Sequence[tuple[str, str, str]]) -> int:
-    from dawnchorus.cli.findings import say_left_out
-    from dawnchorus.cli.runs import SOME_FAILED
-
-    say_left_out([message for _, _, message in bad])
-    return SOME_FAILED if bad else 0
+    elif rows:
+        print_table(CLASS_HEADINGS, rows)
+    say_left_out([failure.message for failure in report.failures])
+    return SOME_FAILED if report.failures else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,39 +10,56 @@ from pydantic import Field, model_validator
 from dawnchorus.configs.base import Config, Precision
 from dawnchorus.configs.probes import TOKEN_PROBES, FitConfig
 from dawnchorus.configs.readout import OWN, Readout, with_readout
+from dawnchorus.errors import DawnChorusWarning
 
 
 class ProbeRunConfig(Config):
     """From labelled clips to a calibrated probe."""
 
+    # what is embedded, and how
     window_s: float | None = Field(
-        default=None, gt=0, description="None: as nine in ten clips fit in, at most the model's"
+        default=None,
+        gt=0,
+        description="None: long enough for nine in ten clips, at most the model's",
     )
     readout: Readout | None = Field(
         default=None, description="layers and poolings, such as 5,11:bands; None: the model's own"
     )
-    device: str = "auto"
-    precision: Precision = "float32"
-    workers: int | None = Field(default=None, ge=1, description="None: one a core")
-    fit: FitConfig = FitConfig()
-    multi_label: bool | None = Field(
-        default=None, description="None: unless every clip has exactly one label"
+    device: str = Field(default="auto", description="of the encoder: auto, cpu, cuda or mps")
+    precision: Precision = Field(default="float32", description="that the encoder computes in")
+    workers: int | None = Field(
+        default=None, ge=1, description="batches at once on a CPU; None: one for each core"
     )
-    nothing: tuple[str, ...] = Field(
-        default=(), description="labels of background: no class is heard; in any case"
+
+    # what is learned
+    fit: FitConfig = Field(default=FitConfig(), description="the head and how it is fitted")
+    multi_label: bool | None = Field(
+        default=None,
+        description="whether a clip may have any number of labels; None: unless every clip has one",
+    )
+    background: tuple[str, ...] = Field(
+        default=(), description="labels that mean: none of the classes is heard; in any case"
     )
     unannotated: bool = Field(
         default=False,
         description="parts of annotated recordings that no annotation covers are background too",
     )
     group_by: tuple[str, ...] | None = Field(
-        default=None, description="columns that hold clips together; None: those with usual names"
+        default=None,
+        description="columns whose equal values keep clips on one side of a split; None: group, "
+        "recordist and individual where there are",
     )
+
+    # what is measured on clips held out
     calibration: Literal["auto", "none", "temperature", "platt_shared", "platt", "isotonic"] = (
-        "auto"
+        Field(default="auto", description="see dawnchorus.probes.calibration; auto: the best")
     )
-    target_precision: float | None = Field(default=None, gt=0, le=1)
-    target_recall: float | None = Field(default=None, gt=0, le=1)
+    target_precision: float | None = Field(
+        default=None, gt=0, le=1, description="that thresholds are for; without any target 0.9"
+    )
+    target_recall: float | None = Field(
+        default=None, gt=0, le=1, description="that they are for instead"
+    )
     confidence: float = Field(
         default=0.8,
         ge=0,
@@ -49,13 +67,18 @@ class ProbeRunConfig(Config):
         description="with which thresholds reach their target; 0: what does best on these clips",
     )
     few_shot: tuple[int, ...] = Field(
-        default=(), description="score with so many clips of each class as well"
+        default=(), description="also score with this many clips of each class"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, values: Any) -> Any:
-        return with_readout(values, layers="layers", base=OWN, warn=True)
+        values = with_readout(values, layers="layers", base=OWN, warn=True)
+        if isinstance(values, dict) and "nothing" in values:
+            text = "ProbeRunConfig: 'nothing' is now called 'background'"
+            warnings.warn(DawnChorusWarning(text), stacklevel=2)
+            values = {"background" if k == "nothing" else k: v for k, v in values.items()}
+        return values
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -1,9 +1,12 @@
-"""`probe_fit`: labelled clips to a calibrated probe with thresholds, and what it is worth."""
+"""`probe_fit`: labelled clips to a calibrated probe with thresholds, and what it is worth.
+
+The walk goes down once: `training_clips`, `embed_clips`, `_fitted`, `calibrated`, `curve_of`.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,32 +18,31 @@ from dawnchorus.engine.encoding.workers import one_core_each
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.description import DESCRIPTION
 from dawnchorus.probes.fit import fit_probe
-from dawnchorus.probes.held_out import cross_validated, validated
-from dawnchorus.probing.background import with_unannotated
-from dawnchorus.probing.embed import embed_clips, from_store
-from dawnchorus.probing.scores import Measured, curve_of, measure
-from dawnchorus.probing.select import Usable, check_taught, usable
-from dawnchorus.store.read import Store
+from dawnchorus.probes.held_out import HeldOut, cross_validated, validated
+from dawnchorus.probing.curve import curve_of
+from dawnchorus.probing.embed import embed_clips
+from dawnchorus.probing.scores import calibrated
+from dawnchorus.probing.select import check_classes, training_clips
+from dawnchorus.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
     from dawnchorus.clips.build import ImportedClips
+    from dawnchorus.configs import FitConfig
+    from dawnchorus.failures import Failure
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.probes.features import Features
     from dawnchorus.probes.few_shot import CurvePoint
     from dawnchorus.probes.fitted import FittedProbe
-    from dawnchorus.probes.held_out import HeldOut
-    from dawnchorus.probing.embed import Embedded
+    from dawnchorus.probing.embed import EmbeddedClips
     from dawnchorus.probing.labels import LabelledClips
+    from dawnchorus.probing.scores import Evaluation
+    from dawnchorus.progress import Progress
 
-FEW: Final = 5  # clips of a class below which a warning is due
-DEFAULT_PRECISION: Final = 0.9  # that thresholds are for where no target is given
+FEW: Final = 5  # clips of a class; fewer give a warning
 USUAL_STRENGTH: Final = 0.1  # C that was chosen on most of the tasks tried, standardised features
-DIGITS: Final = 32  # of a file's SHA-256, to know it again
-BACKGROUND: Final = frozenset(
+DIGITS: Final = 32  # of a file's SHA-256 that a probe keeps, to recognise the file later
+# names that people give to clips in which nothing of interest is heard
+BACKGROUND_NAMES: Final = frozenset(
     {"background", "noise", "none", "nothing", "other", "silence", "unknown", "empty"}
 )
 
@@ -53,13 +55,13 @@ class ProbeReport:
         probe: as it was saved.
         folder: where.
         n_clips, n_windows, n_groups: trained and validated on; a window is what the encoder sees.
-        n_cached: clips whose embeddings were there already.
+        n_cached: clips whose embeddings were in the cache or the store.
         n_test: clips of split test, which were left alone.
-        measured: scores, classes, thresholds and calibration on clips held out; None where there
-            was nothing to hold out.
-        curve: scores by number of clips, if they were asked for.
-        warnings: what to mind.
-        bad: clips that could not be read.
+        evaluation: scores, thresholds and calibration on clips held out; None where none could be
+            held out.
+        curve: scores by number of clips, if they were requested.
+        warnings: what to watch out for.
+        failures: clips that could not be read.
         seconds: of encoding, and of everything after it.
     """
 
@@ -70,11 +72,21 @@ class ProbeReport:
     n_groups: int
     n_cached: int
     n_test: int
-    measured: Measured | None
+    evaluation: Evaluation | None
     curve: list[CurvePoint]
     warnings: tuple[str, ...]
-    bad: tuple[tuple[str, str, str], ...]
+    failures: tuple[Failure, ...]
     seconds: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, warnings, failures and the notes of the probe as plain JSON."""
+        names = ("n_clips", "n_windows", "n_groups", "n_cached", "n_test", "warnings", "seconds")
+        return {
+            "probe": str(self.folder),
+            **{name: getattr(self, name) for name in names},
+            "bad": [failure.to_json() for failure in self.failures],
+            "notes": self.probe.notes.to_json(),
+        }
 
 
 def probe_fit(
@@ -86,209 +98,164 @@ def probe_fit(
     config: ProbeRunConfig | None = None,
     cache: Path | None = None,
     overwrite: bool = False,
-    progress: Callable[[int], None] = lambda _n: None,
+    progress: Progress = NO_PROGRESS,
 ) -> ProbeReport:
     """Fit a probe on labelled clips, calibrate it, find its thresholds, and save it.
 
     Clips of split val choose hyper-parameters, calibration and thresholds; where there are none,
-    that is done by cross-validation over recordings. Clips of split test are never touched.
+    that is done by cross-validation over recordings. Clips of split test are never used.
 
     Args:
         labels: the clips, as `read_labels` gives them.
         output: folder of the probe.
         model: a model's name, file or folder, or a loaded encoder.
-        store: an embedding store whose windows are taken instead of encoding the clips.
+        store: an embedding store whose windows are used instead of encoding the clips.
         config: everything else.
         cache: folder where embeddings of clips are kept for the next fit, None: nowhere.
         overwrite: replace a probe that is there.
-        progress: called with 1 for each clip.
+        progress: gets a stage that counts clips.
 
     Raises:
-        UsageError: An option is wrong, or the output is there.
-        TaskError: The clips cannot teach a probe, or no part of a recording is free of annotations.
+        UsageError: An option is wrong, or the output exists.
+        TaskError: A class cannot be learned from the clips, or no part of a recording is free of
+            annotations.
     """
     config, folder = config or ProbeRunConfig(), Path(output)
     if (folder / DESCRIPTION).exists() and not overwrite:
         raise UsageError(f"{folder}: there is a probe already; name another folder, or overwrite")
     started = time.perf_counter()
-    if config.unannotated:
-        labels = with_unannotated(labels, seed=config.fit.seed)
-    notes = labels.notes[-1:] if config.unannotated else ()
-    found = usable(labels, config)
-    clips = found.clips
-    if store is None:
-        embedded = embed_clips(clips, model, config, cache=cache, progress=progress)
-    else:
-        embedded = from_store(clips, Store(store))
+    clips = training_clips(labels, config)
+    embedded = embed_clips(clips, model, config, store=store, cache=cache, progress=progress)
     encoded = time.perf_counter()
     # matrices this small wait longer for a second core than it would save
     with one_core_each(2):
-        probe, measured, curve, why_not = _fitted(found, embedded, config)
-    probe.notes = probe.notes.with_(
-        **_notes(clips, embedded, measured, model), background=list(found.background)
-    )
+        probe, held_out, warnings = _fitted(clips, embedded, config)
+        evaluation, curve = None, []
+        if held_out is not None:
+            probe, evaluation = calibrated(probe, held_out, clips, config)
+            curve = curve_of(config, probe, clips, embedded, evaluation)
+    probe.notes = probe.notes.with_(**_notes(clips, embedded, evaluation, model))
     probe.save(folder)
     return ProbeReport(
         probe=probe,
         folder=folder,
-        n_clips=len(np.unique(embedded.windows.clip)),
-        n_windows=len(embedded.windows.vectors),
+        n_clips=len(np.unique(embedded.clip)),
+        n_windows=len(embedded.vectors),
         n_groups=len(np.unique(clips.group)),
-        n_cached=embedded.windows.n_cached,
-        n_test=found.n_test,
-        measured=measured,
+        n_cached=embedded.n_cached,
+        n_test=sum(clip.split == "test" for clip in labels.manifest),
+        evaluation=evaluation,
         curve=curve,
-        warnings=(
-            *notes,
-            *found.warnings,
-            *_warnings(clips, probe, embedded.windows.vectors),
-            *why_not,
-        ),
-        bad=(*clips.bad, *map(astuple, embedded.windows.failures)),
+        warnings=(*clips.warnings, *_warnings(clips, embedded), *warnings),
+        failures=(*clips.failures, *embedded.failures),
         seconds={"encoding": encoded - started, "fitting": time.perf_counter() - encoded},
     )
 
 
 def _fitted(
-    found: Usable, embedded: Embedded, config: ProbeRunConfig
-) -> tuple[FittedProbe, Measured | None, list[CurvePoint], tuple[str, ...]]:
-    """The probe, what it is worth, its learning curve, and what could not be measured."""
-    clips = found.clips
+    clips: LabelledClips, embedded: EmbeddedClips, config: ProbeRunConfig
+) -> tuple[FittedProbe, HeldOut | None, tuple[str, ...]]:
+    """The probe; logits of clips held out, None where there are none; what could not be done."""
     train, validation = _sides(clips, embedded)
-    check_taught(clips.manifest.named, clips.classes, train.y, multi_label=found.multi_label)
-    config, alone = _without_choice(config, train, validation)
+    check_classes(clips.manifest.named, clips.classes, train.y, multi_label=clips.multi_label)
+    fit_config, warnings = _without_choice(config, train, validation)
     probe = fit_probe(
-        config.fit,
+        fit_config,
         train,
         validation,
         clips.classes,
-        found.multi_label,
+        clips.multi_label,
         encoder=embedded.encoder,
         readout=embedded.readout,
     )
-    held_out, why_not = _held_out(config, probe, train, validation)
-    measured = None
-    if held_out is not None:
-        measured = measure(
-            held_out,
-            probe,
-            clips_of_class(clips),
-            calibration=config.calibration,
-            precision=_target(config),
-            recall=config.target_recall,
-            confidence=config.confidence,
-            seed=config.fit.seed,
+    if validation is not None:
+        return probe, validated(probe, validation), warnings
+    try:
+        return probe, cross_validated(fit_config, probe, train), warnings
+    except TaskError as error:
+        why = f"no scores, calibration, thresholds or learning curve: {error}"
+        return probe, None, (*warnings, why)
+
+
+def _sides(clips: LabelledClips, embedded: EmbeddedClips) -> tuple[Features, Features | None]:
+    """Windows to train on, and windows of split val."""
+    is_val = clips.split == "val"
+    shared = np.intersect1d(clips.group[is_val], clips.group[~is_val])
+    if len(shared):
+        raise TaskError(
+            f"{clips.manifest.named}: {len(shared)} recordings or groups have clips in both train "
+            "and val, so scores would be too good; split by group (dawnchorus data split)"
         )
-        probe.calibration = measured.calibrated.calibration
-        probe.thresholds = {t.label: t.value for t in measured.thresholds if t.value is not None}
-    if measured is None:
-        return probe, None, [], (*alone, *why_not)
-    curve = curve_of(config.fit, probe, clips, embedded, counts=config.few_shot, measured=measured)
-    return probe, measured, curve, (*alone, *why_not)
+    # clips of val may all be unreadable, which is as if there were none
+    has_val = is_val[embedded.clip].any()
+    return embedded.items(clips, ~is_val), embedded.items(clips, is_val) if has_val else None
 
 
 def _without_choice(
     config: ProbeRunConfig, train: Features, validation: Features | None
-) -> tuple[ProbeRunConfig, tuple[str, ...]]:
+) -> tuple[FitConfig, tuple[str, ...]]:
     """One value of each hyper-parameter where nothing can be held out to choose it, and why.
 
     Raises:
         TaskError: The probe cannot do without clips held out.
     """
-    alone = len(np.unique(np.asarray(train.group))) < 2
-    single = bool((np.asarray(train.y).sum(axis=0) < 2).all())
-    if validation is not None or not (alone or single):
-        return config, ()
-    why = "all clips are of one recording or group" if alone else "every class has one clip"
+    one_group = len(np.unique(np.asarray(train.group))) < 2
+    one_clip_each = bool((np.asarray(train.y).sum(axis=0) < 2).all())
+    if validation is not None or not (one_group or one_clip_each):
+        return config.fit, ()
+    why = "all clips are of one recording or group" if one_group else "every class has one clip"
     if config.fit.method == "schedule":
         raise TaskError(
             f"{why}, and {config.fit.probe_type} chooses how long it trains on clips of other "
             "recordings: use --probe-type linear or knn, or add clips of others (if they are of "
             "others, say so in a column 'group')"
         )
-    one = {"strengths": (USUAL_STRENGTH,), "neighbours": (1,)}
-    said = f"{why}, so nothing was chosen on clips held out"
-    return config.model_copy(update={"fit": config.fit.model_copy(update=one)}), (said,)
-
-
-def clips_of_class(clips: LabelledClips) -> dict[str, tuple[int, int]]:
-    """Numbers of clips and groups of each class."""
-    return {
-        name: (int(mine.sum()), len(np.unique(clips.group[mine])))
-        for name, mine in zip(clips.classes, clips.truth.T, strict=True)
-    }
-
-
-def _sides(clips: LabelledClips, embedded: Embedded) -> tuple[Features, Features | None]:
-    validates = clips.split == "val"
-    train = embedded.features(clips, ~validates)
-    held = validates[embedded.windows.clip].any()
-    shared = np.intersect1d(clips.group[validates], clips.group[~validates])
-    if len(shared):
-        raise TaskError(
-            f"{clips.manifest.named}: {len(shared)} recordings or groups have clips in both train "
-            "and val, so scores would be too good; split by group (dawnchorus data split)"
-        )
-    return train, embedded.features(clips, validates) if held else None
-
-
-def _target(config: ProbeRunConfig) -> float | None:
-    if config.target_recall is not None:
-        return None
-    return config.target_precision or DEFAULT_PRECISION
-
-
-def _held_out(
-    config: ProbeRunConfig, probe: FittedProbe, train: Features, validation: Features | None
-) -> tuple[HeldOut | None, tuple[str, ...]]:
-    """Logits of clips held out, or why there are none."""
-    if validation is not None:
-        return validated(probe, validation), ()
-    try:
-        return cross_validated(config.fit, probe, train), ()
-    except TaskError as error:
-        return None, (f"no scores, calibration, thresholds or learning curve: {error}",)
+    one_value = {"strengths": (USUAL_STRENGTH,), "neighbours": (1,)}
+    warning = f"{why}, so nothing was chosen on clips held out"
+    return config.fit.model_copy(update=one_value), (warning,)
 
 
 def _notes(
     clips: LabelledClips,
-    embedded: Embedded,
-    measured: Measured | None,
+    embedded: EmbeddedClips,
+    evaluation: Evaluation | None,
     model: str | Path | Encoder,
 ) -> dict[str, Any]:
-    named = {"model": str(model)} if isinstance(model, str | Path) else {}
-    files = sorted({key.partition(":")[0][:DIGITS] for key in embedded.windows.content if key})
-    counts = {
-        name: {"n_clips": n_clips, "n_groups": n_groups}
-        for name, (n_clips, n_groups) in clips_of_class(clips).items()
-    }
+    """What the probe remembers of its clips, and what was measured."""
+    files = sorted({content.partition(":")[0][:DIGITS] for content in embedded.content if content})
     return {
-        **named,
+        # a loaded encoder cannot be loaded again by its name
+        **({"model": str(model)} if isinstance(model, str | Path) else {}),
         "window_s": embedded.window_s,
         "n_clips": len(clips),
-        "classes": counts,
+        "classes": {
+            name: {"n_clips": n_clips, "n_groups": n_groups}
+            for name, (n_clips, n_groups) in clips.counts.items()
+        },
         "files": files,
-        **({} if measured is None else measured.notes()),
+        **({} if evaluation is None else evaluation.notes()),
+        "background": list(clips.background),
     }
 
 
-def _warnings(clips: LabelledClips, probe: FittedProbe, train: NDArray[np.float32]) -> list[str]:
-    said = []
-    for name, (n_clips, n_groups) in clips_of_class(clips).items():
+def _warnings(clips: LabelledClips, embedded: EmbeddedClips) -> list[str]:
+    warnings = []
+    for name, (n_clips, n_groups) in clips.counts.items():
         if n_clips < FEW:
-            said.append(f"{name}: {n_clips} clips; need {FEW} or more, better 20")
+            warnings.append(f"{name}: {n_clips} clips; need {FEW} or more, better 20")
         elif n_groups == 1:
-            said.append(f"{name}: all {n_clips} clips are of one recording or group")
-    unlabelled = any(name.casefold() in BACKGROUND for name in clips.classes)
-    if len(train) > 1 and bool((np.ptp(train, axis=0) == 0).all()):
-        said.append(
+            warnings.append(f"{name}: all {n_clips} clips are of one recording or group")
+    vectors = embedded.vectors
+    if len(vectors) > 1 and bool((np.ptp(vectors, axis=0) == 0).all()):
+        warnings.append(
             "the embeddings of all windows are the same, so nothing was learned: are the clips "
             "silent?"
         )
-    if not probe.multi_label and not unlabelled:
-        said.append(
+    has_background = any(name.casefold() in BACKGROUND_NAMES for name in clips.classes)
+    if not clips.multi_label and not has_background:
+        warnings.append(
             f"every clip has one of {len(clips.classes)} labels, so in a recording this probe "
             "gives one of them to any sound, rain and people too; add clips with none of them "
             "under a label of their own, and name it: --background noise"
         )
-    return said
+    return warnings

@@ -1,15 +1,15 @@
-"""Which labelled clips a probe is fitted and validated on, and whether they have one label each."""
+"""Which labelled clips a probe is fitted on, and on which it is scored."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dawnchorus.errors import TaskError
-from dawnchorus.probing.background import background_labels
-from dawnchorus.probing.labels import labelled
+from dawnchorus.probing.background import background_labels, with_unannotated
+from dawnchorus.probing.labels import label_clips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,75 +18,101 @@ if TYPE_CHECKING:
 
     from dawnchorus.clips.build import ImportedClips
     from dawnchorus.configs import ProbeRunConfig
+    from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.probing.labels import LabelledClips
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usable:
-    """Clips to train and validate on, with the classes that train has.
+def training_clips(table: ImportedClips, config: ProbeRunConfig) -> LabelledClips:
+    """Clips to train and validate on, with the classes that the training clips have.
 
-    Attributes:
-        clips: of splits train and val, and of none.
-        multi_label: whether a clip may have any number of labels.
-        n_test: clips of split test, which were left alone.
-        warnings: labels that train lacks, and what was done about their clips.
-        background: labels that mean that none of the classes is heard.
-    """
+    Clips of split test are left alone. Whether a clip may have several labels follows from all
+    labels that were given: a clip of val that keeps none, since training clips lack its class, does
+    not make a probe of several labels.
 
-    clips: LabelledClips
-    multi_label: bool
-    n_test: int
-    warnings: tuple[str, ...] = ()
-    background: tuple[str, ...] = ()
-
-
-def usable(labels: ImportedClips, config: ProbeRunConfig) -> Usable:
-    """Clips to train and validate on.
-
-    Whether there is one label a clip is told from all labels that they were given: a clip of val
-    that keeps none, since train lacks its class, does not make a probe of several.
+    Args:
+        table: the clips, as `read_labels` gives them.
+        config: ``background``, ``unannotated``, ``group_by`` and ``multi_label``.
 
     Raises:
         TaskError: No clip to train on has a label, or a class has no clip without it.
         UsageError: No clip has a label of the background that was named.
     """
-    nothing = background_labels(config.nothing, labels.manifest)
-    everything = labelled(labels, nothing=nothing, by=config.group_by)
-    split = everything.split
-    train = (split == "train") | (split == "")
-    names = [n for n, any_ in zip(everything.classes, _any(everything, train), strict=True) if any_]
+    notes: tuple[str, ...] = ()
+    if config.unannotated:
+        table = with_unannotated(table, seed=config.fit.seed)
+        notes = table.notes[-1:]
+    background = background_labels(config.background, table.manifest)
+    every = label_clips(table, background=background, group_by=config.group_by)
+    named, used, train = every.manifest.named, every.split != "test", _is_train(every)
+    names = [
+        name for name, has in zip(every.classes, every.truth.T, strict=True) if has[train].any()
+    ]
     if not names:
         raise TaskError(
-            f"{labels.manifest.named}: {int(train.sum())} of {len(split)} clips are to train on, "
-            "and none of them has a label"
+            f"{named}: {int(train.sum())} of {len(every)} clips are to train on, and none of them "
+            "has a label"
         )
-    clips = labelled(labels, nothing=nothing, by=config.group_by, classes=names)
-    used = split != "test"
-    multi_label = _is_multi_label(everything.truth[used], names, config)
-    check_taught(labels.manifest.named, names, clips.truth[train], multi_label=multi_label)
-    untrained = sorted(set(everything.classes) - set(names) - _only_of(everything, ~used))
-    strange = used & (clips.truth.sum(axis=1) < everything.truth.sum(axis=1))
-    said: tuple[str, ...] = ()
-    if strange.any():
-        done = "those labels are not scored" if multi_label else "left out"
-        said = (
-            f"{int(strange.sum())} clips of split val have labels that no clip to train on has "
-            f"({', '.join(untrained[:5])}{', …' if len(untrained) > 5 else ''}): {done}",
-        )
-    kept = used if multi_label else used & ~strange
-    return Usable(
-        clips=clips.take(np.flatnonzero(kept)),
+    clips = label_clips(table, classes=names, background=background, group_by=config.group_by)
+    one_each = (every.truth[used].sum(axis=1) == 1).all()
+    multi_label = config.multi_label
+    if multi_label is None:
+        multi_label = len(names) == 1 or not bool(one_each)
+    check_classes(named, names, clips.truth[train], multi_label=multi_label)
+    # with one label a clip, a validation clip whose label no training clip has cannot be scored
+    has_others = np.array([bool(labels) for labels in clips.other_labels]) & used
+    kept = used if multi_label else used & ~has_others
+    return replace(
+        clips.take(np.flatnonzero(kept)),
         multi_label=multi_label,
-        n_test=int((~used).sum()),
-        warnings=said,
-        background=nothing,
+        warnings=(*notes, *_unknown_to_train(clips, has_others, multi_label=multi_label)),
     )
 
 
-def check_taught(
+def _is_train(clips: LabelledClips) -> NDArray[np.bool_]:
+    return np.isin(clips.split, ("train", ""))
+
+
+def _unknown_to_train(
+    clips: LabelledClips, rows: NDArray[np.bool_], *, multi_label: bool
+) -> tuple[str, ...]:
+    """What is reported of validation clips with labels that no training clip has."""
+    if not rows.any():
+        return ()
+    labels = sorted({label for row in np.flatnonzero(rows) for label in clips.other_labels[row]})
+    done = "those labels are not scored" if multi_label else "left out"
+    return (
+        f"{int(rows.sum())} clips of split val have labels that no clip to train on has "
+        f"({', '.join(labels[:5])}{', …' if len(labels) > 5 else ''}): {done}",
+    )
+
+
+def scoring_clips(
+    table: ImportedClips, probe: FittedProbe, config: ProbeRunConfig
+) -> LabelledClips:
+    """Clips to score a probe on, with the probe's classes.
+
+    Args:
+        table: the clips, as `read_labels` gives them.
+        probe: it knows what was background when it was fitted.
+        config: ``background`` beside that, ``unannotated`` and ``group_by``.
+
+    Raises:
+        UsageError: No clip has a label of the background that was named.
+    """
+    if config.unannotated:
+        table = with_unannotated(table, seed=config.fit.seed)
+    named = background_labels(config.background, table.manifest)
+    background = (*named, *probe.notes.background)
+    clips = label_clips(
+        table, classes=probe.classes, background=background, group_by=config.group_by
+    )
+    return replace(clips, multi_label=probe.multi_label)
+
+
+def check_classes(
     named: str, classes: Sequence[str], truth: NDArray[np.generic], *, multi_label: bool
 ) -> None:
-    """Refuse clips that cannot teach a class, and say what to add.
+    """Refuse clips from which a class cannot be learned, and say what to add.
 
     Args:
         named: where the clips come from.
@@ -95,14 +121,14 @@ def check_taught(
         multi_label: whether a clip may have any number of labels.
 
     Raises:
-        TaskError: A class has no clip; or no other clip to tell it from.
+        TaskError: A class has no clip; or no other clip to distinguish it from.
     """
     n_positive = np.asarray(truth).sum(axis=0).astype(int)
     for name, n in zip(classes, n_positive.tolist(), strict=True):
         if not n:
             raise TaskError(
                 f"{named}: of {name} no clip to train on can be read; leave the label out, or "
-                "bring other clips of it"
+                "add other clips of it"
             )
         if n == len(truth) and (multi_label or len(classes) < 2):
             raise TaskError(
@@ -111,21 +137,3 @@ def check_taught(
                 "as a folder noise, and say --background noise; of recordings that were annotated "
                 "throughout, --unannotated takes the parts between"
             )
-
-
-def _only_of(clips: LabelledClips, rows: NDArray[np.bool_]) -> set[str]:
-    """Classes that no other clip has."""
-    return {n for n, any_ in zip(clips.classes, _any(clips, ~rows), strict=True) if not any_}
-
-
-def _any(clips: LabelledClips, rows: NDArray[np.bool_]) -> list[bool]:
-    found: list[bool] = clips.truth[rows].max(axis=0, initial=False).tolist()
-    return found
-
-
-def _is_multi_label(
-    truth: NDArray[np.bool_], classes: Sequence[str], config: ProbeRunConfig
-) -> bool:
-    if config.multi_label is not None:
-        return config.multi_label
-    return len(classes) == 1 or bool((truth.sum(axis=1) != 1).any())
