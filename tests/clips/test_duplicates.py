@@ -102,7 +102,7 @@ def test_files_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_bytes(b"no sound at all" * 9)
     files = {"a.wav": "", "silent.wav": "", "bad.wav": ""}
     report = find_duplicates(manifest(tmp_path, files))
-    assert [path for path, _ in report.bad] == ["bad.wav"]
+    assert [failure.path for failure in report.failures] == ["bad.wav"]
     assert report.without == ("silent.wav",)
     assert (report.n_files, report.n_pairs, report.found) == (2, 1, ())
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from conftest import make_sound
+from counted_progress import CountedProgress, Stage
 from dawnchorus.clips.check import check_manifest, write_report
 from dawnchorus.clips.folders import manifest_of_folder
 from dawnchorus.clips.imports import read_labels
@@ -247,10 +248,11 @@ def test_every_bad_clip_has_its_verdict_and_the_rest_its_true_length(faulty: Pat
             "labels": [["wren"]] * len(lines),
         }
     )
-    done: list[int] = []
-    report = check_manifest(Manifest(table, faulty), progress=done.append)
+    progress = CountedProgress()
+    report = check_manifest(Manifest(table, faulty), progress=progress)
     assert {f.id: f.verdict for f in report.findings} == {k: v[3] for k, v in lines.items()}
-    assert sum(done) == report.n_files == 8
+    assert progress.stages == [Stage("checking", 8, "files", done=8)]
+    assert report.n_files == 8
     kept = {clip.id: clip for clip in report.kept}
     assert set(kept) == {"good", "inside", "rounded", "past", "cut"}
     assert (kept["past"].stop_s, kept["rounded"].stop_s, kept["good"].stop_s) == (2.0, 2.0, 2.0)

@@ -56,7 +56,7 @@ def test_clips_that_cannot_be_read_are_left_out_and_named(tmp_path: Path) -> Non
     manifest = manifest_of_folder(tmp_path).manifest
     (tmp_path / "b.wav").unlink()
     found = input_statistics(manifest)
-    assert (found.n_clips, [path for path, _ in found.bad]) == (1, ["b.wav"])
+    assert (found.n_clips, [failure.path for failure in found.failures]) == (1, ["b.wav"])
     (tmp_path / "a.wav").unlink()
     with pytest.raises(TaskError, match=r"none of 2 clips can be read: .*no such file"):
         input_statistics(manifest)

@@ -20,10 +20,11 @@ from dawnchorus.benchmark.source_ids import TEXT_COLUMNS, source_ids, telling_na
 from dawnchorus.clips.duplicates import find_duplicates
 from dawnchorus.clips.manifest import Manifest, moved, texts
 from dawnchorus.errors import TaskError
+from dawnchorus.progress import NO_PROGRESS, Progress
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dawnchorus.clips.duplicates import Duplicate
 
@@ -96,7 +97,7 @@ def audit_leaks(
     *,
     sound: bool = True,
     threads: int = 0,
-    progress: Callable[[int], None] = lambda _n: None,
+    progress: Progress = NO_PROGRESS,
 ) -> LeakReport:
     """Look for test items among training clips.
 
@@ -106,7 +107,7 @@ def audit_leaks(
             so is every row that is a test item itself.
         sound: compare the sound too, which reads every file; without it only what is written.
         threads: files decoded at once; 0: one a core.
-        progress: called with 1 after each file that was read.
+        progress: told of each file that was read.
 
     Raises:
         TaskError: There is nothing to compare.
@@ -128,7 +129,7 @@ def audit_leaks(
             _union(test, parts), between_splits=True, threads=threads, progress=progress
         )
         n_files = compared.n_files
-        bad = tuple((str(root / path), message) for path, message in compared.bad)
+        bad = tuple((str(root / one.path), one.message) for one in compared.failures)
         hits += _heard(test, parts, compared.found)
     hits.sort(key=lambda hit: (-hit.strength, hit.test_id, hit.train_id, hit.why))
     return LeakReport(

@@ -91,17 +91,15 @@ def leaks(
     Example: dawnchorus benchmark leaks task.parquet --against train.parquet -o audit/
     """
     from dawnchorus.benchmark.leaks import audit_leaks, summary, task_rows, write_leaks
-    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.output import print_json, say, watched
     from dawnchorus.cli.runs import SOME_FAILED
     from dawnchorus.clips.manifest import read_manifest
-    from dawnchorus.feed.shards import planned_files
 
     clips = task_rows(read_manifest(manifest), task)
     test = clips if split in {None, "all"} else clips.where(split=split)
     parts = [read_manifest(path) for path in training]
-    n_files = sum(map(planned_files, [test, *parts]))
-    with progress(n_files, "fingerprints", quiet=quiet or written_only, unit="files") as advance:
-        found = audit_leaks(test, parts, sound=not written_only, threads=threads, progress=advance)
+    with watched(quiet=quiet) as progress:
+        found = audit_leaks(test, parts, sound=not written_only, threads=threads, progress=progress)
     write_leaks(found, output)
     told = summary(found)
     if as_json:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dawnchorus.cli import options
-from dawnchorus.cli.findings import say_left_out
+from dawnchorus.cli.findings import report_as_json, say_left_out
 from dawnchorus.cli.renamed import renamed
 
 
@@ -29,15 +29,14 @@ def check(
 
     Example: dawnchorus data check all.parquet --csv report.csv -o good.parquet
     """
-    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.output import print_json, say, watched
     from dawnchorus.cli.runs import SOME_FAILED
     from dawnchorus.clips.check import check_manifest, write_report
     from dawnchorus.clips.manifest import read_manifest, write_manifest
-    from dawnchorus.feed.shards import planned_files
 
     clips = read_manifest(manifest)
-    with progress(planned_files(clips), "checking", quiet=quiet, unit="files") as advance:
-        report = check_manifest(clips, threads=threads, progress=advance)
+    with watched(quiet=quiet) as progress:
+        report = check_manifest(clips, threads=threads, progress=progress)
     if table:
         write_report(report, table)
     if output:
@@ -76,25 +75,22 @@ def duplicates(
 
     Example: dawnchorus data duplicates all.parquet --csv pairs.csv
     """
-    from dataclasses import asdict
-
-    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.output import print_json, say, watched
     from dawnchorus.cli.runs import SOME_FAILED
     from dawnchorus.clips.duplicates import find_duplicates, without_duplicates, write_duplicates
     from dawnchorus.clips.manifest import read_manifest, write_manifest
-    from dawnchorus.feed.shards import planned_files
 
     clips = read_manifest(manifest)
-    with progress(planned_files(clips), "fingerprints", quiet=quiet, unit="files") as advance:
-        report = find_duplicates(clips, threads=threads, progress=advance)
+    with watched(quiet=quiet) as progress:
+        report = find_duplicates(clips, threads=threads, progress=progress)
     if table:
         write_duplicates(report, table)
     if output:
         write_manifest(without_duplicates(clips, report), output)
     if as_json:
-        print_json(asdict(report))
+        print_json(report_as_json(report))
     else:
-        say_left_out([message for _, message in report.bad])
+        say_left_out([failure.message for failure in report.failures])
         for pair in report.found[:20]:
             sides = f"{pair.split or '-'} and {pair.other_split or '-'}"
             print(
@@ -108,7 +104,7 @@ def duplicates(
         )
         if report.without:
             say(f"{len(report.without)} files are silent or too short to compare")
-    return SOME_FAILED if report.n_between_splits or report.bad else 0
+    return SOME_FAILED if report.n_between_splits or report.failures else 0
 
 
 @renamed({}, dropped={"--prefix VALUE": "shards are named shard-NUMBER"})
@@ -133,35 +129,33 @@ def pack(
 
     Example: dawnchorus data pack good.parquet -o shards/
     """
-    from dataclasses import asdict
-
-    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.output import print_json, say, watched
     from dawnchorus.cli.runs import SOME_FAILED
     from dawnchorus.clips.manifest import read_manifest
-    from dawnchorus.feed.shards import pack_manifest, planned_files
+    from dawnchorus.feed.shards import pack_manifest
 
     clips = read_manifest(manifest)
-    with progress(planned_files(clips), "packing", quiet=quiet, unit="files") as advance:
+    with watched(quiet=quiet) as progress:
         report = pack_manifest(
             clips,
             output,
             shard_mb=shard_mb,
             shuffle_seed=None if in_order else seed,
             threads=threads,
-            progress=advance,
+            progress=progress,
         )
     if as_json:
-        print_json(asdict(report))
+        print_json(report_as_json(report))
     else:
-        say_left_out([message for _, message in report.bad])
+        say_left_out([failure.message for failure in report.failures])
         if report.n_clipped:
             say(f"{report.n_clipped} files went beyond full scale and were clipped there")
         print(
             f"{report.index}: {report.n_clips} clips of {report.n_files} files, "
             f"{report.hours:.2f} h, {report.n_bytes / 1e6:.1f} MB in {report.n_shards} shards, "
-            f"{report.n_made} of them new; {len(report.bad)} left out"
+            f"{report.n_made} of them new; {len(report.failures)} left out"
         )
-    return SOME_FAILED if report.bad else 0
+    return SOME_FAILED if report.failures else 0
 
 
 def statistics(
@@ -176,29 +170,27 @@ def statistics(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Mean and deviation of the log-mel over training clips, for the input normalisation.
+    """Mean and standard deviation of the log-mel over training clips, for the input normalisation.
 
     Over every band of each frame that holds sound. Clips without a split count as training.
 
     Example: dawnchorus data statistics all.parquet
     """
-    from dataclasses import asdict
-
-    from dawnchorus.cli.output import print_json, progress, say
+    from dawnchorus.cli.output import print_json, say, watched
     from dawnchorus.cli.runs import SOME_FAILED
     from dawnchorus.clips.manifest import read_manifest
     from dawnchorus.feed.statistics import input_statistics, of_split
 
     chosen = of_split(read_manifest(manifest), split or "all")
     n_clips = min(clips, len(chosen)) or len(chosen)
-    with progress(n_clips, "measuring", quiet=quiet, unit="clips") as advance:
+    with watched(quiet=quiet) as progress:
         found = input_statistics(
-            chosen, n_clips=n_clips, crop_s=crop_s, seed=seed, threads=threads, progress=advance
+            chosen, n_clips=n_clips, crop_s=crop_s, seed=seed, threads=threads, progress=progress
         )
     if as_json:
-        print_json(asdict(found))
+        print_json(report_as_json(found))
     else:
-        say_left_out([message for _, message in found.bad])
+        say_left_out([failure.message for failure in found.failures])
         say(f"{found.n_clips} clips, {found.n_frames} frames, {found.hours:.2f} h")
         print(found.config_line)
-    return SOME_FAILED if found.bad else 0
+    return SOME_FAILED if found.failures else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli.output import say
@@ -39,3 +39,10 @@ def failures_as_json(failures: Iterable[Failure]) -> list[dict[str, str]]:
 def fields_of(report: Any) -> dict[str, Any]:
     """The fields of a dataclass as JSON takes them, without copying what they hold."""
     return {field.name: getattr(report, field.name) for field in fields(report)}
+
+
+def report_as_json(report: Any) -> dict[str, Any]:
+    """A report with ``failures`` as JSON has it; all commands call them ``bad`` there."""
+    facts = asdict(report)
+    del facts["failures"]
+    return {**facts, "bad": failures_as_json(report.failures)}

@@ -15,17 +15,18 @@ from dawnchorus.audio.frontend import FRAME_SAMPLES, SAMPLE_RATE
 from dawnchorus.clips.manifest import with_column
 from dawnchorus.clips.measure import OK, Measurement, measure
 from dawnchorus.clips.parallel import in_threads
+from dawnchorus.progress import NO_PROGRESS, Progress
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dawnchorus.clips.manifest import Clip, Manifest
 
 BEYOND_END, TOO_SHORT, SHORTENED = "beyond-end", "too-short", "shortened"
-# With sound all the same, and all of it good: these stay when bad clips are left out.
+# Verdicts of files that hold less sound than they promise, but good sound: their clips are kept.
 HARMLESS: Final = frozenset({OK, SHORTENED, "truncated", "header-unpatched", "oversize-riff"})
 SLACK_S: Final = 0.05  # by which a clip may pass the end: tables round, codecs pad
 SHORTEST_S: Final = FRAME_SAMPLES / SAMPLE_RATE
@@ -46,7 +47,7 @@ class ClipFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What was found; ``kept`` is the manifest without bad clips, its lengths measured."""
+    """A verdict for each clip; ``kept`` is the manifest without bad clips, its lengths measured."""
 
     n_files: int
     hours: float
@@ -65,26 +66,26 @@ class CheckReport:
 
 
 def check_manifest(
-    manifest: Manifest, *, threads: int = 0, progress: Callable[[int], None] = lambda _n: None
+    manifest: Manifest, *, threads: int = 0, progress: Progress = NO_PROGRESS
 ) -> CheckReport:
-    """Decode each file once and hold its clips against what is there.
+    """Decode each file once and hold its clips against the sound that there is.
 
     Args:
         manifest: the clips.
         threads: files decoded at once; 0: one a core.
-        progress: called with 1 after each file.
+        progress: told of each file that was decoded.
     """
-    paths = pc.unique(manifest.table["path"])
-    found: dict[str, Measurement] = {}
+    paths = pc.unique(manifest.table["path"]).to_pylist()
+    advance = progress.start("checking", len(paths), "files")
+    measured: dict[str, Measurement] = {}
     look = partial(measure, manifest.folder, deep=True)
-    names = paths.to_pylist()
-    for path, measured in zip(names, in_threads(look, names, threads), strict=True):
-        found[path] = measured
-        progress(1)
-    findings = tuple(_finding(clip, found[clip.path]) for clip in manifest)
+    for path, measurement in zip(paths, in_threads(look, paths, threads), strict=True):
+        measured[path] = measurement
+        advance(1)
+    findings = tuple(_finding(clip, measured[clip.path]) for clip in manifest)
     return CheckReport(
-        n_files=len(names),
-        hours=sum(measured.duration_s for measured in found.values()) / 3600,
+        n_files=len(paths),
+        hours=sum(measurement.duration_s for measurement in measured.values()) / 3600,
         findings=findings,
         kept=_kept(manifest, findings),
     )
@@ -93,8 +94,8 @@ def check_manifest(
 def write_report(report: CheckReport, path: Path) -> None:
     """Write a CSV with a line for each clip, the bad ones first."""
     names = [field.name for field in fields(ClipFinding)]
-    found = sorted(report.findings, key=lambda f: (f.verdict in HARMLESS, f.verdict == OK))
-    rows = ([getattr(finding, name) for name in names] for finding in found)
+    findings = sorted(report.findings, key=lambda f: (f.verdict in HARMLESS, f.verdict == OK))
+    rows = ([getattr(finding, name) for name in names] for finding in findings)
     write_whole(path, csv_text(names, rows).encode())
 
 
@@ -102,14 +103,14 @@ def _finding(clip: Clip, measured: Measurement) -> ClipFinding:
     verdict, message = measured.verdict, measured.message
     if measured.readable and verdict in HARMLESS:
         stop_s = measured.duration_s if np.isnan(clip.stop_s) else clip.stop_s
-        said = f"{clip.path}: {clip.start_s:g} to {stop_s:g} s, the file holds "
-        said += f"{measured.duration_s:.3f} s"
+        where = f"{clip.path}: {clip.start_s:g} to {stop_s:g} s, the file holds "
+        where += f"{measured.duration_s:.3f} s"
         if clip.start_s >= measured.duration_s:
-            verdict, message = BEYOND_END, said
+            verdict, message = BEYOND_END, where
         elif min(stop_s, measured.duration_s) - clip.start_s < SHORTEST_S:
-            verdict, message = TOO_SHORT, said
+            verdict, message = TOO_SHORT, where
         elif stop_s > measured.duration_s + SLACK_S and verdict == OK:
-            verdict, message = SHORTENED, said
+            verdict, message = SHORTENED, where
     return ClipFinding(
         id=clip.id,
         path=clip.path,

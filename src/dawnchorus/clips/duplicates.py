@@ -20,16 +20,20 @@ from dawnchorus.clips.manifest import SPLITS, texts
 from dawnchorus.clips.parallel import in_threads, one_core_each
 from dawnchorus.clips.sounds import FileSounds
 from dawnchorus.errors import AudioError
+from dawnchorus.failures import Failure
+from dawnchorus.progress import NO_PROGRESS, Progress
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from dawnchorus.clips.manifest import Manifest
+
+    Fingerprint = tuple[NDArray[np.int64], NDArray[np.int64]]  # landmarks, and their frames
 
 # Landmarks at one distance for a pair to be looked at closely: at least so many, and such a share
 # of those that the two have where they overlap, but never more than the last.
@@ -78,14 +82,14 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateReport:
-    """What was compared, and what was found, those between splits first.
+    """What was compared, and which files share sound, those in different splits first.
 
     Attributes:
         n_files: fingerprinted.
         n_pairs: pairs of files compared by landmarks.
         n_verified: of them, compared sample by sample.
-        found: duplicates.
-        bad: path and message of files that could not be read.
+        found: pairs of files that share sound.
+        failures: files that could not be read.
         without: files that have no landmark: silence, or too short to compare.
     """
 
@@ -93,7 +97,7 @@ class DuplicateReport:
     n_pairs: int
     n_verified: int
     found: tuple[Duplicate, ...]
-    bad: tuple[tuple[str, str], ...]
+    failures: tuple[Failure, ...]
     without: tuple[str, ...]
 
     @property
@@ -122,7 +126,7 @@ def find_duplicates(
     *,
     between_splits: bool = False,
     threads: int = 0,
-    progress: Callable[[int], None] = lambda _n: None,
+    progress: Progress = NO_PROGRESS,
 ) -> DuplicateReport:
     """Compare all files of a manifest with each other.
 
@@ -130,21 +134,21 @@ def find_duplicates(
         manifest: the clips; each of their files is taken whole.
         between_splits: leave out pairs that lie in one split.
         threads: files decoded at once; 0: one a core.
-        progress: called with 1 after each file that was fingerprinted.
+        progress: told of each file that was fingerprinted.
     """
     paths: list[str] = pc.unique(manifest.table["path"]).to_pylist()
     sounds = FileSounds(manifest.folder, RATE_HZ)
-    prints: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    bad: list[tuple[str, str]] = []
+    prints: list[Fingerprint] = []
+    failures: list[Failure] = []
     nothing = np.zeros(0, np.int64)
+    advance = progress.start("fingerprints", len(paths), "files")
     with one_core_each():
-        look = in_threads(partial(_fingerprint, sounds), paths, threads)
-        for path, found in zip(paths, look, strict=True):
-            progress(1)
-            if isinstance(found, str):
-                bad.append((path, found))
-            prints.append((nothing, nothing) if isinstance(found, str) else found)
-    unread = {path for path, _ in bad}
+        for result in in_threads(partial(_fingerprint, sounds), paths, threads):
+            advance(1)
+            if isinstance(result, Failure):
+                failures.append(result)
+            prints.append((nothing, nothing) if isinstance(result, Failure) else result)
+    unread = {failure.path for failure in failures}
     without = [
         path
         for path, (keys, _) in zip(paths, prints, strict=True)
@@ -168,7 +172,7 @@ def find_duplicates(
         n_pairs=n_read * (n_read - 1) // 2 - within,
         n_verified=len(candidates),
         found=tuple(found_pairs),
-        bad=tuple(bad),
+        failures=tuple(failures),
         without=tuple(without),
     )
 
@@ -193,13 +197,11 @@ def without_duplicates(manifest: Manifest, report: DuplicateReport) -> Manifest:
     return manifest.filter(keep)
 
 
-def _fingerprint(
-    sounds: FileSounds, path: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]] | str:
+def _fingerprint(sounds: FileSounds, path: str) -> Fingerprint | Failure:
     try:
         return landmarks(sounds.read_whole(path))
     except AudioError as error:
-        return str(error)
+        return Failure(path, error.reason, str(error))
 
 
 def _names(manifest: Manifest) -> dict[str, tuple[str, str]]:
@@ -217,9 +219,7 @@ def _names(manifest: Manifest) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _candidates(
-    prints: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> Iterator[_Candidate]:
+def _candidates(prints: list[Fingerprint]) -> Iterator[_Candidate]:
     """Pairs that share enough landmarks at one distance, a block of first files at a time."""
     counts = [len(keys) for keys, _ in prints]
     file = np.repeat(np.arange(len(prints)), counts)

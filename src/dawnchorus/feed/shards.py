@@ -29,17 +29,22 @@ from dawnchorus.clips.parallel import in_threads
 from dawnchorus.clips.sounds import FileSounds, member_path
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import AudioError, TaskError
+from dawnchorus.failures import Failure
 from dawnchorus.feed.draws import shuffled_place
+from dawnchorus.progress import NO_PROGRESS, Progress
 from dawnchorus.store.files import remove_leftovers, sync_folder, whole_file, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from dawnchorus.progress import Advance
+
 INDEX: Final = "index.parquet"
 PLAN: Final = "packing.json"
+PREFIX: Final = "shard"  # of the shards' names
 BYTES_PER_S: Final = 18_000  # of such FLAC, a guess from which the number of shards follows
 _OLD: Final = ("path", "sha256")  # of the file that was packed, kept as packed_path, packed_sha256
 
@@ -55,7 +60,7 @@ class PackReport:
         n_bytes: of all shards.
         hours: of sound in them.
         n_clipped: files whose peak went beyond full scale, most often by resampling.
-        bad: path and message of files that could not be read; their rows are not in the index.
+        failures: files that could not be read; their rows are not in the index.
     """
 
     index: Path
@@ -66,7 +71,7 @@ class PackReport:
     n_bytes: int
     hours: float
     n_clipped: int
-    bad: tuple[tuple[str, str], ...]
+    failures: tuple[Failure, ...]
 
 
 def pack_manifest(
@@ -75,9 +80,8 @@ def pack_manifest(
     *,
     shard_mb: float = 500.0,
     shuffle_seed: int | None = 0,
-    prefix: str = "shard",
     threads: int = 0,
-    progress: Callable[[int], None] = lambda _n: None,
+    progress: Progress = NO_PROGRESS,
 ) -> PackReport:
     """Write shards and their index into a folder; what an earlier, stopped run made is kept.
 
@@ -86,25 +90,25 @@ def pack_manifest(
         folder: where to write; empty, or of the same packing.
         shard_mb: about how large a shard becomes.
         shuffle_seed: of the order of files, so that each shard is a fair sample; None: as they are.
-        prefix: of the shards' names.
         threads: files decoded at once; 0: one a core.
-        progress: called with 1 after each file.
+        progress: told of each file that is in a shard.
 
     Raises:
         TaskError: A length is not known, the folder holds another packing, or nothing can be read.
     """
-    plan = _Packing(manifest, shard_mb, shuffle_seed, prefix)
+    plan = _Packing(manifest, shard_mb, shuffle_seed)
     _claim(folder, plan)
     done: list[dict[str, Any]] = []
     n_made = 0
+    advance = progress.start("packing", len(plan.paths), "files")
     for number in range(plan.n_shards):
         facts_file = folder / f"{plan.name(number)}.json"
         if not (facts_file.is_file() and (folder / f"{plan.name(number)}.tar").is_file()):
-            facts = _write_shard(plan, number, folder, threads, progress)
+            facts = _write_shard(plan, number, folder, threads, advance)
             write_whole(facts_file, json.dumps(facts).encode())
             n_made += 1
         else:
-            progress(len(plan.files(number)))
+            advance(len(plan.files(number)))
         done.append(_facts(facts_file, plan))
     index, beyond = _index(plan, done, folder)
     write_manifest(index, folder / INDEX)
@@ -117,16 +121,14 @@ def pack_manifest(
         n_bytes=sum(facts["n_bytes"] for facts in done),
         hours=sum(f["n_samples"] for facts in done for f in facts["files"]) / SAMPLE_RATE / 3600,
         n_clipped=sum(f["clipped"] for facts in done for f in facts["files"]),
-        bad=(*(tuple(pair) for facts in done for pair in facts["bad"]), *beyond),
+        failures=(*(_failure(row) for facts in done for row in facts["bad"]), *beyond),
     )
 
 
 class _Packing:
     """Which files go into which shard, a function of the manifest and the options alone."""
 
-    def __init__(
-        self, manifest: Manifest, shard_mb: float, shuffle_seed: int | None, prefix: str
-    ) -> None:
+    def __init__(self, manifest: Manifest, shard_mb: float, shuffle_seed: int | None) -> None:
         stop_s = manifest.seconds("stop_s")
         if np.isnan(stop_s).any():
             row = int(np.flatnonzero(np.isnan(stop_s))[0])
@@ -135,8 +137,7 @@ class _Packing:
                 "data check MANIFEST -o MEASURED` measures it"
             )
         self.manifest = manifest
-        self.prefix = prefix
-        self.options = {"shard_mb": shard_mb, "shuffle_seed": shuffle_seed, "prefix": prefix}
+        self.options = {"shard_mb": shard_mb, "shuffle_seed": shuffle_seed, "prefix": PREFIX}
         unique = pc.unique(manifest.table["path"])
         self.paths: list[str] = unique.to_pylist()
         file = pc.index_in(manifest.table["path"], unique).to_numpy().astype(np.int64)
@@ -156,7 +157,7 @@ class _Packing:
         )
 
     def name(self, number: int) -> str:
-        return f"{self.prefix}-{number:06d}"
+        return f"{PREFIX}-{number:06d}"
 
     def files(self, number: int) -> NDArray[np.int64]:
         """Files of a shard, in order."""
@@ -218,8 +219,8 @@ def _facts(note: Path, plan: _Packing) -> dict[str, Any]:
         ]
         whole = all(isinstance(n, int) and n >= 0 for n in [*numbers, facts["n_bytes"]])
         whole &= all(file["file"] < n_files for file in facts["files"])
-        whole &= all(isinstance(text, str) for pair in facts["bad"] for text in pair)
-        whole &= all(len(pair) == 2 for pair in facts["bad"])
+        whole &= all(isinstance(text, str) for row in facts["bad"] for text in row)
+        whole &= all(len(row) in {2, 3} for row in facts["bad"])
     except (KeyError, TypeError):
         whole = False
     if not whole:
@@ -250,6 +251,11 @@ def _claim(folder: Path, plan: _Packing) -> None:
     write_whole(note, json.dumps(plan.identity, indent=1).encode())
 
 
+def _failure(row: list[str]) -> Failure:
+    """A failure as a shard's note has it; notes of before 0.2 have no reason."""
+    return Failure(row[0], "unreadable" if len(row) == 2 else row[1], row[-1])
+
+
 @dataclass(frozen=True, slots=True)
 class _Sample:
     file: int
@@ -259,34 +265,34 @@ class _Sample:
 
 
 def _write_shard(
-    plan: _Packing, number: int, folder: Path, threads: int, progress: Callable[[int], None]
+    plan: _Packing, number: int, folder: Path, threads: int, advance: Advance
 ) -> dict[str, Any]:
     """Write one tar, whole or not at all; returns where each file's sound lies in it."""
     path = folder / f"{plan.name(number)}.tar"
     encode = partial(_encoded, plan, FileSounds(plan.manifest.folder, SAMPLE_RATE))
     files: list[dict[str, Any]] = []
-    bad: list[tuple[str, str]] = []
+    bad: list[tuple[str, str, str]] = []
     try:
         with whole_file(path) as unfinished, unfinished.open("wb") as raw:
             at = 0
-            for found in in_threads(encode, plan.files(number).tolist(), threads):
-                progress(1)
-                if isinstance(found, tuple):
-                    bad.append(found)
+            for sample in in_threads(encode, plan.files(number).tolist(), threads):
+                advance(1)
+                if isinstance(sample, Failure):
+                    bad.append((sample.path, sample.reason, sample.message))
                     continue
-                key = f"{found.file:09d}"
-                described = _description(plan, found)
-                for suffix, content in (("flac", found.flac), ("json", described)):
+                key = f"{sample.file:09d}"
+                described = _description(plan, sample)
+                for suffix, content in (("flac", sample.flac), ("json", described)):
                     block = _tar_member(f"{key}.{suffix}", content)
                     raw.write(block)
                     if suffix == "flac":
                         files.append(
                             {
-                                "file": found.file,
+                                "file": sample.file,
                                 "offset": at + tarfile.BLOCKSIZE,
-                                "size": len(found.flac),
-                                "n_samples": found.n_samples,
-                                "clipped": found.clipped,
+                                "size": len(sample.flac),
+                                "n_samples": sample.n_samples,
+                                "clipped": sample.clipped,
                             }
                         )
                     at += len(block)
@@ -300,16 +306,17 @@ def _write_shard(
     return {"files": files, "bad": bad, "n_bytes": at + len(end)}
 
 
-def _encoded(plan: _Packing, sounds: FileSounds, file: int) -> _Sample | tuple[str, str]:
-    """The FLAC of a file, or its path and why there is none."""
+def _encoded(plan: _Packing, sounds: FileSounds, file: int) -> _Sample | Failure:
+    """The FLAC of a file, or why there is none."""
     start = round(plan.start_s[file] * SAMPLE_RATE)
     n_samples = round(plan.stop_s[file] * SAMPLE_RATE) - start
     try:
         samples = sounds.read(plan.paths[file], start, max(n_samples, 1))
     except AudioError as error:
-        return plan.paths[file], str(error)
+        return Failure(plan.paths[file], error.reason, str(error))
     if len(samples) < FRAME_SAMPLES:
-        return plan.paths[file], f"{plan.paths[file]}: {len(samples)} samples, need {FRAME_SAMPLES}"
+        message = f"{plan.paths[file]}: {len(samples)} samples, need {FRAME_SAMPLES}"
+        return Failure(plan.paths[file], "too-short", message)
     clipped = bool(np.abs(samples).max() > 1.0)
     return _Sample(file, encode_flac(samples, SAMPLE_RATE), len(samples), clipped)
 
@@ -348,7 +355,7 @@ def _tar_member(name: str, content: bytes) -> bytes:
 
 def _index(
     plan: _Packing, done: Sequence[dict[str, Any]], folder: Path
-) -> tuple[Manifest, list[tuple[str, str]]]:
+) -> tuple[Manifest, list[Failure]]:
     """The rows of every packed file, in the order of the shards, with where their sound lies.
 
     Rows that begin where their file has ended already come back apart.
@@ -384,10 +391,8 @@ def _index(
         table = with_column(table, name, column)
     there = stop_s - start_s >= FRAME_SAMPLES / SAMPLE_RATE
     lost = packed.filter(~there)
-    bad = [(clip.id, f"{clip.path}: ends before {clip.start_s:g} s") for clip in lost]
-    return Manifest(table.filter(there), folder, named=str(folder / INDEX)), bad
-
-
-def planned_files(manifest: Manifest) -> int:
-    """How many files `pack_manifest` will go through."""
-    return int(pc.count_distinct(manifest.table["path"]).as_py())
+    beyond = [
+        Failure(clip.id, "beyond-end", f"{clip.path}: ends before {clip.start_s:g} s")
+        for clip in lost
+    ]
+    return Manifest(table.filter(there), folder, named=str(folder / INDEX)), beyond

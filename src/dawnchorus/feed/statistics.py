@@ -1,9 +1,9 @@
-"""Mean and deviation of the log-mel over training clips: the input normalisation of a new model.
+"""Mean and standard deviation of the log-mel over training clips: a new model's normalisation.
 
 What EAT calls the norm of a data set, with the released models' filterbank: over every band of each
 frame that holds sound, of the clips as training sees them: at most so many seconds of each, from a
-random place, before any augmentation. Frames of padding are left out. The deviation is that of the
-whole population.
+random place, before any augmentation. Frames of padding are left out. The standard deviation is
+that of the whole population.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from dawnchorus.clips.manifest import texts
 from dawnchorus.clips.parallel import in_threads, one_core_each
 from dawnchorus.clips.sounds import FileSounds
 from dawnchorus.errors import AudioError, TaskError
+from dawnchorus.failures import Failure
 from dawnchorus.feed.draws import CLIP, generator
+from dawnchorus.progress import NO_PROGRESS, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dawnchorus.clips.manifest import Clip, Manifest
 
 SHOWN: Final = 3  # of clips that cannot be read, in the error
@@ -33,7 +33,7 @@ SHOWN: Final = 3  # of clips that cannot be read, in the error
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputStatistics:
-    """What was found.
+    """The statistics, and how much sound they are of.
 
     Attributes:
         mean: of the log-mel, natural logarithm of power.
@@ -41,7 +41,7 @@ class InputStatistics:
         n_clips: measured.
         n_frames: measured.
         hours: of sound measured.
-        bad: path and message of clips that could not be read, which are left out.
+        failures: clips that could not be read, which are left out.
     """
 
     mean: float
@@ -49,7 +49,7 @@ class InputStatistics:
     n_clips: int
     n_frames: int
     hours: float
-    bad: tuple[tuple[str, str], ...]
+    failures: tuple[Failure, ...]
 
     @property
     def config_line(self) -> str:
@@ -64,7 +64,7 @@ def input_statistics(
     crop_s: float = 10.0,
     seed: int = 0,
     threads: int = 0,
-    progress: Callable[[int], None] = lambda _n: None,
+    progress: Progress = NO_PROGRESS,
 ) -> InputStatistics:
     """Measure clips of a manifest; choose its training rows first.
 
@@ -74,7 +74,7 @@ def input_statistics(
         crop_s: most seconds of each.
         seed: of the choice of clips and of where in them.
         threads: clips read at once; 0: one a core.
-        progress: called with 1 after each clip.
+        progress: told of each clip that was measured.
 
     Raises:
         TaskError: No clip can be read.
@@ -84,28 +84,30 @@ def input_statistics(
         rows = np.sort(np.random.default_rng(seed).permutation(len(manifest))[:n_clips])
     measure = partial(_sums, manifest, FileSounds(manifest.folder, SAMPLE_RATE), crop_s, seed)
     total = np.zeros(3)
-    n_samples, bad = 0, []
+    n_samples, failures = 0, []
+    advance = progress.start("measuring", len(rows), "clips")
     with one_core_each():
-        for found in in_threads(measure, rows.tolist(), threads):
-            progress(1)
-            if isinstance(found, tuple):
-                bad.append(found)
+        for sums in in_threads(measure, rows.tolist(), threads):
+            advance(1)
+            if isinstance(sums, Failure):
+                failures.append(sums)
                 continue
-            total += found[:3]
-            n_samples += int(found[3])
+            total += sums[:3]
+            n_samples += int(sums[3])
     n_values = total[0]
     if not n_values:
-        shown = "; ".join(message for _, message in bad[:SHOWN])
+        shown = "; ".join(message for message in [failure.message for failure in failures[:SHOWN]])
         raise TaskError(f"{manifest.named}: none of {len(rows)} clips can be read: {shown}")
+    # sums of squares in float64: log-mel values are of the order of ten, so nothing cancels
     mean = total[1] / n_values
     bands = log_mel(torch.zeros(1, FRAME_SAMPLES)).shape[2]
     return InputStatistics(
         mean=float(mean),
         std=float(np.sqrt(total[2] / n_values - mean**2)),
-        n_clips=len(rows) - len(bad),
+        n_clips=len(rows) - len(failures),
         n_frames=round(n_values / bands),
         hours=n_samples / SAMPLE_RATE / 3600,
-        bad=tuple(bad),
+        failures=tuple(failures),
     )
 
 
@@ -125,7 +127,7 @@ def of_split(manifest: Manifest, split: str) -> Manifest:
 
 def _sums(
     manifest: Manifest, sounds: FileSounds, crop_s: float, seed: int, row: int
-) -> np.ndarray | tuple[str, str]:
+) -> np.ndarray | Failure:
     """Count, sum and sum of squares of a clip's log-mel, and its samples; or why there are none."""
     clip: Clip = manifest[row]
     along = generator(seed, row, 0, CLIP).random()
@@ -135,8 +137,9 @@ def _sums(
     try:
         samples = sounds.read(clip.path, start, max(round(longest_s * SAMPLE_RATE), 1))
     except AudioError as error:
-        return clip.path, str(error)
+        return Failure(clip.path, error.reason, str(error))
     if len(samples) < FRAME_SAMPLES:
-        return clip.path, f"{clip.path}: {len(samples)} samples, need {FRAME_SAMPLES} for a frame"
+        message = f"{clip.path}: {len(samples)} samples, need {FRAME_SAMPLES} for a frame"
+        return Failure(clip.path, "too-short", message)
     values = log_mel(torch.from_numpy(samples)[None]).double()
     return np.array([values.numel(), values.sum(), values.square().sum(), len(samples)])
