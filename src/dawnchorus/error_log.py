@@ -18,13 +18,13 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.filename_text import printable
+from dawnchorus.publication import where_to_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUFFIX: Final = ".faults.log"
 MAX_TRACEBACKS: Final = 100  # of a run; the same error in every recording needs no more
-REPORT_TO: Final = "https://github.com/dawnchorus/dawnchorus/issues"
 
 _lock = threading.Lock()
 _path: Path | None = None
@@ -79,4 +79,6 @@ def report_request() -> str:
     """What the user is asked to do after such an error."""
     log = error_log_path()
     also = f" and {log}" if log.exists() else ""
-    return f"this is a fault of dawnchorus, please report it with this line{also}: {REPORT_TO}"
+    return (
+        f"this is a fault of dawnchorus, please report it with this line{also} {where_to_report()}"
+    )

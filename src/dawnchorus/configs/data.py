@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config
 from dawnchorus.errors import DawnChorusWarning
+from dawnchorus.publication import user_agent
 
 
 class NoiseConfig(Config):
@@ -170,8 +171,7 @@ class RequestLimits(Config):
         default=30.0, gt=0, description="seconds of silence, after which a request has stalled"
     )
     user_agent: str = Field(
-        default="dawnchorus (https://github.com/dawnchorus/dawnchorus)",
-        description="who asks, as servers want to know it",
+        default=user_agent(), description="who asks, as servers want to know it"
     )
 
 
