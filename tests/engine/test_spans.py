@@ -132,7 +132,7 @@ def test_windows_that_do_not_add_up_are_refused(
         _, pieces = planned(writer, night)
         last = embed_span(str(tmp_path / "s"), str(tiny_folder), CONFIG, pieces[-1])
         with pytest.raises(StoreError, match="12 windows came, its row promises 51"):
-            writer.adopt(last.row, last.parts, last.n_windows)
+            writer.add_parts(last.row, last.parts, last.n_windows)
 
 
 def test_short_recordings_and_slow_formats_stay_whole(

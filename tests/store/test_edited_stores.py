@@ -117,8 +117,8 @@ def done(path: Path) -> list[dict[str, Any]]:
 def resume(path: Path) -> None:
     with StoreWriter(path, HEADER) as writer:
         for name in (*SIZES, "open.wav"):
-            known = writer.known(recording_id(name))
-            if known is not None and known.status == "partial" and not known.lost:
+            known = writer.catalog.get(recording_id(name))
+            if known is not None and known.status == "partial" and not known.lacks_parts:
                 writer.resume(recording_id(name))
 
 
@@ -222,7 +222,7 @@ def test_a_name_that_leads_out_of_the_store_is_damage_and_nothing_outside_is_tou
     victim.write_text("precious")
     part = next((path / "recordings").iterdir())
     edit_rows(part, lambda row: row.update(parts=[{"name": name, "sha256": "0" * 64}]))
-    with pytest.raises(StoreError, match="is none that dawnchorus writes"):
+    with pytest.raises(StoreError, match="is not one that dawnchorus writes"):
         Store(path).read()
     report = Store(path).check()
     assert f"recordings/{part.name}" in {damage.part for damage in report.damages}
@@ -297,7 +297,7 @@ def test_windows_that_are_there_twice_or_beyond_the_end_are_refused(
     reseal(path, part, table.set_column(at, table.schema.field(at), pa.array(window, pa.int32())))
     with pytest.raises(StoreError, match=r"b\.wav: 4 windows are promised"):
         Store(path).read()
-    with pytest.raises(StoreError, match=r"b\.wav: windows 0 to 3 are promised"):
+    with pytest.raises(StoreError, match=r"b\.wav: 4 windows are promised"):
         list(Store(path).each_recording())
 
 

@@ -200,10 +200,10 @@ def test_two_writers_share_a_store_and_no_recording_is_claimed_twice(tmp_path: P
         put(other, "b.wav", [3], seed=2)
         one.flush()
         assert other.claim(identity("a.wav"))  # free again, and known to be done
-        known = other.known(identity("a.wav"))
+        known = other.catalog.get(identity("a.wav"))
         assert known is not None
         assert known.status == "done"
-        assert one.known(identity("b.wav")) is None  # not committed yet
+        assert one.catalog.get(identity("b.wav")) is None  # not committed yet
     vectors, table = Store(path).read()
     assert table["path"].to_pylist() == ["a.wav"] * 2 + ["b.wav"] * 3
     np.testing.assert_array_equal(vectors[:2], expected([2], seed=1))
@@ -256,7 +256,7 @@ def test_a_disk_without_locks_still_takes_a_writer(
     monkeypatch.setattr(locks, "_lock", refuse)
     orphan = tmp_path / "a.store" / "embeddings" / "part-0123.parquet"
     with StoreWriter(tmp_path / "a.store", HEADER) as writer:
-        assert not writer.excludes_others
+        assert not writer.has_locks
         assert writer.claim(identity("a.wav"))
         put(writer, "a.wav", [1])
         orphan.write_bytes(b"perhaps of another run")
@@ -381,9 +381,9 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=part.name):
         Store(path).read()
     with StoreWriter(path, HEADER) as writer:
-        known = writer.known(identity("a.wav"))
+        known = writer.catalog.get(identity("a.wav"))
         assert known is not None
-        assert known.lost
+        assert known.lacks_parts
 
 
 def test_a_newer_format_and_a_foreign_folder_are_refused_by_name(tmp_path: Path) -> None:
@@ -452,7 +452,7 @@ class Disk:
 def fill(path: Path) -> None:
     with StoreWriter(path, HEADER, part_bytes=1) as writer:
         for name in ("a.wav", "b.wav"):
-            known = writer.known(identity(name))
+            known = writer.catalog.get(identity(name))
             if known is None or known.status != "done":
                 first = writer.resume(identity(name)) if known else 0
                 for index in range(first, 2):
@@ -519,7 +519,7 @@ def test_a_damaged_part_is_set_aside_and_only_its_recordings_are_to_do(tmp_path:
     assert set_aside(path, Store(path).check()) == ["a.wav"]
     assert part.with_suffix(".damaged").read_bytes() == content
     with StoreWriter(path, HEADER) as writer:
-        lost = {n: writer.known(identity(n)).lost for n in ("a.wav", "b.wav")}  # type: ignore[union-attr]
+        lost = {n: writer.catalog.get(identity(n)).lacks_parts for n in ("a.wav", "b.wav")}  # type: ignore[union-attr]
         assert lost == {"a.wav": True, "b.wav": False}
         put(writer, "a.wav", [3], seed=1)
     assert Store(path).check().damages == ()

@@ -167,7 +167,7 @@ def make_store(
 
 
 def _advice(writer: StoreWriter, config: EmbedConfig) -> list[str]:
-    if writer.excludes_others or config.shard:
+    if writer.has_locks or config.shard:
         return []
     return [
         "this store lies where there are no locks: several runs at once would do the same "
@@ -207,15 +207,15 @@ class JobPlanner:
         """The job with the new row of a recording that is done and of which a list says more."""
         if not (says_something(job) and (job.skip == "" or job.known_hash)):
             return job
-        row = self.writer.row(job.recording_id)
+        row = self.writer.catalog.row(job.recording_id)
         return job if row is None else replace(job, corrected=corrected_row(row, job))
 
     def _remaining(self, job: RecordingJob) -> RecordingJob | None:
         """What the store does not have of a recording; None: it has all."""
-        known = self.writer.known(job.recording_id)
+        known = self.writer.catalog.get(job.recording_id)
         if known is None or known.status == "failed" or known.file_size != job.size:
             return job
-        if known.lost:
+        if known.lacks_parts:
             return job
         # web servers need not give a date, and a date that is missing twice is not the same one
         same_date = known.modified_ns == job.modified_ns is not None
@@ -249,7 +249,7 @@ class _StoreTarget:
             self.writer.fail(failed_row(event))
         elif isinstance(event, SkippedRecording):
             if event.is_corrected and event.job.corrected:
-                self.writer.correct(event.job.corrected)
+                self.writer.update_row(event.job.corrected)
             elif event.why != ANOTHER_RUN:
                 self.writer.give_up(event.job.recording_id)
         else:  # nothing comes at the moment, which is a good one to commit

@@ -166,7 +166,7 @@ class SpanJoiner:
             ready = self._waiting.pop(self.spans[self._n_joined].first_window, None)
             if ready is None:
                 return
-            self.writer.adopt(ready.row, ready.parts, ready.n_windows)
+            self.writer.add_parts(ready.row, ready.parts, ready.n_windows)
             self._n_joined += 1
             self.n_windows += ready.n_windows
             if ready.row.status == "done":

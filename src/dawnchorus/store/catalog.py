@@ -1,4 +1,8 @@
-"""What a store holds already, in some 70 bytes a recording, kept up to date with other writers."""
+"""What a store holds already, in some 70 bytes per recording, kept up to date with other writers.
+
+Whole rows of a million recordings would take gigabytes of Python objects, and most runs need only
+to know whether a recording is done. So a table of numbers is kept, sorted by id.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.store.parts import latest_rows, part_names, read_recordings, read_rows, rows_of
+from dawnchorus.store.parts import part_names
+from dawnchorus.store.recording_rows import latest_rows, read_all_rows, read_rows, rows_of
 from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS, STATUSES
 from dawnchorus.store.storage import changed_ns
 
@@ -32,13 +37,15 @@ COLUMNS: Final = [
 ]
 HASH_PREFIX: Final = "sha256:"
 UNKNOWN: Final = -1
-STALE_S: Final = 2.0  # a folder changed as recently as this may change again under the same date
+# A folder changed as recently as this may change again under the same date: file systems keep
+# dates to one or two seconds.
+STALE_S: Final = 2.0
 LISTING_S: Final = 30.0  # between listings of object storage, which keeps no date of a folder
 ENTRY: Final = np.dtype(
     [
         ("id", "<u8"),
         ("status", "u1"),
-        ("lost", "?"),
+        ("lacks_parts", "?"),
         ("size", "<i8"),
         ("modified", "<i8"),
         ("revision", "<i4"),
@@ -48,19 +55,19 @@ ENTRY: Final = np.dtype(
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A recording as last committed; ``lost``: one of its parts is not on disk."""
+class CommittedRecording:
+    """A recording as last committed; with ``lacks_parts``, one of its parts is not on disk."""
 
     status: str
     file_size: int | None
     modified_ns: int | None
     content_hash: str | None
     revision: int
-    lost: bool
+    lacks_parts: bool
 
 
 class Catalog:
-    """Committed recordings by id; may be asked from any thread."""
+    """Committed recordings by id; may be used from any thread."""
 
     def __init__(self, store: Path) -> None:
         """Read the store's recordings.
@@ -76,13 +83,13 @@ class Catalog:
         self._on_disk = part_names(store / EMBEDDINGS)
         self.named_parts: set[str] = set()
         self._entries = self._index(sorted(self._seen))
-        self._by_hash: np.ndarray | None = None  # places of entries, made when first asked for
+        self._by_hash: np.ndarray | None = None  # positions of entries, made when first needed
         self._rows = StoredRows(store)
-        self._later: dict[str, Known] = {}  # committed by others since
+        self._later: dict[str, CommittedRecording] = {}  # committed by others since
 
     def _index(self, names: Iterable[str]) -> np.ndarray:
         """Sorted entries of the latest rows."""
-        tables = [read_recordings(self._folder / name, COLUMNS) for name in names]
+        tables = [read_rows(self._folder / name, COLUMNS) for name in names]
         if not tables:
             return np.zeros(0, ENTRY)
         table = latest_rows(pa.concat_tables(tables))
@@ -94,32 +101,29 @@ class Catalog:
         entries["revision"] = table["revision"].to_numpy()
         hashes = pc.fill_null(table["content_hash"], "").to_pylist()
         entries["hash"] = [value.removeprefix(HASH_PREFIX) for value in hashes]
-        entries["lost"] = self._lost(table)
+        entries["lacks_parts"] = self._lacking(table)
         return np.sort(entries, order="id")
 
-    def _lost(self, table: pa.Table) -> list[bool]:
-        lost = []
+    def _lacking(self, table: pa.Table) -> list[bool]:
+        lacking = []
         for parts in table["parts"]:  # one row at a time: a list of all would be large
             names = {str(part["name"]) for part in parts.as_py()}
             self.named_parts |= names
-            lost.append(not names <= self._on_disk)
-        return lost
+            lacking.append(not names <= self._on_disk)
+        return lacking
 
     def __len__(self) -> int:
         """Recordings that were committed when the store was opened."""
         return len(self._entries)
 
-    def get(self, recording_id: str) -> Known | None:
+    def get(self, recording_id: str) -> CommittedRecording | None:
         """The last commit of a recording, None if there is none."""
         with self._lock:
             later = self._later.get(recording_id)
             if later:
                 return later
-            number = np.uint64(int(recording_id, 16))
-            place = int(np.searchsorted(self._entries["id"], number))
-            if place == len(self._entries) or self._entries["id"][place] != number:
-                return None
-            return _known(self._entries[place])
+            at = _position(self._entries["id"], recording_id)
+            return None if at is None else _committed(self._entries[at])
 
     def row(self, recording_id: str) -> RecordingRow | None:
         """The whole row of a recording as last committed; all of them are read when it is new.
@@ -130,7 +134,7 @@ class Catalog:
         known = self.get(recording_id)
         return None if known is None else self._rows.get(recording_id, known.revision)
 
-    def holding(self, content_hash: str) -> list[str]:
+    def ids_with_content(self, content_hash: str) -> list[str]:
         """Ids of the recordings with this content that were done when the store was opened."""
         with self._lock:
             if self._by_hash is None:
@@ -139,7 +143,7 @@ class Catalog:
         wanted = np.bytes_(content_hash.removeprefix(HASH_PREFIX).encode())
         first, after = (int(np.searchsorted(hashes, wanted, side)) for side in ("left", "right"))
         entries = self._entries[self._by_hash[first:after]]
-        done = entries[(entries["status"] == STATUSES.index("done")) & ~entries["lost"]]
+        done = entries[(entries["status"] == STATUSES.index("done")) & ~entries["lacks_parts"]]
         return [f"{int(number):016x}" for number in done["id"]]
 
     def has_size(self, n_bytes: int) -> bool:
@@ -164,9 +168,9 @@ class Catalog:
             self._on_disk = part_names(self._folder.with_name(EMBEDDINGS))
             for entry in self._index(sorted(new)):
                 identity = f"{int(entry['id']):016x}"
-                known, before = _known(entry), self._later.get(identity)
-                if before is None or known.revision >= before.revision:
-                    self._later[identity] = known
+                row, before = _committed(entry), self._later.get(identity)
+                if before is None or row.revision >= before.revision:
+                    self._later[identity] = row
 
     def _may_have_news(self, changed: int | None) -> bool:
         if changed is None:
@@ -174,14 +178,14 @@ class Catalog:
         settled = changed / 1e9 < self._listed_at - STALE_S
         return changed != self._changed_ns or not settled
 
-    def committed(self, part: str) -> None:
-        """A part of ``recordings/`` is this writer's own, so that nothing in it is news."""
+    def add_own_part(self, part: str) -> None:
+        """A part of ``recordings/`` is this writer's own, so nothing in it is news."""
         with self._lock:
             self._seen.add(part)
 
 
 class StoredRows:
-    """Whole rows of a store, read when one is first asked for: most runs need none."""
+    """Whole rows of a store, read when one is first needed: most runs need none."""
 
     def __init__(self, store: Path) -> None:
         """Nothing is read yet."""
@@ -198,27 +202,33 @@ class StoredRows:
         return row if row is not None and row.revision == revision else None
 
     def _read(self) -> None:
-        table = read_rows(self._store)
+        table = read_all_rows(self._store)
         ids = np.array([int(text, 16) for text in table["recording_id"].to_pylist()], np.uint64)
         order = np.argsort(ids)
         self._ids, self._table = ids[order], table.take(pa.array(order)).combine_chunks()
 
     def _find(self, recording_id: str) -> RecordingRow | None:
-        number = np.uint64(int(recording_id, 16))
-        place = int(np.searchsorted(self._ids, number))
-        if self._table is None or place == len(self._ids) or self._ids[place] != number:
+        at = _position(self._ids, recording_id)
+        if self._table is None or at is None:
             return None
-        return rows_of(self._table.slice(place, 1))[recording_id]
+        return rows_of(self._table.slice(at, 1))[recording_id]
 
 
-def _known(entry: np.void) -> Known:
+def _position(ids: np.ndarray, recording_id: str) -> int | None:
+    """Where an id stands among sorted ones, None if it is not there."""
+    number = np.uint64(int(recording_id, 16))
+    at = int(np.searchsorted(ids, number))
+    return at if at < len(ids) and ids[at] == number else None
+
+
+def _committed(entry: np.void) -> CommittedRecording:
     size, modified = int(entry["size"]), int(entry["modified"])
     content_hash = bytes(entry["hash"]).decode()
-    return Known(
+    return CommittedRecording(
         status=STATUSES[int(entry["status"])],
         file_size=None if size == UNKNOWN else size,
         modified_ns=None if modified == UNKNOWN else modified,
         content_hash=f"{HASH_PREFIX}{content_hash}" if content_hash else None,
         revision=int(entry["revision"]),
-        lost=bool(entry["lost"]),
+        lacks_parts=bool(entry["lacks_parts"]),
     )

@@ -1,33 +1,31 @@
-"""A check of every byte of a store, and what is done about damage."""
+"""A check of every byte of a store, and how damaged parts are set aside."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.errors import StoreError
 from dawnchorus.paths import remote_errors
-from dawnchorus.store.parts import (
-    by_part,
+from dawnchorus.store.parts import part_names, read_sealed
+from dawnchorus.store.recording_rows import (
+    PartUse,
+    joined,
     latest_rows,
-    part_names,
-    read_recordings,
-    read_sealed,
+    parts_used,
+    read_rows,
     rows_of,
-    seals_of,
 )
-from dawnchorus.store.row_rules import joined
 from dawnchorus.store.schema import EMBEDDINGS, RECORDINGS, embedding_schema, read_header
 from dawnchorus.store.storage import is_link
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dawnchorus.store.schema import RecordingRow
+    import pyarrow as pa
 
 ASIDE_SUFFIX: Final = ".damaged"  # of parts that were set aside; nothing reads them
 
@@ -46,7 +44,7 @@ class Damage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What was read, and what was wrong with it."""
+    """How much was read, and what was wrong with it."""
 
     n_recordings: int
     n_parts: int
@@ -55,7 +53,7 @@ class CheckReport:
 
 
 def check_store(store: Path) -> CheckReport:
-    """Read every part and hold it against its seal, the header and the recordings' rows.
+    """Read every part and compare it with its seal, the header and the rows of recordings.
 
     Raises:
         StoreError: There is no store, or its header is damaged.
@@ -64,32 +62,36 @@ def check_store(store: Path) -> CheckReport:
     damages, tables = [], []
     for name in sorted(part_names(store / RECORDINGS)):
         try:
-            tables.append(read_recordings(store / RECORDINGS / name))
+            tables.append(read_rows(store / RECORDINGS / name))
         except StoreError as error:
             damages.append(Damage(f"{RECORDINGS}/{name}", str(error), ()))
     rows = rows_of(latest_rows(joined(tables, str(store / RECORDINGS))))
-    found: dict[str, int] = defaultdict(int)
-    parts = by_part(rows)
-    seals = seals_of(rows)
-    for name, owners in sorted(parts.items()):
-        problem = _problem(store / EMBEDDINGS / name, seals[name], schema, owners, found)
+    n_windows: Counter[str] = Counter()  # that are there, of each recording
+    parts = parts_used(rows)
+    for name, use in parts.items():
+        problem = _problem(store / EMBEDDINGS / name, schema, use, n_windows)
         if problem:
-            damages.append(Damage(f"{EMBEDDINGS}/{name}", problem, tuple(sorted(owners.values()))))
-    if not damages:
-        damages += _miscounted(rows, found)
+            paths = tuple(sorted(use.paths.values()))
+            damages.append(Damage(f"{EMBEDDINGS}/{name}", problem, paths))
+    if not damages:  # otherwise windows are missing because their part is damaged
+        damages += [
+            Damage("", f"promises {row.n_windows} windows, its parts hold {n_there}", (row.path,))
+            for key, row in rows.items()
+            if (n_there := n_windows[key]) != row.n_windows
+        ]
     return CheckReport(
         n_recordings=len(rows),
         n_parts=len(parts),
-        n_windows=sum(found.values()),
+        n_windows=n_windows.total(),
         damages=tuple(damages),
     )
 
 
 def set_aside(store: Path, report: CheckReport) -> list[str]:
-    """Take damaged parts out of the store, so that their recordings are embedded anew.
+    """Take damaged parts out of the store, so that their recordings are embedded again.
 
-    The files stay, under another name. Returns the recordings; those that only a damaged part of
-    ``recordings/`` knew are not among them, but are found anew too.
+    The files stay, under another name. Returns the paths of the recordings. Those that only a
+    damaged part of ``recordings/`` knew are not among them, but will be embedded again too.
 
     Raises:
         StoreError: The disk refuses.
@@ -110,28 +112,15 @@ def set_aside(store: Path, report: CheckReport) -> list[str]:
     return sorted(paths)
 
 
-def _problem(
-    path: Path,
-    seals: set[str],
-    schema: pa.Schema,
-    owners: dict[str, str],
-    found: dict[str, int],
-) -> str | None:
+def _problem(path: Path, schema: pa.Schema, use: PartUse, n_windows: Counter[str]) -> str | None:
+    """What is wrong with a part, None if nothing is; counts its windows."""
     if not path.is_file():
         return "missing"
     try:
-        table = read_sealed(path, seals, schema)
+        table = read_sealed(path, use.seals, schema)
     except StoreError as error:
         return str(error)
     for count in pc.value_counts(table["recording_id"]).to_pylist():
-        if count["values"] in owners:
-            found[count["values"]] += count["counts"]
+        if count["values"] in use.paths:  # other rows are of a recording that was embedded again
+            n_windows[count["values"]] += count["counts"]
     return None
-
-
-def _miscounted(rows: dict[str, RecordingRow], found: dict[str, int]) -> list[Damage]:
-    return [
-        Damage("", f"promises {row.n_windows} windows, its parts hold {found[key]}", (row.path,))
-        for key, row in rows.items()
-        if found[key] != row.n_windows
-    ]

@@ -45,16 +45,16 @@ def merge_stores(sources: Iterable[str | Path], target: str | Path) -> MergeRepo
     stores = [Store(source) for source in sources]
     if not stores:
         raise UsageError("merge: need one store or more to merge into another")
-    place = as_path(target)
-    header = _joint_header(stores, place)
+    target = as_path(target)
+    header = _joint_header(stores, target)
     n_merged = n_duplicates = n_windows = 0
     seen: set[str] = set()
-    with StoreWriter(place, header, part_seconds=PART_SECONDS) as writer:
+    with StoreWriter(target, header, part_seconds=PART_SECONDS) as writer:
         root = from_stored_name(writer.header.audio_root)
         for store in stores:
             for recording in store.each_recording(scores=header.labels is not None):
                 row = _moved(recording.row, from_stored_name(store.header.audio_root), root)
-                known = writer.known(row.recording_id)
+                known = writer.catalog.get(row.recording_id)
                 if row.recording_id in seen or (known and known.status == "done"):
                     n_duplicates += 1
                     continue

@@ -12,20 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.errors import DawnChorusWarning, StoreError, UsageError
+from dawnchorus.errors import DawnChorusWarning, UsageError
 from dawnchorus.paths import as_path
 from dawnchorus.store.check import check_store
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.local import RECORDING_CLOCK, clock_warnings, local_column
-from dawnchorus.store.parts import (
-    by_part,
-    read_rows,
-    read_sealed,
-    read_windows,
-    rows_of,
-    seals_of,
-)
-from dawnchorus.store.row_rules import REPAIR, check_complete
+from dawnchorus.store.parts import read_sealed, read_windows
+from dawnchorus.store.recording_rows import PartUse, finished, parts_used, read_all_rows, rows_of
+from dawnchorus.store.row_rules import check_complete
 from dawnchorus.store.schema import (
     COMPUTED,
     EMBEDDINGS,
@@ -42,8 +36,11 @@ if TYPE_CHECKING:
     from dawnchorus.store.check import CheckReport
     from dawnchorus.store.schema import RecordingRow
 
-# beside columns of any name: users have columns called place and part
-_PLACE, _PART = "\0place", "\0part"
+# Where a window is stored: its part, and its row there. Users may have columns of any other name.
+_PART, _ROW = "\0part", "\0row"
+_STORED_WINDOWS = pa.schema(
+    [("path", pa.string()), *WINDOW_SCHEMA, (_PART, pa.string()), (_ROW, pa.int64())]
+)
 _ORDER = [("path", "ascending"), ("window", "ascending")]
 
 
@@ -55,7 +52,7 @@ class StoredRecording:
         row: the recording.
         windows: columns of `WINDOW_SCHEMA`, one row a window.
         vectors: ``(windows, dim)`` float32.
-        scores: ``(windows, labels)`` float32, ``(windows, 0)`` when they were not asked for.
+        scores: ``(windows, labels)`` float32, ``(windows, 0)`` when they were not requested.
     """
 
     row: RecordingRow
@@ -82,7 +79,7 @@ class Store:
         Raises:
             StoreError: A part is missing or damaged.
         """
-        return read_rows(self.path)
+        return read_all_rows(self.path)
 
     def read(
         self,
@@ -121,7 +118,7 @@ class Store:
             StoreError: A part is missing or damaged.
         """
         wanted = _default(columns)
-        return self._chosen(wanted, WindowFilter(**filters))[0].select(wanted)
+        return self._selected(wanted, WindowFilter(**filters))[0].select(wanted)
 
     def read_scores(
         self, columns: Sequence[str] | None = None, **filters: Any
@@ -132,12 +129,11 @@ class Store:
             UsageError: The store was made without ``predict``, or a column does not exist.
             StoreError: A part is missing or damaged.
         """
-        if self.header.labels is None:
-            raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
+        self._need_scores()
         return self._read("scores", columns, WindowFilter(**filters))
 
     def check(self) -> CheckReport:
-        """Read every byte of the store and hold it against its seals; see `check_store`."""
+        """Read every byte of the store and compare it with its seals; see `check_store`."""
         return check_store(self.path)
 
     def each_recording(self, *, scores: bool = False) -> Iterator[StoredRecording]:
@@ -150,31 +146,31 @@ class Store:
             UsageError: There are no scores in this store.
             StoreError: A part is missing or damaged.
         """
-        if scores and self.header.labels is None:
-            raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
+        if scores:
+            self._need_scores()
         lists = ["vector", "scores"] if scores else ["vector"]
-
-        rows = rows_of(_finished(self.recordings()))
-        seals = seals_of(rows)
         schema = self._schema([*WINDOW_SCHEMA.names, *lists])
+        table = finished(self.recordings())
+        rows = rows_of(table)
+        parts = parts_used(rows)
 
         @functools.lru_cache(maxsize=2)  # recordings that follow each other share parts
         def part(name: str) -> pa.Table:
-            return read_sealed(self.path / EMBEDDINGS / name, seals[name], schema)
+            return read_sealed(self.path / EMBEDDINGS / name, parts[name].seals, schema)
 
-        for row in rows.values():
+        for at, row in enumerate(rows.values()):
             own = pa.scalar(row.recording_id)
             pieces = [part(piece.name) for piece in row.parts]
             pieces = [piece.filter(pc.equal(piece["recording_id"], own)) for piece in pieces]
-            table = pa.concat_tables([schema.empty_table(), *pieces]).sort_by("window")
-            if not np.array_equal(table["window"].to_numpy(), np.arange(row.n_windows)):
-                raise StoreError(
-                    f"{self.path}: {row.path}: windows 0 to {row.n_windows - 1} are promised, and "
-                    f"its parts hold {len(table)} or others; {REPAIR}"
-                )
-            values = [_as_array(table[column], len(table)) for column in lists]
-            values.append(np.zeros((len(table), 0), np.float32))  # for scores not asked for
-            yield StoredRecording(row, table.drop_columns(lists), values[0], values[1])
+            windows = pa.concat_tables([schema.empty_table(), *pieces]).sort_by("window")
+            check_complete(windows, table.slice(at, 1), str(self.path))
+            values = [_as_array(windows[column]).astype(np.float32) for column in lists]
+            values.append(np.zeros((len(windows), 0), np.float32))  # for scores not requested
+            yield StoredRecording(row, windows.drop_columns(lists), values[0], values[1])
+
+    def _need_scores(self) -> None:
+        if self.header.labels is None:
+            raise UsageError(f"{self.path}: holds no scores; they are kept by embed --predict")
 
     def _read(
         self,
@@ -184,19 +180,16 @@ class Store:
         memory_map: str | Path | None = None,
     ) -> tuple[NDArray[np.float32], pa.Table]:
         wanted = _default(columns)
-        windows, seals = self._chosen(wanted, rule)
-        return self._values(windows, seals, values, memory_map), windows.select(wanted)
+        windows, parts = self._selected(wanted, rule)
+        return self._values(windows, parts, values, memory_map), windows.select(wanted)
 
-    def _chosen(
+    def _selected(
         self, wanted: Sequence[str], rule: WindowFilter
-    ) -> tuple[pa.Table, dict[str, set[str]]]:
-        """Windows that pass, in order, with the wanted columns and their places in the parts.
-
-        And the SHA-256 of each part, as the recordings' rows have it.
-        """
+    ) -> tuple[pa.Table, dict[str, PartUse]]:
+        """Windows that pass, in order, with the wanted columns, `_PART` and `_ROW`; all parts."""
         recordings = self.recordings()
-        of_windows = {"path", *WINDOW_SCHEMA.names}
-        known = [*of_windows, *(n for n in recordings.column_names if n not in of_windows)]
+        own = {"path", *WINDOW_SCHEMA.names}
+        known = [*own, *(name for name in recordings.column_names if name not in own)]
         known += [name for name in COMPUTED if name not in known]
         unknown = [name for name in [*wanted, *rule.where] if name not in known]
         if unknown:
@@ -204,17 +197,16 @@ class Store:
         if rule.needs_clock or set(COMPUTED) & set(wanted):
             for text in clock_warnings(recordings, rule.time_zone):
                 warnings.warn(text, DawnChorusWarning, stacklevel=4)
-        finished = _finished(recordings)
-        rows = rows_of(finished)
-        pieces = [self._windows(name, owners) for name, owners in sorted(by_part(rows).items())]
-        windows = pa.concat_tables([_empty_windows(), *pieces])
-        check_complete(windows, finished, str(self.path))
-        seals = seals_of(rows)
+        done = finished(recordings)
+        parts = parts_used(rows_of(done))
+        pieces = [self._windows(name, use) for name, use in parts.items()]
+        windows = pa.concat_tables([_STORED_WINDOWS.empty_table(), *pieces])
+        check_complete(windows, done, str(self.path))
         if not rule.is_open:
-            windows = windows.filter(pa.array(self._passes(windows, recordings, rule, seals)))
+            windows = windows.filter(pa.array(self._passes(windows, recordings, rule, parts)))
         windows = windows.sort_by(_ORDER)
-        extra = [name for name in wanted if name not in of_windows]
-        return _with_recordings(windows, recordings, extra, rule.time_zone), seals
+        extra = [name for name in wanted if name not in own]
+        return _with_recordings(windows, recordings, extra, rule.time_zone), parts
 
     def _schema(self, names: Sequence[str]) -> pa.Schema:
         """Of some columns of a part of ``embeddings/``."""
@@ -226,7 +218,7 @@ class Store:
         windows: pa.Table,
         recordings: pa.Table,
         rule: WindowFilter,
-        seals: Mapping[str, set[str]],
+        parts: Mapping[str, PartUse],
     ) -> NDArray[np.bool_]:
         clock = RECORDING_CLOCK if rule.needs_clock else ()
         extra = [name for name in {*clock, *rule.where} if name not in windows.column_names]
@@ -237,94 +229,79 @@ class Store:
         if labels is None or rule.label not in labels:
             has = "no scores" if labels is None else f"{len(labels)} labels"
             raise UsageError(f"{self.path}: has {has}, and no label {rule.label!r}")
-        scores = self._values(windows, seals, "scores")
+        scores = self._values(windows, parts, "scores")
         passed: NDArray[np.bool_] = keep & (scores[:, labels.index(rule.label)] >= rule.min_score)
         return passed
 
-    def _windows(self, part: str, owners: dict[str, str]) -> pa.Table:
-        """The windows of a part that belong to finished recordings, and each one's place in it."""
+    def _windows(self, part: str, use: PartUse) -> pa.Table:
+        """The windows of a part that belong to finished recordings, and where each is stored."""
         table = read_windows(self.path / EMBEDDINGS / part, WINDOW_SCHEMA)
-        place = pa.array(np.arange(len(table)), pa.int64())
-        table = table.append_column(_PLACE, place).append_column(
-            _PART, pa.array([part] * len(table), pa.string())
-        )
-        # other rows are of a recording that failed later, or was read anew
-        table = table.filter(pc.is_in(table["recording_id"], pa.array(list(owners), pa.string())))
-        paths = pa.array(
-            [owners[identity] for identity in table["recording_id"].to_pylist()], pa.string()
-        )
-        return table.add_column(0, "path", paths)
+        n_rows = len(table)
+        table = table.append_column(_PART, pa.array([part] * n_rows, pa.string()))
+        table = table.append_column(_ROW, pa.array(np.arange(n_rows), pa.int64()))
+        # other rows are of a recording that failed later, or was embedded again
+        ids = pa.array(list(use.paths), pa.string())
+        table = table.filter(pc.is_in(table["recording_id"], ids))
+        paths = pa.array(list(use.paths.values()), pa.string())
+        return table.add_column(0, "path", paths.take(pc.index_in(table["recording_id"], ids)))
 
     def _values(
         self,
         windows: pa.Table,
-        seals: Mapping[str, set[str]],
+        parts: Mapping[str, PartUse],
         column: str,
         memory_map: str | Path | None = None,
     ) -> NDArray[np.float32]:
-        """Vectors or scores of windows in any order, each part read once."""
+        """Vectors or scores of windows in any order, ``(windows, n)``, each part read once."""
         schema = self._schema([column])
         width = schema.field(column).type.list_size
         values = _new_array((len(windows), width), memory_map)
-        order = pc.sort_indices(windows, [(_PART, "ascending"), (_PLACE, "ascending")]).to_numpy()
-        sorted_windows = windows.select([_PART, _PLACE]).take(order)
+        order = pc.sort_indices(windows, [(_PART, "ascending"), (_ROW, "ascending")]).to_numpy()
+        stored = windows.select([_PART, _ROW]).take(order)
         first = 0
-        for part, n_rows in _runs(sorted_windows[_PART]):
-            rows = slice(first, first + n_rows)
-            lists = read_sealed(self.path / EMBEDDINGS / part, seals[part], schema)[column]
-            stored = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            place = sorted_windows[_PLACE][rows.start : rows.stop].to_numpy()
-            values[order[rows]] = stored.reshape(-1, width)[place]
-            first = rows.stop
+        for part, n_rows in _runs(stored[_PART]):
+            stop = first + n_rows
+            lists = read_sealed(self.path / EMBEDDINGS / part, parts[part].seals, schema)[column]
+            rows = stored[_ROW][first:stop].to_numpy()
+            values[order[first:stop]] = _as_array(lists)[rows]  # float16 becomes float32 here
+            first = stop
         return values
 
 
 def _new_array(shape: tuple[int, int], memory_map: str | Path | None) -> NDArray[np.float32]:
-    if memory_map is None or 0 in shape:  # nothing cannot be mapped
+    if memory_map is None or 0 in shape:  # an empty file cannot be mapped
         return np.empty(shape, np.float32)
     if Path(memory_map).exists():
         raise UsageError(f"{memory_map}: exists already; name a new file")
     return np.lib.format.open_memmap(memory_map, mode="w+", dtype=np.float32, shape=shape)
 
 
-def _empty_windows() -> pa.Table:
-    schema = WINDOW_SCHEMA.insert(0, pa.field("path", pa.string()))
-    return (
-        schema.append(pa.field(_PLACE, pa.int64()))
-        .append(pa.field(_PART, pa.string()))
-        .empty_table()
-    )
-
-
-def _as_array(lists: pa.ChunkedArray, n_rows: int) -> NDArray[np.float32]:
-    flat: NDArray[np.float32] = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(n_rows, -1).astype(np.float32)
+def _as_array(lists: pa.ChunkedArray) -> NDArray[np.floating]:
+    """A column of vectors or scores, ``(rows, n)`` in its own number format."""
+    flat: NDArray[np.floating] = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, lists.type.list_size)
 
 
 def _with_recordings(
     windows: pa.Table, recordings: pa.Table, columns: Sequence[str], time_zone: str | None
 ) -> pa.Table:
     """Windows with columns of their recordings, and with those that are computed."""
-    place = pc.index_in(windows["recording_id"], recordings["recording_id"].combine_chunks())
+    row = pc.index_in(windows["recording_id"], recordings["recording_id"].combine_chunks())
     computed = [name for name in COMPUTED if name not in recordings.column_names]
     for name in columns:
         if name in computed:
-            clock = [recordings[column].take(place) for column in RECORDING_CLOCK]
+            clock = [recordings[column].take(row) for column in RECORDING_CLOCK]
             table = pa.table([windows["start_s"], *clock], names=["start_s", *RECORDING_CLOCK])
             values = local_column(table, time_zone)
         else:
-            values = recordings[name].take(place)
+            values = recordings[name].take(row)
         windows = windows.append_column(name, values)
     return windows
 
 
 def _default(columns: Sequence[str] | None) -> list[str]:
-    # a column that is asked for twice comes once
+    # a column that is named twice comes once
     return ["path", *WINDOW_SCHEMA.names] if columns is None else list(dict.fromkeys(columns))
-
-
-def _finished(table: pa.Table) -> pa.Table:
-    return table.filter(pc.equal(table["status"], "done"))
 
 
 def _runs(names: pa.ChunkedArray) -> list[tuple[str, int]]:

@@ -1,13 +1,13 @@
-"""What a disk gave, held to what rows can say and to what they promise, before it is used.
+"""What a row of a store may say, checked before it is used.
 
-The parts of ``recordings/`` have no seal: nothing names them. So they are the way by which an
-edited or foreign store could name files outside of it, or windows that are not there.
+The parts of ``recordings/`` have no seal, because nothing names them. So they are the way by which
+an edited or foreign store could name files outside of it, or windows that are not there.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,45 +28,37 @@ if TYPE_CHECKING:
 
 NEEDED: Final = ("recording_id", "path", "status", "n_windows", "parts", "revision", "gaps")
 COUNTS: Final = ("n_windows", "revision", "n_nonfinite", "n_samples", "file_size")
-FIRST_US: Final = -62_135_596_800_000_000  # the years 1 to 9999, which Python's dates reach
-LAST_US: Final = 253_402_300_799_999_999
+FIRST_US: Final = -62_135_596_800_000_000  # the years 1 to 9999, which Python's dates reach,
+LAST_US: Final = 253_402_300_799_999_999  # in microseconds from 1970
 REPAIR: Final = "run: dawnchorus store check --repair"
 
 
-def joined(tables: Sequence[pa.Table], named: str) -> pa.Table:
-    """Checked parts as one table, with every column that one of them has.
+class Rule(NamedTuple):
+    """What is wrong, the columns that it concerns, and whether a column is so."""
 
-    Raises:
-        StoreError: Two parts have one column in different types.
-    """
-    try:
-        return pa.concat_tables(
-            [RECORDING_SCHEMA.empty_table(), *tables], promote_options="default"
-        )
-    except pa.ArrowException as error:
-        raise StoreError(f"{named}: parts do not fit together: {error}; {REPAIR}") from error
+    problem: str
+    columns: Sequence[str]
+    is_broken_by: Callable[[pa.Array], bool]
 
 
-def checked_recordings(
-    table: pa.Table, named: str, columns: Sequence[str] | None = None
-) -> pa.Table:
+def checked_rows(table: pa.Table, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Rows as they were read, in the types of `RECORDING_SCHEMA`; further columns, if of text.
 
     Args:
         table: one part.
-        named: where it comes from.
-        columns: those that were asked for; None: all.
+        name: where it comes from, for messages.
+        columns: those that were requested; None: all.
 
     Raises:
-        StoreError: A column is missing or of another kind, or a row says what none can say.
+        StoreError: A column is missing or of another type, or a row is impossible.
     """
     try:
         table = _typed(table, NEEDED if columns is None else columns)
-        problem = next((what for what, fails in _RULES.items() if fails(table)), None)
+        problem = next((rule.problem for rule in _RULES if _is_broken(rule, table)), None)
     except (pa.ArrowException, ValueError, KeyError, UsageError) as error:
         problem = shown(str(error))
     if problem is not None:
-        raise StoreError(f"{named}: damaged part ({problem}); {REPAIR}")
+        raise StoreError(f"{name}: damaged part ({problem}); {REPAIR}")
     return table
 
 
@@ -74,134 +66,135 @@ def _typed(table: pa.Table, needed: Sequence[str]) -> pa.Table:
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise KeyError(f"no column {missing[0]}")
-    own = {field.name: field for field in RECORDING_SCHEMA}
-    texts = [n for n in table.column_names if n not in own and _is_text(table[n].type)]
-    fields = [
-        own.get(n, pa.field(n, pa.string())) for n in table.column_names if n in {*own, *texts}
-    ]
+    fields = []
+    for name in table.column_names:
+        kind = table[name].type
+        if name in RECORDING_SCHEMA.names:
+            fields.append(RECORDING_SCHEMA.field(name))
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            fields.append(pa.field(name, pa.string()))
+    # A cast from an older or edited file fails rather than lose something.
     return pa.table([table[f.name].cast(f.type) for f in fields], pa.schema(fields))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _is_broken(rule: Rule, table: pa.Table) -> bool:
+    # a column that was not requested, or that an older version did not write, breaks no rule
+    columns = [table[name].combine_chunks() for name in rule.columns if name in table.column_names]
+    return any(rule.is_broken_by(column) for column in columns)
 
 
-def _column(table: pa.Table, name: str) -> pa.Array | None:
-    return table[name].combine_chunks() if name in table.column_names else None
+def _has_nulls(column: pa.Array) -> bool:
+    return bool(column.null_count)
 
 
-def _has_gaps(table: pa.Table) -> bool:
-    columns = (_column(table, name) for name in NEEDED)
-    return any(column is not None and column.null_count for column in columns)
+def _some_unlike(pattern: str) -> Callable[[pa.Array], bool]:
+    def is_broken_by(column: pa.Array) -> bool:
+        like = pc.match_substring_regex(column, rf"\A(?:{pattern})\z")
+        return pc.all(like, min_count=0, skip_nulls=True).as_py() is False
+
+    return is_broken_by
 
 
-def _unlike(pattern: str, name: str) -> Callable[[pa.Table], bool]:
-    def fails(table: pa.Table) -> bool:
-        column = _column(table, name)
-        return column is not None and _some_unlike(column, pattern)
-
-    return fails
-
-
-def _some_unlike(column: pa.Array, pattern: str) -> bool:
-    like = pc.match_substring_regex(column, rf"\A(?:{pattern})\z")
-    return pc.all(like, min_count=0, skip_nulls=True).as_py() is False
-
-
-def _other_status(table: pa.Table) -> bool:
-    column = _column(table, "status")
-    if column is None:
-        return False
+def _has_other_status(column: pa.Array) -> bool:
     return pc.all(pc.is_in(column, pa.array(STATUSES)), min_count=0).as_py() is False
 
 
-def _below_zero(table: pa.Table) -> bool:
-    columns = (_column(table, name) for name in COUNTS)
-    lowest = (pc.min(column).as_py() for column in columns if column is not None)
-    return any(value is not None and value < 0 for value in lowest)
+def _is_below_zero(column: pa.Array) -> bool:
+    lowest = pc.min(column).as_py()
+    return lowest is not None and lowest < 0
 
 
-def _bad_parts(table: pa.Table) -> bool:
-    column = _column(table, "parts")
-    if column is None:
-        return False
-    parts = column.flatten()
-    names, seals = parts.field("name"), parts.field("sha256")
-    if parts.null_count or names.null_count or seals.null_count:
-        return True
-    return _some_unlike(names, PART_NAME) or _some_unlike(seals, SHA256)
+def _has_bad_parts(column: pa.Array) -> bool:
+    names, seals = _flat_fields(column, "name", "sha256")
+    # a name that leads out of the store must never be opened, renamed or removed
+    return (
+        _has_nulls(names)
+        or _has_nulls(seals)
+        or _some_unlike(PART_NAME)(names)
+        or _some_unlike(SHA256)(seals)
+    )
 
 
-def _bad_gaps(table: pa.Table) -> bool:
-    column = _column(table, "gaps")
-    if column is None:
-        return False
-    gaps = column.flatten()
-    starts, stops = gaps.field("start_sample"), gaps.field("stop_sample")
-    if gaps.null_count or starts.null_count or stops.null_count:
+def _has_bad_gaps(column: pa.Array) -> bool:
+    starts, stops = _flat_fields(column, "start_sample", "stop_sample")
+    if _has_nulls(starts) or _has_nulls(stops):
         return True
     return pc.all(pc.less_equal(starts, stops), min_count=0).as_py() is False
 
 
-def _beyond_dates(table: pa.Table) -> bool:
-    for name in ("started", "ended"):
-        column = _column(table, name)
-        if column is not None and len(column) > column.null_count:
-            span = pc.min_max(column.cast(pa.int64())).as_py()
-            if span["min"] < FIRST_US or span["max"] > LAST_US:
-                return True
-    return False
+def _flat_fields(column: pa.Array, *names: str) -> list[pa.Array]:
+    """Fields of the structs in a column of lists; null where a whole struct is null."""
+    flat = column.flatten()
+    return [pc.struct_field(flat, name) for name in names]
 
 
-def _bad_times(table: pa.Table) -> bool:
-    for name, parse in (("recorded_at", datetime.fromisoformat), ("time_zone", parse_zone)):
-        column = _column(table, name)
-        for text in [] if column is None else pc.unique(column).to_pylist():
+def _is_beyond_calendar(column: pa.Array) -> bool:
+    if len(column) == column.null_count:
+        return False
+    span = pc.min_max(column.cast(pa.int64())).as_py()
+    return bool(span["min"] < FIRST_US or span["max"] > LAST_US)
+
+
+def _cannot_be_parsed(parse: Callable[[str], object]) -> Callable[[pa.Array], bool]:
+    def is_broken_by(column: pa.Array) -> bool:
+        for text in pc.unique(column).to_pylist():
             if text:
-                parse(text)
-    return False
+                parse(text)  # its own error says more than "cannot be read"
+        return False
+
+    return is_broken_by
 
 
-_RULES: Final[dict[str, Callable[[pa.Table], bool]]] = {
-    "a value is missing that every row has": _has_gaps,
-    f"a recording_id is not {IDENTITY}": _unlike(IDENTITY, "recording_id"),
-    "a path is empty or holds a NUL": _unlike(r"(?s)[^\x00]+", "path"),
-    "a content_hash is not sha256: and 64 digits": _unlike(f"sha256:{SHA256}", "content_hash"),
-    f"a status is not one of {', '.join(STATUSES)}": _other_status,
-    "a count is below 0": _below_zero,
-    "the name or SHA-256 of an embeddings part is none that dawnchorus writes": _bad_parts,
-    "a gap ends before it begins": _bad_gaps,
-    "a date is beyond the calendar": _beyond_dates,
-    "a time cannot be read": _bad_times,
-}
+_RULES: Final = (
+    Rule("a value is missing that every row has", NEEDED, _has_nulls),
+    Rule(f"a recording_id is not {IDENTITY}", ["recording_id"], _some_unlike(IDENTITY)),
+    Rule("a path is empty or holds a NUL", ["path"], _some_unlike(r"(?s)[^\x00]+")),
+    Rule(
+        "a content_hash is not sha256: and 64 digits",
+        ["content_hash"],
+        _some_unlike(f"sha256:{SHA256}"),
+    ),
+    Rule(f"a status is not one of {', '.join(STATUSES)}", ["status"], _has_other_status),
+    Rule("a count is below 0", COUNTS, _is_below_zero),
+    Rule(
+        "the name or SHA-256 of an embeddings part is not one that dawnchorus writes",
+        ["parts"],
+        _has_bad_parts,
+    ),
+    Rule("a gap ends before it begins", ["gaps"], _has_bad_gaps),
+    Rule("a date is beyond the calendar", ["started", "ended"], _is_beyond_calendar),
+    Rule("a time cannot be read", ["recorded_at"], _cannot_be_parsed(datetime.fromisoformat)),
+    Rule("a zone cannot be read", ["time_zone"], _cannot_be_parsed(parse_zone)),
+)
 
 
-def check_complete(windows: pa.Table, recordings: pa.Table, named: str) -> None:
-    """Hold windows against the rows of their recordings: each promised one is there, and once.
+def check_complete(windows: pa.Table, recordings: pa.Table, name: str) -> None:
+    """Compare windows with the rows of their recordings: each promised one is there, and once.
 
     Args:
         windows: ``recording_id`` and ``window``, of these recordings alone, in any order.
         recordings: rows of finished recordings.
-        named: the store.
+        name: the store, for messages.
 
     Raises:
         StoreError: Windows are missing, are there twice, or are beyond the last one.
     """
     ids = recordings["recording_id"].combine_chunks()
-    promised = recordings["n_windows"].to_numpy().astype(np.int64)
-    owner = pc.index_in(windows["recording_id"], ids).to_numpy()
-    found = np.bincount(owner, minlength=len(ids))
+    n_promised = recordings["n_windows"].to_numpy().astype(np.int64)
+    owner = pc.index_in(windows["recording_id"], ids).to_numpy()  # (windows,), row of each
+    n_there = np.bincount(owner, minlength=len(ids))
     window = windows["window"].to_numpy()
-    wrong = found != promised
-    if not wrong.any():  # so the promise is no more than what was read, and can be counted out
-        beyond = (window < 0) | (window >= promised[owner])
-        first = np.cumsum(promised) - promised
+    wrong = n_there != n_promised
+    # Only if the numbers agree: a promise of billions would take the memory to count them out.
+    if not wrong.any():
+        beyond = (window < 0) | (window >= n_promised[owner])
+        first = np.cumsum(n_promised) - n_promised  # where each recording's windows are counted
         times = np.bincount((first[owner] + window)[~beyond], minlength=len(window))
         wrong[owner[beyond]] = True
         wrong[np.searchsorted(first, np.flatnonzero(times != 1), side="right") - 1] = True
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise StoreError(
-            f"{named}: {recordings['path'][at]}: {promised[at]} windows are promised, and its "
-            f"parts hold {found[at]} or others; is a part of another store? {REPAIR}"
+            f"{name}: {recordings['path'][at]}: {n_promised[at]} windows are promised, and its "
+            f"parts hold {n_there[at]} or others; is a part of another store? {REPAIR}"
         )

@@ -17,7 +17,7 @@ from dawnchorus.errors import StoreError
 from dawnchorus.paths import is_remote, remote_errors
 from dawnchorus.store.buffer import WindowBuffer
 from dawnchorus.store.catalog import Catalog
-from dawnchorus.store.files import UNFINISHED_SUFFIX, remove_if_possible, write_first
+from dawnchorus.store.files import is_unfinished, remove_if_possible, write_first
 from dawnchorus.store.locks import StoreLocks
 from dawnchorus.store.parts import part_names, write_part
 from dawnchorus.store.schema import (
@@ -39,16 +39,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from dawnchorus.store.buffer import WindowRows
-    from dawnchorus.store.catalog import Known
 
-PART_SECONDS: Final = 30.0  # work that a kill may cost; issue: at most a minute
+PART_SECONDS: Final = 30.0  # a kill costs this much work, and that of the part being written
 PART_BYTES: Final = 16 * 2**20  # vectors held in memory at most, before a part is written
-ORPHAN_S: Final = 86_400.0  # age of left-overs that may be removed where there are no locks
+ORPHAN_S: Final = 86_400.0  # age of leftovers that may be removed where there are no locks
 PART_RECORDINGS: Final = 1000  # rows held in memory at most; they take more than short windows
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenRecording:
     """A recording whose last window has not come yet, or whose row is not committed."""
 
     row: RecordingRow
@@ -62,6 +61,10 @@ class StoreWriter:
     """An open store; a context manager that commits on the way out, whatever ended the run.
 
     Recordings run through ``add`` any number of times, then ``finish`` or ``fail``.
+
+    Attributes:
+        header: of the store, which may be older than the one that was given.
+        catalog: what was committed, by this or any other run; claim a recording before asking.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class StoreWriter:
                 self.header = self._agree(header)
             for folder in (EMBEDDINGS, RECORDINGS):
                 make_folder(path / folder)
-            self._catalog = Catalog(path)
+            self.catalog = Catalog(path)
             if self._locks.alone:
                 self._sweep()
             elif is_remote(path):
@@ -99,7 +102,7 @@ class StoreWriter:
         except BaseException:
             self._locks.close()
             raise
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenRecording] = {}
         self._guard = threading.Lock()  # `resume` is called by the thread that plans
         self._buffer = WindowBuffer(self.header)
         self._last_flush = clock()
@@ -107,27 +110,27 @@ class StoreWriter:
     def _agree(self, header: StoreHeader) -> StoreHeader:
         if not (self._path / HEADER_NAME).exists():
             write_first(self._path / HEADER_NAME, header.to_bytes())
-        found = read_header(self._path)
-        differences = found.differences(header)
+        stored = read_header(self._path)
+        differences = stored.differences(header)
         if differences:
             raise StoreError(
                 f"{self._path}: this store has other settings: {'; '.join(differences)}. "
                 f"Use the same settings, or another store"
             )
-        return found
+        return stored
 
     def _sweep(self) -> None:
         # a folder that a link leads to may be another store's, whose parts are no orphans
         if not is_link(self._path / EMBEDDINGS):
-            for name in part_names(self._path / EMBEDDINGS) - self._catalog.named_parts:
+            for name in part_names(self._path / EMBEDDINGS) - self.catalog.named_parts:
                 remove_if_possible(self._path / EMBEDDINGS / name)
         for folder in (self._path, self._path / EMBEDDINGS, self._path / RECORDINGS):
-            for leftover in () if is_link(folder) else folder.glob(f".*{UNFINISHED_SUFFIX}"):
-                remove_if_possible(leftover)
+            for name in () if is_link(folder) else filter(is_unfinished, names_in(folder)):
+                remove_if_possible(folder / name)
 
     def _sweep_old(self) -> None:
-        # no lock tells whether another writer is about to name a part, but none takes a day
-        for name in part_names(self._path / EMBEDDINGS) - self._catalog.named_parts:
+        # without locks, another writer may be about to name a part; but none takes a day
+        for name in part_names(self._path / EMBEDDINGS) - self.catalog.named_parts:
             part = self._path / EMBEDDINGS / name
             try:
                 if age_s(part) > ORPHAN_S:
@@ -136,19 +139,18 @@ class StoreWriter:
                 continue
 
     @property
-    def excludes_others(self) -> bool:
-        """Whether this disk has locks, so that no two runs do one recording."""
+    def has_locks(self) -> bool:
+        """Whether this disk has locks, so that no two runs do the same recording."""
         return self._locks.supported
 
     def claim(self, recording_id: str) -> bool:
         """Take a recording for this run; False: another run is doing it.
 
-        It is given up when its last row is committed, by `give_up`, or when this process ends. May
-        be called from any one thread.
+        It is given up when its last row is committed, by `give_up`, or when this process ends.
         """
         if not self._locks.claim(recording_id):
             return False
-        self._catalog.refresh()
+        self.catalog.refresh()
         return True
 
     def give_up(self, recording_id: str) -> None:
@@ -157,41 +159,22 @@ class StoreWriter:
             self._open.pop(recording_id, None)
         self._locks.release(recording_id)
 
-    def known(self, recording_id: str) -> Known | None:
-        """A recording as last committed, by this or any other run; claim it first."""
-        return self._catalog.get(recording_id)
-
-    @property
-    def n_known(self) -> int:
-        """Recordings that were committed when the store was opened."""
-        return len(self._catalog)
-
-    def row(self, recording_id: str) -> RecordingRow | None:
-        """The whole row of a recording as last committed, None if there is none."""
-        return self._catalog.row(recording_id)
-
-    def holding(self, content_hash: str) -> list[str]:
-        """Ids of the recordings with this content that were done when the store was opened."""
-        return self._catalog.holding(content_hash)
-
-    def has_size(self, n_bytes: int) -> bool:
-        """Whether a recording of this size was there when the store was opened."""
-        return self._catalog.has_size(n_bytes)
-
-    def correct(self, recording: RecordingRow) -> None:
-        """Commit what is known better of a recording that is done; its windows stay."""
+    def update_row(self, recording: RecordingRow) -> None:
+        """Commit a new row of a recording that is done; its windows stay."""
         parts, n_windows = list(recording.parts), recording.n_windows
         with self._guard:
-            self._open[recording.recording_id] = _Open(recording, parts, n_windows, complete=True)
+            self._open[recording.recording_id] = _OpenRecording(
+                recording, parts, n_windows, complete=True
+            )
         self.flush_if_due()
 
     def resume(self, recording_id: str) -> int:
-        """Go on with a ``partial`` recording; returns how many windows are already there."""
-        row = self._catalog.row(recording_id)
+        """Continue a ``partial`` recording; returns how many windows are already there."""
+        row = self.catalog.row(recording_id)
         if row is None:
             return 0
         with self._guard:
-            self._open[recording_id] = _Open(row, list(row.parts), row.n_windows)
+            self._open[recording_id] = _OpenRecording(row, list(row.parts), row.n_windows)
         return row.n_windows
 
     def add(self, recording: RecordingRow, rows: WindowRows) -> None:
@@ -200,13 +183,13 @@ class StoreWriter:
         Raises:
             StoreError: The windows do not fit the store, see `WindowBuffer`, or the disk refuses.
         """
-        state = self._open.setdefault(recording.recording_id, _Open(recording))
+        state = self._open.setdefault(recording.recording_id, _OpenRecording(recording))
         state.row = recording
         self._buffer.add(recording, rows, state.n_windows)
         state.n_windows += len(rows.window)
         self.flush_if_due()
 
-    def adopt(self, recording: RecordingRow, parts: Sequence[Part], n_windows: int) -> None:
+    def add_parts(self, recording: RecordingRow, parts: Sequence[Part], n_windows: int) -> None:
         """Take windows that another process wrote as parts of this store; commit them at once.
 
         ``recording`` is ``partial`` until its last windows are there, then ``done``.
@@ -214,7 +197,7 @@ class StoreWriter:
         Raises:
             StoreError: The row promises another number of windows, or the disk refuses.
         """
-        state = self._open.setdefault(recording.recording_id, _Open(recording))
+        state = self._open.setdefault(recording.recording_id, _OpenRecording(recording))
         state.row = recording
         state.parts += parts
         state.n_windows += n_windows
@@ -224,7 +207,7 @@ class StoreWriter:
 
     def finish(self, recording: RecordingRow) -> None:
         """All windows of the recording have been added; commit it with the next flush."""
-        state = self._open.setdefault(recording.recording_id, _Open(recording))
+        state = self._open.setdefault(recording.recording_id, _OpenRecording(recording))
         if recording.n_windows != state.n_windows:
             raise StoreError(
                 f"{recording.path}: {state.n_windows} windows came, its row promises "
@@ -239,7 +222,7 @@ class StoreWriter:
         self._buffer.drop(identity)
         before = self._open.get(identity)
         revision = None if before is None else before.revision
-        self._open[identity] = _Open(recording, complete=True, revision=revision)
+        self._open[identity] = _OpenRecording(recording, complete=True, revision=revision)
         self.flush_if_due()
 
     def flush_if_due(self) -> None:
@@ -265,7 +248,7 @@ class StoreWriter:
         rows = [self._next_row(state) for state in states.values()]
         if rows:
             part = write_part(self._path / RECORDINGS, recording_table(rows))
-            self._catalog.committed(part.name)
+            self.catalog.add_own_part(part.name)
         for identity, state in states.items():
             state.revision = self._revision(state)
             if state.complete:
@@ -274,7 +257,7 @@ class StoreWriter:
                 self._locks.release(identity)
         self._last_flush = self._clock()
 
-    def _next_row(self, state: _Open) -> RecordingRow:
+    def _next_row(self, state: _OpenRecording) -> RecordingRow:
         row = replace(
             state.row,
             n_windows=state.n_windows,
@@ -283,11 +266,11 @@ class StoreWriter:
         )
         return row if state.complete else replace(row, status="partial")
 
-    def _revision(self, state: _Open) -> int:
+    def _revision(self, state: _OpenRecording) -> int:
         """Of the next commit of a recording."""
         if state.revision is not None:
             return state.revision + 1
-        before = self._catalog.get(state.row.recording_id)
+        before = self.catalog.get(state.row.recording_id)
         return 0 if before is None else before.revision + 1
 
     def __enter__(self) -> Self:
@@ -332,4 +315,4 @@ def make_store_folder(path: Path) -> None:
 
 def _ours(name: str) -> bool:
     # what a run leaves that was killed before its header was there
-    return name == LOCK_NAME or (name.startswith(".") and name.endswith(UNFINISHED_SUFFIX))
+    return name == LOCK_NAME or is_unfinished(name)

@@ -66,12 +66,12 @@ def audio_root_of(writer: StoreWriter, scan: Scan, given: str | Path | None) -> 
 
 
 def _moved(writer: StoreWriter, scan: Scan, root: Path) -> Path | None:
-    if not writer.n_known:
+    if not len(writer.catalog):
         return None
     n_hashed = 0
     looked_at = list(islice(scan.paths(), LOOKED_AT))
     for path in looked_at:
-        if writer.known(recording_id(relative_name(path, root))):
+        if writer.catalog.get(recording_id(relative_name(path, root))):
             return None  # the names of the store lead here
         if n_hashed < HASHED and not is_remote(path) and _has_size(writer, path):
             n_hashed += 1
@@ -83,7 +83,7 @@ def _moved(writer: StoreWriter, scan: Scan, root: Path) -> Path | None:
 
 def _has_size(writer: StoreWriter, path: Path) -> bool:
     try:
-        return writer.has_size(path.stat().st_size)
+        return writer.catalog.has_size(path.stat().st_size)
     except (OSError, ValueError):
         return False  # it will be a failed recording
 
@@ -99,7 +99,7 @@ def _root_by_content(writer: StoreWriter, path: Path, root: Path) -> Path | None
 
 def _agrees(writer: StoreWriter, path: Path, root: Path) -> bool:
     """No recording of the store with another size has the name of this one under the new root."""
-    known = writer.known(recording_id(relative_name(path, root)))
+    known = writer.catalog.get(recording_id(relative_name(path, root)))
     if known is None or is_remote(path):
         return True
     try:
@@ -118,8 +118,8 @@ def same_recording(
     writer: StoreWriter, content_hash: str, path: Path, root: Path
 ) -> RecordingRow | None:
     """The row of a recording that is this file, under another path; not of one it is a copy of."""
-    for identity in writer.holding(content_hash):
-        row = writer.row(identity)
+    for identity in writer.catalog.ids_with_content(content_hash):
+        row = writer.catalog.row(identity)
         if row is None:
             continue
         stored = from_stored_name(row.path, root)
@@ -145,7 +145,7 @@ class KnownContent:
 
     def why_skip(self, job: RecordingJob, content_hash: str) -> str | None:
         """Why a recording need not be embedded, None if it must be."""
-        if self.writer.known(job.recording_id) is not None:
+        if self.writer.catalog.get(job.recording_id) is not None:
             return None
         row = same_recording(self.writer, content_hash, job.path, self.root)
         if row is None:
