@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dawnchorus.benchmark.figures import paper_schedule
 from dawnchorus.benchmark.plan import TABLE_FEATURES
-from dawnchorus.benchmark.published import paper_schedule
 from dawnchorus.configs import FitConfig
 from dawnchorus.configs.readout import MEAN_OF_OUTPUT
 from dawnchorus.probes.few_shot import draw_clips

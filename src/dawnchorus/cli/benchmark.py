@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,8 +13,6 @@ from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import TaskError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dawnchorus.benchmark.run import RunCount
     from dawnchorus.configs.benchmark import BenchmarkConfig
 
@@ -91,7 +88,7 @@ def run(
     from dataclasses import asdict
 
     from dawnchorus.benchmark import run as harness
-    from dawnchorus.cli.output import print_json, say
+    from dawnchorus.cli.output import print_json, say, watched
 
     config = _config(
         plan,
@@ -116,7 +113,7 @@ def run(
     if dry_run:
         _print_plan(harness.dry_run(config), as_json=as_json)
         return 0
-    with _Progress(quiet=quiet) as progress:
+    with watched(quiet=quiet) as progress:
         report = harness.benchmark(config, progress=progress)
     if as_json:
         print_json(asdict(report))
@@ -140,34 +137,6 @@ def _config(plan: Path | None, given: dict[str, Any]) -> BenchmarkConfig:
         if key not in values:
             raise UsageError(f"no {key}: give {flag}, or {key} in a --plan file")
     return BenchmarkConfig(**values)
-
-
-class _Progress:
-    """Progress of one stretch of work at a time, on stderr."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._stack = ExitStack()
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def start(self, label: str, total: int | None = None, unit: str = "") -> Callable[[int], None]:
-        from dawnchorus.cli.output import progress
-
-        self._stack.close()
-        shown = progress(total, label, quiet=self._quiet, unit=unit)
-        return self._stack.enter_context(shown)
-
-    def message(self, text: str) -> None:
-        from dawnchorus.cli.output import say
-
-        self._stack.close()
-        if not self._quiet:
-            say(text)
 
 
 def _print_plan(counts: list[RunCount], *, as_json: bool) -> None:
@@ -206,7 +175,7 @@ def _print_scores(config: BenchmarkConfig) -> None:
         )
         for row in scores[:N_LINES]
     ]  # fmt: skip
-    headings = ("task", "model", "read-out", "pooling", "probe", "measure", "value", "95 %")
+    headings = ("task", "model", "readout", "pooling", "probe", "measure", "value", "95 %")
     print_table(headings, lines)
     if len(scores) > N_LINES:
         say(f"{len(scores) - N_LINES} more in {config.output}/results.csv")

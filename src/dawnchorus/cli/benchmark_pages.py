@@ -26,6 +26,10 @@ def report(
         ),
     ] = None,
     cache: options.Cache = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="CSV of scores that others report: model, task, measure, value."),
+    ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Benchmark",
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -39,25 +43,27 @@ def report(
     from dataclasses import asdict
 
     from dawnchorus.benchmark.report import benchmark_report
-    from dawnchorus.cli.output import print_json, progress
+    from dawnchorus.cli.output import print_json, watched
 
     folder = results if results.is_dir() else results.parent
-    with progress(None, "pictures", quiet=quiet) as advance:
-        made = benchmark_report(
+    with watched(quiet=quiet) as progress:
+        written = benchmark_report(
             results,
             output or folder / "report",
             cache=cache,
             where=options.pairs("--where", where),
             reference=reference,
+            figures=figures,
             title=title,
-            progress=advance,
+            progress=progress,
         )
     if as_json:
-        print_json(asdict(made))
+        print_json(asdict(written))
     else:
-        protocols = " and ".join(made.protocols)
-        print(f"{made.html}: {made.n_scores} scores, {len(made.pictures)} pictures ({protocols})")
-        print(f"{made.markdown}: the same for a repository")
+        protocols = " and ".join(written.protocols)
+        counts = f"{written.n_scores} scores, {len(written.pictures)} pictures ({protocols})"
+        print(f"{written.html}: {counts}")
+        print(f"{written.markdown}: the same for a repository")
     return 0
 
 

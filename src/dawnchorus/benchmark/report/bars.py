@@ -1,14 +1,15 @@
-"""Scores of each task as bars with intervals, the published figures as diamonds beside ours."""
+"""Scores of each task as bars with intervals, figures of others as diamonds beside ours."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.benchmark.published import PUBLISHED_AS, published_value
+from dawnchorus.benchmark.figures import PUBLISHED_AS
 from dawnchorus.benchmark.report.measures import measure_of
-from dawnchorus.benchmark.report.section import group_title, short_task
+from dawnchorus.benchmark.report.protocol_scores import group_title, short_task
 from dawnchorus.benchmark.report.style import (
     GREY,
     SMALL,
@@ -23,48 +24,52 @@ from dawnchorus.benchmark.report.style import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dawnchorus.benchmark.report.scores import Score
-    from dawnchorus.benchmark.report.section import Section
-    from dawnchorus.benchmark.report.style import Look
+    from dawnchorus.benchmark.report.protocol_scores import ProtocolScores
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore
+    from dawnchorus.benchmark.report.style import ModelStyle
 
 FEW_MODELS: Final = 3  # so many stand beside each other in one panel; more have a panel for a task
 BAR_IN: Final = 0.21
 NUMBER_AT, RIGHT = 1.04, 1.2  # on the axis: where the values stand, and its end
 
 
-def bar_pictures(section: Section, looks: Mapping[str, Look]) -> list[Picture]:
+def bar_pictures(section: ProtocolScores, styles: Mapping[str, ModelStyle]) -> list[Picture]:
     """A picture for each group of tasks and measure."""
     return [
-        _picture(section, looks, group, measure, tasks)
+        _picture(section, styles, group, measure, tasks)
         for group, of in section.groups.items()
         for measure, tasks in section.pictured(of).items()
     ]
 
 
 def _picture(
-    section: Section, looks: Mapping[str, Look], group: str, measure: str, tasks: Sequence[str]
+    section: ProtocolScores,
+    styles: Mapping[str, ModelStyle],
+    group: str,
+    measure: str,
+    tasks: Sequence[str],
 ) -> Picture:
     models = section.ranked(tasks, measure)
     draw = _one_panel if len(models) <= FEW_MODELS else _panel_for_a_task
-    figure = draw(section, looks, tasks, models, measure=measure)
+    figure = draw(section, styles, tasks, models, measure=measure)
     named = measure_of(measure)
-    told = ["Bars: the test score; lines: 95 % interval."]
+    said = ["Bars: the test score; lines: 95 % interval."]
     if named.chance:
-        told.append(f"Dotted line: what guessing scores, {named.chance:g}.")
+        said.append(f"Dotted line: what guessing scores, {named.chance:g}.")
     if _has_published(section, tasks, models, measure):
-        told.append("Diamonds: the figure that the paper gives for the same model.")
-    told.append("Models by their mean over the tasks, or by name where a task is missing.")
+        said.append("Diamonds: what others report for the same model.")
+    said.append("Models by their mean over the tasks, or by name where a task is missing.")
     return Picture(
         file_name(section.protocol, group.removeprefix("mean/"), measure),
         f"{group_title(group)}: {named.title}",
-        " ".join(told),
+        " ".join(said),
         as_png(figure),
     )
 
 
 def _one_panel(
-    section: Section,
-    looks: Mapping[str, Look],
+    section: ProtocolScores,
+    styles: Mapping[str, ModelStyle],
     tasks: Sequence[str],
     models: Sequence[str],
     *,
@@ -78,7 +83,7 @@ def _one_panel(
     for place, model in enumerate(models):
         at = np.arange(len(tasks)) + (place - (len(models) - 1) / 2) * 0.8 / len(models)
         scores = [section.main.get((model, task, measure)) for task in tasks]
-        handles.append(_bars(axes, at, scores, looks[model].colour, 0.8 / len(models)))
+        handles.append(_bars(axes, at, scores, styles[model].colour, 0.8 / len(models)))
         _diamonds(axes, section, at, [(model, task) for task in tasks], measure=measure)
     axes.set_yticks(range(len(tasks)), tasks)
     _finish(axes, measure, len(tasks))
@@ -87,8 +92,8 @@ def _one_panel(
 
 
 def _panel_for_a_task(
-    section: Section,
-    looks: Mapping[str, Look],
+    section: ProtocolScores,
+    styles: Mapping[str, ModelStyle],
     tasks: Sequence[str],
     models: Sequence[str],
     *,
@@ -96,7 +101,7 @@ def _panel_for_a_task(
 ) -> Any:
     size_in = (3.4, BAR_IN * len(models) + 0.9)
     figure, grid = panels(len(tasks), most_columns=4, size_in=size_in)
-    colours = [looks[model].colour for model in models]
+    colours = [styles[model].colour for model in models]
     for axes, task in zip(grid, tasks, strict=True):
         scores = [section.main.get((model, task, measure)) for model in models]
         at = np.arange(len(models), dtype=np.float64)
@@ -112,7 +117,7 @@ def _panel_for_a_task(
 def _bars(
     axes: Any,
     at: Any,
-    scores: Sequence[Score | None],
+    scores: Sequence[ReportedScore | None],
     colour: str | Sequence[str],
     width: float,
 ) -> Any:
@@ -133,7 +138,7 @@ def _bars(
 
 
 def _diamonds(
-    axes: Any, section: Section, at: Any, cells: Sequence[tuple[str, str]], *, measure: str
+    axes: Any, section: ProtocolScores, at: Any, cells: Sequence[tuple[str, str]], *, measure: str
 ) -> None:
     for y, (model, task) in zip(at, cells, strict=True):
         value = _published(section, model, task, measure)
@@ -144,16 +149,13 @@ def _diamonds(
             )  # fmt: skip
 
 
-def _published(section: Section, model: str, task: str, measure: str) -> float | None:
-    name = PUBLISHED_AS.get(model)
-    if section.protocol != "paper" or name is None:
-        return None
-    figure = published_value(name, task, measure)
-    return None if figure is None else figure.value
+def _published(section: ProtocolScores, model: str, task: str, measure: str) -> float | None:
+    value = section.figures.value(PUBLISHED_AS.get(model, model), task, measure)
+    return None if math.isnan(value) else value
 
 
 def _has_published(
-    section: Section, tasks: Sequence[str], models: Sequence[str], measure: str
+    section: ProtocolScores, tasks: Sequence[str], models: Sequence[str], measure: str
 ) -> bool:
     cells = ((model, task) for model in models for task in tasks)
     return any(_published(section, *cell, measure) is not None for cell in cells)

@@ -11,8 +11,8 @@ from dawnchorus.benchmark.report.style import SMALL, Picture, as_png, file_name,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dawnchorus.benchmark.report.inputs import Beside, Predictions
-    from dawnchorus.benchmark.report.section import Section
+    from dawnchorus.benchmark.report.protocol_scores import ProtocolScores
+    from dawnchorus.benchmark.report.run_folder import ItemLogits, RunFolder
 
 MOST_CLASSES: Final = 25  # with a name; of more, those with most errors
 MOST_NUMBERS: Final = 12  # classes up to which cells have numbers
@@ -20,20 +20,20 @@ MOST_MODELS: Final = 6
 LONGEST_NAME: Final = 22
 
 
-def confusion_pictures(section: Section, beside: Beside) -> list[Picture]:
+def confusion_pictures(section: ProtocolScores, run_folder: RunFolder) -> list[Picture]:
     """A picture for each task whose items have exactly one class."""
     pictures = []
-    for task in (task for tasks in section.groups.values() for task in tasks):
+    for task in section.tasks:
         scores = section.main_of(task, "probe")
-        there = [model for model, score in scores.items() if beside.has_predictions(score)]
+        there = [model for model, score in scores.items() if run_folder.has_predictions(score)]
         first = section.by_name(there[:MOST_MODELS])
-        read = {model: beside.predictions(scores[model]) for model in first}
+        read = {model: run_folder.predictions(scores[model]) for model in first}
         if read and all((one.items.y.sum(axis=1) == 1).all() for one in read.values()):
             pictures.append(_picture(section, task, read, len(there)))
     return pictures
 
 
-def confusion(predictions: Predictions) -> NDArray[np.int64]:
+def confusion(predictions: ItemLogits) -> NDArray[np.int64]:
     """Counts ``(true class, guessed class)`` over all seeds; of equal logits the first class."""
     n = len(predictions.classes)
     guess = predictions.logits.argmax(axis=2)
@@ -43,7 +43,9 @@ def confusion(predictions: Predictions) -> NDArray[np.int64]:
     return counts
 
 
-def _picture(section: Section, task: str, read: dict[str, Predictions], n_models: int) -> Picture:
+def _picture(
+    section: ProtocolScores, task: str, read: dict[str, ItemLogits], n_models: int
+) -> Picture:
     classes = next(iter(read.values())).classes
     counts = {model: confusion(predictions) for model, predictions in read.items()}
     kept = _kept(sum(counts.values(), np.zeros((len(classes),) * 2, np.int64)))

@@ -1,63 +1,69 @@
-"""Tables about the results: the tasks, the read-outs, leaks, and every setting that was tried."""
+"""Tables about the results: the tasks, the readouts, leaks, and every setting that was tried."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dawnchorus.benchmark.report.cells import Cell, Line, Notes, Table, score_cell
 from dawnchorus.benchmark.report.measures import measure_of
-from dawnchorus.benchmark.report.scores import ALL_ITEMS, CLEAN_ITEMS
-from dawnchorus.benchmark.report.section import group_title
+from dawnchorus.benchmark.report.protocol_scores import group_title
+from dawnchorus.benchmark.report.reported_scores import ALL_ITEMS, CLEAN_ITEMS
+from dawnchorus.benchmark.report.table_cells import (
+    Notes,
+    ReportTable,
+    TableCell,
+    TableRow,
+    score_cell,
+)
 
 if TYPE_CHECKING:
-    from dawnchorus.benchmark.report.scores import Score
-    from dawnchorus.benchmark.report.section import Choice, Section
+    from dawnchorus.benchmark.report.protocol_scores import Choice, ProtocolScores
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore
 
 
-def task_table(section: Section) -> Table:
+def task_table(section: ProtocolScores) -> ReportTable:
     """What each task was scored on."""
-    lines = []
+    rows = []
     for group, tasks in section.groups.items():
         for task in tasks:
-            rows = [score for (_, name, _), score in section.main.items() if name == task]
+            scores = [score for (_, name, _), score in section.main.items() if name == task]
             texts = (
                 group_title(group),
-                _range({score.n_items for score in rows}),
-                _range({score.n_groups for score in rows}),
-                ", ".join(sorted({score.version for score in rows} - {""})),
+                _range({score.n_items for score in scores}),
+                _range({score.n_groups for score in scores}),
+                ", ".join(sorted({score.version for score in scores} - {""})),
                 ", ".join(measure_of(name).title for name in section.pictured([task])),
             )
-            lines.append(Line(task, tuple(map(Cell, texts))))
-    headings = ("task", "group", "items", "groups of items", "version", "asked for")
-    return Table("Tasks", headings, tuple(lines))
+            rows.append(TableRow(task, tuple(map(TableCell, texts))))
+    headings = ("task", "group", "items", "groups of items", "version", "measures")
+    return ReportTable("Tasks", headings, tuple(rows))
 
 
-def settings_table(section: Section) -> Table:
-    """Which read-out and probe speak for each model, and how they were chosen."""
+def settings_table(section: ProtocolScores) -> ReportTable:
+    """Which readout and probe speak for each model, and how they were chosen."""
     weights = {score.model: score.weights_sha256[:8] for score in section.scores}
     shared: dict[tuple[str, Choice], list[str]] = {}
     for (model, kind), choice in section.choices.items():
         shared.setdefault((model, choice), []).append(kind)
-    lines = [
-        Line(
+    rows = [
+        TableRow(
             section.labels[model],
             (
-                Cell(", ".join(kinds)),
-                Cell(str(choice.setting)),
-                Cell(choice.how),
-                Cell(str(choice.n_settings)),
-                Cell(weights[model]),
+                TableCell(", ".join(kinds)),
+                TableCell(str(choice.setting)),
+                TableCell(choice.how),
+                TableCell(str(choice.n_settings)),
+                TableCell(weights[model]),
             ),
         )
         for (model, choice), kinds in sorted(shared.items(), key=lambda pair: pair[0][0])
     ]
-    headings = ("model", "for", "read-out and probe", "chosen", "settings tried", "weights")
-    return Table("Read-outs", headings, tuple(lines))
+    headings = ("model", "for", "readout and probe", "chosen", "settings tried", "weights")
+    return ReportTable("Readouts", headings, tuple(rows))
 
 
-def leak_tables(section: Section) -> list[Table]:
+def leak_tables(section: ProtocolScores) -> list[ReportTable]:
     """Scores with and without the items that an audit found in training, task by task."""
-    pairs: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
+    pairs: dict[tuple[str, str], dict[str, dict[str, ReportedScore]]] = {}
     for score in section.tested():
         if score.n_labels is None and section.is_shown(score):
             sides = pairs.setdefault((score.task, score.measure), {})
@@ -72,29 +78,31 @@ def leak_tables(section: Section) -> list[Table]:
     return tables
 
 
-def detail_tables(section: Section) -> list[Table]:
+def detail_tables(section: ProtocolScores) -> list[ReportTable]:
     """Every setting of every model, task by task; the columns are the task's measures."""
     tables = []
-    for task in (task for tasks in section.groups.values() for task in tasks):
-        rows: dict[tuple[str, str], dict[str, Score]] = {}
+    for task in section.tasks:
+        by_setting: dict[tuple[str, str], dict[str, ReportedScore]] = {}
         for score in section.tested():
             if score.task == task and score.n_labels is None and score.leaks == ALL_ITEMS:
                 key = (section.labels[score.model], str(score.setting))
-                rows.setdefault(key, {})[score.measure] = score
+                by_setting.setdefault(key, {})[score.measure] = score
         measures = section.measures([task])
         notes = Notes()
-        lines = tuple(
-            Line(name, (Cell(how), *(score_cell(scores.get(m), notes) for m in measures)))
-            for (name, how), scores in sorted(rows.items())
+        rows = tuple(
+            TableRow(name, (TableCell(how), *(score_cell(scores.get(m), notes) for m in measures)))
+            for (name, how), scores in sorted(by_setting.items())
         )
         titles = (measure_of(measure).title for measure in measures)
-        tables.append(Table(task, ("model", "read-out and probe", *titles), lines, notes.lines))
+        tables.append(ReportTable(task, ("model", "readout and probe", *titles), rows, notes.rows))
     return tables
 
 
-def _leak_table(section: Section, title: str, models: dict[str, dict[str, Score]]) -> Table:
+def _leak_table(
+    section: ProtocolScores, title: str, models: dict[str, dict[str, ReportedScore]]
+) -> ReportTable:
     notes = Notes()
-    lines = []
+    rows = []
     for model in sorted(models, key=section.labels.__getitem__):
         both, clean = models[model][ALL_ITEMS], models[model][CLEAN_ITEMS]
         gap = clean.value - both.value
@@ -102,12 +110,12 @@ def _leak_table(section: Section, title: str, models: dict[str, dict[str, Score]
         cells = (
             score_cell(both, notes),
             score_cell(clean, notes),
-            Cell("" if gap != gap else f"{gap:+.3f}"),
-            Cell(counts),
+            TableCell("" if gap != gap else f"{gap:+.3f}"),
+            TableCell(counts),
         )
-        lines.append(Line(section.labels[model], cells))
+        rows.append(TableRow(section.labels[model], cells))
     headings = ("model", "all items", "without known items", "difference", "items")
-    return Table(title, headings, tuple(lines), notes.lines)
+    return ReportTable(title, headings, tuple(rows), notes.rows)
 
 
 def _range(counts: set[int | None]) -> str:

@@ -15,7 +15,7 @@ from dawnchorus.benchmark.report.style import (
     as_png,
     file_name,
     legend_below,
-    look,
+    model_style,
     panels,
 )
 from dawnchorus.errors import DependencyError
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.benchmark.report.inputs import Beside, Embedded
-    from dawnchorus.benchmark.report.scores import Score
-    from dawnchorus.benchmark.report.section import Section
+    from dawnchorus.benchmark.report.protocol_scores import ProtocolScores
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore
+    from dawnchorus.benchmark.report.run_folder import ItemVectors, RunFolder
 
     Floats = NDArray[np.floating[Any]]
 
@@ -38,26 +38,28 @@ SEED: Final = 0
 OTHERS: Final = "other classes"
 
 
-def map_pictures(section: Section, beside: Beside) -> list[Picture]:
+def map_pictures(section: ProtocolScores, run_folder: RunFolder) -> list[Picture]:
     """A map of each task that vectors lie beside the results for."""
     pictures = []
-    for task in (task for tasks in section.groups.values() for task in tasks):
+    for task in section.tasks:
         scores = section.main_of(task, "retrieval") or section.main_of(task, "clustering")
-        there = {model: score for model, score in scores.items() if beside.has_vectors(score)}
+        there = {model: score for model, score in scores.items() if run_folder.has_vectors(score)}
         if there:
-            pictures.append(_picture(section, task, there, beside))
+            pictures.append(_picture(section, task, there, run_folder))
     return pictures
 
 
-def _picture(section: Section, task: str, scores: dict[str, Score], beside: Beside) -> Picture:
+def _picture(
+    section: ProtocolScores, task: str, scores: dict[str, ReportedScore], run_folder: RunFolder
+) -> Picture:
     models = section.by_name(list(scores)[:MOST_MODELS])
-    first = beside.vectors(scores[models[0]])
+    first = run_folder.vectors(scores[models[0]])
     shown = _most_frequent(first)
     legend = [*shown, OTHERS]
     figure, grid = panels(len(models), most_columns=4, size_in=(3.3, 3.3), legend=legend)
     handles: dict[str, Any] = {}
     for axes, model in zip(grid, models, strict=True):
-        read = beside.vectors(scores[model])
+        read = run_folder.vectors(scores[model])
         rows = _some(np.flatnonzero(read.items.y.sum(axis=1) == 1))
         names = [read.classes[k] for k in read.items.y[rows].argmax(axis=1)]
         handles |= _points(axes, project(read.vectors[rows]), names, shown)
@@ -74,7 +76,7 @@ def _picture(section: Section, task: str, scores: dict[str, Score], beside: Besi
     return Picture(name, f"{task}: map of the embeddings", caption, as_png(figure))
 
 
-def _most_frequent(read: Embedded) -> list[str]:
+def _most_frequent(read: ItemVectors) -> list[str]:
     """Classes that are coloured, by name."""
     single = read.items.y[read.items.y.sum(axis=1) == 1]
     counts = single.sum(axis=0, dtype=np.int64)
@@ -131,7 +133,7 @@ def _points(
     if other.any():
         handles[OTHERS] = axes.scatter(*points[other].T, s=size / 2, color=GREY, alpha=0.5)
     for place, name in enumerate(shown):
-        drawn = look(place)
+        drawn = model_style(place)
         at = points[own == name]
         handles[name] = axes.scatter(
             *at.T, s=size, color=drawn.colour, marker=drawn.mark, alpha=0.8

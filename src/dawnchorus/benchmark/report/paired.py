@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.benchmark.report.cells import Cell, Line, Table
 from dawnchorus.benchmark.report.measures import measure_of
 from dawnchorus.benchmark.report.style import (
     SMALL,
     Picture,
     as_png,
     file_name,
+    legend_below,
     panels,
     tidy,
 )
+from dawnchorus.benchmark.report.table_cells import ReportTable, TableCell, TableRow
 from dawnchorus.benchmark.scores import ranked
 from dawnchorus.errors import UsageError
 from dawnchorus.metrics import MEASURES, Comparison, paired_bootstrap, retrieval, statistic
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from dawnchorus.benchmark.report.inputs import Beside
-    from dawnchorus.benchmark.report.scores import Score
-    from dawnchorus.benchmark.report.section import Section
-    from dawnchorus.benchmark.report.style import Look
+    from dawnchorus.benchmark.report.protocol_scores import ProtocolScores
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore
+    from dawnchorus.benchmark.report.run_folder import RunFolder
+    from dawnchorus.benchmark.report.style import ModelStyle
     from dawnchorus.benchmark.tasks.base import Protocol
 
     Pairs = dict[tuple[str, str], dict[str, Comparison]]  # task and measure, then model
@@ -40,7 +41,8 @@ MOST_QUERIES: Final = 20_000
 RETRIEVAL: Final = "retrieval_roc_auc"
 N_DRAWS: Final = 1000
 DIGITS: Final = 9  # of a difference that is drawn: what lies below is rounding
-NARROWEST: Final = 0.02  # of an axis: small differences are drawn small
+NARROWEST: Final = 0.02  # of the axis: small differences are drawn small
+LINE_IN, MARK_IN = 0.22, 0.14  # height of a line, and of a model in it
 LARGE: Final = 2_000_000  # cells of truth; a tenth of the draws is enough time spent
 
 
@@ -56,7 +58,7 @@ class _Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class PairedDifferences:
     """Every model against a reference.
 
     Attributes:
@@ -70,26 +72,23 @@ class Compared:
 
 
 def compare_models(
-    section: Section,
-    beside: Beside,
+    section: ProtocolScores,
+    run_folder: RunFolder,
     reference: str | None = None,
-    *,
-    progress: Callable[[int], None] = lambda _n: None,
-) -> Compared | None:
+) -> PairedDifferences | None:
     """Compare every model with a reference on each task; None where nothing can be compared.
 
     Args:
         section: one protocol's scores.
-        beside: predictions, items and vectors.
+        run_folder: predictions, items and vectors.
         reference: a model; None: the one that can be compared on most tasks, of those the best.
-        progress: called with 1 after each comparison.
 
     Raises:
         UsageError: The reference is none of the models.
     """
     if reference is not None and reference not in section.labels:
         raise UsageError(f"no model {reference!r} in the results; models: {sorted(section.labels)}")
-    scores = _comparable(section, beside)
+    scores = _comparable(section, run_folder)
     places: dict[str, list[int]] = defaultdict(list)
     for models in scores.values():
         for place, model in enumerate(models):
@@ -103,77 +102,121 @@ def compare_models(
         for model in models if base in models else ():
             if model == base:
                 continue
-            made = _compare(models[model], models[base], beside)
-            progress(1)
+            made = _compare(models[model], models[base], run_folder)
             if isinstance(made, str):
                 left_out.append(f"{task}, {section.labels[model]}: {made}")
             else:
                 pairs.setdefault((task, measure), {})[model] = made
-    return Compared(base, pairs, tuple(left_out)) if pairs else None
+    return PairedDifferences(base, pairs, tuple(left_out)) if pairs else None
 
 
-def paired_table(section: Section, compared: Compared) -> Table:
+def paired_table(section: ProtocolScores, compared: PairedDifferences) -> ReportTable:
     """The differences with their intervals."""
-    lines = []
+    rows = []
     for (task, measure), models in compared.pairs.items():
         for model, made in sorted(models.items(), key=lambda pair: -pair[1].difference):
             interval = f"{made.low:+.3f} to {made.high:+.3f}" if made.low == made.low else ""
             share = "" if made.reason else f"{made.share_first_better:.2f}"
             cells = (
-                Cell(measure_of(measure).title),
-                Cell(section.labels[model]),
-                Cell(f"{made.difference:+.3f}", interval),
-                Cell(share),
-                Cell(f"{made.n_groups:,}", made.reason),
+                TableCell(measure_of(measure).title),
+                TableCell(section.labels[model]),
+                TableCell(f"{made.difference:+.3f}", interval),
+                TableCell(share),
+                TableCell(f"{made.n_groups:,}", made.reason),
             )
-            lines.append(Line(task, cells))
+            rows.append(TableRow(task, cells))
     base = section.labels[compared.reference]
     headings = (
         "task", "measure", "model", f"above {base}", "share of draws above", "groups drawn",
     )  # fmt: skip
     title = f"Each model less {base}, item by item"
-    return Table(title, headings, tuple(lines), compared.left_out)
+    return ReportTable(title, headings, tuple(rows), compared.left_out)
 
 
-def paired_pictures(
-    section: Section, compared: Compared, looks: Mapping[str, Look]
-) -> list[Picture]:
-    """A picture for each measure: a panel a task, a line a model."""
-    pictures = []
-    for measure in dict.fromkeys(measure for _, measure in compared.pairs):
-        tasks = [task for task, name in compared.pairs if name == measure]
-        models = sorted({m for task in tasks for m in compared.pairs[task, measure]})
-        figure = _figure(section, compared, looks, measure, (tasks, models))
-        base = section.labels[compared.reference]
-        caption = (
-            f"How much higher a model scores than {base} on the same items, with the 95 % interval "
-            "of the difference; a line that does not touch 0 is a difference that more items of "
-            "this kind would hardly undo. The axes differ between the panels."
-        )
-        title = f"{measure_of(measure).title}: difference to {base}"
-        name = file_name(section.protocol, measure, "paired")
-        pictures.append(Picture(name, title, caption, as_png(figure)))
-    return pictures
+def forest_picture(
+    section: ProtocolScores, compared: PairedDifferences, styles: Mapping[str, ModelStyle]
+) -> Picture:
+    """Every difference on one axis: a line a task, measure after measure, a mark a model."""
+    blocks: dict[str, list[str]] = {}
+    for task, measure in compared.pairs:
+        blocks.setdefault(_block_of(measure), []).append(task)
+    models = sorted({model for models in compared.pairs.values() for model in models})
+    names = [section.labels[model] for model in models]
+    n_lines = sum(len(tasks) + 1.5 for tasks in blocks.values())
+    height = max(LINE_IN, MARK_IN * len(models)) * n_lines + 0.9
+    figure, (axes,) = panels(1, most_columns=1, size_in=(7.6, height), legend=names)
+    labels, handles, y = {}, {}, 0.0
+    for block, tasks in blocks.items():
+        axes.text(0.0, y, block, transform=axes.get_yaxis_transform(), fontweight="bold",
+                  fontsize=SMALL + 1, va="center")  # fmt: skip
+        for task in tasks:
+            y += 1
+            labels[y] = task
+            pair = next(p for (t, m), p in compared.pairs.items()
+                        if t == task and _block_of(m) == block)  # fmt: skip
+            for place, model in enumerate(models):
+                if model in pair:
+                    at = y + (place - (len(models) - 1) / 2) * 0.7 / len(models)
+                    handles[model] = _mark(axes, at, pair[model], styles[model])
+        y += 1.5
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(list(labels), list(labels.values()), fontsize=SMALL)
+    axes.set_ylim(y - 0.6, -0.7)
+    base = section.labels[compared.reference]
+    axes.set_xlabel(f"difference to {base}: right of 0 is better than it", fontsize=SMALL)
+    widen(axes, NARROWEST)
+    axes.xaxis.grid(visible=True, color="#dddddd")
+    tidy(axes)
+    legend_below(figure, [handles[model] for model in models], names)
+    caption = (
+        f"How much higher a model scores than {base} on the same items, with the 95 % interval of "
+        "the difference, drawn over groups of items. A line that does not touch 0 is a difference "
+        "that more items of this kind would hardly undo. Without a line: too few groups."
+    )
+    name = file_name(section.protocol, "paired")
+    return Picture(name, f"Differences to {base}", caption, as_png(figure))
 
 
-def _comparable(section: Section, beside: Beside) -> dict[tuple[str, str], dict[str, Score]]:
+def _block_of(measure: str) -> str:
+    """Heading of a block of lines."""
+    if measure == RETRIEVAL:
+        return "Retrieval: ROC AUC"
+    return "Probe: each task's own measure"
+
+
+def _mark(axes: Any, y: float, difference: Comparison, style: ModelStyle) -> Any:
+    if not difference.reason:
+        ends = np.round([difference.low, difference.high], DIGITS)
+        axes.plot(ends, [y, y], color=style.colour, linewidth=1.8)
+    value = round(difference.difference, DIGITS)
+    (handle,) = axes.plot(value, y, style.mark, color=style.colour, markersize=5.5)
+    return handle
+
+
+def _comparable(
+    section: ProtocolScores, run_folder: RunFolder
+) -> dict[tuple[str, str], dict[str, ReportedScore]]:
     """Task and measure to the scores that what lies beside the results can be compared for."""
-    found: dict[tuple[str, str], dict[str, Score]] = {}
-    for task in (task for tasks in section.groups.values() for task in tasks):
+    found: dict[tuple[str, str], dict[str, ReportedScore]] = {}
+    for task in section.tasks:
         measure = section.asked(task, "probe")
         if measure in MEASURES:
             scores = section.main_of(task, "probe")
-            found[task, measure] = {m: s for m, s in scores.items() if beside.has_predictions(s)}
+            found[task, measure] = {
+                m: s for m, s in scores.items() if run_folder.has_predictions(s)
+            }
         if section.asked(task, "retrieval") == RETRIEVAL:
             scores = section.main_of(task, "retrieval")
-            found[task, RETRIEVAL] = {m: s for m, s in scores.items() if beside.has_vectors(s)}
+            found[task, RETRIEVAL] = {m: s for m, s in scores.items() if run_folder.has_vectors(s)}
     return {key: models for key, models in found.items() if models}
 
 
-def _compare(first: Score, second: Score, beside: Beside) -> Comparison | str:
+def _compare(
+    first: ReportedScore, second: ReportedScore, run_folder: RunFolder
+) -> Comparison | str:
     """The comparison, or why there is none."""
     make = _retrieved if first.measure == RETRIEVAL else _predicted
-    one, two = make(first, beside), make(second, beside)
+    one, two = make(first, run_folder), make(second, run_folder)
     if isinstance(one, str) or isinstance(two, str):
         return one if isinstance(one, str) else str(two)
     if one.ids.tolist() != two.ids.tolist() or one.groups.tolist() != two.groups.tolist():
@@ -190,9 +233,9 @@ def _compare(first: Score, second: Score, beside: Beside) -> Comparison | str:
     )
 
 
-def _predicted(score: Score, beside: Beside) -> _Side:
+def _predicted(score: ReportedScore, run_folder: RunFolder) -> _Side:
     """A probe's measure, the mean over its seeds."""
-    read = beside.predictions(score)
+    read = run_folder.predictions(score)
     protocol: Protocol = "paper" if score.protocol == "paper" else "strict"
     seeds = [
         statistic(score.measure, read.items.y, ranked(one, score.measure, protocol, read.items.y))
@@ -207,9 +250,9 @@ def _predicted(score: Score, beside: Beside) -> _Side:
     )
 
 
-def _retrieved(score: Score, beside: Beside) -> _Side | str:
+def _retrieved(score: ReportedScore, run_folder: RunFolder) -> _Side | str:
     """Retrieval of each query among the scored items; refused where it is not what was scored."""
-    read = beside.vectors(score)
+    read = run_folder.vectors(score)
     if len(read.vectors) > MOST_QUERIES:
         return f"more than {MOST_QUERIES:,} items: their distances are not computed again"
     values = retrieval(np.asarray(read.vectors, np.float32), read.items.y).roc_auc_of
@@ -225,50 +268,8 @@ def _retrieved(score: Score, beside: Beside) -> _Side | str:
     )
 
 
-def _figure(
-    section: Section,
-    compared: Compared,
-    looks: Mapping[str, Look],
-    measure: str,
-    shown: tuple[list[str], list[str]],
-) -> Any:
-    tasks, models = shown
-    models = sorted(models, key=lambda m: _mean_gap(compared, tasks, measure, m), reverse=True)
-    size_in = (3.9, 0.24 * len(models) + 1.2)
-    figure, grid = panels(len(tasks), most_columns=3, size_in=size_in)
-    for axes, task in zip(grid, tasks, strict=True):
-        for y, model in enumerate(models):
-            made = compared.pairs[task, measure].get(model)
-            if made is None:
-                continue
-            drawn = looks[model]
-            if not made.reason:
-                ends = np.round([made.low, made.high], DIGITS)
-                axes.plot(ends, [y, y], color=drawn.colour, linewidth=1.6)
-            axes.plot(
-                round(made.difference, DIGITS), y, drawn.mark, color=drawn.colour, markersize=6
-            )
-        axes.axvline(0, color="black", linewidth=1)
-        first = axes.get_subplotspec().is_first_col()
-        names = [section.labels[model] for model in models] if first else []
-        axes.set_xlabel(f"difference of {measure_of(measure).title}", fontsize=SMALL)
-        axes.set_yticks(range(len(models)), names)
-        axes.set_ylim(len(models) - 0.4, -0.6)
-        axes.set_title(task, fontsize=SMALL + 2)
-        widen(axes, NARROWEST)
-        axes.locator_params(axis="x", nbins=4)  # small differences have long numbers
-        axes.xaxis.grid(visible=True, color="#dddddd")
-        tidy(axes)
-    return figure
-
-
 def widen(axes: Axes, width: float) -> None:
     """Fix the horizontal axis at what it shows, or at so much with that in the middle."""
     low, high = axes.get_xlim()
     more = max(width - (high - low), 0.0) / 2
     axes.set_xlim(low - more, high + more)  # left to itself it may shrink anew when it is drawn
-
-
-def _mean_gap(compared: Compared, tasks: list[str], measure: str, model: str) -> float:
-    pairs = (compared.pairs[task, measure].get(model) for task in tasks)
-    return float(np.mean([pair.difference for pair in pairs if pair is not None]))

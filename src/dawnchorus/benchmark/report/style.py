@@ -28,7 +28,7 @@ LEGEND_LINE_IN: Final = 0.19
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ModelStyle:
     """How a model is drawn."""
 
     colour: str
@@ -51,10 +51,10 @@ class Picture:
     png: bytes
 
 
-def look(place: int) -> Look:
+def model_style(place: int) -> ModelStyle:
     """The look of a model by its place in the report's list."""
     turn = place // len(COLOURS)
-    return Look(
+    return ModelStyle(
         COLOURS[place % len(COLOURS)],
         MARKS[place % len(MARKS)] if turn == 0 else MARKS[(place + turn) % len(MARKS)],
         DASHES[turn % len(DASHES)],
@@ -88,8 +88,8 @@ def panels(
     n_rows = -(-n // most_columns)
     n_columns = -(-n // n_rows)  # five in two rows are three and two
     width = max(size_in[0] * n_columns, NARROWEST_IN if legend else 0.0)
-    lines = -(-len(legend) // _legend_columns(width, legend)) if legend else 0
-    figure = new_figure(width, size_in[1] * n_rows + LEGEND_LINE_IN * lines)
+    rows = -(-len(legend) // _legend_columns(width, legend)) if legend else 0
+    figure = new_figure(width, size_in[1] * n_rows + LEGEND_LINE_IN * rows)
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
     for axes in grid[n:]:
         axes.remove()

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dawnchorus.benchmark.published import PUBLISHED_AS, published_models, published_value
-from dawnchorus.benchmark.report.cells import (
+from dawnchorus.benchmark.figures import PUBLISHED_AS
+from dawnchorus.benchmark.report.measures import measure_of
+from dawnchorus.benchmark.report.protocol_scores import group_title, short_task
+from dawnchorus.benchmark.report.table_cells import (
     UNDEFINED,
-    Cell,
-    Line,
-    LineKind,
     Notes,
-    Table,
+    ReportTable,
+    RowKind,
+    TableCell,
+    TableRow,
     number_cell,
     score_cell,
 )
-from dawnchorus.benchmark.report.measures import measure_of
-from dawnchorus.benchmark.report.section import group_title, short_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dawnchorus.benchmark.report.scores import Score
-    from dawnchorus.benchmark.report.section import Section
+    from dawnchorus.benchmark.report.protocol_scores import ProtocolScores
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore
 
 
-def score_tables(section: Section) -> list[Table]:
+def score_tables(section: ProtocolScores) -> list[ReportTable]:
     """A table for each group of tasks and measure, the published figures in those of the paper."""
     tables = []
     for group, tasks in section.groups.items():
@@ -39,7 +39,7 @@ def score_tables(section: Section) -> list[Table]:
     return tables
 
 
-def summary_table(section: Section) -> Table | None:
+def summary_table(section: ProtocolScores) -> ReportTable | None:
     """Means over the tasks of each group, as the published aggregate; None where nothing is one."""
     columns = [
         (group, measure, section.with_measure(tasks, measure))
@@ -49,29 +49,30 @@ def summary_table(section: Section) -> Table | None:
     columns = [column for column in columns if len(column[2]) > 1]
     if not columns:
         return None
-    lines: list[tuple[str, list[float], LineKind]] = []
+    rows: list[tuple[str, list[float], RowKind]] = []
     for model in section.models:
         means = [section.mean(model, tasks, measure) for _, measure, tasks in columns]
-        lines.append((section.labels[model], means, "own"))
-    if section.protocol == "paper":
-        for model in published_models():
-            means = [_published_mean(model, tasks, measure) for _, measure, tasks in columns]
-            if not all(map(math.isnan, means)):
-                lines.append((model, means, "published"))
+        rows.append((section.labels[model], means, "own"))
+    for model in section.figures.models:
+        means = [_published_mean(section, model, tasks, measure) for _, measure, tasks in columns]
+        if not all(map(math.isnan, means)):
+            rows.append((model, means, "published"))
     headings = [
         f"{group_title(group)}: {measure_of(measure).title} ({len(tasks)} tasks)"
         for group, measure, tasks in columns
     ]
-    made = [Line(name, _mean_cells(means), kind) for name, means, kind in lines]
+    made = [TableRow(name, _mean_cells(means), kind) for name, means, kind in rows]
     note = "Means over the tasks that this report has; empty where one of them has no value."
-    return Table("Means", ("model", *headings), tuple(made), (note,))
+    return ReportTable("Means", ("model", *headings), tuple(made), (note,))
 
 
-def _score_table(section: Section, group: str, tasks: Sequence[str], measure: str) -> Table:
+def _score_table(
+    section: ProtocolScores, group: str, tasks: Sequence[str], measure: str
+) -> ReportTable:
     notes = Notes()
     many = len(tasks) > 1
     best = {task: _best(section, task, measure) for task in tasks}
-    lines = []
+    rows = []
     for model in section.ranked(tasks, measure):
         scores = [section.main.get((model, task, measure)) for task in tasks]
         cells = [
@@ -79,17 +80,17 @@ def _score_table(section: Section, group: str, tasks: Sequence[str], measure: st
             for task, score in zip(tasks, scores, strict=True)
         ]
         mean = [number_cell(section.mean(model, tasks, measure))] if many else []
-        lines.append(Line(section.labels[model], (*cells, *mean)))
-        if section.protocol == "paper":
-            lines += _beside(section, model, tasks, measure, notes=notes)
-    if section.protocol == "paper":
-        lines += _published_lines(tasks, measure, notes)
+        rows.append(TableRow(section.labels[model], (*cells, *mean)))
+        rows += _reported_beside(section, model, tasks, measure, notes=notes)
+    rows += _published_rows(section, tasks, measure, notes)
     headings = ("model", *map(short_task, tasks), *(["mean"] if many else []))
     title = f"{group_title(group)}: {measure_of(measure).title}"
-    return Table(title, headings, tuple(lines), notes.lines)
+    return ReportTable(title, headings, tuple(rows), notes.rows)
 
 
-def _shown(section: Section, score: Score | None, notes: Notes, *, best: bool) -> Cell:
+def _shown(
+    section: ProtocolScores, score: ReportedScore | None, notes: Notes, *, best: bool
+) -> TableCell:
     """A cell, marked where the model is read otherwise than elsewhere."""
     cell = score_cell(score, notes, best=best)
     if score is None or not score.defined or section.is_chosen(score):
@@ -98,68 +99,70 @@ def _shown(section: Section, score: Score | None, notes: Notes, *, best: bool) -
     return replace(cell, mark=notes.mark(why))
 
 
-def _beside(
-    section: Section, model: str, tasks: Sequence[str], measure: str, *, notes: Notes
-) -> list[Line]:
-    """The published figures of one of our models, and how far ours are from them."""
-    name = PUBLISHED_AS.get(model)
-    line = None if name is None else _published_line(name, tasks, measure, notes)
-    if name is None or line is None:
+def _reported_beside(
+    section: ProtocolScores, model: str, tasks: Sequence[str], measure: str, *, notes: Notes
+) -> list[TableRow]:
+    """What others report for one of our models, and how far ours is from it."""
+    name = PUBLISHED_AS.get(model, model)
+    theirs = _published_row(section, name, tasks, measure, notes)
+    if theirs is None:
         return []
     ours = [section.main.get((model, task, measure)) for task in tasks]
-    theirs = [published_value(name, task, measure) for task in tasks]
     gaps = [
-        a.value - b.value if a is not None and b is not None and b.value is not None else math.nan
-        for a, b in zip(ours, theirs, strict=True)
+        math.nan if score is None else score.value - section.figures.value(name, task, measure)
+        for score, task in zip(ours, tasks, strict=True)
     ]
     gaps += [float(np.mean(gaps))] if len(tasks) > 1 else []
-    cells = tuple(Cell("" if gap != gap else f"{gap:+.3f}") for gap in gaps)
+    cells = tuple(TableCell("" if gap != gap else f"{gap:+.3f}") for gap in gaps)
     return [
-        Line(f"published: {name}", line.cells, "published"),
-        Line("ours less published", cells, "difference"),
+        TableRow(f"published: {name}", theirs.cells, "published"),
+        TableRow("ours less published", cells, "difference"),
     ]
 
 
-def _published_lines(tasks: Sequence[str], measure: str, notes: Notes) -> list[Line]:
-    lines = [_published_line(model, tasks, measure, notes) for model in published_models()]
-    there = [line for line in lines if line is not None]
+def _published_rows(
+    section: ProtocolScores, tasks: Sequence[str], measure: str, notes: Notes
+) -> list[TableRow]:
+    rows = [_published_row(section, name, tasks, measure, notes) for name in section.figures.models]
 
-    def key(line: Line) -> float:
-        text = line.cells[-1].text  # the mean, or the only task
+    def key(row: TableRow) -> float:
+        text = row.cells[-1].text  # the mean, or the only task
         return math.inf if text in {"", UNDEFINED} else -float(text)
 
-    return sorted(there, key=key)
+    return sorted((row for row in rows if row is not None), key=key)
 
 
-def _published_line(model: str, tasks: Sequence[str], measure: str, notes: Notes) -> Line | None:
-    """A model's published figures of these tasks; None where it has none."""
-    figures = [published_value(model, task, measure) for task in tasks]
+def _published_row(
+    section: ProtocolScores, model: str, tasks: Sequence[str], measure: str, notes: Notes
+) -> TableRow | None:
+    """What others report for a model on these tasks; None where they report nothing."""
+    figures = [section.figures.of(model, task, measure) for task in tasks]
     if all(figure is None for figure in figures):
         return None
     cells = []
     for figure in figures:
         if figure is None:
-            cells.append(Cell())
-        elif figure.value is None:
-            cells.append(Cell(UNDEFINED, mark=notes.mark(figure.note)))
-        else:
-            mark = notes.mark(figure.note) if figure.note else ""
-            cells.append(Cell(f"{figure.value:.3f}", mark=mark))
-    mean = [number_cell(_published_mean(model, tasks, measure))] if len(tasks) > 1 else []
-    return Line(model, (*cells, *mean), "published")
+            cells.append(TableCell())
+            continue
+        mark = notes.mark(figure.note) if figure.note else ""
+        text = UNDEFINED if figure.value is None else f"{figure.value:.3f}"
+        cells.append(TableCell(text, mark=mark))
+    if len(tasks) > 1:
+        cells.append(number_cell(_published_mean(section, model, tasks, measure)))
+    return TableRow(model, tuple(cells), "published")
 
 
-def _published_mean(model: str, tasks: Sequence[str], measure: str) -> float:
-    figures = [published_value(model, task, measure) for task in tasks]
-    values = [math.nan if f is None or f.value is None else f.value for f in figures]
-    return float(np.mean(values))
+def _published_mean(
+    section: ProtocolScores, model: str, tasks: Sequence[str], measure: str
+) -> float:
+    return float(np.mean([section.figures.value(model, task, measure) for task in tasks]))
 
 
-def _mean_cells(means: Sequence[float]) -> tuple[Cell, ...]:
+def _mean_cells(means: Sequence[float]) -> tuple[TableCell, ...]:
     return tuple(map(number_cell, means))
 
 
-def _best(section: Section, task: str, measure: str) -> float | None:
+def _best(section: ProtocolScores, task: str, measure: str) -> float | None:
     """The largest value of a column, where there is more than one to choose from."""
     values = [
         score.value

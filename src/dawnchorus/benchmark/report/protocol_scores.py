@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.benchmark.published import AGGREGATES
+from dawnchorus.benchmark.figures import AGGREGATES, NO_FIGURES, Figures, figures_for
 from dawnchorus.benchmark.report.measures import MEASURES, main_measure, measure_of, order_of
-from dawnchorus.benchmark.report.scores import ALL_ITEMS, in_order
+from dawnchorus.benchmark.report.reported_scores import ALL_ITEMS, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dawnchorus.benchmark.figures import Figure
     from dawnchorus.benchmark.report.measures import Kind
-    from dawnchorus.benchmark.report.scores import Score, Setting
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore, Setting
 
 KINDS: Final = ("probe", "retrieval", "clustering")
 GROUP_TITLES: Final = {
@@ -49,17 +50,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Section:
+class ProtocolScores:
     """One protocol's scores.
 
     Attributes:
         scores: all of this protocol, of every split, setting and number of labels.
         labels: what each model of the whole report is called in it.
+        figures: what others report for the same tasks under this protocol.
     """
 
     protocol: str
-    scores: tuple[Score, ...]
+    scores: tuple[ReportedScore, ...]
     labels: Mapping[str, str]
+    figures: Figures = NO_FIGURES
 
     @cached_property
     def split(self) -> str:
@@ -69,7 +72,7 @@ class Section:
     @cached_property
     def choices(self) -> dict[tuple[str, Kind], Choice]:
         """Model and kind of measure to the setting that is shown."""
-        parts: dict[tuple[str, Kind], list[Score]] = defaultdict(list)
+        parts: dict[tuple[str, Kind], list[ReportedScore]] = defaultdict(list)
         for score in self.scores:
             if score.n_labels is None and score.leaks == ALL_ITEMS:
                 parts[score.model, measure_of(score.measure).kind].append(score)
@@ -81,7 +84,7 @@ class Section:
 
         That of the model, or one chosen for the task alone where that was not scored on it.
         """
-        parts: dict[tuple[str, str, Kind], list[Score]] = defaultdict(list)
+        parts: dict[tuple[str, str, Kind], list[ReportedScore]] = defaultdict(list)
         for score in self.scores:
             if score.n_labels is None and score.leaks == ALL_ITEMS:
                 parts[score.model, score.task, measure_of(score.measure).kind].append(score)
@@ -96,7 +99,7 @@ class Section:
         return found
 
     @cached_property
-    def main(self) -> dict[tuple[str, str, str], Score]:
+    def main(self) -> dict[tuple[str, str, str], ReportedScore]:
         """Model, task and measure to the score that is shown, over all items and labels."""
         return {
             (score.model, score.task, score.measure): score
@@ -118,17 +121,17 @@ class Section:
         """Every model with a main score, by name."""
         return tuple(self.by_name({model for model, _, _ in self.main}))
 
-    def is_shown(self, score: Score) -> bool:
+    def is_shown(self, score: ReportedScore) -> bool:
         """Whether a score is of the setting that its model is shown by on its task."""
         key = (score.model, score.task, measure_of(score.measure).kind)
         return self.settings.get(key) == score.setting
 
-    def is_chosen(self, score: Score) -> bool:
+    def is_chosen(self, score: ReportedScore) -> bool:
         """Whether a score is of the setting that speaks for its model."""
         choice = self.choices.get((score.model, measure_of(score.measure).kind))
         return choice is not None and choice.setting == score.setting
 
-    def tested(self) -> Iterable[Score]:
+    def tested(self) -> Iterable[ReportedScore]:
         """Scores of the split that is shown."""
         return (score for score in self.scores if score.split == self.split)
 
@@ -151,11 +154,16 @@ class Section:
                     found[name].append(task)
         return {name: tuple(found[name]) for name in sorted(found, key=order_of)}
 
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """Every task with a main score, group after group."""
+        return tuple(task for tasks in self.groups.values() for task in tasks)
+
     def asked(self, task: str, kind: Kind) -> str | None:
         """The measure that a task asks for, of a kind."""
         return main_measure(task, self.protocol, kind, self.measures([task]))
 
-    def main_of(self, task: str, kind: Kind) -> dict[str, Score]:
+    def main_of(self, task: str, kind: Kind) -> dict[str, ReportedScore]:
         """Model to its score by the measure that a task asks for, best first."""
         measure = self.asked(task, kind)
         if measure is None:
@@ -189,7 +197,7 @@ class Section:
         return tuple(sorted(there, key=key))
 
 
-def choose(scores: Sequence[Score], protocol: str) -> Choice:
+def choose(scores: Sequence[ReportedScore], protocol: str) -> Choice:
     """Choose a setting of one model and kind of measure, never by its test scores."""
     settings = tuple(dict.fromkeys(score.setting for score in scores))
     if len(settings) == 1:
@@ -208,7 +216,7 @@ def choose(scores: Sequence[Score], protocol: str) -> Choice:
     return Choice(best, len(settings), "first of those with most tasks: no validation scores")
 
 
-def _main_values(scores: Sequence[Score], protocol: str) -> dict[Setting, dict[str, float]]:
+def _main_values(scores: Sequence[ReportedScore], protocol: str) -> dict[Setting, dict[str, float]]:
     """Setting to task to its value of the measure that the task asks for."""
     values: dict[Setting, dict[str, float]] = defaultdict(dict)
     names: dict[str, set[str]] = defaultdict(set)
@@ -247,12 +255,19 @@ def short_models(models: Iterable[str], most: int = 34) -> dict[str, str]:
     return found
 
 
-def sections(scores: Sequence[Score]) -> tuple[Section, ...]:
-    """A section for each protocol, ``paper`` first; scores of two are never put together."""
+def by_protocol(
+    scores: Sequence[ReportedScore], figures: Sequence[Figure] = ()
+) -> tuple[ProtocolScores, ...]:
+    """The scores of each protocol, ``paper`` first; those of two are never put together."""
     labels = short_models(score.model for score in scores)
     names = sorted({score.protocol for score in scores}, key=lambda name: (name != "paper", name))
     parts = (
-        Section(name, tuple(score for score in scores if score.protocol == name), labels)
+        ProtocolScores(
+            name,
+            tuple(score for score in scores if score.protocol == name),
+            labels,
+            figures_for(name, figures),
+        )
         for name in names
     )
     return tuple(part for part in parts if part.main)

@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.benchmark.report.scores import Score
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore
     from dawnchorus.benchmark.task_data import LabelledItems
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class RunFolder:
     """The folder of a run, and that of its features."""
 
     output: Path
     cache: Path
 
-    def has_predictions(self, score: Score) -> bool:
+    def has_predictions(self, score: ReportedScore) -> bool:
         """Whether a probe's logits are there."""
         return bool(score.cell) and (self.output / FOLDER / f"{score.cell}.parquet").is_file()
 
-    def has_vectors(self, score: Score) -> bool:
+    def has_vectors(self, score: ReportedScore) -> bool:
         """Whether both vectors and items are there."""
         return (
             bool(score.data_sha256)
@@ -52,7 +52,7 @@ class Beside:
             and self._items(score).is_file()
         )
 
-    def predictions(self, score: Score) -> Predictions:
+    def predictions(self, score: ReportedScore) -> ItemLogits:
         """A probe's logits.
 
         Raises:
@@ -66,9 +66,9 @@ class Beside:
         flat = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         logits = flat.reshape(table.num_rows, -1)
         items = labelled(table.take(parts[0]), classes)
-        return Predictions(classes, items, np.stack([logits[part] for part in parts]))
+        return ItemLogits(classes, items, np.stack([logits[part] for part in parts]))
 
-    def vectors(self, score: Score) -> Embedded:
+    def vectors(self, score: ReportedScore) -> ItemVectors:
         """Vectors of the scored items.
 
         Raises:
@@ -80,14 +80,14 @@ class Beside:
             raise TaskError(
                 f"{score.features_sha256}: {len(vectors)} vectors of {len(items.ids)} items"
             )
-        return Embedded(classes, items, vectors)
+        return ItemVectors(classes, items, vectors)
 
-    def _items(self, score: Score) -> Path:
+    def _items(self, score: ReportedScore) -> Path:
         return items_path(self.output, score.data_sha256, score.split)
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class ItemLogits:
     """``logits`` ``(seeds, items, classes)`` of a probe fitted with several seeds."""
 
     classes: tuple[str, ...]
@@ -96,7 +96,7 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class ItemVectors:
     """``vectors`` ``(items, dim)``."""
 
     classes: tuple[str, ...]

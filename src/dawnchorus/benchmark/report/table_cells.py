@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from dawnchorus.benchmark.report.scores import Score
+    from dawnchorus.benchmark.report.reported_scores import ReportedScore
 
 UNDEFINED: Final = "n/a"
-LineKind = Literal["own", "published", "difference"]
+RowKind = Literal["own", "published", "difference"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """What stands in a cell; ``detail`` is small beside it, ``mark`` points to a note."""
 
     text: str = ""
@@ -27,21 +27,21 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableRow:
     """A line of a table, under a name."""
 
     name: str
-    cells: tuple[Cell, ...]
-    kind: LineKind = "own"
+    cells: tuple[TableCell, ...]
+    kind: RowKind = "own"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReportTable:
     """A table with the notes under it."""
 
     title: str
     headings: tuple[str, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[TableRow, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -58,24 +58,26 @@ class Notes:
         return _letters(self.reasons.index(reason))
 
     @property
-    def lines(self) -> tuple[str, ...]:
+    def rows(self) -> tuple[str, ...]:
         """What stands under the table."""
         return tuple(f"{_letters(place)}: {reason}" for place, reason in enumerate(self.reasons))
 
 
-def score_cell(score: Score | None, notes: Notes, *, best: bool = False) -> Cell:
+def score_cell(score: ReportedScore | None, notes: Notes, *, best: bool = False) -> TableCell:
     """A score with its interval; where there is no value, a mark for the reason."""
     if score is None:
-        return Cell()
+        return TableCell()
     if not score.defined:
-        return Cell(UNDEFINED, mark=notes.mark(score.reason or "undefined, no reason was given"))
+        return TableCell(
+            UNDEFINED, mark=notes.mark(score.reason or "undefined, no reason was given")
+        )
     detail = f"{score.low:.3f} to {score.high:.3f}" if score.has_interval else ""
-    return Cell(f"{score.value:.3f}", detail, best=best)
+    return TableCell(f"{score.value:.3f}", detail, best=best)
 
 
-def number_cell(value: float) -> Cell:
+def number_cell(value: float) -> TableCell:
     """A plain number, empty for NaN."""
-    return Cell("" if value != value else f"{value:.3f}")
+    return TableCell("" if value != value else f"{value:.3f}")
 
 
 def _letters(place: int) -> str:

@@ -42,7 +42,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ReportedScore:
     """One row of results.
 
     Attributes:
@@ -84,7 +84,7 @@ class Score:
         return not (math.isnan(self.low) or math.isnan(self.high))
 
 
-def read_results(place: Path) -> pa.Table:
+def read_results(place: Path) -> pa.ReportTable:
     """Read rows of results.
 
     Args:
@@ -107,7 +107,7 @@ def read_results(place: Path) -> pa.Table:
         raise TaskError(f"{file}: not results that can be read: {error}") from error
 
 
-def scores_of(table: pa.Table, where: Mapping[str, str] | None = None) -> list[Score]:
+def scores_of(table: pa.ReportTable, where: Mapping[str, str] | None = None) -> list[ReportedScore]:
     """Make scores of rows; those of a single seed are left out, and the latest of equal ones stays.
 
     Args:
@@ -127,7 +127,7 @@ def scores_of(table: pa.Table, where: Mapping[str, str] | None = None) -> list[S
         table = table.filter(pc.or_(keep, pc.equal(table[name], "")) if name == "probe" else keep)
     if "finished_at" in table.column_names:
         table = table.sort_by("finished_at")
-    latest: dict[tuple[Any, ...], Score] = {}
+    latest: dict[tuple[Any, ...], ReportedScore] = {}
     for row in table.to_pylist():
         score = _score(row)
         if score.seed is None:
@@ -137,14 +137,14 @@ def scores_of(table: pa.Table, where: Mapping[str, str] | None = None) -> list[S
     return list(latest.values())
 
 
-def _identity(score: Score) -> tuple[Any, ...]:
+def _identity(score: ReportedScore) -> tuple[Any, ...]:
     return (
         score.task, score.protocol, score.split, score.model, score.setting, score.measure,
         score.n_labels, score.leaks,
     )  # fmt: skip
 
 
-def _score(row: Mapping[str, Any]) -> Score:
+def _score(row: Mapping[str, Any]) -> ReportedScore:
     def text(name: str) -> str:
         return str(row.get(name) or "")
 
@@ -154,7 +154,7 @@ def _score(row: Mapping[str, Any]) -> Score:
     def count(name: str) -> int | None:
         return None if row[name] is None else int(row[name])
 
-    return Score(
+    return ReportedScore(
         task=text("task"),
         protocol=text("protocol"),
         split=text("split"),
