@@ -7,11 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from dawnchorus.engine.exports.detection_table import DETECTION_SCHEMA, RecordingDetections
+from dawnchorus.paths import stored_name
 
 
 def row(path: Path, start_s: float, label: str, probability: float) -> dict[str, object]:
     return {
-        "path": str(path),
+        "path": stored_name(path),  # as the engine writes it, so that odd bytes are escaped
         "window": int(start_s),
         "start_s": start_s,
         "stop_s": start_s + 1.5,

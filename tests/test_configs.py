@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from pydantic import ValidationError
@@ -12,9 +13,11 @@ from dawnchorus.configs import (
     Config,
     DataConfig,
     EmbedConfig,
+    EmbedOptions,
     NoiseConfig,
     PosttrainConfig,
     PredictConfig,
+    PredictOptions,
     ProbeConfig,
     TrainConfig,
     WindowConfig,
@@ -136,3 +139,23 @@ def test_stages_must_fit_in_the_run_and_batches_must_divide() -> None:
         PosttrainConfig(**base, head_steps=6, warmup_steps=5)
     with pytest.raises(UsageError, match="devices x nodes x accumulate = 12"):
         TrainConfig(**base, devices=3, nodes=2, accumulate=2)
+
+
+def test_the_keywords_that_editors_show_are_the_fields_of_the_configs() -> None:
+    lengths = set(WindowConfig.model_fields)
+    embed = {**EmbedConfig.model_fields, **WindowConfig.model_fields}
+    for_stores = {"readout", "dtype", "content_hash", "predict"}
+    predict = {n: f for n, f in embed.items() if n not in for_stores} | PredictConfig.model_fields
+    for options, known in ((EmbedOptions, embed), (PredictOptions, predict)):
+        shown = get_type_hints(options)
+        old_names = {"layers", "pooling"} & set(shown)
+        assert set(shown) - old_names == set(known)
+        assert lengths < set(shown)
+        for name in set(known) - {"readout"}:  # which is also taken as text
+            assert shown[name] == known[name].annotation, name
+
+
+def test_every_option_of_a_run_is_described() -> None:
+    for config in (EmbedConfig, PredictConfig, WindowConfig):
+        for name, field in config.model_fields.items():
+            assert field.description or name == "windows", f"{config.__name__}.{name}"

@@ -19,7 +19,13 @@ from dawnchorus.configs.data import (
     SpecAugmentConfig,
     TeacherConfig,
 )
-from dawnchorus.configs.engine import EmbedConfig, PredictConfig, WindowConfig
+from dawnchorus.configs.engine import (
+    EmbedConfig,
+    EmbedOptions,
+    PredictConfig,
+    PredictOptions,
+    WindowConfig,
+)
 from dawnchorus.configs.posttraining import PosttrainConfig
 from dawnchorus.configs.pretraining import PretrainConfig
 from dawnchorus.configs.probes import (
@@ -40,6 +46,7 @@ __all__ = [
     "Config",
     "DataConfig",
     "EmbedConfig",
+    "EmbedOptions",
     "FinetuneConfig",
     "FitConfig",
     "HeadConfig",
@@ -50,6 +57,7 @@ __all__ = [
     "PosttrainConfig",
     "Precision",
     "PredictConfig",
+    "PredictOptions",
     "PretrainConfig",
     "ProbeConfig",
     "ProbeRunConfig",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  pydantic resolves the annotation at run time
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
 
@@ -54,8 +54,8 @@ class EmbedConfig(Config):
     workers: int | None = Field(
         default=None, ge=1, description="batches encoded at once on a CPU; None: one a core"
     )
-    device: str = "auto"
-    precision: Precision = "float32"
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Precision = Field(default="float32", description="of the model's weights")
     channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="of stored vectors")
     content_hash: bool = Field(default=True, description="hash each recording's bytes")
@@ -96,18 +96,22 @@ class EmbedConfig(Config):
 
 
 class PredictConfig(Config):
-    """Which of a window's label probabilities become rows."""
+    """Which of a window's label probabilities become rows, and how rows are written."""
 
-    top_k: int | None = Field(default=None, ge=1)
-    threshold: float | None = Field(default=None, ge=0, le=1)
-    labels: tuple[str, ...] | None = Field(default=None, description="only these labels")
+    top_k: int | None = Field(
+        default=None, ge=1, description="labels of a window at most, the likeliest; None: all"
+    )
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="lowest probability; None: the model's or the probe's"
+    )
+    labels: tuple[str, ...] | None = Field(default=None, description="only these; None: all")
     format: str | None = Field(default=None, description="of the output; None: as its suffix says")
     audio_root: str | Path | None = Field(
         default=None,
         description="what paths are relative to; of a store: where its recordings lie now",
     )
     absolute_paths: bool = Field(
-        default=False, description="whole paths, else relative to the audio root"
+        default=False, description="whole paths instead of those from the audio root"
     )
     segments: int | None = Field(
         default=None, ge=1, description="cut out so many of each label, for review"
@@ -120,18 +124,25 @@ class PredictConfig(Config):
     )
     merge: bool = Field(default=False, description="windows that follow each other are one row")
     low_threshold: float | None = Field(
-        default=None, ge=0, le=1, description="at which a merged detection goes on"
+        default=None,
+        ge=0,
+        le=1,
+        description="down to which a merged detection continues; None: its threshold",
     )
-    gap_s: float = Field(default=0.0, ge=0, description="between windows of one detection")
-    min_length_s: float = Field(default=0.0, ge=0, description="of a merged detection")
+    gap_s: float = Field(
+        default=0.0, ge=0, description="seconds between windows of one detection at most"
+    )
+    min_length_s: float = Field(
+        default=0.0, ge=0, description="seconds of a merged detection at least"
+    )
 
     @model_validator(mode="after")
     def _merging_has_thresholds(self) -> Self:
         only_merged = {"low_threshold", "gap_s", "min_length_s"} & self.model_fields_set
         if not self.merge and only_merged:
-            raise ValueError(f"{sorted(only_merged)[0]} is for merged detections; say merge too")
+            raise ValueError(f"{sorted(only_merged)[0]} is for merged detections; set merge too")
         if self.merge and self.top_k is not None:
-            raise ValueError("merge goes by thresholds, not by top_k")
+            raise ValueError("merged detections are chosen by thresholds, not by top_k")
         if any(not 0 <= value <= 1 for value in self.thresholds.values()):
             raise ValueError(f"thresholds: need 0 to 1, got {self.thresholds}")
         lowest = min(
@@ -142,3 +153,51 @@ class PredictConfig(Config):
                 f"low_threshold {self.low_threshold:g} is above a threshold {lowest:g}"
             )
         return self
+
+
+# The keywords of `embed` and `predict`, so that editors and type checkers know them. A test holds
+# them equal to the fields of the configs, where each is described.
+
+
+class _WindowOptions(TypedDict, total=False):
+    window_s: float | None
+    hop_s: float | None
+    batch_size: int | None
+    workers: int | None
+    device: str
+    precision: Precision
+    channel: Literal["mean"] | int
+    shard: tuple[int, int] | None
+    time_zone: str | None
+    site_from: Literal["folder", "parent"] | None
+
+
+class EmbedOptions(_WindowOptions, total=False):
+    """Keywords of `embed`: the fields of `EmbedConfig` and `WindowConfig`."""
+
+    windows: WindowConfig
+    readout: Readout | str | None
+    dtype: Literal["float16", "float32"]
+    content_hash: bool
+    predict: bool
+    layers: tuple[int | str, ...] | None  # until 0.2; ``readout`` now
+    pooling: str | None  # until 0.2; ``readout`` now
+
+
+class PredictOptions(_WindowOptions, total=False):
+    """Keywords of `predict`: how windows are cut and encoded, and the fields of `PredictConfig`."""
+
+    windows: WindowConfig
+    top_k: int | None
+    threshold: float | None
+    labels: tuple[str, ...] | None
+    format: str | None
+    audio_root: str | Path | None
+    absolute_paths: bool
+    segments: int | None
+    spreadsheet_safe: bool
+    thresholds: dict[str, float]
+    merge: bool
+    low_threshold: float | None
+    gap_s: float
+    min_length_s: float

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.windows import n_windows as count_windows
 from dawnchorus.engine.detections.classify import ready_classifier
@@ -35,11 +35,12 @@ from dawnchorus.store.schema import HEADER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import Unpack
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from dawnchorus.configs import EmbedConfig, PredictConfig
+    from dawnchorus.configs import EmbedConfig, EmbedOptions, PredictConfig, PredictOptions
     from dawnchorus.engine.pipeline.read import ReadSettings
     from dawnchorus.engine.pipeline.stream import Encode
     from dawnchorus.engine.recordings.find import Inputs
@@ -101,7 +102,7 @@ def embed_dry_run(
     model: str | Path | Encoder = DEFAULT_MODEL,
     config: EmbedConfig | None = None,
     audio_root: str | Path | None = None,
-    **options: Any,  # Any: keywords, checked by EmbedConfig
+    **options: Unpack[EmbedOptions],
 ) -> DryRun:
     """What `embed` with the same arguments would do.
 
@@ -139,7 +140,7 @@ def predict_dry_run(
     probe: str | Path | FittedProbe | None = None,
     config: EmbedConfig | None = None,
     selection: PredictConfig | None = None,
-    **options: Any,  # Any: keywords, checked by EmbedConfig and PredictConfig
+    **options: Unpack[PredictOptions],
 ) -> DryRun:
     """What `predict` with the same arguments would do.
 

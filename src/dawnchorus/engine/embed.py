@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.encoding.embedder import ready_embedder
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity
@@ -39,8 +39,9 @@ from dawnchorus.store.write import StoreWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Unpack
 
-    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.configs import EmbedConfig, EmbedOptions
     from dawnchorus.engine.recordings.find import Inputs, Scan
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.progress import Progress
@@ -64,7 +65,7 @@ def embed(
     config: EmbedConfig | None = None,
     audio_root: str | Path | None = None,
     progress: Progress = NO_PROGRESS,
-    **options: Any,  # Any: keywords, checked by EmbedConfig
+    **options: Unpack[EmbedOptions],
 ) -> EmbedReport:
     """Embed every window of every recording into a store.
 

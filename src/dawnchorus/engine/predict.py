@@ -31,10 +31,11 @@ from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Unpack
 
-    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.configs import EmbedConfig, PredictOptions
     from dawnchorus.engine.pipeline.events import RunEvent
     from dawnchorus.engine.recordings.find import Inputs
     from dawnchorus.models.encoder import Encoder
@@ -58,7 +59,7 @@ def predict(
     selection: PredictConfig | None = None,
     overwrite: bool = False,
     progress: Progress = NO_PROGRESS,
-    **options: Any,  # Any: keywords, checked by EmbedConfig and PredictConfig
+    **options: Unpack[PredictOptions],
 ) -> PredictReport:
     """Name what is heard in every window of every recording.
 
@@ -154,7 +155,7 @@ def _predict_recordings(
 
 
 @dataclass(frozen=True, slots=True)
-class PredictOptions:
+class ChosenOptions:
     """What a user chose, as the two configs, and what is to be mentioned of it."""
 
     config: EmbedConfig
@@ -165,9 +166,9 @@ class PredictOptions:
 def predict_options(
     config: EmbedConfig | None,
     selection: PredictConfig | None,
-    options: dict[str, Any],  # Any: checked by the configs
+    options: Mapping[str, Any],  # Any: checked by the configs
     probe: FittedProbe | None,
-) -> PredictOptions:
+) -> ChosenOptions:
     """Keywords distributed to the two configs, with a probe's thresholds.
 
     Raises:
@@ -182,7 +183,7 @@ def predict_options(
     encoding = {name: value for name, value in options.items() if name not in selecting}
     base = {} if selection is None else selection.model_dump(exclude_unset=True)
     chosen = {**base, **selecting}
-    return PredictOptions(
+    return ChosenOptions(
         # no store is written that a hash of the recording could be compared with
         config=embed_config(config, {**encoding, "content_hash": False}),
         selection=PredictConfig(**rule_for(probe, chosen)),

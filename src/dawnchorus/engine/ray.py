@@ -26,8 +26,9 @@ from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Unpack
 
-    from dawnchorus.configs import EmbedConfig
+    from dawnchorus.configs import EmbedConfig, EmbedOptions
     from dawnchorus.engine.recordings.find import Inputs, Scan
     from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.engine.spans import SpanDone
@@ -48,7 +49,7 @@ def embed_on_ray(
     address: str | None = None,
     cpus_per_worker: int = 1,
     progress: Progress = NO_PROGRESS,
-    **options: Any,  # Any: keywords, checked by EmbedConfig
+    **options: Unpack[EmbedOptions],
 ) -> EmbedReport:
     """Embed recordings on all machines of a cluster; arguments and result as for `embed`.
 
