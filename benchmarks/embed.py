@@ -21,7 +21,8 @@ import torch
 
 from dawnchorus import embed, load_model
 from dawnchorus.models.card import bundled_folder
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 
 if TYPE_CHECKING:
     from dawnchorus.engine.embed import EmbedReport

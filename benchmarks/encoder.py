@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from paired import paired
 
-from dawnchorus.models.eat import EAT, SIZES, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import SIZES, EATConfig
 from dawnchorus.nn.attention import Attention
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ import torch
 
 from dawnchorus.configs import PosttrainConfig, PretrainConfig
 from dawnchorus.configs.pretraining import DecoderConfig
-from dawnchorus.models.eat import EAT, SIZES, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import SIZES, EATConfig
 from dawnchorus.nn.masking import MaskShape
 from dawnchorus.objectives.classify import ClassifyObjective, ClassifyWeights
 from dawnchorus.recipes.pretrain import build_objective

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from dawnchorus.labels import write_label_map
 from dawnchorus.models.card import Card
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 
 # No test fails because a machine is slow, and every run draws the same examples.
 settings.register_profile(

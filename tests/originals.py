@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from dawnchorus.labels import write_label_map
 from dawnchorus.models.card import Card
-from dawnchorus.models.eat import EATConfig
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.nn.positions import sincos_positions
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -49,10 +49,11 @@ class LabelMapping(dict[str, Any]):  # Any: one dictionary each way
 
     def _label(self, key: object) -> str | None:
         text = str(key)
+        # ascii: int() would take digits of other scripts, and code of the released library does not
         if isinstance(key, bool) or not (text.isascii() and text.isdecimal()):
             return None
-        found: str | None = self["index_to_label"].get(int(text))
-        return found
+        label: str | None = self["index_to_label"].get(int(text))
+        return label
 
 
 def read_label_map(path: Path) -> list[str]:
@@ -68,22 +69,14 @@ def read_label_map(path: Path) -> list[str]:
         WeightsError: Not such a file, or the indices are not 0 to n - 1, each once.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = _label_to_index(read_json(path))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable label map: {error}") from error
-    return parse_label_map(text, path)
-
-
-def parse_label_map(text: str, path: Path | str) -> list[str]:
-    """As `read_label_map`, from the text itself; ``path`` says in messages where it came from."""
-    try:
-        content = _label_to_index(json.loads(text, object_pairs_hook=_without_repeats))
-    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: not a readable label map: {error}") from error
     if not isinstance(content, dict) or not content:
         raise WeightsError(
             f"{path}: need a JSON object of label to index, found {str(content)[:60]}"
         )
+    # type() and not isinstance: true is an int to Python and no index
     wrong = [(label, index) for label, index in content.items() if type(index) is not int]
     if wrong:
         raise WeightsError(
@@ -97,14 +90,6 @@ def parse_label_map(text: str, path: Path | str) -> list[str]:
     return sorted(content, key=lambda label: int(content[label]))
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise ValueError(f"{twice!r} is there twice")
-    return content
-
-
 def _label_to_index(content: Any) -> Any:
     """One form of the three that label maps come in; anything else stays as it is."""
     if not isinstance(content, dict):
@@ -112,14 +97,13 @@ def _label_to_index(content: Any) -> Any:
     inner = content.get("label_to_index")
     if isinstance(inner, dict):
         return inner
-    if content and all(
-        key.isdecimal() and isinstance(value, str) for key, value in content.items()
-    ):
-        turned = {value: int(key) for key, value in content.items()}
-        if len(turned) < len(content):
-            raise ValueError("two indices have one label")
-        return turned
-    return content
+    by_index = content and all(k.isdecimal() and isinstance(v, str) for k, v in content.items())
+    if not by_index:
+        return content
+    inverted = {label: int(index) for index, label in content.items()}
+    if len(inverted) < len(content):
+        raise ValueError("two indices have one label")
+    return inverted
 
 
 def label_map_text(labels: Sequence[str]) -> str:

@@ -13,7 +13,8 @@ from dawnchorus.configs import EmbedConfig, ProbeRunConfig, Readout
 from dawnchorus.configs.readout import BLIND_TO_PADDING, POOLINGS, ReadoutPart
 from dawnchorus.errors import DawnChorusWarning, UsageError
 from dawnchorus.models.card import known_cards
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.models.encoder import masked_std, readout_for
 
 OWN = Readout.parse("8:valid,-1:valid:0.5,8:std")

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.errors import UsageError
-from dawnchorus.models.eat import EAT, SIZES, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import SIZES, EATConfig
 from dawnchorus.models.encoder import EncoderOutput
 
 

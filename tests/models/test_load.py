@@ -28,8 +28,9 @@ from dawnchorus.errors import (
 from dawnchorus.labels import write_label_map
 from dawnchorus.models import card as cards
 from dawnchorus.models import hub
-from dawnchorus.models.checkpoints import expected_shapes
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
+from dawnchorus.models.layouts import expected_shapes
 from dawnchorus.models.load import open_model
 from dawnchorus.models.probes import build_probe_from_config
 
@@ -57,7 +58,7 @@ def test_every_published_layout_loads_tensor_by_tensor(layout: str, tmp_path: Pa
     originals.write_model(weights, tmp_path, dim=128, n_blocks=2)
     loaded = open_model(tmp_path)
     model = loaded.model
-    assert loaded.fit.n_matched == len(model.state_dict())
+    assert len(loaded.weights.names) == len(model.state_dict())
     foreign = {
         name.split("blocks.1.")[-1]: name
         for name in weights
@@ -66,7 +67,7 @@ def test_every_published_layout_loads_tensor_by_tensor(layout: str, tmp_path: Pa
     for tail, name in foreign.items():
         torch.testing.assert_close(model.state_dict()[f"blocks.1.{tail}"], weights[name])
     decoder = [name for name in weights if "decoder" in name]
-    assert set(loaded.fit.ignored) >= set(decoder)
+    assert set(loaded.weights.ignored) >= set(decoder)
     has_head = any(name.startswith(("classifier", "model.head")) for name in weights)
     assert (model.head is not None) == has_head
     with torch.no_grad():

@@ -23,8 +23,8 @@ from dawnchorus.errors import DawnChorusError, DawnChorusWarning, UsageError, We
 from dawnchorus.labels import read_label_map
 from dawnchorus.models import torch_files
 from dawnchorus.models.card import Card
-from dawnchorus.models.checkpoints import look_at
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.weights_file import inspect_weights
 
 FUZZ = settings(
     max_examples=60,
@@ -284,7 +284,7 @@ def refused_or_loaded(name: Path) -> None:
 
 
 def test_look_at_reads_no_tensor(tiny_folder: Path) -> None:
-    weights = look_at(tiny_folder / "model.safetensors")
+    weights = inspect_weights(tiny_folder / "model.safetensors")
     assert weights.tensors is None
     assert weights.shapes["cls_token"] == (1, 1, 64)
 

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from dawnchorus.audio.augment import blank_stripes, draw_stripes
 from dawnchorus.configs import DataConfig, PosttrainConfig, SpecAugmentConfig
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.nn.blocks import Block
 from dawnchorus.objectives.classify import (
     ClassifyObjective,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.nn import ema
 from dawnchorus.nn.decoder import Decoder
 from dawnchorus.objectives.eat import EATObjective, EATOptions, effective_rank, repeat_to_end

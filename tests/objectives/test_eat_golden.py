@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 import originals
 from dawnchorus.audio import frontend
 from dawnchorus.configs import DataConfig, PretrainConfig, TrainConfig, read_recipe
-from dawnchorus.models import checkpoints
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.build import fill
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
+from dawnchorus.models.layouts import map_names
 from dawnchorus.nn import ema
 from dawnchorus.nn.decoder import Decoder
 from dawnchorus.nn.masking import as_mask
@@ -61,8 +63,8 @@ def original_objective(size: str) -> EATObjective:
             for key, shape in shapes.items()
             if ".decoder." not in key
         }
-        names, _ = checkpoints.map_names(weights, size)
-        checkpoints.fill(module, {ours: weights[theirs] for ours, theirs in names.items()}, size)
+        names, _ = map_names(weights, size)
+        fill(module, {ours: weights[theirs] for ours, theirs in names.items()}, size)
     objective.teacher.requires_grad_(requires_grad=False)
     decoder.load_state_dict(
         {
@@ -76,7 +78,7 @@ def original_objective(size: str) -> EATObjective:
 def own_name(released: str) -> str:
     if released.startswith(DECODER):
         return re.sub(r"\.0\.(weight|bias)$", r".conv.\1", released.removeprefix(DECODER))
-    (ours,) = checkpoints.map_names([released], "")[0]
+    (ours,) = map_names([released], "")[0]
     return ours
 
 

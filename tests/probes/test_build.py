@@ -7,7 +7,8 @@ import torch
 
 from dawnchorus.configs import ProbeConfig
 from dawnchorus.errors import UsageError
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.probes.build import Probe, build_probe_from_config
 from dawnchorus.probes.heads import aggregate
 

@@ -14,7 +14,8 @@ from torch import nn
 
 from dawnchorus.configs import ProbeConfig
 from dawnchorus.errors import UsageError
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.probes.build import Probe, build_probe_from_config
 
 TOKENS = 1 + 8 * 7  # of a second, native length

@@ -10,7 +10,8 @@ import torch
 
 from dawnchorus.configs import FinetuneConfig, ProbeConfig
 from dawnchorus.errors import UsageError, WeightsError
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.models.load import load_model
 from dawnchorus.probes.build import Probe, build_probe_from_config
 from dawnchorus.probes.finetune import fit_online, predict_online, save_online

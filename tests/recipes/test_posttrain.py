@@ -26,7 +26,8 @@ from dawnchorus.cli.app import main
 from dawnchorus.configs import PosttrainConfig, PretrainConfig, read_recipe
 from dawnchorus.errors import TrainingError
 from dawnchorus.models.card import Card
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.models.write import FilePrecision
 from dawnchorus.recipes.export import Which, chosen_weights, export_model, scores_of
 from dawnchorus.training.run import RunFolder

@@ -40,9 +40,9 @@ def command(
         print_json(card.model_dump(mode="json"))
         return
     for key, value in facts(card):
-        print(f"{key:16}{value}")
+        print(f"{key:18}{value}")
     for note in card.notes:
-        print(f"note            {note}")
+        print(f"{'note':18}{note}")
 
 
 def label_table(name: str) -> str:
@@ -89,34 +89,15 @@ def revision(card: Card) -> str:
 def facts(card: Card) -> list[tuple[str, str]]:
     """The card as lines of key and text; empty ones are left out."""
     from dawnchorus.cli.models import where
+    from dawnchorus.models.page import card_facts
 
-    config = card.config
-    padded = config.padded_frames
     lines = [
         ("name", card.name),
         ("what", card.title),
         ("", card.description),
         ("weights", where(card)),
         ("revision", revision(card)),
-        ("size", f"{config.dim} wide, {config.n_layers} blocks, {config.n_heads} heads"),
-        ("window", f"{config.window_s:g} s at 16000 Hz"),
-        (
-            "padding",
-            f"to {padded} frames of 0.0, attended as in training"
-            if padded
-            else "never attended: a short clip costs and counts only what it holds",
-        ),
-        ("normalization", f"{config.normalization}, applied as (x - mean) / (2 std)"),
-        ("readout", str(config.readout)),
+        *card_facts(card),
         ("thresholds", _thresholds(card)),
-        ("classifier", f"on {config.head_pooling}" if card.has_classifier else "none"),
-        ("licence", card.licence),
-        ("trained on", card.training_data),
-        ("data licences", card.data_licences),
-        ("recipe", card.training),
-        ("scores", card.scores),
-        ("source", card.source),
-        ("sha256", card.sha256 or ""),
-        ("cite", card.citation),
     ]
     return [(key, text) for key, text in lines if text]

@@ -35,13 +35,14 @@ def command(
     Example: dawnchorus push runs/my_birds my-lab/my-birds
     """
     from dawnchorus.cli.output import print_json, say
+    from dawnchorus.models.hub import Commit
     from dawnchorus.models.pretrained import MESSAGE
-    from dawnchorus.models.publish import Commit, push_folder
+    from dawnchorus.models.publish import push_folder
 
     commit = Commit(message=message or MESSAGE, private=private, branch=branch, create_pr=create_pr)
-    done = push_folder(folder, repository, commit)
+    address = push_folder(folder, repository, commit)
     if as_json:
-        print_json({"commit": done, "model": f"hf://{repository}"})
+        print_json({"commit": address, "model": f"hf://{repository}"})
         return
-    print(done)
+    print(address)
     say(f"load it with: hf://{repository}")

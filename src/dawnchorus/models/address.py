@@ -10,7 +10,8 @@ from urllib.parse import unquote
 from dawnchorus.errors import UsageError
 
 HUB_PREFIX: Final = "hf://"
-WEIGHT_SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+TORCH_SUFFIXES: Final = (".pt", ".pth", ".bin", ".ckpt")
+WEIGHT_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
 FORM: Final = re.compile(
     r"(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/@]+))?(?:/(?P<file>.+))?", re.DOTALL
 )

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from dawnchorus.configs import Config, read_yaml
 from dawnchorus.errors import UsageError
-from dawnchorus.models.eat import EATConfig  # noqa: TC001  pydantic needs it at run time
+from dawnchorus.models.eat_config import EATConfig  # noqa: TC001  pydantic needs it at run time
 from dawnchorus.models.label_facts import LabelFacts
 
 if TYPE_CHECKING:

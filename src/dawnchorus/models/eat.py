@@ -8,17 +8,15 @@ they differ.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Final
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from dawnchorus.audio import frontend
-from dawnchorus.configs import Config, Readout
-from dawnchorus.configs.readout import MEAN_OF_OUTPUT, OUTPUT, with_readout
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.labels import LabelMapping
+from dawnchorus.models.eat_config import N_BAND_STEPS, STEP_S, EATConfig
 from dawnchorus.models.encoder import EncoderFacts, EncoderOutput, masked_mean, readout_for
 from dawnchorus.models.pretrained import Pretrained
 from dawnchorus.models.waveforms import as_lengths, as_waveforms
@@ -33,73 +31,9 @@ if TYPE_CHECKING:
 
     from dawnchorus.models.card import Card
 
-N_BAND_STEPS: Final = frontend.N_BANDS // PATCH  # 8
-STEP_S: Final = PATCH * frontend.FRAME_HOP_SAMPLES / frontend.SAMPLE_RATE  # 0.16 s a time step
-RELEASED_FRAMES: Final = 1024  # every released model pads its log-mel to this
-RELEASED_TIME_STEPS: Final = 768  # rows of the released position tables: 122.9 s
-INIT_STD: Final = 0.02
+__all__ = ["EAT", "EATConfig"]
 
-Size = Literal["tiny", "small", "base", "large"]
-SIZES: Final[dict[Size, tuple[int, int, int]]] = {  # dim, blocks, heads
-    "tiny": (192, 12, 3),
-    "small": (384, 12, 6),
-    "base": (768, 12, 12),
-    "large": (1024, 24, 16),
-}
-
-
-# Far above every EAT that there is, far below what brings a machine down: a card or a weights file
-# of a stranger may claim any number.
-MAX_DIM: Final = 4096
-MAX_LAYERS: Final = 128
-MAX_MLP_RATIO: Final = 16
-MAX_CLASSES: Final = 200_000
-MAX_TIME_STEPS: Final = 8192  # 22 minutes
-MAX_WINDOW_S: Final = MAX_TIME_STEPS * STEP_S
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class EATConfig(Config):
-    """Shape and habits of one EAT; a card or a run folder holds one."""
-
-    dim: int = Field(ge=1, le=MAX_DIM)
-    n_layers: int = Field(ge=1, le=MAX_LAYERS)
-    n_heads: int = Field(ge=1, le=MAX_DIM)
-    mlp_ratio: float = Field(default=4.0, gt=0, le=MAX_MLP_RATIO)
-    n_classes: int = Field(default=0, ge=0, le=MAX_CLASSES)
-    window_s: float = Field(default=10.0, gt=0, le=MAX_WINDOW_S)
-    normalization: tuple[Finite, Finite] | Literal["per_clip"] = (-5.553, 4.606)
-    # None: native length, padding is never attended
-    padded_frames: int | None = Field(default=RELEASED_FRAMES, ge=PATCH, le=MAX_TIME_STEPS * PATCH)
-    max_time_steps: int = Field(default=RELEASED_TIME_STEPS, ge=1, le=MAX_TIME_STEPS)
-    stored_positions: bool = True  # False: the sin-cos table is made anew, not read from the file
-    head_pooling: Literal["cls", "mean", "valid"] = "cls"
-    # a LayerNorm before the head, as in fine-tuned EAT
-    head_norm_eps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    readout: Readout = MEAN_OF_OUTPUT  # of embeddings, when the user does not say
-    drop_path: float = Field(default=0.0, ge=0, lt=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _old_names(cls, values: Any) -> Any:  # Any: before they are checked
-        # cards of before 0.2, the one in the header of the bundled weights among them
-        return with_readout(values, layers="embedding_layers", base=OUTPUT, pooling="mean")
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        if self.dim % self.n_heads or self.dim % 4:
-            raise ValueError(f"dim {self.dim} must divide by n_heads {self.n_heads} and by 4")
-        if self.normalization != "per_clip" and self.normalization[1] <= 0:
-            raise ValueError(
-                f"normalization: a standard deviation must be above 0, got {self.normalization[1]}"
-            )
-        return self
-
-    @classmethod
-    def of_size(cls, size: Size, **changes: Any) -> EATConfig:  # Any: checked when made
-        """Config of a named size, with some fields changed."""
-        dim, n_layers, n_heads = SIZES[size]
-        return cls(dim=dim, n_layers=n_layers, n_heads=n_heads, **changes)
+INIT_STD: Final = 0.02  # of the linear layers, as in the released code
 
 
 class Head(nn.Module):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from safetensors import SafetensorError, safe_open
 
+from dawnchorus.configs.json_file import parse_json
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.card import Card
 
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from dawnchorus.models.layouts import Shape
+
 # one key for both: the library writes several in an order that differs from run to run, and with it
 # the hash of the file
 KEY: Final = "dawnchorus"
 MAX_CHARS: Final = 1 << 25
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,8 @@ def _belongings(text: str | None, source: str) -> tuple[Card | None, Sequence[st
     if len(text) > MAX_CHARS:
         raise WeightsError(f"{source} has {len(text)} characters, need at most {MAX_CHARS}")
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise WeightsError(f"{source} is not JSON: {str(error)[:200]}") from error
     if not isinstance(content, dict) or not isinstance(content.get("card"), dict):
         raise WeightsError(f"{source} is not there: found {text[:60]!r}")

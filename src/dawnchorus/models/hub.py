@@ -14,7 +14,6 @@ from dawnchorus.errors import DownloadError, WeightsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dawnchorus.models.card import Card
 
 MAIN: Final = "main"
 
@@ -36,23 +35,38 @@ class Access:
     force_download: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """How files get into a repository; the words are huggingface_hub's.
+
+    Attributes:
+        message: of the commit.
+        private: whether a new repository is; None: as its owner has it.
+        token: of a user who may write there; None: the one that ``hf auth login`` keeps.
+        branch: to write to; None: main.
+        create_pr: propose the commit instead.
+    """
+
+    message: str
+    private: bool | None = None
+    token: str | None = None
+    branch: str | None = None
+    create_pr: bool = False
+
+
 def cached(
     repo: str, file: str, revision: str | None = None, access: Access | None = None
 ) -> Path | None:
     """A file of a repository if it is in the cache; no request is made."""
+    entry = _cache_entry(repo, file, revision, access or Access())
+    return Path(entry) if isinstance(entry, str) else None
+
+
+def _cache_entry(repo: str, file: str, revision: str | None, access: Access) -> object:
+    """A path; None; or ``_CACHED_NO_EXIST`` where the repository is known not to have the file."""
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  slow to import
 
-    where = None if access is None else access.cache_dir
-    found = try_to_load_from_cache(repo, file, cache_dir=where, revision=revision)
-    return Path(found) if isinstance(found, str) else None
-
-
-def _is_known_to_lack(repo: str, file: str, revision: str | None, access: Access) -> bool:
-    """Whether the cache remembers that the repository does not have a file."""
-    from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache  # noqa: PLC0415
-
-    found = try_to_load_from_cache(repo, file, cache_dir=access.cache_dir, revision=revision)
-    return found is _CACHED_NO_EXIST
+    return try_to_load_from_cache(repo, file, cache_dir=access.cache_dir, revision=revision)
 
 
 def cached_files(repo: str, revision: str | None, access: Access) -> Sequence[str]:
@@ -60,6 +74,7 @@ def cached_files(repo: str, revision: str | None, access: Access) -> Sequence[st
     from huggingface_hub import constants  # noqa: PLC0415
     from huggingface_hub.file_download import repo_folder_name  # noqa: PLC0415
 
+    # models--OWNER--NAME/refs/main holds the commit that snapshots/COMMIT/ is of
     root = Path(access.cache_dir or constants.HF_HUB_CACHE)
     folder = root / repo_folder_name(repo_id=repo, repo_type="model")
     reference = folder / "refs" / (revision or MAIN)
@@ -111,9 +126,9 @@ def fetch(
         DownloadError: It is not in the cache, and the hub cannot be reached or does not have it.
     """
     access = access or Access()
-    found = None if access.force_download else cached(repo, file, revision, access)
-    if found is not None:
-        return found, False
+    here = None if access.force_download else cached(repo, file, revision, access)
+    if here is not None:
+        return here, False
     from huggingface_hub import hf_hub_download  # noqa: PLC0415
 
     try:
@@ -151,7 +166,10 @@ def fetch_beside(
     Raises:
         DownloadError: The hub cannot be reached.
     """
-    if _is_known_to_lack(repo, file, revision, access):
+    from huggingface_hub import _CACHED_NO_EXIST  # noqa: PLC0415
+
+    # without this every load of a cached model would ask the hub for files that it does not have
+    if _cache_entry(repo, file, revision, access) is _CACHED_NO_EXIST:
         return None
     try:
         return fetch(repo, file, revision=revision, access=access)[0]
@@ -163,7 +181,7 @@ def fetch_beside(
 
 def commit_of(path: Path) -> str | None:
     """The commit that a file in the cache is of."""
-    parts = path.parts
+    parts = path.parts  # .../snapshots/COMMIT/folder/file
     if "snapshots" not in parts:
         return None
     last = len(parts) - 1 - parts[::-1].index("snapshots")
@@ -177,16 +195,7 @@ def is_absent(error: BaseException | None) -> bool:
     return isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
 
 
-def upload(
-    folder: Path,
-    repo: str,
-    *,
-    message: str,
-    token: str | None = None,
-    private: bool | None = None,
-    branch: str | None = None,
-    create_pr: bool = False,
-) -> str:
+def upload(folder: Path, repo: str, commit: Commit) -> str:
     """Put the files of a folder into a repository, in one commit; it is made if it is not there.
 
     Returns:
@@ -199,23 +208,23 @@ def upload(
 
     try:
         _check_reachable(Access())
-        api = HfApi(token=token)
-        repo = api.create_repo(repo, private=private, exist_ok=True).repo_id
-        if branch is not None and not create_pr:
-            api.create_branch(repo, branch=branch, exist_ok=True)
-        done = api.upload_folder(
+        api = HfApi(token=commit.token)
+        repo = api.create_repo(repo, private=commit.private, exist_ok=True).repo_id
+        if commit.branch is not None and not commit.create_pr:
+            api.create_branch(repo, branch=commit.branch, exist_ok=True)
+        address = api.upload_folder(
             repo_id=repo,
             folder_path=folder,
-            commit_message=message,
-            revision=branch,
-            create_pr=create_pr,
+            commit_message=commit.message,
+            revision=commit.branch,
+            create_pr=commit.create_pr,
         )
     except hub_errors() as error:
         raise WeightsError(
             f"hf://{repo}: cannot be written: {_reason(error)}; nothing was committed. Log in with "
             "`hf auth login`, with a token that may write there"
         ) from error
-    return str(done)
+    return str(address)
 
 
 def hub_errors() -> tuple[type[BaseException], ...]:
@@ -232,7 +241,8 @@ def hub_errors() -> tuple[type[BaseException], ...]:
 def _reason(error: BaseException) -> str:
     from huggingface_hub import errors  # noqa: PLC0415
 
-    words: tuple[tuple[Any, str], ...] = (
+    # the more special class first: some of these derive from others
+    reasons: tuple[tuple[Any, str], ...] = (
         (errors.GatedRepoError, "its owner asks you to agree to terms first, on the hub's page"),
         (errors.RepositoryNotFoundError, "there is no such repository, or this user may not see it"
          " (`hf auth login`)"),
@@ -241,18 +251,18 @@ def _reason(error: BaseException) -> str:
         (errors.LocalEntryNotFoundError, "it is not in the cache and no request can be made"),
         (errors.EntryNotFoundError, "the repository has no such file"),
     )  # fmt: skip
-    for kind, said in words:
+    for kind, reason in reasons:
         if isinstance(error, kind):
-            return said
+            return reason
     status = getattr(getattr(error, "response", None), "status_code", None)
     return type(error).__name__ if status is None else f"the hub answers {status}"
 
 
 def _advice(repo: str, name: str | None) -> str:
-    called = "a folder" if name is None else f"a folder called {name}"
+    folder = "a folder" if name is None else f"a folder called {name}"
     return (
         f"on a machine with network get the files of huggingface.co/{repo} (weights, and card.yaml "
-        f"and label_map.json where they are), put them into {called}, and give that folder as the "
+        f"and label_map.json where they are), put them into {folder}, and give that folder as the "
         "model"
     )
 
@@ -266,29 +276,3 @@ def _check_reachable(access: Access) -> None:
     host = urlsplit(constants.ENDPOINT).hostname
     if host is not None:
         socket.getaddrinfo(host, 443)
-
-
-def check_file(path: Path, sha256: str, card: Card) -> None:
-    """Compare a file with the size and hash on its card.
-
-    Raises:
-        WeightsError: It is another file.
-    """
-    size = path.stat().st_size
-    if card.n_bytes is not None and size != card.n_bytes:
-        raise WeightsError(
-            f"{path}: {size} bytes, the card of {card.name} says {card.n_bytes}; {_other_weights()}"
-        )
-    if card.sha256 is not None and sha256 != card.sha256:
-        raise WeightsError(
-            f"{path}: sha256 {sha256[:16]}..., the card of {card.name} says {card.sha256[:16]}...; "
-            f"{_other_weights()}"
-        )
-
-
-def _other_weights() -> str:
-    return (
-        "these are not the weights that the card describes: the file is damaged, a newer upload, "
-        "or another model's. Get weights and card again, from one place; weights written by "
-        "dawnchorus also load alone, in a folder without card.yaml"
-    )

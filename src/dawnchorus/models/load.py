@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 
 from dawnchorus.errors import DawnChorusWarning, DeviceError, UsageError, shown
-from dawnchorus.models import checkpoints, fingerprint
+from dawnchorus.models import fingerprint
+from dawnchorus.models.build import build, fill
 from dawnchorus.models.card import known_cards
-from dawnchorus.models.identify import (
-    Identity,
-    LabelsFound,
-    card_beside,
-    config_of,
-    identify,
-    labels_of,
-)
+from dawnchorus.models.class_labels import ClassLabels, find_labels
+from dawnchorus.models.identify import Identity, card_beside, config_of, identify
+from dawnchorus.models.layouts import infer_shape
 from dawnchorus.models.plugins import load_plugin, meant_by, plugin_names
-from dawnchorus.models.sources import Source, find_source
+from dawnchorus.models.sources import ModelSource, find_source
+from dawnchorus.models.weights_file import WeightsFile, inspect_weights
 from dawnchorus.paths import sha256_of_file
 
 if TYPE_CHECKING:
@@ -36,14 +33,21 @@ Normalization = Literal["released"] | tuple[float, float] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A model, where its parts came from, and how its weights fitted."""
+    """A model, where its parts came from, and how its weights fitted.
+
+    Attributes:
+        model: on the CPU, in evaluation mode.
+        source: where its files lie.
+        weights: the file as it was inspected, without its tensors.
+        identity: the card that belongs to it.
+        labels: names of its classes, or why there are none.
+    """
 
     model: EAT
-    source: Source
-    fit: checkpoints.Loaded
+    source: ModelSource
+    weights: WeightsFile
     identity: Identity
-    labels: LabelsFound
-    header_card: Card | None  # in the weights file itself
+    labels: ClassLabels
 
 
 @torch.inference_mode(mode=False)  # wherever it is called, the model can be trained later
@@ -114,20 +118,20 @@ def open_model(
     source = find_source(checkpoint_path or name, access)
     if checkpoint_path is not None:
         asked = known_cards().get(str(meant_by(name))) or card_beside(find_source(name, access))
-        source = replace(source, asked_as=asked, must_match=False)
+        source = replace(source, loaded_as=asked, must_match=False)
     path = str(source.weights)
-    weights = checkpoints.look_at(source.weights)
-    checkpoints.infer_shape(weights.shapes, path)  # before anything of its size is allocated
+    weights = inspect_weights(source.weights)
+    infer_shape(weights.shapes, path)  # before anything of its size is allocated
     tensors, sha256 = weights.read(), sha256_of_file(source.weights)
     identity = identify(source, weights, tensors, sha256)
     card = identity.card
     config, assumed = config_of(identity, weights)
     named = card.name if card else source.name
-    model = checkpoints.build(config, named, weights.shapes, path)
-    checkpoints.fill(model, weights.mapped(tensors), path)
+    model = build(config, named, weights.shapes, path)
+    fill(model, {ours: tensors[name] for ours, name in weights.names.items()}, path)
     model.eval()
     _check_values(model, source, identity)
-    labels = labels_of(source, weights, identity, model.config.n_classes)
+    labels = find_labels(source, weights, identity, model.config.n_classes)
     _name_classes(model, labels)
     constants = _constants(named, card, normalization)
     if constants is not None:
@@ -135,20 +139,16 @@ def open_model(
     model.weights_sha256, model.card = sha256, card
     model.licence = card.licence if card else None
     _warn(named, labels, *identity.warnings, *assumed)
-    fit = checkpoints.Loaded(
-        layout=weights.layout, n_matched=len(weights.names), ignored=weights.ignored
-    )
     return LoadedModel(
         model=model,
         source=source,
-        fit=fit,
+        weights=replace(weights, tensors=None),
         identity=identity,
         labels=labels,
-        header_card=weights.header.card,
     )
 
 
-def _check_values(model: EAT, source: Source, identity: Identity) -> None:
+def _check_values(model: EAT, source: ModelSource, identity: Identity) -> None:
     """Compare what a model computes with its card, unless its bytes are known to be right."""
     card = identity.card
     if card is None or card.fingerprint is None:
@@ -157,15 +157,15 @@ def _check_values(model: EAT, source: Source, identity: Identity) -> None:
         fingerprint.check(model, card.fingerprint)
 
 
-def _name_classes(model: EAT, found: LabelsFound) -> None:
+def _name_classes(model: EAT, labels: ClassLabels) -> None:
     """Give a model its labels; a classifier whose labels do not fit is taken off."""
-    if found.no_logits is not None:
-        model.head, model.no_logits = None, found.no_logits
+    if labels.no_logits is not None:
+        model.head, model.no_logits = None, labels.no_logits
         model.config = model.config.model_copy(update={"n_classes": 0, "head_norm_eps": None})
-    model.labels = None if found.labels is None else list(found.labels)
+    model.labels = None if labels.labels is None else list(labels.labels)
 
 
-def _warn(name: str, labels: LabelsFound, *texts: str) -> None:
+def _warn(name: str, labels: ClassLabels, *texts: str) -> None:
     if labels.no_logits is not None:
         texts += (f"{name}: gives embeddings, no logits and no names: {labels.no_logits}",)
     for text in texts:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dawnchorus.audio.frontend import SAMPLE_RATE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,7 +52,8 @@ def model_page(card: Card, labels: Sequence[str] | None, repo: str | None = None
         "",
         "| | |",
         "|---|---|",
-        *(f"| {key} | {_cell(value)} |" for key, value in facts(card, labels)),
+        f"| name | {_cell(card.name)} |",
+        *(f"| {key} | {_cell(value)} |" for key, value in card_facts(card)),
         "",
     ]
     if card.notes:
@@ -90,23 +93,31 @@ def _example(labels: Sequence[str] | None) -> list[str]:
     return lines
 
 
-def facts(card: Card, labels: Sequence[str] | None) -> list[tuple[str, str]]:
-    """What there is to say, as pairs; what is empty is left out."""
+def card_facts(card: Card) -> list[tuple[str, str]]:
+    """What a card says of network, origin and licence, as pairs; what is empty is left out."""
     config = card.config
+    padded = config.padded_frames
+    classifier = f"on {config.head_pooling}" if card.has_classifier else "none"
     pairs = [
-        ("name", card.name),
-        ("encoder", f"EAT, {config.dim} wide, {config.n_layers} blocks, {config.n_heads} heads"),
-        ("window", f"{config.window_s:g} s at 16 kHz"),
-        ("normalization", str(config.normalization)),
+        ("encoder", f"EAT, {config.summary}"),
+        ("window", f"{config.window_s:g} s at {SAMPLE_RATE} Hz"),
+        (
+            "padding",
+            f"to {padded} frames of 0.0, attended as in training"
+            if padded
+            else "never attended: a short clip costs and counts only what it holds",
+        ),
+        ("normalization", f"{config.normalization}, applied as (x - mean) / (2 std)"),
         ("readout", str(config.readout)),
-        ("labels", "" if not labels else str(len(labels))),
+        ("classifier", classifier),
+        ("labels", str(config.n_classes or "")),
         ("licence", card.licence),
         ("trained on", card.training_data),
-        ("licences of the data", card.data_licences),
+        ("licences of data", card.data_licences),
         ("training", card.training),
         ("scores", card.scores),
         ("source", card.source),
-        ("precision of the file", card.precision),
+        ("precision", card.precision),
         ("sha256", card.sha256 or ""),
         ("cite", card.citation),
     ]

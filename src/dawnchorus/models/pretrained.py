@@ -136,7 +136,8 @@ class Pretrained:
             UsageError: ``repo_id`` cannot be a repository.
             WeightsError: The hub cannot be reached, or does not let this user write there.
         """
-        from dawnchorus.models.publish import Commit, push_model  # noqa: PLC0415
+        from dawnchorus.models.hub import Commit  # noqa: PLC0415
+        from dawnchorus.models.publish import push_model  # noqa: PLC0415
 
         commit = Commit(
             message=commit_message, private=private, token=token, branch=branch, create_pr=create_pr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,22 +18,12 @@ from dawnchorus.models.write import smallest_exact, write_files, write_model
 
 if TYPE_CHECKING:
     from dawnchorus.models.eat import EAT
+    from dawnchorus.models.hub import Commit
     from dawnchorus.models.load import LoadedModel
     from dawnchorus.models.write import FilePrecision
 
 PAGE: Final = "README.md"
 PROBE_FILES: Final = ("probe.safetensors", "probe.json")  # a folder may be a model and a probe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """How files get into a repository; the words are huggingface_hub's."""
-
-    message: str
-    private: bool | None = None
-    token: str | None = None
-    branch: str | None = None
-    create_pr: bool = False
 
 
 def save_model(
@@ -80,7 +69,7 @@ def push_model(
     _check(repo)
     with tempfile.TemporaryDirectory(prefix="dawnchorus-") as folder:
         save_model(model, Path(folder), precision=precision, repo=repo)
-        return _upload(Path(folder), repo, commit)
+        return hub.upload(Path(folder), repo, commit)
 
 
 def push_folder(name: str | Path, repo: str, commit: Commit) -> str:
@@ -110,13 +99,17 @@ def push_folder(name: str | Path, repo: str, commit: Commit) -> str:
         raise WeightsError(f"{name}: not pushed: {loaded.model.no_logits}")
     with tempfile.TemporaryDirectory(prefix="dawnchorus-") as folder:
         _gather(loaded, Path(folder), repo)
-        return _upload(Path(folder), repo, commit)
+        return hub.upload(Path(folder), repo, commit)
 
 
 def _gather(loaded: LoadedModel, folder: Path, repo: str) -> None:
-    """The folder's own files where the weights hold their card, else written anew with it."""
+    """The folder's own files where the weights hold their card, otherwise files written again."""
     source, model = loaded.source, loaded.model
-    if loaded.identity.card is None or source.card_file is None or loaded.header_card is None:
+    if (
+        loaded.identity.card is None
+        or source.card_file is None
+        or loaded.weights.header.card is None
+    ):
         save_model(model, folder, repo=repo)
     else:
         shutil.copyfile(source.weights, folder / WEIGHTS_FILE)
@@ -133,15 +126,3 @@ def _gather(loaded: LoadedModel, folder: Path, repo: str) -> None:
 
 def _check(repo: str) -> None:
     check_repo(repo if "/" in repo else f"me/{repo}", repo)
-
-
-def _upload(folder: Path, repo: str, commit: Commit) -> str:
-    return hub.upload(
-        folder,
-        repo,
-        message=commit.message,
-        token=commit.token,
-        private=commit.private,
-        branch=commit.branch,
-        create_pr=commit.create_pr,
-    )

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.labels import LabelMapping, read_label_map
-from dawnchorus.models import hub
 from dawnchorus.models.address import HUB_PREFIX
 from dawnchorus.models.card import (
-    LABELS_FILE,
     WEIGHTS_FILE,
     Card,
     bundled_folder,
     known_cards,
 )
+from dawnchorus.models.class_labels import known_labels
 from dawnchorus.models.encoder import Encoder, ReleasedLayers
 from dawnchorus.models.load import load_model, open_model
 from dawnchorus.models.plugins import meant_by, plugin_names, register, registered
@@ -56,11 +55,13 @@ def describe_model(name: str | Path, verbose: bool = False) -> dict[str, Any]:  
         WeightsError: No card belongs to the weights.
     """
     card = card_of(name)
-    told = card.model_dump(mode="json") | {"_metadata": {"name": str(name), **_facts(card)}}
+    description = card.model_dump(mode="json") | {"_metadata": {"name": str(name), **_facts(card)}}
     if verbose:
-        shown = [f"{key}: {value}" for key, value in told.items() if value not in (None, "", [])]
-        print("\n".join(shown))  # noqa: T201 - asked for
-    return told
+        shown = [
+            f"{key}: {value}" for key, value in description.items() if value not in (None, "", [])
+        ]
+        print("\n".join(shown))  # noqa: T201 - verbose means that
+    return description
 
 
 def card_of(name: str | Path) -> Card:
@@ -105,14 +106,8 @@ def load_label_mapping(model_or_path: str | Path) -> LabelMapping | None:
     labels: Sequence[str] | None
     if card is None or Path(model).exists():
         labels = load_model(model, "cpu").labels
-    elif bundled_folder(card.name) is not None:
-        labels = read_label_map(bundled_folder(card.name) / LABELS_FILE)  # type: ignore[operator]
-    elif card.hub is None or card.hub.label_map is None:
-        labels = None
     else:
-        place = card.hub
-        path, _ = hub.fetch(place.repo, card.hub.label_map, revision=place.revision, name=card.name)
-        labels = read_label_map(path)
+        labels = known_labels(card, download=True)
     return None if labels is None else LabelMapping(labels)
 
 

@@ -29,7 +29,7 @@ HUB_PAGE: Final = "https://huggingface.co/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ModelSource:
     """Where the parts of a model lie on disk.
 
     Attributes:
@@ -39,9 +39,9 @@ class Source:
         labels_file: that lies beside it.
         named: a known model's card, for the name of the file, its folder or its repository.
         is_new: downloaded just now.
-        asked_as: the model that the user says these weights are of.
-        must_match: came from the place on ``named``, so it has to be that card's file.
-        place: where a missing part would have to be, for messages.
+        loaded_as: the model that the user says these weights are of.
+        must_match: came from where ``named`` says, so it has to be that card's file.
+        location: where a missing part would have to be, for messages.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Source:
     card_file: Path | None = None
     labels_file: Path | None = None
     named: Card | None = None
-    asked_as: Card | None = None
+    loaded_as: Card | None = None
     is_new: bool = False
     must_match: bool = False
-    place: str = ""
+    location: str = ""
 
 
-def find_source(name: str | Path, access: Access | None = None) -> Source:
+def find_source(name: str | Path, access: Access | None = None) -> ModelSource:
     """Find a model's files, downloading them if they are only on a hub.
 
     Raises:
@@ -99,7 +99,7 @@ def unknown_model(name: str) -> UsageError:
     )
 
 
-def _known_source(card: Card, access: Access) -> Source:
+def _known_source(card: Card, access: Access) -> ModelSource:
     folder = bundled_folder(card.name)
     if folder is not None:
         return replace(_folder_source(folder), named=card, must_match=True)
@@ -111,7 +111,7 @@ def _known_source(card: Card, access: Access) -> Source:
     )
 
 
-def _hub_source(address: Address, access: Access, card: Card | None = None) -> Source:
+def _hub_source(address: Address, access: Access, card: Card | None = None) -> ModelSource:
     """Weights of a repository with what lies beside them.
 
     A known model's card knows where its labels are; of any other repository a card and a label map
@@ -135,22 +135,22 @@ def _hub_source(address: Address, access: Access, card: Card | None = None) -> S
 
     if named is not None and named.hub is not None:
         label_map = named.hub.label_map
-        return Source(
+        return ModelSource(
             name=named.name,
             weights=weights,
             labels_file=beside(label_map) if label_map else None,
             named=named,
             is_new=is_new,
             must_match=must_match,
-            place=f"{HUB_PREFIX}{repo}",
+            location=f"{HUB_PREFIX}{repo}",
         )
-    return Source(
+    return ModelSource(
         name=address.name,
         weights=weights,
         card_file=beside(CARD_FILE),
         labels_file=beside(LABELS_FILE),
         is_new=is_new,
-        place=f"{HUB_PREFIX}{repo}",
+        location=f"{HUB_PREFIX}{repo}",
     )
 
 
@@ -198,7 +198,7 @@ def _choose(files: Sequence[str], address: Address) -> str | None:
     return found[0] if found else None
 
 
-def _folder_source(folder: Path) -> Source:
+def _folder_source(folder: Path) -> ModelSource:
     for inner in (folder, folder / EXPORT):
         weights = _weights_in(inner)
         if weights is not None:
@@ -221,19 +221,19 @@ def _weights_in(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _file_source(path: Path) -> Source:
+def _file_source(path: Path) -> ModelSource:
     return _beside(path, name=path.stem)
 
 
-def _beside(weights: Path, *, name: str) -> Source:
+def _beside(weights: Path, *, name: str) -> ModelSource:
     card, labels = weights.with_name(CARD_FILE), weights.with_name(LABELS_FILE)
-    return Source(
+    return ModelSource(
         name=name,
         weights=weights,
         card_file=card if card.is_file() else None,
         labels_file=labels if labels.is_file() else None,
         named=_named(weights, name),
-        place=str(weights.parent),
+        location=str(weights.parent),
     )
 
 

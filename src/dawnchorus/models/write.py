@@ -17,10 +17,10 @@ from safetensors.torch import save
 from dawnchorus.errors import WeightsError
 from dawnchorus.labels import label_map_text
 from dawnchorus.models.card import CARD_FILE, LABELS_FILE, WEIGHTS_FILE, Card
-from dawnchorus.models.checkpoints import tensors_sha256
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.fingerprint import fingerprint
 from dawnchorus.models.header import header_metadata
+from dawnchorus.models.weights_file import tensors_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

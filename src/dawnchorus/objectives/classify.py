@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from dawnchorus.audio import frontend
 from dawnchorus.audio.augment import blank_stripes, draw_stripes
-from dawnchorus.models.eat import N_BAND_STEPS
+from dawnchorus.models.eat_config import N_BAND_STEPS
 from dawnchorus.nn.patches import PATCH
 
 PRIOR: Final = 0.01  # share of labels that hold for a clip, in order of magnitude

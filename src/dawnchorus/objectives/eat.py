@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from dawnchorus.models.eat import N_BAND_STEPS
+from dawnchorus.models.eat_config import N_BAND_STEPS
 from dawnchorus.nn import draws, ema
 from dawnchorus.nn.decoder import Decoder, fill_grid
 from dawnchorus.nn.masking import MaskShape, as_mask, inverse_block_masks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import ConfigDict
 
-from dawnchorus.models.checkpoints import weights_sha256_of
+from dawnchorus.models.weights_file import weights_sha256_of
 
 if TYPE_CHECKING:
     from dawnchorus.models.encoder import Encoder

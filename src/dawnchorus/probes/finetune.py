@@ -17,8 +17,8 @@ import torch
 from dawnchorus.configs.readout import Pooling, Readout
 from dawnchorus.errors import TrainingError, UsageError
 from dawnchorus.models.card import Card
-from dawnchorus.models.checkpoints import forget_file
 from dawnchorus.models.eat import EAT
+from dawnchorus.models.weights_file import forget_file
 from dawnchorus.models.write import write_model
 from dawnchorus.nn.seeding import seeded
 from dawnchorus.probes.choose import Trial, mean_loss, measure_of

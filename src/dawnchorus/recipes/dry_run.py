@@ -12,7 +12,7 @@ import torch
 
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, SAMPLE_RATE
 from dawnchorus.configs import TrainConfig
-from dawnchorus.models.eat import RELEASED_FRAMES
+from dawnchorus.models.eat_config import RELEASED_FRAMES
 from dawnchorus.recipes.start import open_loader
 from dawnchorus.training import devices
 from dawnchorus.training.dryrun import MB, check_fits, plan_run, saved_bytes, try_steps

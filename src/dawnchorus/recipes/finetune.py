@@ -11,7 +11,7 @@ from dawnchorus.clips.folders import manifest_of_folder
 from dawnchorus.clips.manifest import read_manifest, write_manifest
 from dawnchorus.clips.split import split_manifest
 from dawnchorus.errors import TaskError, UsageError
-from dawnchorus.models.eat import SIZES, EATConfig
+from dawnchorus.models.eat_config import SIZES, EATConfig
 from dawnchorus.models.load import open_model
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from dawnchorus.configs import PosttrainConfig
 from dawnchorus.configs.readout import OUTPUT, Readout
 from dawnchorus.feed.draws import generator
 from dawnchorus.models.card import Card
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.models.header import header_metadata
 from dawnchorus.models.write import model_files
 from dawnchorus.objectives.classify import (

@@ -13,7 +13,8 @@ from dawnchorus.configs.readout import OUTPUT, Readout
 from dawnchorus.errors import TaskError, TrainingError, UsageError
 from dawnchorus.metrics import retrieval_roc_auc
 from dawnchorus.models.card import Card
-from dawnchorus.models.eat import EAT, RELEASED_FRAMES, EATConfig
+from dawnchorus.models.eat import EAT
+from dawnchorus.models.eat_config import RELEASED_FRAMES, EATConfig
 from dawnchorus.models.header import header_metadata
 from dawnchorus.models.write import model_files
 from dawnchorus.nn import ema

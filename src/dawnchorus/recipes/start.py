@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 from dawnchorus.configs import TrainConfig, read_recipe
 from dawnchorus.errors import UsageError
 from dawnchorus.feed.loader import Loader
-from dawnchorus.models.eat import EAT, EATConfig
+from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model
 
 if TYPE_CHECKING:
     from dawnchorus.feed.batches import BatchSource
+    from dawnchorus.models.eat_config import EATConfig
 
 ConfigT = TypeVar("ConfigT", bound=TrainConfig)
 

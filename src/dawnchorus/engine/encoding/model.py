@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import nn
 
 from dawnchorus.errors import UsageError
-from dawnchorus.models.checkpoints import weights_sha256_of
 from dawnchorus.models.load import load_model, resolve_device
+from dawnchorus.models.weights_file import weights_sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
