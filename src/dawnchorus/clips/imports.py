@@ -148,7 +148,12 @@ def _tables(named: Sequence[Path], suffixes: Set[str]) -> list[Path]:
 
 def tables_of(folder: Path, suffixes: Set[str]) -> list[Path]:
     """The tables of a folder and of those below it."""
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in suffixes)
+    return sorted(file for file in folder.rglob("*") if _suffix(file) in suffixes)
+
+
+def _suffix(path: Path) -> str:
+    """The ending of a file's name, of what is packed in a gzip."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _rows(annotations: AnnotationList, values: Mapping[str, str]) -> list[Row]:
@@ -214,7 +219,7 @@ def form_of(paths: Sequence[Path]) -> Form:
         UsageError: It is not there, or nothing that is known.
     """
     path = paths[0]
-    suffix = path.suffix.lower()
+    suffix = _suffix(path)
     if path.is_dir():
         return _form_of_folder(path)
     if not path.is_file():
