@@ -196,7 +196,7 @@ def parameter_row(param: Any) -> str:
     notes = [param.help or ""]
     if param.required and param.param_type_name == "option":
         notes.append("Required.")
-    if param.show_default and param.default not in (None, False, (), []):
+    if param.show_default and param.default not in (None, False, "", (), []):
         notes.append(f"Default: {default_text(param.default)}.")
     return f"| {written} | {with_options_as_code(in_cell(' '.join(filter(None, notes))))} |"
 
