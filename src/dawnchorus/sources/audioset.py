@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import os
-import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import TaskError
+from dawnchorus.sources.scratch import scratch_database
 from dawnchorus.sources.source_row import SourceRow
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
 
     from dawnchorus.sources.report import SourceReport
@@ -217,15 +218,11 @@ def _clips(folder: Path) -> Iterator[sqlite3.Connection]:
     """Every clip under a folder by YTID, in a temporary database: there may be two million."""
     if not folder.is_dir():
         raise TaskError(f"{folder}: no such folder of clips")
-    database = sqlite3.connect("", isolation_level=None)
-    try:
-        database.execute("CREATE TABLE clips (ytid TEXT, start_s REAL, path TEXT)")
-        database.execute("BEGIN")
+    table = "CREATE TABLE clips (ytid TEXT, start_s REAL, path TEXT)"
+    with scratch_database(table) as database:
         database.executemany("INSERT INTO clips VALUES (?, ?, ?)", _walk(folder))
         database.execute("CREATE INDEX by_ytid ON clips (ytid)")
         yield database
-    finally:
-        database.close()
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, float | None, str]]:

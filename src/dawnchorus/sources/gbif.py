@@ -7,19 +7,19 @@ occurrences stream past it, so that tables of any length need little memory.
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.clips.licences import normalise_licence
 from dawnchorus.errors import TaskError
 from dawnchorus.sources.names.scientific import PublishedName, ranks_of
+from dawnchorus.sources.scratch import scratch_database
 from dawnchorus.sources.source_row import SourceRow, key_of, listed, place_of, seconds_of, when
 from dawnchorus.sources.source_table import SourceTable
 from dawnchorus.text_tables.files import find_file
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
@@ -68,19 +68,24 @@ def recordings(place: Path, report: SourceReport) -> Iterator[Recording]:
     """
     occurrences = _table(place, OCCURRENCES, report)
     media = _table(place, MEDIA, report)
-    with _shelf() as shelf:
-        _put_sounds(shelf, media, report)
+    columns = ", ".join(f'"{name}"' for name in MEDIA_COLUMNS)
+    with scratch_database(
+        "PRAGMA journal_mode = OFF",
+        "PRAGMA cache_size = -65536",  # KiB
+        f"CREATE TABLE sounds (key TEXT, used INTEGER, {columns})",
+    ) as scratch:
+        _put_sounds(scratch, media, report)
         key = _key(occurrences)
         for row in occurrences.rows([key, *OCCURRENCE_COLUMNS]):
             row["key"] = row[key]
-            sounds = shelf.execute("SELECT * FROM sounds WHERE key = ?", [row["key"]]).fetchall()
+            sounds = scratch.execute("SELECT * FROM sounds WHERE key = ?", [row["key"]]).fetchall()
             if not sounds:
                 yield Recording(row, None)
                 continue
-            shelf.execute("UPDATE sounds SET taken = 1 WHERE key = ?", [row["key"]])
+            scratch.execute("UPDATE sounds SET used = 1 WHERE key = ?", [row["key"]])
             for sound in sounds:
                 yield Recording(row, dict(zip(MEDIA_COLUMNS, sound[2:], strict=True)))
-        left = shelf.execute("SELECT count(*), min(key) FROM sounds WHERE NOT taken").fetchone()
+        left = scratch.execute("SELECT count(*), min(key) FROM sounds WHERE NOT used").fetchone()
         if left[0]:
             report.drop("sound without an occurrence", str(left[1]), left[0])
 
@@ -102,22 +107,7 @@ def _key(table: SourceTable) -> str:
     raise TaskError(f"{table.file}: need one of the columns {KEYS}; found {table.columns}")
 
 
-@contextmanager
-def _shelf() -> Iterator[sqlite3.Connection]:
-    """A database in a temporary file, which SQLite removes."""
-    database = sqlite3.connect("", isolation_level=None)
-    try:
-        columns = ", ".join(f'"{name}"' for name in MEDIA_COLUMNS)
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute("PRAGMA cache_size = -65536")  # KiB
-        database.execute(f"CREATE TABLE sounds (key TEXT, taken INTEGER, {columns})")
-        database.execute("BEGIN")
-        yield database
-    finally:
-        database.close()
-
-
-def _put_sounds(shelf: sqlite3.Connection, media: SourceTable, report: SourceReport) -> None:
+def _put_sounds(scratch: sqlite3.Connection, media: SourceTable, report: SourceReport) -> None:
     key = _key(media)
 
     def sounds() -> Iterator[tuple[str | int, ...]]:
@@ -129,8 +119,8 @@ def _put_sounds(shelf: sqlite3.Connection, media: SourceTable, report: SourceRep
                 report.noted[f"media of type {row['type'] or 'unknown'}"] += 1
 
     marks = ", ".join("?" * (2 + len(MEDIA_COLUMNS)))
-    shelf.executemany(f"INSERT INTO sounds VALUES ({marks})", sounds())  # noqa: S608  only marks
-    shelf.execute("CREATE INDEX by_key ON sounds (key)")
+    scratch.executemany(f"INSERT INTO sounds VALUES ({marks})", sounds())  # noqa: S608  only marks
+    scratch.execute("CREATE INDEX by_key ON sounds (key)")
 
 
 def describe(recording: Recording, *, id: str, dataset: str) -> SourceRow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -18,9 +17,11 @@ from dawnchorus.progress import NO_PROGRESS, Progress
 from dawnchorus.sources.names.scientific import RANKS, Taxon
 from dawnchorus.sources.names.taxonomy import Taxonomy
 from dawnchorus.sources.report import SourceReport
+from dawnchorus.sources.scratch import scratch_database
 from dawnchorus.store.files import sync_folder, whole_file
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -35,6 +36,7 @@ SOURCES: Final = {
 }
 SOURCE_SCHEMA: Final = MANIFEST_SCHEMA.append(pa.field("background", pa.list_(pa.string())))
 ROWS_AT_ONCE: Final = 4_000
+SEEN: Final = "CREATE TABLE seen (value TEXT PRIMARY KEY) WITHOUT ROWID"  # ids and files so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def make_manifest(
     advance = progress.start(f"reading {source}", unit="recordings")
     with ExitStack() as stack:
         write = stack.enter_context(_writer(output))
-        seen = stack.enter_context(_seen())
+        seen = stack.enter_context(scratch_database(SEEN))
         for number, row in enumerate(rows, start=1):
             if number % ROWS_AT_ONCE == 0:
                 advance(ROWS_AT_ONCE)
@@ -155,18 +157,6 @@ def _values(row: SourceRow, labels: tuple[str, ...], taxon: Taxon) -> dict[str, 
         "background": list(row.background),
     }
     return {key: None if value == "" else value for key, value in (values | ranks).items()}
-
-
-@contextmanager
-def _seen() -> Iterator[sqlite3.Connection]:
-    """Ids and files so far, in a temporary file of SQLite's: there may be millions."""
-    database = sqlite3.connect("", isolation_level=None)
-    try:
-        database.execute("CREATE TABLE seen (value TEXT PRIMARY KEY) WITHOUT ROWID")
-        database.execute("BEGIN")
-        yield database
-    finally:
-        database.close()
 
 
 class _Writer:

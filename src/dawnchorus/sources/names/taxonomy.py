@@ -6,12 +6,11 @@ without either, the publisher's own accepted name, else the published one withou
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.sources.names.scientific import (
     NameMatch,
     ParsedName,
@@ -21,6 +20,7 @@ from dawnchorus.sources.names.scientific import (
     parse_name,
 )
 from dawnchorus.store.files import write_whole
+from dawnchorus.text_tables.read import open_table
 from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
@@ -172,18 +172,17 @@ def read_corrections(path: Path) -> dict[str, str]:
         UsageError: Not such a table, or one name is corrected in two ways.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: not a readable table of corrections: {error}") from error
-    if not {"published", "accepted"} <= set(reader.fieldnames or ()):
+        table = open_table(path)
+        rows = list(table.rows())
+    except TaskError as error:
+        raise UsageError(f"table of corrections {error}") from error
+    if not {"published", "accepted"} <= set(table.names):
         raise UsageError(
-            f"{path}: need columns 'published' and 'accepted', found {reader.fieldnames}"
+            f"{path}: need columns 'published' and 'accepted', found {', '.join(table.names)}"
         )
     corrections: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        published, accepted = (row["published"] or "").strip(), (row["accepted"] or "").strip()
+    for number, row in rows:
+        published, accepted = row["published"], row["accepted"]
         if accepted and parse_name(accepted).problem:
             raise UsageError(f"{path}: line {number}: {accepted!r} is not the name of a species")
         if corrections.setdefault(published, accepted) != accepted:
