@@ -78,7 +78,7 @@ def _facts(report: DoctorReport) -> dict[str, object]:
 
 def _print(report: DoctorReport) -> None:
     from dawnchorus.cli.output import print_table, say
-    from dawnchorus.engine.doctor.scan import OK
+    from dawnchorus.engine.doctor.finding import OK
 
     rows = [
         (

@@ -14,7 +14,8 @@ from dawnchorus.engine.detections.classify import ready_classifier
 from dawnchorus.engine.detections.from_store import store_among
 from dawnchorus.engine.detections.probe_rules import open_probe
 from dawnchorus.engine.detections.thresholds import make_rule
-from dawnchorus.engine.doctor.scan import OK, examine
+from dawnchorus.engine.doctor.finding import OK
+from dawnchorus.engine.doctor.scan import examine
 from dawnchorus.engine.encoding.embedder import ready_embedder
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity
 from dawnchorus.engine.encoding.workers import one_core_each

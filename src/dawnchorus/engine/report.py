@@ -47,7 +47,7 @@ class RunReport:
         n_corrected: of them, those whose columns were brought up to date from a list.
         duration_s: sound that was read to its end in this run.
         elapsed_s: by the clock, without loading the model.
-        seconds: per stage; reading runs beside the encoder, of which ``n_workers`` are at work.
+        seconds: per stage; reading runs beside the encoder, which runs in ``n_workers`` threads.
         failures: the first thousand.
         warnings: each once, however many recordings it is true of.
     """
@@ -164,8 +164,8 @@ class Tally:
         self._note_name(event.job)
         if event.damage:
             verdict = event.verdict
-            said = f"damaged, and read as far as they go: {verdict}"
-            self.notes[f"{verdict}: {ADVICE[verdict]}" if verdict in ADVICE else said] += 1
+            cut_off = f"damaged, and read as far as they go: {verdict}"
+            self.notes[f"{verdict}: {ADVICE[verdict]}" if verdict in ADVICE else cut_off] += 1
         if event.n_nonfinite:
             self.notes[
                 "samples that are not numbers (NaN, infinite, beyond 2^31) were taken as silence"
@@ -173,7 +173,7 @@ class Tally:
 
     def _note_name(self, job: RecordingJob) -> None:
         if is_not_utf8(str(job.path)):
-            self.notes[r"names that are not UTF-8, whose odd bytes are written as in caf\xe9"] += 1
+            self.notes[r"names that are not UTF-8: their odd bytes are written as in caf\xe9"] += 1
 
     def planning(self, jobs: Iterable[RecordingJob]) -> Iterator[RecordingJob]:
         """The same jobs, counted."""
@@ -218,9 +218,11 @@ class Tally:
 
     def warnings(self) -> list[str]:
         """Each warning once, with the number of recordings it holds for."""
-        said = [f"{text} ({n} recordings)" for text, n in self.notes.most_common()]
+        lines = [f"{text} ({n} recordings)" for text, n in self.notes.most_common()]
         if self.scan.n_duplicates:
-            said.append(f"{self.scan.n_duplicates} paths lead to a file that was found already")
+            lines.append(f"{self.scan.n_duplicates} paths lead to a file that was found already")
         if self.n_internal:
-            said.append(f"{self.n_internal} recordings met an unforeseen error; {report_request()}")
-        return [*said, *self.scan.unlisted]
+            lines.append(
+                f"{self.n_internal} recordings met an unforeseen error; {report_request()}"
+            )
+        return [*lines, *self.scan.unlisted]

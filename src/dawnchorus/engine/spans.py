@@ -2,7 +2,7 @@
 
 A span is a run of windows. Whoever embeds it writes parts that no row names yet, and says which;
 `SpanJoiner` names them in the recording's row, in order, so that the store's commit rule holds and
-a run that is stopped goes on behind the last span that was joined. Each span is decoded from the
+a run that is stopped continues behind the last span that was joined. Each span is decoded from the
 recording's start: its windows are then those of the whole recording, and the last span knows all
 that a single run would have known.
 """
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 
 SPAN_S: Final = 1800.0  # of sound; a minute's work or so, which is what a kill may cost
 LONG_BYTES: Final = 20_000_000  # smaller files are not looked into: half an hour has more
-# containers whose sound is decoded in next to no time
+# containers that decode so fast that decoding what lies before a span costs little
 QUICK: Final = frozenset({"WAV", "WAVEX", "W64", "RF64", "FLAC", "AIFF"})
 
 
 @dataclass(frozen=True, slots=True)
 class SpanDone:
-    """A span of which all windows are on disk, or a recording that cannot be read.
+    """A span with all its windows on disk, or a recording that cannot be read.
 
     Attributes:
         row: the recording as far as this span knows it; ``done`` from the last one.
         parts: that hold its windows and are named by no row yet.
         first_window: of the span.
-        n_windows: that it holds; 0 behind the end of a recording whose header promised more.
+        n_windows: in it; 0 behind the end of a recording, where its header promised more.
     """
 
     row: RecordingRow
@@ -83,7 +83,7 @@ def spans_of(job: RecordingJob, header: StoreHeader, n_workers: int) -> list[Rec
         return []
     length = resampled_length(info.n_samples, info.sample_rate, header.sample_rate)
     last = n_windows(length, header.window_samples, header.hop_samples)
-    left = last - job.first_window
+    left = last - job.first_window  # a stopped run has some windows already
     least = max(1, round(SPAN_S / header.hop_s))
     n_spans = min(-(-left // least), 2 * n_workers)
     if n_spans < 2:

@@ -73,7 +73,7 @@ def window_rows(event: EncodedWindows, header: StoreHeader) -> WindowRows:
 
 
 def opened_row(opened: OpenedRecording) -> RecordingRow:
-    """A recording of which some windows have come."""
+    """A recording that is being read: some of its windows have come."""
     job = opened.job
     return RecordingRow(
         recording_id=job.recording_id,

@@ -22,27 +22,29 @@ NOTHING_KNOWN: Final = LabelFacts()
 
 
 def by_name(labels: Sequence[str]) -> Mapping[str, int]:
-    """Labels by their names in small letters; whole names count before scientific parts."""
+    """Index of each label by its name in small letters, and by the scientific part of it."""
+    # whole names win: "Turdus merula" is that label, not "Turdus merula_Common Blackbird"
     parts = {scientific_part(label).casefold(): index for index, label in enumerate(labels)}
     return {**parts, **{label.casefold(): index for index, label in enumerate(labels)}}
 
 
 def find_label(name: str, known: Mapping[str, int]) -> int | None:
     """The label that a name means; ``Passeridae_Sparrows`` may mean ``Passeridae``."""
-    found = known.get(name.casefold())
-    if found is None and name[:1].isupper():
+    index = known.get(name.casefold())
+    # only what starts like a scientific name: clock_tick is not clock
+    if index is None and name[:1].isupper():
         return known.get(name.partition("_")[0].casefold())
-    return found
+    return index
 
 
 def as_labels(names: Iterable[str], labels: Sequence[str]) -> list[str]:
-    """Names with the label in place of those that mean one in another form than whole."""
+    """Names, but the label itself for a name that means one and is written in another form."""
     known = by_name(labels)
     whole = {label.casefold() for label in labels}
-    found = {name: find_label(name, known) for name in names}
+    meant = {name: find_label(name, known) for name in names}
     return [
         name if index is None or name.casefold() in whole else labels[index]
-        for name, index in found.items()
+        for name, index in meant.items()
     ]
 
 
@@ -65,18 +67,19 @@ def columns_of(
     if named is None:
         return np.arange(len(labels)), ()
     indices = {name: find_label(name, known) for name in named}
-    found = sorted({index for index in indices.values() if index is not None})
+    chosen = sorted({index for index in indices.values() if index is not None})
     unknown = tuple(name for name, index in indices.items() if index is None)
-    if not found:
+    if not chosen:
         raise UsageError(
             f"none of the {len(named)} names is a label of this model, such as "
             f"{unknown[0] if unknown else '(empty list)'!r}; {_closest(unknown, labels)}; "
             "dawnchorus describe MODEL --list-labels lists them"
         )
-    return np.array(found, np.int64), unknown
+    return np.array(chosen, np.int64), unknown
 
 
 def _closest(names: Sequence[str], labels: Sequence[str]) -> str:
+    # the search is slow: a list of a thousand wrong names must not take minutes to refuse
     close = [match for name in names[:20] for match in difflib.get_close_matches(name, labels, 1)]
     if close:
         return f"did you mean {', '.join(dict.fromkeys(close[:3]))}?"
@@ -100,6 +103,7 @@ def read_label_list(path: Path) -> tuple[tuple[str, ...], dict[str, float]]:
     for line in filter(None, map(str.strip, lines)):
         if line.startswith("#"):
             continue
+        # from the right: a name may have a comma, as in "Gull, unidentified, 0.7"
         name, comma, value = line.rpartition(",")
         number = _number(value) if comma else None
         names.append(line if number is None else name.strip())
@@ -118,4 +122,4 @@ def _number(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        return None  # a name may have a comma
+        return None  # the comma is part of the name

@@ -21,7 +21,7 @@ class MergeRule:
 
     Attributes:
         thresholds: label to the probability that at least one window must reach; the windows given
-            reach the lower one, at which a detection goes on (hysteresis).
+            reach the lower one, down to which a detection continues (hysteresis).
         gap_s: windows of one detection are at most so far apart.
         min_length_s: shorter detections are dropped.
     """
@@ -45,7 +45,7 @@ def merge_windows(rows: pa.Table, merging: MergeRule) -> pa.Table:
         The same columns, by start and label.
     """
     by_label = sorted(rows.to_pylist(), key=lambda row: (row["label"], row["start_s"]))
-    found = [
+    detections = [
         detection
         for label, windows in groupby(by_label, key=lambda row: row["label"])
         for detection in _detections(windows, merging.gap_s)
@@ -53,23 +53,24 @@ def merge_windows(rows: pa.Table, merging: MergeRule) -> pa.Table:
         if detection["probability"] >= np.float32(merging.thresholds[label])
         and detection["stop_s"] - detection["start_s"] >= merging.min_length_s - EDGE_S
     ]
-    found.sort(key=lambda row: (row["start_s"], row["label"]))
-    return pa.Table.from_pylist(found, rows.schema)
+    detections.sort(key=lambda row: (row["start_s"], row["label"]))
+    return pa.Table.from_pylist(detections, rows.schema)
 
 
 def _detections(windows: Iterable[dict[str, Any]], gap_s: float) -> Iterator[dict[str, Any]]:
     """One label's windows by start, joined."""
-    held: dict[str, Any] | None = None
+    current: dict[str, Any] | None = None
     for window in windows:
-        if held is None or window["start_s"] - held["stop_s"] > gap_s + EDGE_S:
-            if held:
-                yield held
-            held = dict(window)
+        if current is None or window["start_s"] - current["stop_s"] > gap_s + EDGE_S:
+            if current:
+                yield current
+            current = dict(window)
             continue
-        held["n_windows"] += window["n_windows"]
+        current["n_windows"] += window["n_windows"]
         for column in ("stop_s", "stop_sample"):
-            held[column] = max(held[column], window[column])
-        if window["probability"] > held["probability"]:
-            held |= {column: window[column] for column in ("probability", "window", "rank")}
-    if held:
-        yield held
+            # windows overlap where the hop is shorter than they are
+            current[column] = max(current[column], window[column])
+        if window["probability"] > current["probability"]:
+            current |= {column: window[column] for column in ("probability", "window", "rank")}
+    if current:
+        yield current

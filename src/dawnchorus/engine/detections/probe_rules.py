@@ -27,7 +27,7 @@ def open_probe(probe: str | Path | FittedProbe) -> FittedProbe:
 def model_for(
     probe: FittedProbe | None, model: str | Path | Encoder | None
 ) -> str | Path | Encoder:
-    """The user's choice, else the model that the probe was fitted on, else the shipped one."""
+    """The user's model; default: the one that the probe was fitted on, or the shipped one."""
     if model is not None:
         return model
     return DEFAULT_MODEL if probe is None else probe.notes.model or probe.encoder.name

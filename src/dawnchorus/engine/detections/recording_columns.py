@@ -1,4 +1,4 @@
-"""What every detection says of its recording: when it began, and the columns of the user's list."""
+"""Columns of a detection about its recording: when it began, and those of the user's list."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ class RecordingColumns:
         values = dict(carried)
         arrays = [*self._times(table, recorded_at, zone)]
         arrays += [_same(values.get(name), len(table)) for name in self.names]
+        # the last two columns of the schema are the times
         fixed = [table[name] for name in DETECTION_SCHEMA.names[:-2]]
         return pa.Table.from_arrays([*fixed, *arrays], schema=self.schema)
 
@@ -79,7 +80,7 @@ class RecordingColumns:
         return [_same(start.isoformat(), len(table)), pa.array(heard, pa.string())]
 
     def warnings(self) -> list[str]:
-        """Recordings whose zones are mixed or not said."""
+        """That time zones of recordings are mixed, or missing."""
         return zone_warnings(self._kinds)
 
 

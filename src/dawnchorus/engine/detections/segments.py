@@ -41,7 +41,7 @@ class _Candidate:
 
 
 class Segments:
-    """Collects candidates while a run goes on; memory grows with labels, not with recordings."""
+    """Collects candidates during a run; memory grows with labels, not with recordings."""
 
     def __init__(self, folder: Path, per_label: int, *, spreadsheet_safe: bool = False) -> None:
         """``per_label`` segments at most of each label, into ``folder``."""
@@ -56,7 +56,7 @@ class Segments:
         for row in detections.table.to_pylist():
             self._n_seen += 1
             candidate = _Candidate(row["probability"], -self._n_seen, detections.path, row)
-            best = self._best[row["label"]]
+            best = self._best[row["label"]]  # a heap: the least probable one is the first
             if len(best) < self._per_label:
                 heapq.heappush(best, candidate)
             else:
@@ -109,7 +109,7 @@ class Segments:
         for line in csv.DictReader(io.StringIO(text, newline="")):
             inside = PurePosixPath((line.get("file") or "").lstrip("'"))
             if inside.suffix != ".flac" or inside.is_absolute() or ".." in inside.parts:
-                continue  # not a line of ours
+                continue  # not a line of ours: the index may have been edited
             remove_if_possible(self.folder / inside)
             with suppress(OSError):  # something else lies there
                 (self.folder / inside).parent.rmdir()

@@ -1,4 +1,4 @@
-"""Which of a window's label probabilities become rows, and whether a species list fits."""
+"""Where a threshold is applied: which of a window's label probabilities become rows."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ class DetectionRule:
             Window, class and rank of each row, by window and falling probability; rank 1 is the
             highest among the wanted labels.
         """
-        wanted = probabilities[:, self.columns]
+        wanted = probabilities[:, self.columns]  # (windows, wanted)
+        # stable: labels of one probability stay in the order of the model, on every machine
         order = np.argsort(-wanted, axis=1, kind="stable")[:, : self.top_k]
         ranked = np.take_along_axis(wanted, order, axis=1)
-        chosen = ranked >= self.lowest[order]
+        chosen = ranked >= self.lowest[order]  # a score at its threshold is a row
         if silent is not None:
             chosen &= ~silent[:, None]
         window, rank = np.nonzero(chosen)
@@ -81,16 +82,18 @@ def make_rule(
         named = tuple(config.thresholds)
     known = by_name(labels)
     columns, unknown = columns_of(named, known, labels)
-    own = {find_label(name, known): value for name, value in config.thresholds.items()}
+    by_index = {find_label(name, known): value for name, value in config.thresholds.items()}
     unknown += tuple(
         name
         for name in config.thresholds
         if find_label(name, known) is None and name not in unknown
     )
     usual = _usual(config, labels, facts)
-    high = np.array([own.get(index, usual[index]) for index in columns.tolist()], np.float32)
+    high = np.array([by_index.get(index, usual[index]) for index in columns.tolist()], np.float32)
     if not config.merge:
         return DetectionRule(columns, high, config.top_k), unknown
+    # hysteresis: windows from the lower threshold on are kept, and `merge_windows` then drops the
+    # detections without any window that reaches the higher one
     low = high
     if config.low_threshold is not None:
         low = np.minimum(high, np.float32(config.low_threshold))
@@ -105,7 +108,7 @@ def make_rule(
 
 
 def _usual(config: PredictConfig, labels: Sequence[str], facts: LabelFacts) -> Sequence[float]:
-    """What each label has to reach that the user gave no threshold of its own."""
+    """What each label has to reach, if the user gave it no threshold of its own."""
     if config.threshold is not None:
         return [config.threshold] * len(labels)
     if config.top_k is not None and not config.thresholds:
@@ -115,7 +118,8 @@ def _usual(config: PredictConfig, labels: Sequence[str], facts: LabelFacts) -> S
 
 def describe_rule(selection: PredictConfig, facts: LabelFacts = NOTHING_KNOWN) -> str:
     """What a row had to reach, in words."""
-    own = f", {len(selection.thresholds)} labels have their own" if selection.thresholds else ""
+    n_own = len(selection.thresholds)
+    own = f", {n_own} labels have their own" if n_own else ""
     merged = (
         f"; merged detections of at least {selection.min_length_s:g} s" if selection.merge else ""
     )

@@ -1,1 +1,4 @@
-"""What is in a folder of recordings, and what is wrong with it."""
+"""`doctor`: what is in folders of recordings, and what is wrong with it, without a model.
+
+``scan`` looks at recordings, ``oddities`` at clocks and schedules, ``page`` draws the report.
+"""

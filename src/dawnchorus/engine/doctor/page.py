@@ -8,13 +8,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.levels import ADVICE
-from dawnchorus.engine.doctor.scan import OK, DoctorReport, Finding, FolderSummary
+from dawnchorus.engine.doctor.finding import OK, Finding
 from dawnchorus.filename_text import printable
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from dawnchorus.engine.doctor.scan import DoctorReport, FolderSummary
 
 N_BINS: Final = 240  # columns of the picture
 BIN, ROW, LABEL, TOP = 4, 22, 260, 20  # pixels: a column, a row, the names, the dates
@@ -139,7 +141,7 @@ def coverage(report: DoctorReport) -> str:
         return "<p>No recording says when it began, so there is nothing to draw.</p>"
     first = min(start for _, (start, _) in dated)
     last = max(stop for _, (_, stop) in dated)
-    last = max(last, first + timedelta(minutes=1))
+    last = max(last, first + timedelta(minutes=1))  # one recording of 0 s has no width
     width_s = (last - first).total_seconds() / N_BINS
     names = sorted({finding.folder for finding, _ in dated})
     height = TOP + ROW * min(len(names), MAX_ROWS) + 10
@@ -149,32 +151,33 @@ def coverage(report: DoctorReport) -> str:
         *_ticks(first, last, height),
     ]
     for row, name in enumerate(names[:MAX_ROWS]):
-        own = [(finding, span) for finding, span in dated if finding.folder == name]
-        lines += _row(name, TOP + ROW * row, own, first, width_s)
+        in_folder = [(finding, span) for finding, span in dated if finding.folder == name]
+        lines += _row(name, TOP + ROW * row, in_folder, first, width_s)
     lines.append("</svg>")
     unknown = len(report.findings) - len(dated)
     bin_text = _duration(width_s)
-    said = f"Each column is {bin_text}; the darker, the more of it was recorded. Red: damaged."
+    caption = f"Each column is {bin_text}; the darker, the more of it was recorded. Red: damaged."
     if unknown:
-        said += f" {unknown} recordings without a start time are not drawn."
+        caption += f" {unknown} recordings without a start time are not drawn."
     if len(names) > MAX_ROWS:
-        said += f" The first {MAX_ROWS} of {len(names)} folders."
-    return "\n".join(lines) + f"<p>{said}</p>"
+        caption += f" The first {MAX_ROWS} of {len(names)} folders."
+    return "\n".join(lines) + f"<p>{caption}</p>"
 
 
 def _row(
     name: str,
     y: int,
-    own: Sequence[tuple[Finding, tuple[datetime, datetime]]],
+    recordings: Sequence[tuple[Finding, tuple[datetime, datetime]]],
     first: datetime,
     width_s: float,
 ) -> list[str]:
     covered = [0.0] * N_BINS
     damaged = [False] * N_BINS
-    for finding, (start, stop) in own:
+    for finding, (start, stop) in recordings:
         begin = (start - first).total_seconds() / width_s
         end = (stop - first).total_seconds() / width_s
         for column in range(int(begin), min(int(end) + 1, N_BINS)):
+            # the part of this column that the recording fills
             covered[column] += max(0.0, min(end, column + 1) - max(begin, column))
         if finding.verdict != OK:
             damaged[min(int(begin), N_BINS - 1)] = True
@@ -199,7 +202,9 @@ def _row(
 def _ticks(first: datetime, last: datetime, height: int) -> list[str]:
     span = last - first
     most = BIN * N_BINS // MIN_TICK_GAP
+    # the shortest step whose ticks do not run into each other
     step = next((step for step in TICK_STEPS if span / step <= most), span / most)
+    # from midnight, so that ticks stand at round hours
     moment = datetime.combine(first.date(), datetime.min.time())
     lines = []
     while moment <= last:

@@ -161,7 +161,7 @@ class BatchEncoder:
                 ) from error
         self._largest = half
         self.notes.append(
-            f"out of memory with {len(waveforms)} windows at once: went on with {half}"
+            f"out of memory with {len(waveforms)} windows at once: continued with {half}"
         )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

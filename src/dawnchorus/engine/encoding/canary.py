@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SAME: Final = 1e-6  # relative difference below which two outputs count as one
-LOUD: Final = 1e-3  # deviation of a difference of waveforms above which two sounds count as two
+LOUD: Final = (
+    1e-3  # standard deviation of a difference of waveforms, above which they are two sounds
+)
 SEED: Final = 7
 
 

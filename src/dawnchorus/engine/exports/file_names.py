@@ -31,6 +31,7 @@ def legal(name: str, *, behind: str = "", whole: str | None = None) -> str:
         behind: the ending.
         whole: what tells it from others, for the hash; None: the name.
     """
+    # Windows drops blanks and dots at the end, and a dot in front hides a file elsewhere
     clean = FORBIDDEN.sub("_", name).strip(" .") or "_"
     if RESERVED.match(clean):
         clean = f"_{clean}"
@@ -48,7 +49,8 @@ def marked(name: str, whole: str) -> str:
 
 
 def same_name(name: str) -> str:
-    """Alike for names that some disk takes for one: whatever the case, and however composed."""
+    """Equal for names that some disk takes for one: in any case, composed in any way."""
+    # twice: folding the case may take a letter apart again
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from dawnchorus.engine.exports.formats import ExportFormat
 
 
-class Output(Protocol):
-    """Takes one recording after the other; a context manager, left without ``close`` by errors."""
+class Output:
+    """Takes one recording after the other. A context manager: left by an error, it removes itself.
+
+    What each kind of output does not need is done here: nothing.
+    """
 
     def write(self, detections: RecordingDetections) -> None:
         """Add a recording, with or without detections.
@@ -33,7 +36,7 @@ class Output(Protocol):
         Raises:
             DawnChorusError: The disk refuses.
         """
-        ...
+        raise NotImplementedError
 
     def close(self) -> None:
         """Finish, and put the file in its place.
@@ -41,26 +44,24 @@ class Output(Protocol):
         Raises:
             DawnChorusError: The disk refuses.
         """
-        ...
 
     def keep_partial(self) -> Path | None:
         """Finish a stopped run's output under a name that says so; None: nothing is kept."""
-        ...
+        return None
 
     def table(self) -> pa.Table | None:
         """All rows, where they are in memory."""
-        ...
+        return None
 
     def __enter__(self) -> Self:
         """Use it."""
-        ...
+        return self
 
     def __exit__(self, *_error: object) -> None:
         """Remove what was not finished."""
-        ...
 
 
-class OutputFile:
+class OutputFile(Output):
     """A file under a hidden name that becomes ``path`` when it is complete."""
 
     def __init__(
@@ -115,23 +116,16 @@ class OutputFile:
     def _refused(self, error: OSError) -> DawnChorusError:
         return DawnChorusError(f"{self.path}: cannot be written: {error.strerror or error}")
 
-    def table(self) -> None:
-        """The rows are in the file."""
-
-    def __enter__(self) -> Self:
-        """Use it."""
-        return self
-
     def __exit__(self, *_error: object) -> None:
         """Remove what was not finished."""
         with suppress(OSError):  # the run's own error is the one to report
             self._file.close()
-        if self._lock:
+        if self._lock:  # before the removal: Windows removes no file that is open
             self._lock.close()
         remove_if_possible(self._unfinished)
 
 
-class OutputFolder:
+class OutputFolder(Output):
     """A file for each recording, in a folder that mirrors the recordings'."""
 
     def __init__(
@@ -167,25 +161,12 @@ class OutputFolder:
             file.write(detections)
             file.close()
 
-    def close(self) -> None:
-        """Nothing to do: every file in it is complete."""
-
     def keep_partial(self) -> Path:
-        """Every file in it is complete."""
+        """The folder as it is: every file in it is complete."""
         return self.path
 
-    def table(self) -> None:
-        """The rows are in the files."""
 
-    def __enter__(self) -> Self:
-        """Use it."""
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Nothing to do."""
-
-
-class OutputInMemory:
+class OutputInMemory(Output):
     """Keeps all rows, for notebooks and small jobs."""
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -196,22 +177,9 @@ class OutputInMemory:
         """Add the rows."""
         self._tables.append(detections.table)
 
-    def close(self) -> None:
-        """Nothing to do."""
-
-    def keep_partial(self) -> None:
-        """There is no file."""
-
     def table(self) -> pa.Table:
         """All rows."""
         return pa.concat_tables(self._tables)
-
-    def __enter__(self) -> Self:
-        """Use it."""
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Nothing to do."""
 
 
 def open_output(
@@ -249,11 +217,13 @@ def open_output(
             overwrite=overwrite,
             spreadsheet_safe=spreadsheet_safe,
         )
+    # of runs that were killed while they wrote this very file
     remove_leftovers(path.parent, path.name)
     return OutputFile(path, chosen, schema, overwrite=overwrite, spreadsheet_safe=spreadsheet_safe)
 
 
 def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+    # a rename over /dev/null would replace the device, for the whole system
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise UsageError(
             f"{path}: is a device or a pipe, and must stay one; name a file, or leave "

@@ -36,10 +36,10 @@ class TableNames:
         """The file of one recording, no other recording's."""
         *folders, _ = self._inside(recording)
         stem = self._stem(recording)
-        place = self._folder.joinpath(*map(legal, folders))
-        path = place / legal(stem, behind=self._ending, whole=recording.name)
+        folder = self._folder.joinpath(*map(legal, folders))
+        path = folder / legal(stem, behind=self._ending, whole=recording.name)
         if not self._take(path):
-            path = place / legal(marked(stem, as_text(recording)), behind=self._ending)
+            path = folder / legal(marked(stem, as_text(recording)), behind=self._ending)
             self._take(path)
         return path
 

@@ -52,8 +52,9 @@ def fetch_ahead(jobs: Iterable[RecordingJob], stop: threading.Event) -> Generato
             pool.shutdown(cancel_futures=True)
 
 
-def _fetched(place: Path, folder: Path, stop: threading.Event) -> Path:
-    copy = Path(mkdtemp(dir=folder)) / place.name
+def _fetched(remote: Path, folder: Path, stop: threading.Event) -> Path:
+    # a folder each: two recordings may have one name
+    copy = Path(mkdtemp(dir=folder)) / remote.name
     if not stop.is_set():
-        fetch(place, copy)
+        fetch(remote, copy)
     return copy

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SILENT, CLIPPED, NONFINITE, GAP = (1 << i for i in range(len(FLAGS)))
 SILENCE: Final = 1e-6  # of full scale; the last bit of 16 is 3e-5
 FULL_SCALE: Final = 0.999
-MOST_AT_FULL_SCALE: Final = 16  # samples of a window; a shorter touch is no distortion
+MOST_AT_FULL_SCALE: Final = 16  # samples of a window; a shorter touch is not distortion
 
 
 def window_flags(
@@ -40,6 +40,7 @@ def window_flags(
     """
     sound = np.abs(window.samples[: window.valid_samples])
     start = window.start_sample * own_rate // rate
+    # rounded outwards, so that a span that only touches the window counts
     stop = -(-(window.start_sample + window.valid_samples) * own_rate // rate)
     return (
         SILENT * (float(sound.max(initial=0.0)) <= SILENCE or _within(silenced, start, stop))
@@ -54,4 +55,5 @@ def _meets(spans: Sequence[tuple[int, int]], start: int, stop: int) -> bool:
 
 
 def _within(spans: Sequence[tuple[int, int]], start: int, stop: int) -> bool:
+    # + 1: the window's end may be rounded one sample up
     return any(first <= start and last + 1 >= stop for first, last in reversed(spans))

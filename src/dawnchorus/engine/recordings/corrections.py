@@ -25,11 +25,11 @@ def corrected_row(row: RecordingRow, job: RecordingJob) -> RecordingRow | None:
 
     Columns that this run's list does not have are kept, as is a time zone that is not named again.
     """
-    old, said = dict(row.carried), dict(job.carried)
+    old, listed = dict(row.carried), dict(job.carried)
     began = _began(row, job)
     new = replace(
         row,
-        carried=tuple({**old, **said}.items()),
+        carried=tuple({**old, **listed}.items()),
         recorded_at=None if began is None else began.time,
         recorded_from=None if began is None else began.source,
         time_zone=job.time_zone or row.time_zone,
@@ -44,6 +44,7 @@ def _began(row: RecordingRow, job: RecordingJob) -> StartTime | None:
     if START_TIME in said and row.recorded_from == "list":
         # it was taken out of the list
         return None if is_remote(job.path) else read_metadata(job.path).start
+    # the list has no such column, so it takes nothing back
     if row.recorded_at is None or row.recorded_from is None:
         return None
     return StartTime(row.recorded_at, row.recorded_from)

@@ -28,7 +28,7 @@ Inputs: TypeAlias = str | Path | Iterable[str | Path]
 
 @dataclass(slots=True)
 class Scan:
-    """What was found.
+    """What was found in the files and folders that the user named.
 
     Attributes:
         named: the files and folders that the user named.
@@ -51,7 +51,7 @@ class Scan:
 
     def entries(self) -> Iterator[tuple[Path, Carried]]:
         """Recordings in the order of the arguments, sorted inside a folder; columns of a list."""
-        return _walk_all(Scan(self.named))
+        return _walk_all(Scan(self.named))  # a second walk must not add to the counts
 
     def paths(self) -> Iterator[Path]:
         """`entries` without the columns."""
@@ -147,24 +147,27 @@ def _walk_all(scan: Scan) -> Iterator[tuple[Path, Carried]]:
     others = [item for item in scan.named if not _is_list(item)]
     roots = [_real(item) for item in others if not is_remote(item) and _is_folder(item)]
     visited: set[tuple[int, int]] = set()  # folders: a link may lead back, an argument lie inside
-    taken: set[Path] = set()  # files reached in other ways than by walking down to them
+    # Files reached in other ways than by walking down to them. Those that are walked to are not
+    # remembered: an archive has millions.
+    reached: set[Path] = set()
     for path, carried, expected in _listed_in(lists, scan):
         real = path if is_remote(path) else _real(path)
-        if real not in taken:
-            taken.add(real)
+        if real not in reached:
+            reached.add(real)
             yield path, carried
         elif not expected:
             scan.n_duplicates += 1
-    listed = frozenset(taken)
+    listed = frozenset(reached)
     for item in others:
         for path in _reached_from(item, scan, visited):
+            # resolving every path is slow on network disks: only where a second way may lead to it
             known_by = _to_compare(path, item, several=len(scan.named) > 1, listed=bool(listed))
             if known_by is not None:
                 beside = not is_remote(path) and (path.is_symlink() or not _is_folder(item))
-                if known_by in taken or (beside and _is_walked(known_by, roots)):
+                if known_by in reached or (beside and _is_walked(known_by, roots)):
                     scan.n_duplicates += known_by not in listed
                     continue
-                taken.add(known_by)
+                reached.add(known_by)
             yield path, ()
 
 
@@ -211,8 +214,9 @@ def _inherited(path: Path, carried: Carried, folders: dict[Path, Carried]) -> Ca
         return carried
     values: dict[str, str] = {}
     above = (folders[folder] for folder in reversed(absolute(path).parents) if folder in folders)
-    for said in (*above, carried):
-        values |= {name: value for name, value in said if value or name not in values}
+    for columns in (*above, carried):
+        # an empty cell of a recording does not hide what its folder says
+        values |= {name: value for name, value in columns if value or name not in values}
     return tuple(values.items())
 
 
@@ -243,11 +247,13 @@ def _walk(root: Path, scan: Scan, visited: set[tuple[int, int]]) -> Iterator[Pat
             unreadable(error)
             folders.clear()
             continue
+        # by device and inode, which a link cannot disguise
         if (status.st_dev, status.st_ino) in visited:
             folders.clear()  # a link led back here
             continue
         visited.add((status.st_dev, status.st_ino))
         scan.n_folders += 1
+        # in place: os.walk descends into what is left here, in this order
         folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
         for file in sorted(files):
             if file.startswith("."):
@@ -263,6 +269,7 @@ def _walk_remote(root: Path, scan: Scan) -> Iterator[Path]:
     remote = cast("Any", root)
     for name, folders, files in remote.fs.walk(remote.path, detail=True):
         scan.n_folders += 1
+        # fsspec gives names without the scheme, from the bucket on
         inner = name.removeprefix(remote.path).strip("/")
         folder = root / inner if inner else root
         for hidden in [folder for folder in folders if folder.startswith(".")]:

@@ -72,18 +72,19 @@ def describe_listing(listing: Path) -> tuple[str, ...]:
     path, start = _columns(table)
     read = f"path = {path}" + ("" if start is None else f", {START_TIME} = {start}")
     along = [name for name in table.names if _comes_along(name, path) and name != start]
-    said = f"{listing}: read: {read}; carried along: {', '.join(along) or 'nothing'}"
+    summary = f"{listing}: read: {read}; carried along: {', '.join(along) or 'nothing'}"
     dates = [name for name in along if known.column_key(name) in {"date", "time", "timestamp"}]
     if start is None and dates:
-        said += (
+        summary += (
             f" ({', '.join(dates)} not read as the time of the recording; for that, call a column "
             f"{START_TIME} and write 2024-05-01T04:30:00+02:00)"
         )
-    return (*table.remarks, said)
+    return (*table.remarks, summary)
 
 
 def _columns(table: TextTable) -> tuple[str, str | None]:
     """The column of the paths, and that of the times."""
+    # reversed, so that the first of two columns with one key wins
     named = {known.column_key(name): name for name in reversed(table.names)}
     path = (
         PATH
@@ -91,10 +92,10 @@ def _columns(table: TextTable) -> tuple[str, str | None]:
         else next((named[key] for key in known.PATH if key in named), None)
     )
     if path is None:
-        found = ", ".join(table.names)
-        raise UsageError(f"{table.file}: need a column {PATH!r}, found {found}")
-    taken = {*RECORDING_SCHEMA.names, *EMBEDDING_COLUMNS, *COMPUTED} - {PATH, TIME_ZONE}
-    clashes = sorted(taken & {name for name in table.names if name != path})
+        names = ", ".join(table.names)
+        raise UsageError(f"{table.file}: need a column {PATH!r}, found {names}")
+    ours = {*RECORDING_SCHEMA.names, *EMBEDDING_COLUMNS, *COMPUTED} - {PATH, TIME_ZONE}
+    clashes = sorted(ours & {name for name in table.names if name != path})
     if clashes:
         raise UsageError(
             f"{table.file}: a store has a column {clashes[0]!r} of its own; rename that of the list"
@@ -138,7 +139,7 @@ def _check_zone(text: str, where: str) -> None:
 def _place(listing: Path, text: str, where: str) -> Path:
     if not text:
         raise UsageError(f"{where}: the path is empty")
-    if "://" in text:
+    if "://" in text:  # a URL is whole, wherever the list lies
         return as_path(text)
     folder = listing.parent
     return folder / plain_path(text, None if is_remote(folder) else folder)

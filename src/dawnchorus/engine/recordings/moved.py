@@ -73,11 +73,12 @@ def _moved(writer: StoreWriter, scan: Scan, root: Path) -> Path | None:
     for path in looked_at:
         if writer.catalog.get(recording_id(relative_name(path, root))):
             return None  # the names of the store lead here
+        # same size first: hashing a day of sound takes a minute
         if n_hashed < HASHED and not is_remote(path) and _has_size(writer, path):
             n_hashed += 1
-            found = _root_by_content(writer, path, root)
-            if found and all(_agrees(writer, other, found) for other in looked_at):
-                return found
+            new_root = _root_by_content(writer, path, root)
+            if new_root and all(_agrees(writer, other, new_root) for other in looked_at):
+                return new_root
     return None
 
 
@@ -124,6 +125,7 @@ def same_recording(
             continue
         stored = from_stored_name(row.path, root)
         try:
+            # where the stored one still exists as another file, this one is a copy
             if not stored.exists() or stored.samefile(path):
                 return row
         except (OSError, ValueError):
