@@ -75,7 +75,7 @@ def test_with_an_encoder_it_takes_waveforms_and_paths_alike(
     FittedProbe.load(tmp_path / "probe").check(tiny_encoder)
     with pytest.raises(ValueError, match="got one path"):
         model.predict(str(paths[0]))
-    with pytest.raises(UsageError, match="X holds no sound"):
+    with pytest.raises(UsageError, match="X contains no sound"):
         model.predict([])
 
 

@@ -106,7 +106,7 @@ class Probe(nn.Module):
         super().train(mode)
         encoder: object = self.encoder
         if self.config.freeze_backbone and isinstance(encoder, nn.Module):
-            encoder.eval()
+            encoder.eval()  # dropout and drop path would make its features differ from stored ones
         return self
 
     def features(self, waveforms: Tensor) -> Tensor:
@@ -121,10 +121,11 @@ class Probe(nn.Module):
         """
         if self.encoder is None:
             raise UsageError("this probe was built on stored features (input_dim), not on a model")
-        wanted = [name for name in self.layers if name != OUTPUT]
+        inner = [name for name in self.layers if name != OUTPUT]
         sound = as_waveforms(waveforms)
+        # no graph through a frozen encoder: it would hold the activations of every block
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
-            output = self.encoder.encode(sound, layers=wanted)
+            output = self.encoder.encode(sound, layers=inner)
         tokens = [output.tokens if n == OUTPUT else output.layers[n] for n in self.layers]
         return aggregate(tokens, self.config.aggregation)
 
@@ -177,6 +178,7 @@ class Probe(nn.Module):
         )
 
     def _classify(self, features: Tensor, keep: Tensor | None = None) -> Tensor:
+        # (batch, [tokens,] n_features) to one part for each layer, or all of them side by side
         parts = torch.split(features, self.widths, dim=-1) if self.mix else (features,)
         if self.joining.n_tokens is not None:
             if features.shape[1] != self.joining.n_tokens:
@@ -184,10 +186,10 @@ class Probe(nn.Module):
                     f"{features.shape[1]} tokens, this probe flattens {self.joining.n_tokens}; "
                     "give clips of one length, and build it with target_length= (samples)"
                 )
-            parts = tuple(part.flatten(1) for part in parts)
+            parts = tuple(part.flatten(1) for part in parts)  # (batch, tokens * channels)
         joined = self.mix(parts) if self.mix else parts[0]
         if self.joining.reads_numbers:
-            joined = joined[..., None]
+            joined = joined[..., None]  # (batch, numbers, 1): each number is a token of width 1
         logits: Tensor
         if self.joining.reads_tokens:
             logits = self.classifier(joined, keep)
@@ -210,8 +212,8 @@ def _only(inputs: Mapping[str, Any]) -> Any:
     """Waveforms or features of the released library's dictionary."""
     if "raw_wav" in inputs:
         return inputs["raw_wav"]
-    found = [value for key, value in inputs.items() if key not in {"label", "padding_mask"}]
-    return found[0] if len(found) == 1 else found
+    features = [value for key, value in inputs.items() if key not in {"label", "padding_mask"}]
+    return features[0] if len(features) == 1 else features  # several: one tensor a layer
 
 
 def _freeze(encoder: Encoder, *, frozen: bool) -> None:
@@ -221,12 +223,12 @@ def _freeze(encoder: Encoder, *, frozen: bool) -> None:
             encoder.eval()
     elif not frozen:
         raise UsageError(
-            f"freeze_backbone=False trains the encoder, and {encoder.name} is no torch module"
+            f"freeze_backbone=False trains the encoder, and {encoder.name} is not a torch module"
         )
 
 
 def _n_tokens(config: ProbeConfig, encoder: Encoder, length: int | None) -> int:
-    """Tokens of a clip, where they are flattened; 0 where nobody asks."""
+    """Tokens of a clip, where they may be flattened; 0 where they are pooled."""
     if config.aggregation != "none":
         return 0
     n_samples = length or round(encoder.window_s * encoder.sample_rate)
@@ -242,37 +244,37 @@ def layer_names(encoder: Encoder, selection: Sequence[int | str]) -> list[str | 
     if not isinstance(encoder, ReleasedLayers):
         return list(dict.fromkeys(selection))
     named = [item for item in selection if item != "all"]
-    wanted = [*named, "all"] if "all" in selection else named
+    in_order = [*named, "all"] if "all" in selection else named
     names = [
         name
-        for item in wanted
+        for item in in_order
         for name in ([item] if item == OUTPUT else encoder.released_layers([item]))
     ]
     return list(dict.fromkeys(names))
 
 
 def layer_widths(encoder: Encoder, names: Sequence[str | int]) -> list[int]:
-    """Channels of each layer; those of a foreign encoder are seen by encoding a silent window.
+    """Channels of each layer; those of a foreign encoder are measured on a silent window.
 
     Raises:
         UsageError: The encoder has no such layer.
     """
     inner = [name for name in names if name != OUTPUT]
     if isinstance(encoder, ReleasedLayers):
-        found = [encoder.layer_width(str(name)) for name in inner]
+        inner_widths = [encoder.layer_width(str(name)) for name in inner]
     elif inner:
         silence = torch.zeros(1, round(encoder.window_s * encoder.sample_rate))
         with torch.no_grad():
             layers = encoder.encode(silence, layers=inner).layers
-        found = [layers[name].shape[-1] for name in inner]
+        inner_widths = [layers[name].shape[-1] for name in inner]
     else:
-        found = []
-    widths = dict(zip(inner, found, strict=True)) | {OUTPUT: encoder.dim}
+        inner_widths = []
+    widths = dict(zip(inner, inner_widths, strict=True)) | {OUTPUT: encoder.dim}
     return [widths[name] for name in names]
 
 
 def _either_order(build: Callable[P, Probe]) -> Callable[P, Probe]:
-    """Let in the order that came before the released one: config, encoder, classes, device."""
+    """Accept the order that came before the released one: config, encoder, classes, device."""
 
     @wraps(build)
     def called(*args: P.args, **kwargs: P.kwargs) -> Probe:

@@ -43,6 +43,7 @@ class Trial:
     def best(self, ties: str) -> tuple[float, float, int]:
         """Score, negative loss and number of the best epoch."""
         order = [
+            # rounded: of scores that differ by rounding alone, the lower loss wins
             (round(score, 9), -loss if ties == "loss" else 0.0, -epoch)
             for epoch, (score, loss) in enumerate(zip(self.scores, self.losses, strict=True))
         ]

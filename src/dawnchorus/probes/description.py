@@ -107,9 +107,9 @@ class ProbeDescription(Config):
             raise ValueError(f"thresholds: {shown(unknown[0])} is not one of its classes")
         if self.shape[-1] < 1:
             raise ValueError(f"shape {self.shape}: features have a width of at least 1")
-        found = self.calibration
-        if found and (found.n_classes, found.multi_label) != (n_classes, self.multi_label):
-            raise ValueError(f"calibration: of another probe, of {shown(found.n_classes)} classes")
+        fitted = self.calibration
+        if fitted and (fitted.n_classes, fitted.multi_label) != (n_classes, self.multi_label):
+            raise ValueError(f"calibration: of another probe, of {shown(fitted.n_classes)} classes")
         return self
 
 

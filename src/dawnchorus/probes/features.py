@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FeatureKind = Literal["vectors", "layers", "tokens", "layer_tokens"]
 
-BLOCK_VALUES = 1 << 24  # how many values are held twice while means are taken
+BLOCK_VALUES: Final = 1 << 24  # values in memory twice while means are computed: 128 MB of float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Features:
 def mean_and_scale(
     x: NDArray[np.float32], keep: NDArray[np.bool_] | None, *, by_layer: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation of each channel, for standardising.
+    """Mean and standard deviation of each channel, for standardising.
 
     Args:
         x: as `Features.x`.
@@ -98,11 +98,11 @@ def mean_and_scale(
         by_layer: whether the second axis of ``x`` is layers, each with numbers of its own.
 
     Returns:
-        Each ``(dim,)``, or shaped to be used with ``(items, layers, ..., dim)``. The deviation of
-        a channel that does not vary is 1.
+        Each ``(dim,)``, or shaped to be used with ``(items, layers, ..., dim)``. The standard
+        deviation of a channel that does not vary is 1.
     """
     layers = x.shape[1] if by_layer else 1
-    rows = x.reshape(len(x), layers, -1, x.shape[-1])
+    rows = x.reshape(len(x), layers, -1, x.shape[-1])  # (items, layers, tokens, dim)
     counted = np.ones((len(x), rows.shape[2]), bool) if keep is None else keep
     step = max(1, BLOCK_VALUES // max(1, rows[0].size))
     blocks = [slice(start, start + step) for start in range(0, len(x), step)]
@@ -120,10 +120,10 @@ def mean_and_scale(
         return sums
 
     mean = total(None) / n
-    deviation = np.sqrt(total(mean) / n)
+    std = np.sqrt(total(mean) / n)  # in two passes: sums of squares lose all digits of a large mean
     # rounding alone gives a constant channel a deviation of this order
-    still = deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)
-    scale = np.where(still, 1.0, deviation)
+    is_constant = std <= 10 * np.finfo(np.float32).eps * np.abs(mean)
+    scale = np.where(is_constant, 1.0, std)
     shape = (layers, *([1] * (x.ndim - 3)), x.shape[-1]) if by_layer else (x.shape[-1],)
     return mean.reshape(shape), scale.reshape(shape)
 

@@ -1,12 +1,14 @@
 """Train a probe on waveforms, and through it its encoder.
 
 Everything else in this package learns from stored features of an encoder that stays as it is. Here
-the encoder may move, slowly (`ProbeConfig.freeze_backbone` is False), so it is saved as well.
+the encoder may be trained too, slowly (`ProbeConfig.freeze_backbone` is False), so it is saved as
+well.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 
 from dawnchorus.configs.readout import Pooling, Readout
-from dawnchorus.errors import TrainingError, UsageError
+from dawnchorus.errors import DawnChorusWarning, TrainingError, UsageError
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.weights_file import forget_file
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     Batch = tuple[Tensor, Tensor]  # waveforms (batch, samples), labels (batch, classes) of 0 and 1
 
+# the released library's aggregation of tokens, as a pooling of ours; heads on tokens pool nothing
 POOLING_OF: Final[dict[str, Pooling]] = {
     "mean": "mean",
     "max": "max",
@@ -71,6 +74,7 @@ def fit_online(
     config: FinetuneConfig,
     *,
     multi_label: bool,
+    on_epoch: Callable[[int, float], None] | None = None,
     told: Callable[[int, float], None] | None = None,
 ) -> OnlineFit:
     """Train a probe on waveforms and leave it with the weights of its best epoch.
@@ -78,21 +82,26 @@ def fit_online(
     Args:
         probe: of `build_probe_from_config` with ``online_training``; it is changed.
         train: batches of waveforms and labels, gone through once an epoch: a list, or an object
-            that starts anew, and may shuffle, each time.
+            that starts again, and may shuffle, each time.
         validation: likewise; it is only scored, in evaluation mode.
         config: rates, epochs.
         multi_label: whether a clip may have any number of classes.
-        told: is called with the epoch and its score.
+        on_epoch: is called with each epoch, from 0, and its score.
+        told: the name of ``on_epoch`` until 0.2.
 
     Raises:
         UsageError: The probe takes stored features, or the batches can be read only once.
-        TrainingError: The loss is no number any more.
+        TrainingError: The loss is not a number any more.
     """
     if not probe.reads_waveforms:
         raise UsageError(
             "this probe takes stored features: build it with base_model= and online_training=True"
         )
+    if told is not None:
+        warnings.warn(DawnChorusWarning("fit_online: told is now called on_epoch"), stacklevel=3)
+        on_epoch = told
     measure, score = measure_of(config, multi_label=multi_label)
+    # counted twice: a generator is empty the second time, and every epoch after the first would be
     n_batches = sum(1 for _ in train)
     if not n_batches or sum(1 for _ in train) != n_batches:
         raise UsageError("train: no batches, or fewer the second time; give a list of batches")
@@ -109,8 +118,8 @@ def fit_online(
             trial.losses.append(mean_loss(y, logits, multi_label=multi_label))
             if trial.best("loss")[2] == epoch:
                 best = _weights(probe)
-            if told is not None:
-                told(epoch, trial.scores[-1])
+            if on_epoch is not None:
+                on_epoch(epoch, trial.scores[-1])
     probe.load_state_dict(best)
     probe.eval()
     if not probe.config.freeze_backbone:
@@ -154,7 +163,7 @@ def _optimizer(probe: Probe, config: FinetuneConfig) -> torch.optim.AdamW:
 
 
 def _rates(config: FinetuneConfig, n_batches: int) -> Iterator[float]:
-    """Share of the full rate at each step."""
+    """Share of the full rate at each step: linear warm-up, then half a cosine down to 0."""
     n_steps = config.n_epochs * n_batches
     n_warmup = round(config.warmup * n_steps)
     for step in range(n_steps):
@@ -178,6 +187,7 @@ def _step(
     device = next(probe.classifier.parameters()).device
     waves, y = batch[0].to(device), batch[1].to(device, torch.float32)
     losses = item_losses(probe(waves), y, torch.ones_like(y), multi_label=multi_label)
+    # the mean over classes too, as for probes on stored features, so that a rate means the same
     loss = losses.mean() / (y.shape[1] if multi_label else 1)
     if not bool(loss.isfinite()):
         raise TrainingError(
@@ -211,13 +221,14 @@ def fitted_of(
     if probe.encoder is None:
         raise UsageError("a probe without an encoder (input_dim) does not say what it reads")
     encoder, head = probe.encoder, probe.head_config
+    # of one item's features, as stores hold them; 0 stands for any number of tokens
     tokens = [0] if probe.joining.reads_tokens else []
     shape = [len(probe.layers), *tokens, probe.widths[0]] if probe.mix else None
     net = Net(head, shape or [*tokens, probe.n_features], n_classes)
     state = {f"head.{name}": value for name, value in probe.classifier.state_dict().items()}
     if probe.mix is not None:
         state |= {f"mix.{name}": value for name, value in probe.mix.state_dict().items()}
-    state |= {"mean": net.mean, "scale": net.scale}
+    state |= {"mean": net.mean, "scale": net.scale}  # waveforms' features are not standardised
     try:
         net.load_state_dict({name: value.detach().cpu().clone() for name, value in state.items()})
     except RuntimeError as error:

@@ -7,6 +7,7 @@ SHA-256 of its weights, and refuses any other.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,7 @@ class FittedProbe:
             UsageError: The features have another shape, or are not finite.
         """
         self._check_shape(x)
+        # classes without training items rank below all others, whatever the features
         out = np.full((len(x), len(self.classes)), NEVER)
         out[:, list(self.trained)] = net_logits(self.net, x, keep)
         _check_finite(out)
@@ -102,17 +104,24 @@ class FittedProbe:
 
     @property
     def layers(self) -> list[int | str]:
-        """What its encoder is to be asked for."""
+        """Layers to request from its encoder."""
         return self.readout.layers
 
     def read(self, out: EncoderOutput) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
         """Its features of a batch of windows: what `logits` takes.
 
         Args:
-            out: of its encoder, asked for `layers`.
+            out: of its encoder, with `layers`.
         """
         x, keep = read_features(out, self.readout, self.kind)
         return x.cpu().numpy(), None if keep is None else keep.cpu().numpy()
+
+    @property
+    def taught(self) -> tuple[int, ...]:
+        """What `trained` was called until 0.2."""
+        text = "FittedProbe.taught is now called trained"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return self.trained
 
     @property
     def layer_weights(self) -> dict[str, float] | None:
@@ -128,14 +137,15 @@ class FittedProbe:
         return dict(zip(names, shares, strict=True))
 
     def _check_shape(self, x: NDArray[np.floating]) -> None:
-        found, need = x.shape[1:], self.net.shape
-        fits = len(found) == len(need) and all(
-            n in (0, m) for n, m in zip(need, found, strict=True)
+        shape, need = x.shape[1:], self.net.shape
+        fits = len(shape) == len(need) and all(
+            n in (0, m)
+            for n, m in zip(need, shape, strict=True)  # 0: any number of tokens
         )
         if not fits:
-            wanted = ", ".join("tokens" if n == 0 else str(n) for n in need)
+            needed = ", ".join("tokens" if n == 0 else str(n) for n in need)
             raise UsageError(
-                f"features of shape {x.shape}, this probe needs (items, {wanted}); read them with "
+                f"features of shape {x.shape}, this probe needs (items, {needed}); pool them with "
                 f"the readout {self.readout}"
             )
 
@@ -145,11 +155,11 @@ class FittedProbe:
         Raises:
             WeightsError: Another name, or other weights.
         """
-        found = encoder if isinstance(encoder, EncoderMark) else EncoderMark.of(encoder)
-        if found != self.encoder:
+        mark = encoder if isinstance(encoder, EncoderMark) else EncoderMark.of(encoder)
+        if mark != self.encoder:
             raise WeightsError(
-                f"this probe was fitted on {self.encoder}, found {found}; its "
-                f"scores would mean nothing: use that encoder, or fit a probe on this one"
+                f"this probe was fitted on {self.encoder}, found {mark}; its scores would mean "
+                "nothing: use that encoder, or fit a probe on this one"
             )
 
     def save(self, folder: str | Path) -> None:
@@ -186,7 +196,7 @@ class FittedProbe:
 
 
 def _check_finite(logits: NDArray[np.float64]) -> None:
-    """Refuse scores that are no numbers: the first class would pass for the highest."""
+    """Refuse scores that are not numbers: argmax would name the first class."""
     bad = np.flatnonzero(np.isnan(logits).any(axis=1))
     if len(bad):
         raise UsageError(

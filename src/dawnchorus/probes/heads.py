@@ -64,7 +64,7 @@ class LayerMix(nn.Module):
         self.dims = tuple(dims)
         usual = max(dims, key=self.dims.count)
         self.dim = usual if 2 * self.dims.count(usual) > len(dims) else max(dims)
-        self.raw = nn.Parameter(torch.zeros(len(self.dims)))
+        self.raw = nn.Parameter(torch.zeros(len(self.dims)))  # through a softmax: equal shares
         self.adapters = nn.ModuleList(
             nn.Identity() if dim == self.dim else nn.Linear(dim, self.dim) for dim in self.dims
         )
@@ -144,6 +144,7 @@ class Lstm(nn.Module):
         """``(batch, tokens, dim)`` to logits; tokens that are not kept are left out."""
         tokens = tokens if self.positions is None else self.positions(tokens)
         kept = all_kept(tokens) if keep is None else keep
+        # packing needs the kept tokens at the front, in their order
         front = kept.int().argsort(dim=1, descending=True, stable=True)
         ordered = tokens.gather(1, front[..., None].expand_as(tokens))
         lengths = kept.sum(dim=1)
@@ -227,7 +228,7 @@ class Prototypes(nn.Module):
     the tokens that raised it: `similarities` says which.
 
     Source: prototypical probing of Rauch et al., arXiv 2504.12880, after AudioProtoPNet, arXiv
-    2404.10420; written anew, without their orthogonality loss.
+    2404.10420; written from scratch, without their orthogonality loss.
     """
 
     def __init__(self, config: HeadConfig, dim: int, n_classes: int) -> None:
@@ -250,7 +251,7 @@ class Prototypes(nn.Module):
 
     def forward(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         """``(batch, tokens, dim)`` to logits; tokens that are not kept are not searched."""
-        near = self.similarities(tokens)
+        near = self.similarities(tokens)  # (batch, tokens, classes, prototypes)
         if keep is not None:
             near = near.masked_fill(~keep[:, :, None, None], -1.0)
         return (near.amax(dim=1) * self.raw_weights.relu()).sum(dim=-1) + self.bias
@@ -286,7 +287,7 @@ class Neighbours(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, dim)`` to logits ``(batch, classes)``."""
         cosine, nearest = (F.normalize(x, dim=-1) @ self.bank.T).topk(int(self.k), dim=1)
-        votes = cosine.clamp_min(0)
+        votes = cosine.clamp_min(0)  # (batch, k); a neighbour in the opposite direction has no vote
         counted = torch.einsum("bk,bkc->bc", votes, self.labels[nearest])
         prior = (self.labels.sum(dim=0) + 0.5) / (len(self.labels) + 1)
         share = (counted + prior) / (votes.sum(dim=1, keepdim=True) + 1)
@@ -304,8 +305,9 @@ def mean_of_kept(tokens: Tensor, keep: Tensor | None) -> Tensor:
 
 
 def with_positions(tokens: Tensor) -> Tensor:
-    """Add the usual sines and cosines of each token's number."""
+    """Add sines and cosines of each token's position."""
     dim = tokens.shape[-1]
+    # Vaswani et al., Attention is all you need, 2017: wavelengths from 2 pi to 10,000 * 2 pi tokens
     rate = 10_000 ** (-torch.arange(0, dim, 2, device=tokens.device) / dim)
     angle = torch.arange(tokens.shape[1], device=tokens.device)[:, None] * rate
     table = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :dim]
@@ -322,12 +324,12 @@ def make_head(config: HeadConfig, dim: int, n_classes: int) -> nn.Module:
         return nn.Linear(dim, n_classes)
     if config.probe_type == "knn":
         return Neighbours(dim, n_classes)
-    made = {
+    head_class = {
         "mlp": Mlp,
         "lstm": Lstm,
         "attention": Attention,
         "transformer": Transformer,
         "prototype": Prototypes,
     }[config.probe_type]
-    head: nn.Module = made(config, dim, n_classes)
+    head: nn.Module = head_class(config, dim, n_classes)
     return head

@@ -3,8 +3,12 @@
 The problem is the usual one: the mean loss plus ``|W|^2 / (2 C n)``, the intercept not penalised;
 softmax over classes, or one binary problem a class, all solved at once. (With two classes the
 softmax has a weight vector for each, so C does here what 2 C does in a single binary problem.) It
-is written in the eigenvectors of the features' covariance, scaled by what the loss curves there, so
-that L-BFGS needs tens of steps and not thousands; the solution is the same.
+is written in the eigenvectors of the features' covariance, scaled by the curvature of the loss
+there, so that L-BFGS needs tens of steps and not thousands; the solution is the same.
+
+scikit-learn's LogisticRegression finds the same solution, and the tests compare with it. It is an
+extra, solves classes of several labels one by one, knows no weight for the positive side of a
+class alone, and cannot share the decomposition among the values of C that are tried.
 """
 
 from __future__ import annotations
@@ -22,10 +26,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-MAX_STEPS: Final = 1000
+MAX_STEPS: Final = 1000  # tens suffice; the limit ends what does not converge
 GRADIENT: Final = 1e-7  # where L-BFGS stops; scikit-learn's default is 1e-4
 TOO_FAR: Final = 1e-5  # a gradient above this is no solution
-FLAT: Final = 1e-10  # share of the largest variance below which a direction holds nothing
+FLAT: Final = 1e-10  # share of the largest variance below which a direction is only rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,13 @@ class Spectrum:
         n, dim = centred.shape
         if dim <= n:
             variance, vectors = torch.linalg.eigh(centred.T @ centred / n)
-            held = variance > FLAT * variance[-1].clamp_min(1e-300)
-            variance, vectors = variance[held], vectors[:, held]
+            varies = variance > FLAT * variance[-1].clamp_min(1e-300)
+            variance, vectors = variance[varies], vectors[:, varies]
         else:
             variance, left = torch.linalg.eigh(centred @ centred.T / n)
-            held = variance > FLAT * variance[-1].clamp_min(1e-300)
-            variance, left = variance[held], left[:, held]
+            # fewer items than channels: the (items, items) product has the same spectrum
+            varies = variance > FLAT * variance[-1].clamp_min(1e-300)
+            variance, left = variance[varies], left[:, varies]
             vectors = centred.T @ (left / (variance * n).sqrt())
         return cls(centred @ vectors, vectors, variance, mean)
 
@@ -80,7 +85,7 @@ def item_losses(logits: Tensor, y: Tensor, weights: Tensor, *, multi_label: bool
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Where L-BFGS came to, in the eigenvectors of a `Spectrum`.
+    """Weights in the eigenvectors of a `Spectrum`.
 
     Attributes:
         slopes: ``(rank, classes)``.
@@ -112,10 +117,10 @@ def solve(
         spectrum: of the training features.
         y: ``(items, classes)`` of 0 and 1, float64; every class has a 1, and a 0 if multi-label.
         weights: ``(items, classes)`` as in `item_losses`.
-        strength: C; the smaller, the more the weights are held back.
+        strength: C; the smaller, the smaller the weights.
         multi_label: as in `item_losses`.
         start: the solution for another strength, to begin at; None: at no slope.
-        gradient: how flat the loss is to be.
+        gradient: of the loss, at which the search stops.
 
     Raises:
         TrainingError: It does not converge.
@@ -124,13 +129,15 @@ def solve(
     share = y.mean(dim=0)
     curve = (weights.mean(dim=0) * share * (1 - share)).clamp_min(1e-6)
     if not multi_label:
-        # one for all classes: the softmax does not feel what is added to all, and must not start to
+        # one for all classes: what is added to all logits does not change a softmax, and it has to
+        # stay so in the scaled problem
         curve = curve.mean().expand_as(curve)
+    # (rank, classes): about one over the root of the curvature, so that every direction is as steep
     scale = (spectrum.variance[:, None] * curve + penalty).rsqrt()
     lift = curve.rsqrt()
     if start is None:
-        held = share.clamp(1e-6, 1 - 1e-6)
-        start = Solution(torch.zeros_like(scale), held.logit() if multi_label else held.log())
+        p = share.clamp(1e-6, 1 - 1e-6)  # without slopes the best offsets are the classes' shares
+        start = Solution(torch.zeros_like(scale), p.logit() if multi_label else p.log())
     slopes = (start.slopes / scale).requires_grad_()
     bias = (start.offsets / lift).requires_grad_()
 

@@ -68,7 +68,7 @@ class Net(nn.Module):
         return logits
 
     def standardised(self, x: Tensor) -> Tensor:
-        """Features with train's mean taken off, over train's deviation, in the head's precision."""
+        """Features less train's mean, over train's spread, in the head's precision."""
         dtype = next(chain(self.head.parameters(), self.head.buffers())).dtype
         return (x.to(dtype) - self.mean.to(dtype)) / self.scale.to(dtype)
 

@@ -32,15 +32,13 @@ if TYPE_CHECKING:
     Watch = Callable[[Net], None]
     Settings = Mapping[str, float]
 
-TRIAL_GRADIENT: Final = 1e-6
-LAYERS_GRADIENT: Final = (
-    1e-6  # the shares of layers make slow valleys, whose floor is not asked for
-)
+TRIAL_GRADIENT: Final = 1e-6  # enough to compare values of C; the final fit is exact
+LAYERS_GRADIENT: Final = 1e-6  # the shares of layers make long flat valleys; nearer takes for ever
 
 
 @dataclass(kw_only=True)
 class TrainingItems:
-    """Training items as tensors, and what is measured of them once.
+    """Training items as tensors, and what is computed of them once for all trials.
 
     Attributes:
         x, keep: as in `Features`, not standardised.
@@ -62,7 +60,7 @@ class TrainingItems:
     def of(
         cls, config: FitConfig, train: Features, classes: Sequence[str], *, multi_label: bool
     ) -> TrainingItems:
-        """Move to the device; measure mean and deviation where features are standardised."""
+        """Move to the device; measure mean and spread where features are standardised."""
         device = resolve_device(config.device)
         by_layer = has_layers(config, train.x.ndim - 1)
         mean, scale = mean_and_scale(train.x, train.keep, by_layer=by_layer)
@@ -149,7 +147,7 @@ def train_net(
     Args:
         data: what it learns from.
         settings: one of `settings_of`.
-        watch: is shown the network after each epoch, in evaluation mode.
+        watch: is called with the network after each epoch, in evaluation mode.
         n_epochs: stop after so many of the schedule's epochs; None: all.
 
     Raises:
@@ -186,7 +184,7 @@ def _by_lbfgs(data: TrainingItems, strength: float, *, is_trial: bool) -> Net:
         head.weight.data.copy_(matrix)
         head.bias.data.copy_(bias)
         return net.eval()
-    # the shares of the layers make the problem uneven: from equal shares to the nearest solution
+    # shares of layers make the problem non-convex: from equal shares to the nearest solution
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     layers = list(data.scaled.unbind(dim=1))
@@ -218,6 +216,7 @@ def _by_schedule(
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"]
     )
+    # two streams: the order of the items does not depend on how many numbers dropout draws
     order = np.random.default_rng(data.config.seed)
     steps_an_epoch = math.ceil(len(inputs) / schedule.batch_size)
     n_steps = schedule.n_epochs * steps_an_epoch

@@ -19,7 +19,7 @@ from dawnchorus.models.waveforms import as_waveforms
 from dawnchorus.probes.calibration import logit
 from dawnchorus.probes.choose_calibration import choose_calibration
 from dawnchorus.probes.features import Features
-from dawnchorus.probes.fit import fit_probe
+from dawnchorus.probes.fit import fit_probe, without_choice
 from dawnchorus.probes.fitted import EncoderMark
 from dawnchorus.probes.held_out import cross_validated
 
@@ -47,7 +47,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     Features are standardised and hyper-parameters chosen by cross-validation; probabilities are
     calibrated on items held out, where there are enough of them. ``y`` holds one label an item, or
-    is ``(items, classes)`` of 0 and 1. Items that belong together are told by ``groups`` of `fit`.
+    is ``(items, classes)`` of 0 and 1. ``groups`` of `fit` says which items belong together.
 
     Attributes:
         classes_: labels, in the order of the columns; numbers of columns for several labels.
@@ -107,15 +107,15 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         truth, names, multi_label = self._labels(y)
         if len(x) != len(truth):
             raise ValueError(f"{len(x)} items and {len(truth)} labels")
-        words: dict[str, Any] = {"probe_type": self.probe_type, "class_weights": self.class_weights}
-        config = FitConfig(
-            **words, seed=self.seed, strengths=tuple(self.strengths), absent="lowest"
-        )
+        choices: dict[str, Any] = {
+            "probe_type": self.probe_type, "class_weights": self.class_weights, "seed": self.seed,
+        }  # fmt: skip  # checked by the config
+        config = FitConfig(**choices, strengths=tuple(self.strengths), absent="lowest")
         group = np.arange(len(x)) if groups is None else np.asarray(groups)
         train = Features(x=x, y=truth, group=group)
         mark = FEATURES if self.encoder is None else EncoderMark.of(self._loaded())
         self.probe_ = fit_probe(
-            config if len(np.unique(group)) > 1 else _without_folds(config),
+            config if len(np.unique(group)) > 1 else without_choice(config),
             train,
             None,
             names,
@@ -128,18 +128,18 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def _calibrate(self, config: FitConfig, train: Features) -> None:
         try:
-            held = cross_validated(config, self.probe_, train)
+            held_out = cross_validated(config, self.probe_, train)
         except TaskError:
             return  # nothing to hold out: probabilities stay as they are
-        found = choose_calibration(
-            held.logits,
-            held.truth,
-            held.group,
+        choice = choose_calibration(
+            held_out.logits,
+            held_out.truth,
+            held_out.group,
             multi_label=self.probe_.multi_label,
             method=self.calibration,  # type: ignore[arg-type]  # a word of the user, checked there
             seed=self.seed,
         )
-        self.probe_.calibration = found.calibration
+        self.probe_.calibration = choice.calibration
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Probabilities ``(items, classes)``."""
@@ -148,17 +148,18 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Log-odds of the probabilities, ``(items, classes)``; of the second class if of two."""
-        found = logit(self.predict_proba(X), lowest=1e-15)
-        two = not self.probe_.multi_label and found.shape[1] == 2
-        return found[:, 1] if two else found
+        odds = logit(self.predict_proba(X), lowest=1e-15)
+        # scikit-learn's form for two classes: one column, above 0 for the second
+        is_binary = not self.probe_.multi_label and odds.shape[1] == 2
+        return odds[:, 1] if is_binary else odds
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """The most probable label of each item, or ``(items, classes)`` of 0 and 1 from 0.5 on."""
-        found = self.predict_proba(X)
+        p = self.predict_proba(X)
         if self.probe_.multi_label:
-            return (found >= 0.5).astype(np.int64)
-        chosen: NDArray[Any] = self.classes_[found.argmax(axis=1)]
-        return chosen
+            return (p >= 0.5).astype(np.int64)
+        likeliest: NDArray[Any] = self.classes_[p.argmax(axis=1)]
+        return likeliest
 
     def _labels(self, y: Any) -> tuple[NDArray[np.int64], list[str], bool]:
         check_classification_targets(y)
@@ -166,6 +167,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             truth = np.asarray(y, np.int64)
             self.classes_ = np.arange(truth.shape[1])
             return truth, [str(k) for k in self.classes_], True
+        # labels of any type, also equal ones after str(): a number keeps the probe's names apart
         self.classes_, code = np.unique(column_or_1d(y, warn=True), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("this classifier needs 2 classes or more; the labels are of 1 class")
@@ -176,12 +178,12 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if self.encoder is None:
             given = {} if y is None else {"y": y, "multi_output": True}
             checked = validate_data(self, x, dtype=np.float32, reset=y is not None, **given)
-            found: NDArray[np.float32] = checked if y is None else checked[0]
-            return found
+            features: NDArray[np.float32] = checked if y is None else checked[0]
+            return features
         readout = self._readout()
         embedded = [self._embedded(n, sound, readout) for n, sound in enumerate(_each(x))]
         if not embedded:
-            raise UsageError("X holds no sound; need one waveform or more")
+            raise UsageError("X contains no sound; need one waveform or more")
         vectors = np.stack(embedded)
         self.n_features_in_ = vectors.shape[1]
         return vectors
@@ -189,24 +191,25 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def _loaded(self) -> Encoder:
         """The encoder; one that is named is loaded once."""
         if not isinstance(self.encoder, str | Path):
-            given: Encoder = self.encoder  # type: ignore[assignment]  # asked for only where there is one
+            given: Encoder = self.encoder  # type: ignore[assignment]  # called only where there is one
             return given
-        held = vars(self).get("_encoder")
-        if held is None or held[0] != self.encoder:
+        # not set in __init__: scikit-learn's clone compares what that keeps with its arguments
+        cached = vars(self).get("_encoder")
+        if cached is None or cached[0] != self.encoder:
             self._encoder = (self.encoder, load_model(self.encoder))
         loaded: Encoder = self._encoder[1]
         return loaded
 
     def _readout(self) -> Readout:
-        """What the user says, or else the encoder; features of the user's are of no readout."""
+        """The user's readout; default: the encoder's own. Features of the user have none."""
         if self.encoder is None:
             return MEAN_OF_OUTPUT
-        wanted = self.readout
+        readout = self.readout
         if self.layers or self.pooling:
-            wanted = Readout.parse(self.layers or OWN, self.pooling)
-            text = f"layers and pooling: one option says both now: readout={str(wanted)!r}"
+            readout = Readout.parse(self.layers or OWN, self.pooling)
+            text = f"layers and pooling: one option says both now: readout={str(readout)!r}"
             warnings.warn(DawnChorusWarning(text), stacklevel=3)
-        return readout_for(self._loaded(), wanted)
+        return readout_for(self._loaded(), readout)
 
     def _embedded(self, number: int, sound: Any, readout: Readout) -> NDArray[np.float32]:
         """One vector of a recording or waveform, by the rule of `dawnchorus.embedding.pieces`."""
@@ -231,8 +234,3 @@ def _each(sounds: Iterable[Any]) -> Iterable[Any]:
     if isinstance(sounds, str | Path):
         raise ValueError("need a list of recordings or waveforms, got one path")
     return sounds
-
-
-def _without_folds(config: FitConfig) -> FitConfig:
-    """One value of the hyper-parameters, where nothing can be held out to choose."""
-    return config.model_copy(update={"strengths": (0.1,), "neighbours": (1,)})

@@ -17,7 +17,7 @@ from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.engine.encoding.workers import one_core_each
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probes.description import DESCRIPTION
-from dawnchorus.probes.fit import fit_probe
+from dawnchorus.probes.fit import fit_probe, without_choice
 from dawnchorus.probes.held_out import HeldOut, cross_validated, validated
 from dawnchorus.probing.curve import curve_of
 from dawnchorus.probing.embed import embed_clips
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from dawnchorus.progress import Progress
 
 FEW: Final = 5  # clips of a class; fewer give a warning
-USUAL_STRENGTH: Final = 0.1  # C that was chosen on most of the tasks tried, standardised features
 DIGITS: Final = 32  # of a file's SHA-256 that a probe keeps, to recognise the file later
 # names that people give to clips in which nothing of interest is heard
 BACKGROUND_NAMES: Final = frozenset(
@@ -210,9 +209,7 @@ def _without_choice(
             "recordings: use --probe-type linear or knn, or add clips of others (if they are of "
             "others, say so in a column 'group')"
         )
-    one_value = {"strengths": (USUAL_STRENGTH,), "neighbours": (1,)}
-    warning = f"{why}, so nothing was chosen on clips held out"
-    return config.fit.model_copy(update=one_value), (warning,)
+    return without_choice(config.fit), (f"{why}, so nothing was chosen on clips held out",)
 
 
 def _notes(

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-LOOKED_AT: Final = 64  # recordings
+LOOKED_AT: Final = 64  # recordings of the clips; each is read whole for its hash
 
 
 def store_root(audio_root: str, recordings: pa.Table, files: Iterable[Path]) -> Path:
     """The folder that the paths of a store are relative to.
 
     Args:
-        audio_root: as the store says; it is taken where it is there.
+        audio_root: as the store says; it is used where it exists.
         recordings: of the store.
         files: recordings of the clips. Where one has the path and the content of one of the store,
             but for the folder above, that folder is the root.
@@ -32,11 +32,12 @@ def store_root(audio_root: str, recordings: pa.Table, files: Iterable[Path]) -> 
     columns = (recordings[name].to_pylist() for name in ("path", "file_size", "content_hash"))
     known = {path: (size, content) for path, size, content in zip(*columns, strict=True)}
     for file in islice(files, LOOKED_AT):
-        place = absolute(file)
-        for above in () if is_remote(file) else place.parents:
-            size, content = known.get(stored_name(place.relative_to(above)), (None, None))
-            if size is not None and content and _is_this(place, size, content):
-                return above
+        path = absolute(file)
+        # the recording may lie any number of folders below the root
+        for folder in () if is_remote(file) else path.parents:
+            size, content = known.get(stored_name(path.relative_to(folder)), (None, None))
+            if size is not None and content and _is_this(path, size, content):
+                return folder
     return root
 
 
