@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from dawnchorus.configs import DataConfig, TrainConfig
 from dawnchorus.errors import TrainingError
 from dawnchorus.training import loop
-from dawnchorus.training.loop import Task, train
+from dawnchorus.training.loop import train
 from dawnchorus.training.run import RunFolder
 from dawnchorus.training.schedule import Stage, warmup_cosine
+from dawnchorus.training.trainable import Trainable
 
 N_STEPS, BATCH, WIDTH = 12, 8, 4
 N_HEAD_STEPS = 5
@@ -141,8 +142,8 @@ class Toy:
             ),
         )
 
-    def task(self) -> Task[ToyBatch]:
-        return Task(
+    def task(self) -> Trainable[ToyBatch]:
+        return Trainable(
             module=self.module,
             draw=self.draw,
             losses=self.losses,

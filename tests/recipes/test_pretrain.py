@@ -22,8 +22,9 @@ from dawnchorus import load_model
 from dawnchorus.cli.app import main
 from dawnchorus.configs import PretrainConfig
 from dawnchorus.errors import TrainingError, UsageError
-from dawnchorus.recipes.pretrain import check_spread, pretrain_dry_run
-from dawnchorus.training import devices, dryrun
+from dawnchorus.recipes.collapse import check_spread
+from dawnchorus.recipes.pretrain import pretrain_dry_run
+from dawnchorus.training import devices, estimate
 
 RATE = 16_000
 TONES = {"low": 500.0, "high": 4000.0}
@@ -187,7 +188,7 @@ def test_a_dry_run_of_what_cannot_fit_says_so_and_starts_nothing(
 ) -> None:
     started: list[object] = []
     monkeypatch.setattr(devices, "launch", started.append)
-    monkeypatch.setattr(dryrun, "free_memory", lambda: 50 * 2**20)
+    monkeypatch.setattr(estimate, "free_memory", lambda: 50 * 2**20)
     for sound in corpus.glob("*.wav"):
         sound.unlink()  # sizes are known without decoding anything
     assert main(["pretrain", str(recipe(corpus)), "--dry-run"]) == 2

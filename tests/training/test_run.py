@@ -14,8 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dawnchorus.cli.train_output import line_of
 from dawnchorus.errors import DependencyError, TrainingError
 from dawnchorus.training.curves import curves_of, draw_curves
-from dawnchorus.training.meter import Meter
 from dawnchorus.training.run import RunFolder
+from dawnchorus.training.speed import SpeedMeter
 from toy_training import N_STEPS, Toy, config, run_in
 
 PNG = b"\x89PNG"
@@ -133,7 +133,7 @@ def test_a_logger_that_is_not_installed_is_named_with_its_extra(
 
 def test_rates_leave_validation_out_and_say_what_is_left() -> None:
     now = [0.0]
-    meter = Meter(lambda: now[0])
+    meter = SpeedMeter(lambda: now[0])
     for waited, worked in ((1.0, 2.0), (0.5, 1.5)):
         with meter.waiting():
             now[0] += waited

@@ -205,9 +205,7 @@ Protocol = Annotated[
 
 # --- a run of training ---
 
-RecipePath = Annotated[
-    Path | None, typer.Argument(help="YAML file of the run; see recipes/.", show_default=False)
-]
+RecipePath = Annotated[Path, typer.Argument(help="YAML file of the run; see recipes/.")]
 Data = Annotated[
     Path | None, typer.Option(help="Folder of the data. Default: the one in the YAML file.")
 ]

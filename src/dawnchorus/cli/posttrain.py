@@ -11,7 +11,9 @@ from dawnchorus.cli import options
 
 
 def command(
-    config: options.RecipePath = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML file of the run; see recipes/.", show_default=False)
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(help="Instead of a file: folder of sounds, in which each folder is a label."),
@@ -47,26 +49,19 @@ def command(
         raise UsageError("give a YAML file or --folder, one of them; see recipes/ for files")
     values = {} if config is None else read_recipe(config)  # before torch, which takes seconds
 
-    from dawnchorus.cli import train_output as output
+    from dawnchorus.cli import train_output
     from dawnchorus.recipes.posttrain import posttrain, posttrain_dry_run
 
     if folder is not None:
-        from dawnchorus.recipes.finetune import finetune_values
+        from dawnchorus.recipes.from_folder import folder_run_values
 
-        values = finetune_values(folder, init_from=init_from, runs=runs, name=name, steps=steps)
-    values = output.training_values(
-        values, data=data, init_from=init_from, name=name, steps=steps, device=device,
-        devices=devices,
-    )  # fmt: skip
-    checked = PosttrainConfig(**values)
+        values = folder_run_values(folder, init_from=init_from, runs=runs, name=name, steps=steps)
+    flags = options.given(
+        init_from=init_from, name=name, steps=steps, device=device, devices=devices
+    )
+    checked = PosttrainConfig(**train_output.with_flags(values, data, flags))
     if dry_run:
-        output.run_dry(posttrain_dry_run, checked, as_json=as_json)
+        train_output.run_dry(posttrain_dry_run, checked, as_json=as_json)
         return
-    report = posttrain(
-        checked, runs=runs, extend=extend, say=output.talk(checked.steps, quiet=quiet)
-    )
-    best = "none" if report.best_score is None else f"{report.best_score:.3f}"
-    summary = (
-        f", best validation mAP {best}; {report.n_parameters} parameters, {report.n_labels} labels"
-    )
-    output.show_report(report, summary, as_json=as_json)
+    say = train_output.talk(checked.steps, quiet=quiet)
+    train_output.close(posttrain(checked, runs=runs, extend=extend, say=say), as_json=as_json)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from dawnchorus.cli import options
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="YAML file of the run; see recipes/.")],
+    config: options.RecipePath,
     data: options.Data = None,
     init_from: options.InitFrom = None,
     name: options.RunName = None,
@@ -36,18 +33,15 @@ def command(
 
     values = read_recipe(config)  # before torch, which takes seconds
 
-    from dawnchorus.cli import train_output as output
+    from dawnchorus.cli import train_output
     from dawnchorus.recipes.pretrain import pretrain, pretrain_dry_run
 
-    values = output.training_values(
-        values, data=data, init_from=init_from, name=name, steps=steps, device=device,
-        devices=devices,
-    )  # fmt: skip
-    checked = PretrainConfig(**values)
-    if dry_run:
-        output.run_dry(pretrain_dry_run, checked, as_json=as_json)
-        return
-    report = pretrain(
-        checked, runs=runs, extend=extend, say=output.talk(checked.steps, quiet=quiet)
+    flags = options.given(
+        init_from=init_from, name=name, steps=steps, device=device, devices=devices
     )
-    output.show_report(report, f"; {report.n_parameters} parameters", as_json=as_json)
+    checked = PretrainConfig(**train_output.with_flags(values, data, flags))
+    if dry_run:
+        train_output.run_dry(pretrain_dry_run, checked, as_json=as_json)
+        return
+    say = train_output.talk(checked.steps, quiet=quiet)
+    train_output.close(pretrain(checked, runs=runs, extend=extend, say=say), as_json=as_json)

@@ -24,14 +24,14 @@ SHOWN_APART: Final = frozenset(
 )
 
 
-def training_values(
-    recipe: Mapping[str, Any], *, data: Path | None, **given: Any
+def with_flags(
+    recipe: Mapping[str, Any], data: Path | None, flags: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A recipe's keys, with what was given on the command line in their place."""
-    values = dict(recipe)
+    """A recipe's keys, replaced by what the command line gave."""
+    values = {**recipe, **flags}
     if data is not None:
         values["data"] = {**values.get("data", {}), "root": str(data)}
-    return values | {name: value for name, value in given.items() if value is not None}
+    return values
 
 
 def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:
@@ -54,8 +54,8 @@ def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:
 def line_of(record: Mapping[str, Any], n_steps: int) -> str:
     """A record as one line for a reader."""
     if "event" in record:
-        rest = {name: value for name, value in record.items() if name != "event"}
-        return f"{record['event']}: {_pairs(rest)}" if rest else str(record["event"])
+        facts = {name: value for name, value in record.items() if name != "event"}
+        return f"{record['event']}: {_pairs(facts)}" if facts else str(record["event"])
     if "loss" not in record:
         scores = {name.removeprefix("val_"): v for name, v in record.items() if name != "step"}
         return f"step {record['step']}  validation: {_pairs(scores)}"
@@ -83,32 +83,45 @@ def duration(seconds: float) -> str:
 
 
 def run_dry(dry_run: Callable[..., dict[str, Any]], config: TrainConfig, *, as_json: bool) -> None:
-    """Print what a dry run finds as it goes; as JSON, all of it at its end."""
+    """Print what a dry run reports as it goes; as JSON, all of it at its end."""
     if as_json:
-        found = dry_run(config)
+        sections = dry_run(config)
         if is_first():
-            print(json.dumps(found, indent=1))
+            output.print_json(sections)
     else:
         dry_run(config, show=lambda part: print(dry_run_text(part), flush=True))
 
 
-def show_report(report: TrainReport, summary: str, *, as_json: bool) -> None:
-    """Say how a run ended and print where its model lies, from the first process."""
+def close(report: TrainReport, *, as_json: bool) -> None:
+    """Say how a run ended and print where its model is, from the first process."""
     if not is_first():
         return
     if as_json:
         print(json.dumps(asdict(report), default=str))
         return
-    output.say(f"{report.steps} steps, {report.skipped_steps} skipped{summary}")
+    output.say(summary(report))
     card = Card.read(report.export / CARD_FILE)
     output.say(f"exported in {card.precision}{'; ' if card.scores else ''}{card.scores}")
     print(report.export)
 
 
-def dry_run_text(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """What a dry run found, for a reader."""
+def summary(report: TrainReport) -> str:
+    """How a run ended, in one line; only a classifier has a score that a reader can compare."""
+    best = ""
+    if report.n_labels:
+        score = "none" if report.best_score is None else f"{report.best_score:.3f}"
+        best = f", best validation mAP {score}"
+    labels = f", {report.n_labels} labels" if report.n_labels else ""
+    return (
+        f"{report.steps} steps, {report.skipped_steps} skipped{best}; {report.n_parameters} "
+        f"parameters{labels}"
+    )
+
+
+def dry_run_text(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    """Sections of a dry run, for a reader."""
     lines = []
-    for section, values in found.items():
+    for section, values in sections.items():
         lines.append(section)
         width = max((len(name) for name in values), default=0)
         lines += [f"  {name.ljust(width)}  {_short(value)}" for name, value in values.items()]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from dawnchorus.feed.teacher import Teacher
 from dawnchorus.feed.vocabulary import Vocabulary, gather_vocabulary, unknown_labels
 from dawnchorus.labels import read_label_map
 from dawnchorus.paths import as_path
+from dawnchorus.recipes.training_data import TrainingData, clips_to_decode, short_to_long
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,27 +29,7 @@ if TYPE_CHECKING:
 MAX_NAMED: Final = 10  # labels in a message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledData:
-    """What a run trains and validates on.
-
-    Attributes:
-        source: training batches.
-        validation: clips to validate on, from short to long.
-        facts: for the log: numbers of clips and labels, hash of the label map, labels skipped.
-    """
-
-    source: BatchSource
-    validation: list[Clip]
-    facts: dict[str, Any]
-
-    @property
-    def vocabularies(self) -> Sequence[Vocabulary]:
-        """The shipped label map first, then those that only training needs."""
-        return self.source.vocabularies
-
-
-def open_data(config: PosttrainConfig) -> LabelledData:
+def open_data(config: PosttrainConfig) -> TrainingData:
     """Read the manifest and make ready what training and validation need; test is not touched.
 
     Raises:
@@ -71,7 +51,7 @@ def open_data(config: PosttrainConfig) -> LabelledData:
     training, n_left_out = _with_known(training, vocabularies)
     validation, n_unheard = _with_known(validation, vocabularies)
     few = _choose(validation, config)
-    read = heard(clips, few)
+    read = clips_to_decode(clips, few)
     source = BatchSource(
         training,
         open_sounds(read, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
@@ -94,7 +74,7 @@ def open_data(config: PosttrainConfig) -> LabelledData:
         "validation_clips_left_out": n_unheard,
         "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
     }
-    return LabelledData(source=source, validation=few, facts=facts)
+    return TrainingData(source=source, validation=few, facts=facts)
 
 
 def _vocabularies(config: PosttrainConfig, root: Path, training: Manifest) -> list[Vocabulary]:
@@ -140,11 +120,4 @@ def _choose(validation: Manifest, config: PosttrainConfig) -> list[Clip]:
     counts = pc.fill_null(pc.list_value_length(validation.table["labels"]), 0).to_numpy()
     rows = np.flatnonzero(counts > 0)
     chosen = np.random.default_rng(config.seed).permutation(rows)[: config.validation_clips]
-    return sorted(validation.take(chosen), key=lambda clip: clip.duration_s)
-
-
-def heard(clips: Manifest, few: Sequence[Clip]) -> Manifest:
-    """Clips of files that training or validation reads."""
-    validated = pa.array([clip.path for clip in few], pa.string())
-    trained = pc.fill_null(pc.equal(texts(clips.table["split"]), "train"), False)
-    return clips.filter(pc.or_(trained, pc.is_in(clips.table["path"], validated)))
+    return short_to_long(validation, chosen)

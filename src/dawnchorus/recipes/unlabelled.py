@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,29 +12,14 @@ from dawnchorus.errors import TaskError
 from dawnchorus.feed.batches import BatchSource
 from dawnchorus.feed.cache import decoded_bytes, open_sounds
 from dawnchorus.paths import as_path
-from dawnchorus.recipes.labelled import heard
+from dawnchorus.recipes.training_data import TrainingData, clips_to_decode, short_to_long
 
 if TYPE_CHECKING:
-    from dawnchorus.clips.manifest import Clip, Manifest
+    from dawnchorus.clips.manifest import Manifest
     from dawnchorus.configs import PretrainConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlabelledData:
-    """What a run pretrains on.
-
-    Attributes:
-        source: training batches.
-        validation: clips to look at, from short to long.
-        facts: for the log.
-    """
-
-    source: BatchSource
-    validation: list[Clip]
-    facts: dict[str, Any]
-
-
-def open_data(config: PretrainConfig) -> UnlabelledData:
+def open_data(config: PretrainConfig) -> TrainingData:
     """Read the manifest and make ready what pretraining needs; test clips are not touched.
 
     Raises:
@@ -54,8 +38,8 @@ def open_data(config: PretrainConfig) -> UnlabelledData:
             f"{list(config.leave_out)} (leave_out)"
         )
     rows = np.random.default_rng(config.seed).permutation(len(validation))
-    few = sorted(validation.take(rows[: config.validation_clips]), key=lambda clip: clip.duration_s)
-    read = heard(clips, few)
+    few = short_to_long(validation, rows[: config.validation_clips])
+    read = clips_to_decode(clips, few)
     source = BatchSource(
         training,
         open_sounds(read, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
@@ -72,7 +56,7 @@ def open_data(config: PretrainConfig) -> UnlabelledData:
         "validation_clips": len(few),
         "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
     }
-    return UnlabelledData(source=source, validation=few, facts=facts)
+    return TrainingData(source=source, validation=few, facts=facts)
 
 
 def _among(clips: Manifest, column: str, values: tuple[str, ...]) -> np.ndarray:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dawnchorus.feed.batches import Batch
     from dawnchorus.feed.vocabulary import Vocabulary
+    from dawnchorus.recipes.training_data import TrainingData
 
     Floats = NDArray[np.floating]
 
@@ -82,6 +84,32 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
 
 def _rounded(value: object) -> object:
     return round(value, 6) if isinstance(value, float) else value
+
+
+def over_batches(
+    data: TrainingData,
+    batch_size: int,
+    crop_s: float,
+    score: Callable[[Batch, int], tuple[NDArray[Any], ...]],
+) -> tuple[NDArray[Any], ...]:
+    """Score all validation clips in batches that the processes share.
+
+    Args:
+        data: whose validation clips.
+        batch_size: clips at once.
+        crop_s: most of each clip, from its start: nothing is drawn at random.
+        score: batch and number of its first clip to arrays with a row for each clip.
+
+    Returns:
+        The arrays over all clips, in their order.
+    """
+
+    def piece(number: int) -> tuple[NDArray[Any], ...]:
+        first = number * batch_size
+        return score(data.source.fixed(data.validation[first : first + batch_size], crop_s), first)
+
+    pieces = in_shares(-(-len(data.validation) // batch_size), piece)
+    return tuple(np.concatenate(parts) for parts in zip(*pieces, strict=True))
 
 
 def in_shares(

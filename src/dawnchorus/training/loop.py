@@ -11,7 +11,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import torch
 
@@ -29,7 +29,6 @@ from dawnchorus.training.checkpoint import (
 )
 from dawnchorus.training.curves import draw_curves
 from dawnchorus.training.loggers import open_loggers
-from dawnchorus.training.meter import Meter
 from dawnchorus.training.optimizer import (
     gradient_norm,
     load_optimizer,
@@ -39,6 +38,8 @@ from dawnchorus.training.optimizer import (
     set_rate,
 )
 from dawnchorus.training.schedule import Stage, only_stage
+from dawnchorus.training.speed import SpeedMeter
+from dawnchorus.training.trainable import BatchT, Trainable
 
 if TYPE_CHECKING:
     import threading
@@ -46,12 +47,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from dawnchorus.configs import TrainConfig
     from dawnchorus.training.run import RunFolder
 
-BatchT = TypeVar("BatchT")
 MAX_SKIPPED_IN_A_ROW: Final = 5
 MAX_NAMED: Final = 20  # clips in a message
 DRAW_EVERY_S: Final = 30.0  # the curves, which take a second
@@ -60,42 +60,8 @@ SEED_STRIDE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task(Generic[BatchT]):
-    """What the loop needs to know of what it trains.
-
-    Attributes:
-        module: everything that has weights, a teacher's included; all of it goes into checkpoints.
-        draw: ``(step, part, n_parts)`` to one of the equal parts of the step's batch, a function of
-            nothing else; called from another thread, ahead of time. A part for each process and
-            each accumulated piece: together they are the batch that one process would have drawn.
-        losses: module (as it is wrapped for several devices) and batch to named losses, ``loss``
-            among them; each is a mean over the clips, so that parts can be averaged.
-        describe: names of a batch's clips, for error messages.
-        size: clips in a batch.
-        validate: named scores; the first one, higher is better, chooses the best checkpoint. Called
-            in every process, which may share the work; all must come to the same scores.
-        after_step: called with the number of steps done, after each step of the optimiser.
-        stages: parts of the run with an optimiser and schedule of their own; none: the config's
-            schedule from beginning to end.
-        beside: small files that make a folder with ``module``'s weights a model's.
-        metadata: what the header of the file with ``module``'s weights says.
-    """
-
-    module: nn.Module
-    draw: Callable[[int, int, int], BatchT]
-    losses: Callable[[Any, BatchT], Mapping[str, Tensor]]
-    describe: Callable[[BatchT], list[str]]
-    size: Callable[[BatchT], int]
-    validate: Callable[[], Mapping[str, float]]
-    after_step: Callable[[int], None] = lambda _step: None
-    stages: Sequence[Stage] = ()
-    beside: Mapping[str, bytes] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
 def train(
-    task: Task[BatchT],
+    trainable: Trainable[BatchT],
     config: TrainConfig,
     run: RunFolder,
     *,
@@ -106,7 +72,7 @@ def train(
     """Train to the end, from the latest checkpoint if there is one.
 
     Args:
-        task: what to train.
+        trainable: what to train.
         config: the run's options.
         run: an opened run folder.
         fabric: as `launch` gives it; None: launched here.
@@ -122,10 +88,10 @@ def train(
         RunInterruptedError: Ctrl-C or SIGTERM; a checkpoint was written first.
     """
     fabric = fabric or devices.launch(config)
-    stages = tuple(task.stages) or (only_stage(config),)
-    task = replace(task, stages=stages)
+    stages = tuple(trainable.stages) or (only_stage(config),)
+    trainable = replace(trainable, stages=stages)
     talk = say if devices.is_first() else (lambda _record: None)
-    loop = _Loop(task, config, run, fabric, talk, Meter(clock))
+    loop = _Loop(trainable, config, run, fabric, talk, SpeedMeter(clock))
     with run.alone():
         loop.resume()
         if loop.state["finished"]:
@@ -141,12 +107,12 @@ def train(
 
 @dataclass
 class _Loop(Generic[BatchT]):
-    task: Task[BatchT]
+    trainable: Trainable[BatchT]
     config: TrainConfig
     run: RunFolder
     fabric: Any
     say: Callable[[Mapping[str, Any]], None]
-    meter: Meter
+    meter: SpeedMeter
     state: dict[str, Any] = field(default_factory=dict)
     stop: threading.Event | None = None
     stopped: bool = False
@@ -180,7 +146,7 @@ class _Loop(Generic[BatchT]):
 
     def _put_back(self, folder: Path, checkpoint: Checkpoint) -> None:
         try:
-            self.task.module.load_state_dict(dict(checkpoint.model))
+            self.trainable.module.load_state_dict(dict(checkpoint.model))
         except RuntimeError as error:
             raise TrainingError(f"{folder}: holds another model: {error}") from error
         self.moments = checkpoint.optimizer
@@ -188,9 +154,9 @@ class _Loop(Generic[BatchT]):
     def run_to_end(self, ahead: ThreadPoolExecutor) -> None:
         """Go through the stages that are left."""
         if self.config.compile:
-            self.task.module.compile()
+            self.trainable.module.compile()
         first = 0
-        for stage in self.task.stages:
+        for stage in self.trainable.stages:
             last = first + stage.n_steps
             if first <= self.state["step"] < last and not self.state["finished"]:
                 self._begin(stage, is_resumed=self.state["step"] > first)
@@ -201,13 +167,13 @@ class _Loop(Generic[BatchT]):
         """Wrap the module anew, so that the wrapper sees what the stage trains."""
         stage.prepare()
         if self.wrapped is None or self.config.strategy != "fsdp":  # which is told by each step
-            self.wrapped = self.fabric.setup_module(self.task.module)
-        optimizer = make_optimizer(self.task.module, self.config, stage.scale)
+            self.wrapped = self.fabric.setup_module(self.trainable.module)
+        optimizer = make_optimizer(self.trainable.module, self.config, stage.scale)
         if is_resumed and self.moments is not None:
-            load_optimizer(self.task.module, optimizer, self.moments)
+            load_optimizer(self.trainable.module, optimizer, self.moments)
         self.moments = None
         self.optimizer = self.fabric.setup_optimizers(optimizer)
-        if len(self.task.stages) > 1:
+        if len(self.trainable.stages) > 1:
             self._log({"event": f"stage {stage.name}", "step": self.state["step"]})
 
     def _run_stage(self, stage: Stage, first: int, ahead: ThreadPoolExecutor) -> None:
@@ -220,30 +186,32 @@ class _Loop(Generic[BatchT]):
                 coming = self._draw(ahead, self.state["step"] + 1)
             record = self._step(pieces, stage.rate(self.state["step"] - first))
             self.state["step"] += 1
-            self.meter.count(devices.n_processes() * sum(map(self.task.size, pieces)))
+            self.meter.count(devices.n_processes() * sum(map(self.trainable.size, pieces)))
             self._keep(record)
 
     def _draw(self, ahead: ThreadPoolExecutor, step: int) -> Future[list[BatchT]]:
         """This process's pieces of a step's batch."""
         n = self.config.accumulate
         first, n_parts = devices.rank() * n, devices.n_processes() * n
-        return ahead.submit(lambda: [self.task.draw(step, first + i, n_parts) for i in range(n)])
+        return ahead.submit(
+            lambda: [self.trainable.draw(step, first + i, n_parts) for i in range(n)]
+        )
 
     @property
     def n_steps(self) -> int:
         """Length of the whole run."""
-        return sum(stage.n_steps for stage in self.task.stages)
+        return sum(stage.n_steps for stage in self.trainable.stages)
 
     def _step(self, batches: Sequence[BatchT], rate: float) -> dict[str, Any]:
         set_rate(self.optimizer, rate)
-        self.task.module.train()
+        self.trainable.module.train()
         self.optimizer.zero_grad(set_to_none=True)
         losses = [self._backward(batches, number) for number in range(len(batches))]
-        norm = gradient_norm(self.task.module, self.config.clip_norm)
+        norm = gradient_norm(self.trainable.module, self.config.clip_norm)
         values = self._means(losses)
         if math.isfinite(values["loss"]) and math.isfinite(norm):
             self.optimizer.step()
-            self.task.after_step(self.state["step"] + 1)
+            self.trainable.after_step(self.state["step"] + 1)
             self.state["skipped_in_a_row"] = 0
         else:
             self._skip(batches, losses)
@@ -255,7 +223,7 @@ class _Loop(Generic[BatchT]):
         step = self.config.seed * SEED_STRIDE + self.state["step"]
         torch.manual_seed(step * SEED_STRIDE + part)
         with self.fabric.no_backward_sync(self.wrapped, enabled=number + 1 < len(batches)):
-            losses = self.task.losses(self.wrapped, batches[number])
+            losses = self.trainable.losses(self.wrapped, batches[number])
             self.fabric.backward(losses["loss"] / len(batches))
         return {name: value.detach().float() for name, value in losses.items()}
 
@@ -275,10 +243,10 @@ class _Loop(Generic[BatchT]):
             name
             for batch, piece in zip(batches, losses, strict=True)
             if not math.isfinite(float(piece["loss"]))
-            for name in self.task.describe(batch)
+            for name in self.trainable.describe(batch)
         ]
         everywhere = [name for names in devices.gather(broken) for name in names]
-        clips = everywhere or [name for batch in batches for name in self.task.describe(batch)]
+        clips = everywhere or [name for batch in batches for name in self.trainable.describe(batch)]
         step = self.state["step"] + 1
         self._log({"event": "skipped", "step": step, "clips": clips[:MAX_NAMED]})
         if self.state["skipped_in_a_row"] > MAX_SKIPPED_IN_A_ROW:
@@ -309,9 +277,9 @@ class _Loop(Generic[BatchT]):
             )
 
     def _validate(self) -> None:
-        self.task.module.eval()
+        self.trainable.module.eval()
         with torch.no_grad():
-            scores = dict(self.task.validate())
+            scores = dict(self.trainable.validate())
         step = self.state["step"]
         self._log({"step": step, **{f"val_{name}": _short(s) for name, s in scores.items()}})
         if scores:
@@ -359,11 +327,11 @@ class _Loop(Generic[BatchT]):
     def _write(self, write: Callable[[Checkpoint], None]) -> None:
         """Gather the whole state, which takes every process, and write it from the first one."""
         checkpoint = Checkpoint(
-            model=module_tensors(self.task.module),
-            optimizer=optimizer_tensors(self.task.module, self.optimizer.optimizer),
+            model=module_tensors(self.trainable.module),
+            optimizer=optimizer_tensors(self.trainable.module, self.optimizer.optimizer),
             state=dict(self.state),
-            beside=self.task.beside,
-            metadata=self.task.metadata,
+            beside=self.trainable.beside,
+            metadata=self.trainable.metadata,
         )
         if devices.is_first():
             write(checkpoint)

@@ -46,6 +46,7 @@ class TrainReport:
     skipped_steps: int
     best_score: float | None
     n_parameters: int  # of the exported model
+    n_labels: int = 0  # that it names; 0 without a classifier
 
 
 class RunFolder:

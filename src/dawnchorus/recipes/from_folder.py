@@ -33,7 +33,7 @@ PATCH_KEEP: Final = 0.6  # of the patches, in training: nearly twice as fast, an
 HEAD_SHARE: Final = 0.3  # of the steps, with the encoder frozen
 
 
-def finetune_values(
+def folder_run_values(
     folder: Path,
     *,
     init_from: str | None = None,

@@ -8,8 +8,8 @@ from torch import nn
 
 from dawnchorus.configs import PretrainConfig
 from dawnchorus.errors import UsageError
-from dawnchorus.training.dryrun import check_fits, memory_of, saved_bytes
-from dawnchorus.training.loop import Task
+from dawnchorus.training.estimate import check_fits, memory_of, saved_bytes
+from dawnchorus.training.trainable import Trainable
 
 OF_A_RUN = {"weights": 40, "gradients": 40, "moments": 80, "decoded sounds": 100}
 
@@ -60,7 +60,7 @@ def test_sizes_need_no_memory() -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_autograd_keeps_is_counted_and_parameters_are_not(precision: str) -> None:
     layers = nn.Sequential(nn.Linear(64, 256), nn.GELU(), nn.Linear(256, 64))
-    task: Task[torch.Tensor] = Task(
+    trainable: Trainable[torch.Tensor] = Trainable(
         module=layers,
         draw=lambda _step, _part, _n_parts: torch.zeros(0),
         losses=lambda module, batch: {"loss": module(batch).square().mean()},
@@ -71,7 +71,8 @@ def test_what_autograd_keeps_is_counted_and_parameters_are_not(precision: str) -
     size = 4 if precision == "float32" else 2
     state = torch.get_rng_state()
     few, many = (
-        saved_bytes(task, torch.ones(rows, 64), config(precision=precision)) for rows in (10, 1000)
+        saved_bytes(trainable, torch.ones(rows, 64), config(precision=precision))
+        for rows in (10, 1000)
     )
     assert torch.equal(state, torch.get_rng_state())
     # input, both sides of the GELU, output: each row as in the row before, weights in neither

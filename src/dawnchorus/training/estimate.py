@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from dawnchorus.errors import UsageError
 from dawnchorus.machine import free_memory
 from dawnchorus.models.load import resolve_device
 from dawnchorus.training import devices
-from dawnchorus.training.loop import Task, train
+from dawnchorus.training.loop import train
 from dawnchorus.training.run import RunFolder
 from dawnchorus.training.schedule import only_stage
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import TrainConfig
     from dawnchorus.training.schedule import Stage
+    from dawnchorus.training.trainable import BatchT, Trainable
 
-BatchT = TypeVar("BatchT")
 N_TRIED: Final = 2  # steps of each stage
 MB: Final = 2**20
 OF_THE_MODEL: Final = ("weights", "gradients", "moments")
 
 
 def plan_run(
-    task: Task[BatchT], config: TrainConfig, *, data: Mapping[str, Any]
+    trainable: Trainable[BatchT], config: TrainConfig, *, data: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """What a run would be, from its module's shapes alone: it may lie on torch's meta device.
 
     Args:
-        task: what would be trained; nothing is drawn or computed.
+        trainable: what would be trained; nothing is drawn or computed.
         config: the run's.
         data: what is known of the data, passed on; ``decoded_mb`` of it counts as memory where
             sounds are held there.
@@ -48,15 +48,15 @@ def plan_run(
     Returns:
         ``run``, ``parameters``, ``memory_mb``, ``batch``, ``schedule`` and ``data``.
     """
-    stages = tuple(task.stages) or (only_stage(config),)
+    stages = tuple(trainable.stages) or (only_stage(config),)
     device = resolve_device(config.device)
-    parameters = parameters_of(task.module, stages)  # the last stage trains most
+    parameters = parameters_of(trainable.module, stages)  # the last stage trains most
     held = data.get("decoded_mb", 0) if config.data.sounds == "memory" else 0
     return {
         "run": {"name": config.name, "steps": config.steps, "device": str(device)},
         "parameters": parameters,
         "memory_mb": {
-            **memory_of(task.module, config),
+            **memory_of(trainable.module, config),
             "decoded sounds": held,
             "free in the machine": free_memory() // MB,
             **({"free on the GPU": free_on_gpu(device)} if device.type == "cuda" else {}),
@@ -106,7 +106,7 @@ def _refuse_over(
     )
 
 
-def saved_bytes(task: Task[BatchT], batch: BatchT, config: TrainConfig) -> int:
+def saved_bytes(trainable: Trainable[BatchT], batch: BatchT, config: TrainConfig) -> int:
     """Bytes that autograd keeps of a batch for the backward pass, parameters not counted.
 
     The batch is computed on the CPU, in the run's precision; torch's random state stays as it was.
@@ -126,23 +126,23 @@ def saved_bytes(task: Task[BatchT], batch: BatchT, config: TrainConfig) -> int:
         torch.autocast("cpu", torch.bfloat16, enabled=half),
     ):
         # bound, so that nothing is freed and its address counted for another tensor
-        losses = task.losses(task.module, batch)
+        losses = trainable.losses(trainable.module, batch)
         n_bytes = sum(seen.values())
         del losses
     return n_bytes
 
 
-def try_steps(task: Task[BatchT], config: TrainConfig, *, fabric: Any) -> dict[str, Any]:
+def try_steps(trainable: Trainable[BatchT], config: TrainConfig, *, fabric: Any) -> dict[str, Any]:
     """Train two steps of each stage for real, in a folder that goes away again.
 
     Args:
-        task: it is trained a little, so make it anew for the run itself.
+        trainable: it is trained a little, so make it anew for the run itself.
         config: the run's.
         fabric: as `launch` gives it.
     """
-    stages = tuple(task.stages) or (only_stage(config),)
+    stages = tuple(trainable.stages) or (only_stage(config),)
     short = tuple(replace(stage, n_steps=min(N_TRIED, stage.n_steps)) for stage in stages)
-    tried = replace(task, stages=short, validate=dict)
+    tried = replace(trainable, stages=short, validate=dict)
     quiet = config.model_copy(update={"log_every": 1, "loggers": ()})
     with TemporaryDirectory(prefix="dawnchorus-") as folder:
         run = RunFolder(Path(folder))

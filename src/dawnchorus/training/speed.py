@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
-class Meter:
+class SpeedMeter:
     """Counts since the last report; the clock is given, so that tests need not wait."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -1,31 +1,15 @@
-"""What a run starts from: its config, and the weights of another model."""
+"""The weights of another model, which a run starts from (``init_from``)."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from dawnchorus.configs import TrainConfig, read_recipe
 from dawnchorus.errors import UsageError
-from dawnchorus.feed.loader import Loader
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.load import load_model
 
 if TYPE_CHECKING:
-    from dawnchorus.feed.batches import BatchSource
     from dawnchorus.models.eat_config import EATConfig
-
-ConfigT = TypeVar("ConfigT", bound=TrainConfig)
-
-
-def as_config(config: ConfigT | str | Path, kind: type[ConfigT]) -> ConfigT:
-    """The config itself, or read from its YAML file and those that it builds on."""
-    return kind(**read_recipe(Path(config))) if isinstance(config, (str, Path)) else config
-
-
-def open_loader(source: BatchSource, config: TrainConfig) -> Loader:
-    """A loader of this process, one of ``config.devices`` on this machine that share its cores."""
-    return Loader(source, workers=config.data.workers, n_processes=config.devices)
 
 
 def take_weights(model: EAT, name: str) -> None:
