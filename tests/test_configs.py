@@ -18,6 +18,7 @@ from dawnchorus.configs import (
     PosttrainConfig,
     PredictConfig,
     PredictOptions,
+    PretrainConfig,
     ProbeConfig,
     TrainConfig,
     WindowConfig,
@@ -159,3 +160,21 @@ def test_every_option_of_a_run_is_described() -> None:
     for config in (EmbedConfig, PredictConfig, WindowConfig):
         for name, field in config.model_fields.items():
             assert field.description or name == "windows", f"{config.__name__}.{name}"
+
+
+def every_config() -> list[type[Config]]:
+    kinds, waiting = [], [Config]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            kinds.append(kind)
+            waiting.append(kind)
+    return sorted(set(kinds), key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", [PretrainConfig, PosttrainConfig, TrainConfig])
+def test_every_option_of_a_training_run_is_described(kind: type[Config]) -> None:
+    kinds = [kind, *(k for k in every_config() if k.__module__ == kind.__module__)]
+    bare = [
+        f"{k.__name__}.{n}" for k in kinds for n, f in k.model_fields.items() if not f.description
+    ]
+    assert bare == []

@@ -13,8 +13,10 @@ from dawnchorus.configs.training import Mixing, TrainConfig
 class PosttrainConfig(TrainConfig):
     """A whole run of `posttrain`, as read from its YAML file."""
 
-    kind: Literal["posttrain"] = "posttrain"
-    pooling: Literal["cls", "mean", "valid"] = "valid"
+    kind: Literal["posttrain"] = Field(default="posttrain", description="which kind of run this is")
+    pooling: Literal["cls", "mean", "valid"] = Field(
+        default="valid", description="of the tokens that the head sees; valid: without padding"
+    )
     train_positions: bool = Field(
         default=False, description="train the position table, as the released code did"
     )
@@ -23,7 +25,7 @@ class PosttrainConfig(TrainConfig):
         default=0, ge=0, description="first so many steps train only heads, the encoder is frozen"
     )
     head_learning_rate: float | None = Field(default=None, gt=0, description="null: learning_rate")
-    head_warmup_steps: int = Field(default=0, ge=0)
+    head_warmup_steps: int = Field(default=0, ge=0, description="of head_steps, the linear rise")
     layer_decay: float = Field(
         default=1.0, gt=0, le=1, description="learning rate of a block over that of the next"
     )
@@ -36,14 +38,25 @@ class PosttrainConfig(TrainConfig):
         default="error",
         description="labels that are not in the label map: an error, or counted and left out",
     )
-    label_weight: float = Field(default=1.0, ge=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    band_statistics_weight: float = Field(
-        default=0.0, ge=0, description="regress each band's mean and deviation from the embedding"
+    label_weight: float = Field(default=1.0, ge=0, description="of the loss of the labels")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="how far targets move from 0 and 1 towards 0.5"
     )
-    noise: NoiseConfig = NoiseConfig()
-    mixing: Mixing = "paper"
-    spec_augment: SpecAugmentConfig = SpecAugmentConfig()
+    band_statistics_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="of regressing each band's mean and standard deviation from the embedding",
+    )
+    noise: NoiseConfig = Field(
+        default=NoiseConfig(), description="recordings of noise mixed into clips"
+    )
+    mixing: Mixing = Field(
+        default="paper",
+        description="paper: each clip by itself; released: one clip of an affected batch",
+    )
+    spec_augment: SpecAugmentConfig = Field(
+        default=SpecAugmentConfig(), description="stripes of time and bands to blank"
+    )
 
     validation_clips: int = Field(default=600, ge=0, description="at most so many, drawn by seed")
     export: Literal["best", "last", "average"] = Field(
@@ -53,7 +66,7 @@ class PosttrainConfig(TrainConfig):
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Self:
-        left = self.steps - self.head_steps
+        left = self.steps - self.head_steps  # of the second stage, which has its own warm-up
         if left < 0:
             raise ValueError(f"head_steps {self.head_steps} is more than steps {self.steps}")
         if self.head_warmup_steps > self.head_steps:

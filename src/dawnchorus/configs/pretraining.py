@@ -12,7 +12,7 @@ from dawnchorus.configs.training import TrainConfig
 
 
 class MaskConfig(Config):
-    """Which patches the student does not see."""
+    """Which patches the student does not see: inverse block masking (EAT, section 3.2)."""
 
     ratio: float = Field(default=0.8, gt=0, lt=1, description="share of the patches masked")
     adjust: float = Field(
@@ -22,6 +22,7 @@ class MaskConfig(Config):
 
     @model_validator(mode="after")
     def _odd(self) -> Self:
+        # a block has a patch in its middle, from which it is grown
         if self.block % 2 == 0:
             raise ValueError(f"block must be odd, got {self.block}")
         return self
@@ -30,9 +31,9 @@ class MaskConfig(Config):
 class DecoderConfig(Config):
     """The convolutions that fill in what is masked."""
 
-    n_layers: int = Field(default=6, ge=1)
-    kernel: int = Field(default=3, ge=1)
-    width: int | None = Field(default=None, ge=1, description="channels; None: the encoder's")
+    n_layers: int = Field(default=6, ge=1, description="convolutions in a row")
+    kernel: int = Field(default=3, ge=1, description="patches along a kernel's side")
+    width: int | None = Field(default=None, ge=1, description="channels; null: the encoder's")
     n_groups: int = Field(default=16, ge=1, description="groups of each convolution")
 
     @model_validator(mode="after")
@@ -47,17 +48,23 @@ class DecoderConfig(Config):
 class EMAConfig(Config):
     """How slowly the teacher follows: its decay rises from ``start`` to ``end`` in ``n_steps``."""
 
-    start: float = Field(default=0.9998, ge=0, le=1)
-    end: float = Field(default=0.99999, ge=0, le=1)
-    n_steps: int = Field(default=100_000, ge=1)
+    # As in the released code. The teacher of short runs should follow faster: see recipes/.
+    start: float = Field(default=0.9998, ge=0, le=1, description="decay in the first step")
+    end: float = Field(default=0.99999, ge=0, le=1, description="decay after n_steps and later")
+    n_steps: int = Field(default=100_000, ge=1, description="steps of the linear rise")
 
 
 class CollapseConfig(Config):
     """When training ends because all patches, or all clips, have become alike."""
 
-    after_steps: int = Field(default=1000, ge=0)
-    min_target_deviation: float = Field(default=0.1, ge=0)
-    min_prediction_deviation: float = Field(default=0.01, ge=0)
+    # Floors of the released code, which compares them with standard deviations too.
+    after_steps: int = Field(default=1000, ge=0, description="steps before the first check")
+    min_target_deviation: float = Field(
+        default=0.1, ge=0, description="standard deviation of the targets over patches"
+    )
+    min_prediction_deviation: float = Field(
+        default=0.01, ge=0, description="standard deviation of the predictions over patches"
+    )
     min_rank: float = Field(
         default=0.0, ge=0, description="effective rank of the validation clips' embeddings"
     )
@@ -66,26 +73,31 @@ class CollapseConfig(Config):
 class PretrainConfig(TrainConfig):
     """A whole run of `pretrain`, as read from its YAML file."""
 
-    kind: Literal["pretrain"] = "pretrain"
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(default=0.05, ge=0)
-    clip_norm: float | None = Field(default=4.0, gt=0)
-    final_learning_rate: float = Field(default=0.0, ge=0)
+    kind: Literal["pretrain"] = Field(default="pretrain", description="which kind of run this is")
+    # The optimiser of the released base recipe of EAT.
+    betas: tuple[float, float] = Field(default=(0.9, 0.95), description="of AdamW")
+    weight_decay: float = Field(default=0.05, ge=0, description="of AdamW")
+    clip_norm: float | None = Field(
+        default=4.0, gt=0, description="gradients of a larger norm are scaled down; null: never"
+    )
+    final_learning_rate: float = Field(default=0.0, ge=0, description="rate at the cosine's end")
 
     n_clones: int = Field(default=16, ge=1, description="masked copies of each clip")
-    mask: MaskConfig = MaskConfig()
+    mask: MaskConfig = Field(default=MaskConfig(), description="which patches are hidden")
     mask_noise_std: float = Field(
         default=0.01, ge=0, description="of the noise that the decoder sees in masked places"
     )
-    decoder: DecoderConfig = DecoderConfig()
-    ema: EMAConfig = EMAConfig()
-    frame_weight: float = Field(default=1.0, ge=0)
-    utterance_weight: float = Field(default=1.0, ge=0)
+    decoder: DecoderConfig = Field(default=DecoderConfig(), description="what fills them in")
+    ema: EMAConfig = Field(default=EMAConfig(), description="how slowly the teacher follows")
+    frame_weight: float = Field(default=1.0, ge=0, description="of the loss over masked patches")
+    utterance_weight: float = Field(default=1.0, ge=0, description="of the loss of the CLS tokens")
     utterance_reduction: Literal["mean", "sum"] = Field(
         default="mean",
         description="over clones; sum, as in the code, is over one process's share of the batch",
     )
-    collapse: CollapseConfig = CollapseConfig()
+    collapse: CollapseConfig = Field(
+        default=CollapseConfig(), description="when a run ends because it learns nothing"
+    )
     gradient_checkpointing: bool = Field(
         default=False, description="compute the encoder twice, to save memory"
     )
@@ -100,6 +112,7 @@ class PretrainConfig(TrainConfig):
 
     @model_validator(mode="after")
     def _nothing_is_unread(self) -> Self:
+        # an option that does nothing would be believed to do something
         if self.strategy == "fsdp":
             raise ValueError("strategy: pretraining runs with ddp, which the teacher needs")
         if self.drop_path:
