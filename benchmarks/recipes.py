@@ -14,27 +14,26 @@ that nothing but the named signals teaches:
 
 A step of either stage costs about alike; the minutes of each arm are printed beside its scores.
 What is finished is not done again, what was stopped resumes. ``--score val`` or ``--score test``
-prints the scores of what there is: probe, retrieval and NMI of ``local_tasks.py``, mean over tasks
-and seeds, with the deviation over seeds.
+prints the scores of what there is: probe, retrieval and NMI of `dawnchorus benchmark`, mean over
+tasks and seeds, with the standard deviation over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import local_tasks
 import numpy as np
 import yaml
 
-from dawnchorus import load_model
+from dawnchorus.benchmark.results import main_scores
+from dawnchorus.benchmark.run import benchmark
+from dawnchorus.configs.benchmark import BenchmarkConfig
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 STAGES = {
@@ -146,38 +145,23 @@ def show(options: argparse.Namespace) -> None:
         print(f"{arm:16}{len(there):6}{cells}{minutes:9.1f}", flush=True)
 
 
-def items_of(options: argparse.Namespace) -> list[local_tasks.Item]:
-    """The clips of the tasks asked for, each with those of its tasks only."""
-    items = local_tasks.read_items(options.data)
-    asked = set(options.tasks or {task for item in items for task in item.tasks})
-    cut = [replace(item, tasks=tuple(t for t in item.tasks if t in asked)) for item in items]
-    return [item for item in cut if item.tasks]
-
-
 def scores(name: str, options: argparse.Namespace) -> list[float]:
-    """Means over tasks of probe, retrieval and NMI; kept, and so are the vectors."""
-    stem = options.readout.replace(",", "-").replace(":", "_")
-    if options.tasks:  # scores of some tasks are not those of others
-        stem += "-" + hashlib.sha256(" ".join(sorted(options.tasks)).encode()).hexdigest()[:8]
-    kept = options.out / "scores" / f"{name}.{stem}.{options.score}.json"
-    if not kept.is_file():
-        items = items_of(options)
-        file = options.out / "scores" / f"{name}.{stem}.npz"
-        if not file.is_file():
-            embed = local_tasks.of_model(
-                load_model(options.out / name, device="cpu"), options.readout
-            )
-            vectors = local_tasks.embed_items(items, options.data, embed)
-            file.parent.mkdir(exist_ok=True)
-            np.savez(file, **vectors)
-        with np.load(file) as stored:
-            vectors = {item.id: stored[item.id] for item in items}
-        tasks = local_tasks.score(items, vectors, options.score)
-        kept.write_text(json.dumps(tasks, indent=1), "utf-8")
-    tasks = json.loads(kept.read_text("utf-8"))
+    """Means over tasks of probe, retrieval and NMI; what was computed is kept."""
+    config = BenchmarkConfig(
+        models=(f"{name}={options.out / name}",),
+        tasks=tuple(options.tasks or ["local/*"]),
+        data=str(options.data),
+        output=str(options.out / "scores"),
+        split=options.score,
+        readouts=(options.readout,),
+        device="cpu",
+    )
+    benchmark(config)
+    rows = [row for row in main_scores(config) if row["model"] == name]
+    kinds = {"retrieval_roc_auc": "retrieval", "nmi": "nmi"}
     return [
-        float(np.mean([t[measure] for t in tasks.values() if measure in t]))
-        for measure in ("probe", "retrieval", "nmi")
+        float(np.mean([r["value"] for r in rows if kinds.get(r["measure"], "probe") == kind]))
+        for kind in ("probe", "retrieval", "nmi")
     ]
 
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 import raw_samples
 from dawnchorus.benchmark.tasks import beans_classification as sets
 from dawnchorus.benchmark.tasks.base import TaskItems
-from dawnchorus.benchmark.tasks.beans_readers import Quirks
+from dawnchorus.benchmark.tasks.beans_readers import ClassificationQuirks
 from dawnchorus.errors import TaskError
 
 TASKS = {task.id.partition("/")[2]: task for task in sets.TASKS}
@@ -116,7 +116,7 @@ def test_folds_and_lists_are_kept(tmp_path: Path) -> None:
 
 def test_a_quirk_can_be_switched_alone(tmp_path: Path) -> None:
     raw_samples.humbugdb(tmp_path)
-    chosen = Quirks(random_clip_split=False)
+    chosen = ClassificationQuirks(random_clip_split=False)
     items = TASKS["humbugdb"].build.func(  # type: ignore[attr-defined]
         tmp_path,
         "paper",

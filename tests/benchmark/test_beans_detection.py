@@ -11,7 +11,7 @@ import pytest
 import raw_samples
 from dawnchorus.benchmark.tasks import beans_detection as sets
 from dawnchorus.benchmark.tasks.base import TaskItems
-from dawnchorus.benchmark.tasks.beans_chunks import Quirks
+from dawnchorus.benchmark.tasks.beans_chunks import DetectionQuirks
 from dawnchorus.errors import TaskError
 
 TASKS = {task.id.partition("/")[2]: task for task in sets.TASKS}
@@ -85,7 +85,7 @@ def test_silence_can_be_made_a_class(root: Path) -> None:
     items = build.func(  # type: ignore[attr-defined]
         root / "enabirds",
         "paper",
-        quirks=Quirks(none_on_empty_windows=True),
+        quirks=DetectionQuirks(none_on_empty_windows=True),
         **build.keywords,  # type: ignore[attr-defined]
     )
     assert at(items, "Segment_01.wav", 55.0) == ("None",)

@@ -12,7 +12,7 @@ import pytest
 import raw_samples
 from dawnchorus.benchmark.tasks import birdset
 from dawnchorus.benchmark.tasks.base import TaskItems
-from dawnchorus.benchmark.tasks.birdset import Quirks, event_starts
+from dawnchorus.benchmark.tasks.birdset import BirdsetQuirks, event_starts
 from dawnchorus.benchmark.tasks.birdset_hub import HubRow
 from dawnchorus.errors import TaskError
 
@@ -148,6 +148,8 @@ def test_an_archive_that_was_not_unpacked_is_named(tmp_path: Path) -> None:
 def test_a_quirk_can_be_switched_alone(tmp_path: Path) -> None:
     raw_samples.birdset(tmp_path / "x", "HSN")
     build = TASKS["HSN"].build
-    items = build.func(tmp_path / "x", "paper", quirks=Quirks(none_class=False), **build.keywords)  # type: ignore[attr-defined]
+    items = build.func(
+        tmp_path / "x", "paper", quirks=BirdsetQuirks(none_class=False), **build.keywords
+    )  # type: ignore[attr-defined]
     assert items.quirks == ("first_5_s", "recordings_split", "untrained_classes")
     assert len(items.classes) == 21

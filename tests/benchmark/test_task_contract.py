@@ -118,6 +118,11 @@ def test_the_guide_names_every_task_and_every_switch() -> None:
         encoding="utf-8"
     )
     tasks = [id for id in all_tasks() if not re.match("local/|.*_bird", id)]
-    kinds = (beans_readers.Quirks, beans_chunks.Quirks, birdset.Quirks, repertoire.Quirks)
+    kinds = (
+        beans_readers.ClassificationQuirks,
+        beans_chunks.DetectionQuirks,
+        birdset.BirdsetQuirks,
+        repertoire.RepertoireQuirks,
+    )
     switches = {field.name for kind in kinds for field in fields(kind)}
     assert not [name for name in (*tasks, *sorted(switches)) if f"`{name}`" not in guide]

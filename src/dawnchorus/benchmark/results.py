@@ -2,7 +2,7 @@
 
 ``OUTPUT/rows/part-*.parquet`` are what runs append, each there whole or not at all.
 ``OUTPUT/results.parquet`` and ``results.csv`` are all of them together, written anew after a run;
-``docs/benchmarking.md`` says what each column means.
+``docs/how-to/comparing_encoders.md`` says what each column means.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ IDENTITY: Final = ("cell", "measure", "seed", "leaks")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
-    """One score; the columns of ``docs/benchmarking.md``.
+    """One score; the columns of ``docs/how-to/comparing_encoders.md``.
 
     Attributes:
         cell: hash of everything that decides the value; what has been finished is known by it.

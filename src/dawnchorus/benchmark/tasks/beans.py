@@ -1,16 +1,17 @@
-"""What the classification and the detection sets of BEANS share: its article and its classes."""
+"""What the classification and the detection sets of BEANS share: labels are of its classes.
+
+Source: Hagiwara et al., BEANS: the benchmark of animal sounds, 2022, arXiv 2210.12300.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dawnchorus.benchmark.tasks.checks import named
 from dawnchorus.errors import TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-BEANS: Final = "Hagiwara et al., BEANS: the benchmark of animal sounds, 2022, arXiv 2210.12300"
 
 
 def check_labels(task: str, labels: Iterable[str], classes: Iterable[str]) -> None:

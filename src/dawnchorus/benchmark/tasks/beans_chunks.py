@@ -1,6 +1,6 @@
 """Recordings and annotations of the detection sets of BEANS, as chunks before windows are cut.
 
-Source: BEANS repository, scripts/dcase.py, enabirds.py, rfcx.py, hainan_gibbons.py; PROTOCOLS 4.1.
+Source: BEANS repository, scripts/dcase.py, enabirds.py, rfcx.py, hainan_gibbons.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CLASSES_FROM: Final = 3  # columns before them in a table of dcase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class DetectionQuirks:
     """What the published code does, as switches.
 
     Attributes:
@@ -85,7 +85,7 @@ class Chunk:
     uncertain: tuple[Annotation, ...] = ()
 
 
-def read_dcase(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Chunk]:
+def read_dcase(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """``Development_Set/**/X.wav`` with ``X.csv``: a column a class, POS, NEG or UNK."""
     made: list[Chunk] = []
     for sound in find_sounds(folder / "Development_Set"):
@@ -113,7 +113,7 @@ def _marked(
     ]
 
 
-def read_enabirds(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Chunk]:
+def read_enabirds(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """``Recording_1/X.wav`` with ``X.Table.1.selections.txt``."""
     made: list[Chunk] = []
     *species, other = classes_of("beans/enabirds")
@@ -134,7 +134,7 @@ def read_enabirds(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Ch
     return made
 
 
-def read_gibbons(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Chunk]:
+def read_gibbons(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """``Train/X.wav`` with ``Train_Labels/g_X.data``; whole files are train, val or test."""
     made: list[Chunk] = []
     types = classes_of("beans/hainan_gibbons")
@@ -155,7 +155,7 @@ def read_gibbons(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Chu
     return made
 
 
-def read_hiceas(folder: Path, _: Quirks, counts: Counter[str]) -> list[Chunk]:
+def read_hiceas(folder: Path, _: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """Three JSONL lists of BEANS, a line a chunk that is a file of its own."""
     sounds = sounds_by_name(folder)
     made: list[Chunk] = []
@@ -174,7 +174,7 @@ def read_hiceas(folder: Path, _: Quirks, counts: Counter[str]) -> list[Chunk]:
     return made
 
 
-def read_rfcx(folder: Path, _: Quirks, counts: Counter[str]) -> list[Chunk]:
+def read_rfcx(folder: Path, _: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """``train/X.flac`` of a minute each, and the true positives of ``train_tp.csv``."""
     table = folder / "train_tp.csv"
     rows = read_counted(table, ("recording_id", "species_id", "t_min", "t_max"), counts)
@@ -195,7 +195,7 @@ def read_rfcx(folder: Path, _: Quirks, counts: Counter[str]) -> list[Chunk]:
     ]
 
 
-def by_time(quirks: Quirks, counts: Counter[str]) -> Callable[[int, int], Split | None]:
+def by_time(quirks: DetectionQuirks, counts: Counter[str]) -> Callable[[int, int], Split | None]:
     """Which side a chunk is on by its place in its file; None: left out."""
 
     def side(at: int, n: int) -> Split:

@@ -3,7 +3,7 @@
 A reader turns a set's folder into rows and says what it drops. What may not be torn by a split
 (tape, day, session, recordist) is a row's group, as far as file names and columns tell it.
 
-Source: BEANS repository, scripts/*.py; PROTOCOLS 4.1.
+Source: BEANS repository, scripts/*.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CBI_CLIP_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class ClassificationQuirks:
     """What the published code does, as switches.
 
     Attributes:
@@ -43,7 +43,7 @@ class Quirks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class LabelledFile:
     """A clip of a set before it is split; ``split`` is None where the set has no lists."""
 
     path: str
@@ -53,33 +53,37 @@ class Row:
     stop_s: float | None = None
 
 
-def read_watkins(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
+def read_watkins(folder: Path, _: ClassificationQuirks, counts: Counter[str]) -> list[LabelledFile]:
     """Clips of the marine mammals; a tape is the first five characters of a record's number."""
     rows = read_counted(folder / "annotations.csv", ("path", "species"), counts)
     counts["dropped: clips of Weddell_Seal, which has 2"] = sum(
         row["species"] == "Weddell_Seal" for row in rows
     )
     return [
-        Row(path=row["path"], label=row["species"], group=PurePosixPath(row["path"]).stem[:5])
+        LabelledFile(
+            path=row["path"], label=row["species"], group=PurePosixPath(row["path"]).stem[:5]
+        )
         for row in rows
         if row["species"] != "Weddell_Seal"
     ]
 
 
-def read_bats(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
+def read_bats(folder: Path, _: ClassificationQuirks, counts: Counter[str]) -> list[LabelledFile]:
     """Calls of ten bats; a file's name begins with its day, as ``120601`` of 2012-06-01."""
     rows = read_counted(folder / "annotations.csv", ("File Name", "Emitter"), counts)
     return [
-        Row(path=f"audio/{row['File Name']}", label=row["Emitter"], group=row["File Name"][:6])
+        LabelledFile(
+            path=f"audio/{row['File Name']}", label=row["Emitter"], group=row["File Name"][:6]
+        )
         for row in rows
     ]
 
 
-def read_dogs(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
+def read_dogs(folder: Path, _: ClassificationQuirks, counts: Counter[str]) -> list[LabelledFile]:
     """Barks of ten dogs; ``Mac-2-A-2a.aif`` is dog, session, context and number."""
     rows = read_counted(folder / "annotations.csv", ("filename", "name"), counts)
     return [
-        Row(
+        LabelledFile(
             path=f"audio/{row['filename']}",
             label=row["name"],
             group="-".join(PurePosixPath(row["filename"]).stem.split("-")[:3]),
@@ -88,7 +92,9 @@ def read_dogs(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     ]
 
 
-def read_humbugdb(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Row]:
+def read_humbugdb(
+    folder: Path, quirks: ClassificationQuirks, counts: Counter[str]
+) -> list[LabelledFile]:
     """Mosquitoes; clips are cut from the recording in the column ``name``."""
     table = folder / "neurips_2021_zenodo_0_0_1.csv"
     rows = read_counted(table, ("id", "name", "species", "sound_type"), counts)
@@ -99,7 +105,7 @@ def read_humbugdb(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Ro
     labels = [row["species"] or "non-mosquito" for row in rows]
     n_clips = Counter(labels)
     return [
-        Row(
+        LabelledFile(
             path=f"audio/{row['id']}.wav",
             label=label if n_clips[label] > RARE else "others",
             group=row["name"],
@@ -108,7 +114,7 @@ def read_humbugdb(folder: Path, quirks: Quirks, counts: Counter[str]) -> list[Ro
     ]
 
 
-def read_cbi(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
+def read_cbi(folder: Path, _: ClassificationQuirks, counts: Counter[str]) -> list[LabelledFile]:
     """Birds; recordists are shuffled and dealt out 6:2:2. A clip is the first ten seconds."""
     rows = read_counted(folder / "train.csv", ("ebird_code", "filename", "recordist"), counts)
     recordists = list(dict.fromkeys(row["recordist"] for row in rows))
@@ -118,7 +124,7 @@ def read_cbi(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     for rank, name in enumerate(recordists):
         dealt[name] = "train" if rank < n_train else "val" if rank < n_val else "test"
     return [
-        Row(
+        LabelledFile(
             path=f"train_audio/{row['ebird_code']}/{row['filename']}",
             label=row["ebird_code"],
             group=row["recordist"],
@@ -129,12 +135,12 @@ def read_cbi(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     ]
 
 
-def read_esc50(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
+def read_esc50(folder: Path, _: ClassificationQuirks, counts: Counter[str]) -> list[LabelledFile]:
     """Environmental sounds; ``1-100032-A-0.wav`` is fold, recording, take and class."""
     rows = read_counted(folder / "meta" / "esc50.csv", ("filename", "fold", "category"), counts)
     sides: dict[str, Split] = {"4": "val", "5": "test"}
     return [
-        Row(
+        LabelledFile(
             path=f"audio/{row['filename']}",
             label=row["category"],
             group=row["filename"].split("-")[1],
@@ -144,7 +150,9 @@ def read_esc50(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     ]
 
 
-def read_commands(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
+def read_commands(
+    folder: Path, _: ClassificationQuirks, counts: Counter[str]
+) -> list[LabelledFile]:
     """Spoken words; the published lists part speakers, who are named before ``_nohash_``."""
     sides: dict[str, Split] = {}
     lists: tuple[tuple[str, Split], ...] = (
@@ -161,7 +169,7 @@ def read_commands(folder: Path, _: Quirks, counts: Counter[str]) -> list[Row]:
     words = [path for path in paths if not path.startswith("_background_noise_/")]
     counts[ROWS] = len(words)
     return [
-        Row(
+        LabelledFile(
             path=path,
             label=path.partition("/")[0],
             group=PurePosixPath(path).stem.partition("_nohash_")[0],

@@ -4,7 +4,7 @@ Under ``paper`` each recording gives its first 5 s, whatever is in them. Under `
 up to five pieces around what BirdSet's event detection found there; recordists are on one side, no
 "None" is a class, and birds without a training piece are no class.
 
-Source: PROTOCOLS 5.1, 5.3, 5.4, 9.4, 9.5, 9.18.
+Source: Rauch et al., BirdSet, 2024, arXiv 2403.10380; docs/reference/tasks.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NONE: Final = "None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class BirdsetQuirks:
     """What the published code does, as switches.
 
     Attributes:
@@ -64,7 +64,7 @@ def build(
     *,
     task: str,
     applying: Sequence[str],
-    quirks: Quirks | None = None,
+    quirks: BirdsetQuirks | None = None,
 ) -> TaskItems:
     """Items of a subset: pieces of focal recordings, then the clips of the soundscapes.
 
@@ -78,7 +78,7 @@ def build(
     Raises:
         TaskError: Files are missing, or a code is not in the subset's list.
     """
-    chosen = quirks or quirks_of(protocol, Quirks)
+    chosen = quirks or quirks_of(protocol, BirdsetQuirks)
     on = switched_on(chosen, applying)
     codes = classes_of(task)
     subset = task.partition("/")[2]

@@ -4,7 +4,7 @@ Two layouts are read. On the branch ``data`` a subset is ``HSN_metadata_train.pa
 names, and archives of sounds, which are unpacked below the subset's folder. Converted to Parquet it
 is ``train/*.parquet`` with the sounds in the column ``audio``, which are written beside it once.
 
-Source: BirdSet repository and its hub, features of version 0.0.4; PROTOCOLS 5.1.
+Source: BirdSet repository and its hub, features of version 0.0.4.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The birds are tested in another year than they were trained in. Under ``strict`` val is cut by day
 where file names tell the day. Of the macaques neither day nor session was published, so that their
-split cannot be mended: they are easy (PROTOCOLS 7.1.2).
+split cannot be mended: they are easy.
 
-Source: PROTOCOLS 7.1; the release of Stowell et al. 2019; earthspecies/library, macaques.
+Source: the release of Stowell et al. 2019; earthspecies/library, macaques.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.benchmark.tasks.base import Download, Item, Measures, Task, task_items
+from dawnchorus.benchmark.tasks.base import Item, task_items
+from dawnchorus.benchmark.tasks.catalogue import tasks_of
 from dawnchorus.benchmark.tasks.checks import ROWS, named
 from dawnchorus.benchmark.tasks.quirks import quirks_of, switched_on
 from dawnchorus.benchmark.tasks.raw import located, read_table, sounds_by_name
@@ -37,7 +38,7 @@ SPLIT_QUIRK: Final = ("random_clip_split",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class IndividualQuirks:
     """What the published code does, as switches.
 
     Attributes:
@@ -48,7 +49,12 @@ class Quirks:
 
 
 def build_birds(
-    folder: Path, protocol: Protocol, *, task: str, species: str, quirks: Quirks | None = None
+    folder: Path,
+    protocol: Protocol,
+    *,
+    task: str,
+    species: str,
+    quirks: IndividualQuirks | None = None,
 ) -> TaskItems:
     """Foreground clips of the across-year lists of a species.
 
@@ -62,7 +68,7 @@ def build_birds(
     Raises:
         TaskError: A list or a sound is missing, or a clip is not of one individual.
     """
-    chosen = quirks or quirks_of(protocol, Quirks)
+    chosen = quirks or quirks_of(protocol, IndividualQuirks)
     sounds = _foreground(folder, species)
     train = _listed(folder, f"{species}-acrossyear-fg-trn.csv", sounds)
     test = _listed(folder, f"{species}-acrossyear-fg-tst.csv", sounds)
@@ -126,7 +132,7 @@ def _listed(folder: Path, name: str, sounds: dict[str, str]) -> list[tuple[str, 
 
 
 def _train_val(
-    clips: Sequence[tuple[str, str]], quirks: Quirks, counts: Counter[str]
+    clips: Sequence[tuple[str, str]], quirks: IndividualQuirks, counts: Counter[str]
 ) -> list[Split]:
     individuals = [who for _, who in clips]
     if quirks.random_clip_split:
@@ -148,69 +154,15 @@ def _item(path: str, who: str, split: Split) -> Item:
     return Item(path, path, 0.0, None, (who,), split, year + _group(path, who))
 
 
-STOWELL: Final = "https://zenodo.org/records/1413495"
-CROSS: Final = Measures(probe="accuracy", retrieval="cross", clustering=False)
-
-
-def _bird(name: str, species: str, title: str, folder: str) -> Task:
-    id = f"individual/{name}"
-    return Task(
-        id=id,
-        version="1",
-        title=title,
-        kind="individual",
-        source=STOWELL,
-        licence="CC BY 4.0",
-        citation="Stowell et al., Automatic acoustic identification of individuals in multiple"
-        " species, J. R. Soc. Interface 16, 2019",
-        split_rule="test: another year; val: a fifth of train, paper by clip, strict by day",
-        window_rule="whole clips, cut to the vocalisation",
-        native_rate_hz=None,
-        crop_s=None,
-        measures=CROSS,
-        downloads=(
-            Download(
-                "csv.zip",
-                STOWELL,
-                "the lists, such as littleowl-acrossyear-fg-trn.csv",
-                makes="csv",
-            ),
-            Download(f"{folder}.zip", STOWELL, "foreground clips", makes="csv"),
-        ),
-        build=partial(build_birds, task=id, species=species),
-        folder="individual/stowell2019",
-    )
-
-
-TASKS: Final = (
-    _bird("chiffchaff", "chiffchaff", "which of 10 chiffchaffs sings", "chiffchaff-fg"),
-    _bird("little_owl", "littleowl", "which of 16 little owls calls", "littleowl-fg"),
-    _bird("tree_pipit", "pipit", "which of 10 tree pipits sings", "pipit-fg"),
-    Task(
-        id="individual/macaques",
-        version="1",
-        title="which of 8 macaques coos",
-        kind="individual",
-        source="https://archive.org/details/macaque_coo_calls",
-        licence="CC0 1.0",
-        citation="Fukushima et al., Distributed acoustic cues for caller identity in macaque"
-        " vocalization, Royal Society Open Science 2, 2015",
-        split_rule="both: published valid is test; a fifth of train is val, by clip: no session is"
-        " published",
-        window_rule="whole calls",
-        native_rate_hz=24414,
-        crop_s=None,
-        measures=Measures(probe="accuracy", retrieval="within", clustering=False),
-        downloads=(
-            Download(
-                "macaques.zip",
-                "https://archive.org/download/macaque_coo_calls/macaques.zip",
-                "train/, valid/ and annotations.csv",
-                n_bytes=132047998,
-                makes="annotations.csv",
-            ),
-        ),
-        build=partial(build_macaques, task="individual/macaques"),
-        n_rows=7285,
-    ),
+# The birds of a species, by its name in the lists.
+SPECIES: Final = {"chiffchaff": "chiffchaff", "little_owl": "littleowl", "tree_pipit": "pipit"}
+MACAQUES: Final = "individual/macaques"
+TASKS: Final = tasks_of(
+    {
+        **{
+            f"individual/{name}": partial(build_birds, task=f"individual/{name}", species=species)
+            for name, species in SPECIES.items()
+        },
+        MACAQUES: partial(build_macaques, task=MACAQUES),
+    }
 )

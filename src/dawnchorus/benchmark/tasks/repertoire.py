@@ -3,7 +3,7 @@
 In the published run the otters and the whales are one table that is train, val and test at once;
 here all of it is test, and only retrieval and clustering are asked, which train nothing.
 
-Source: PROTOCOLS 7.2, 9.20; the layouts are read in `repertoire_raw`.
+Source: docs/reference/tasks.md; the layouts are read in `repertoire_raw`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PUBLISHED_BIRD: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class RepertoireQuirks:
     """What the published code does, as switches.
 
     Attributes:
@@ -58,14 +58,14 @@ class Quirks:
 
 
 def build_zebra_finch(
-    folder: Path, protocol: Protocol, *, task: str, quirks: Quirks | None = None
+    folder: Path, protocol: Protocol, *, task: str, quirks: RepertoireQuirks | None = None
 ) -> TaskItems:
     """Calls of adults and chicks, 8:1:1 a bird and type (paper), or 6:2:2 by bird (strict).
 
     Raises:
         TaskError: No sounds are there.
     """
-    chosen = quirks or quirks_of(protocol, Quirks)
+    chosen = quirks or quirks_of(protocol, RepertoireQuirks)
     counts: Counter[str] = Counter()
     found = raw.zebra_finch(folder, counts)
     labels = [zebra_label(call.label, chosen) for call in found]
@@ -83,7 +83,7 @@ def build_zebra_finch(
     return task_items(task, protocol, _items(calls, splits), counts, quirks=on)
 
 
-def zebra_label(code: str, quirks: Quirks) -> str | None:
+def zebra_label(code: str, quirks: RepertoireQuirks) -> str | None:
     """The class of a call's two characters; None: it has none."""
     if quirks.merged_types:
         return MERGED.get(code, UNKNOWN if quirks.unknown_class else None)
@@ -92,14 +92,14 @@ def zebra_label(code: str, quirks: Quirks) -> str | None:
 
 
 def build_otters(
-    folder: Path, protocol: Protocol, *, task: str, quirks: Quirks | None = None
+    folder: Path, protocol: Protocol, *, task: str, quirks: RepertoireQuirks | None = None
 ) -> TaskItems:
     """Calls of adults and neonates, all of them test.
 
     Raises:
         TaskError: Neither a table nor sounds are there.
     """
-    chosen = quirks or quirks_of(protocol, Quirks)
+    chosen = quirks or quirks_of(protocol, RepertoireQuirks)
     counts: Counter[str] = Counter()
     calls = raw.giant_otters(folder, counts)
     if not chosen.case_twins:
@@ -109,14 +109,19 @@ def build_otters(
 
 
 def build_bengalese(
-    folder: Path, protocol: Protocol, *, task: str, bird: int, quirks: Quirks | None = None
+    folder: Path,
+    protocol: Protocol,
+    *,
+    task: str,
+    bird: int,
+    quirks: RepertoireQuirks | None = None,
 ) -> TaskItems:
     """Syllables of a bird, about 70:15:15 by syllable (paper) or by song (strict).
 
     Raises:
         TaskError: The bird's annotation or its sounds are missing.
     """
-    chosen = quirks or quirks_of(protocol, Quirks)
+    chosen = quirks or quirks_of(protocol, RepertoireQuirks)
     counts: Counter[str] = Counter()
     calls = raw.bengalese_finch(folder, bird, counts)
     shares = (0.7, 0.15, 0.15)

@@ -1,6 +1,6 @@
 """Calls of the repertoire sets, read from their publishers' names, tables and XML.
 
-Source: PROTOCOLS 7.2; the releases named in `repertoire`.
+Source: the releases that `repertoire` names.
 """
 
 from __future__ import annotations
