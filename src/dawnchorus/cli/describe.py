@@ -52,12 +52,14 @@ def label_table(name: str) -> str:
     from dawnchorus.text_tables.write import csv_text
 
     loaded = open_model(name)
-    found = loaded.model.labels
-    if not found:
-        raise UsageError(f"{name}: there is no label map with this model, so it names nothing")
+    names = loaded.model.labels
+    if not names:
+        raise UsageError(
+            f"{name}: there is no label map with this model, so it has no names for classes"
+        )
     card = loaded.identity.card
     facts = card.label_facts if card else LabelFacts()
-    rows = zip(found, levels_of(found, facts), facts.lowest(found), strict=True)
+    rows = zip(names, levels_of(names, facts), facts.lowest(names), strict=True)
     return csv_text(("label", "level", "threshold"), rows)
 
 
@@ -70,19 +72,19 @@ def _thresholds(card: Card) -> str:
 
 def revision(card: Card) -> str:
     """Which state of a repository is read, and what happens when its owner changes it."""
-    place = card.hub
-    if place is None:
+    location = card.hub
+    if location is None:
         return ""
-    if place.revision is not None:
-        return f"{place.revision}, whatever is uploaded later"
+    if location.revision is not None:
+        return f"{location.revision}, whatever is uploaded later"
     if card.sha256 is None:
         return (
             f"the newest; no sha256 is known to hold it against. A download is kept, and "
-            f"hf://{place.repo}@COMMIT reads one state for good"
+            f"hf://{location.repo}@COMMIT reads one state for good"
         )
     return (
         f"the newest; a file that was replaced is refused, since its sha256 is another. "
-        f"hf://{place.repo}@COMMIT then reads the earlier one"
+        f"hf://{location.repo}@COMMIT then reads the earlier one"
     )
 
 

@@ -87,9 +87,9 @@ def _fingerprint(loaded: LoadedModel) -> tuple[str, bool]:
     if card is None or card.fingerprint is None:
         values = fingerprint(loaded.model).values
         return "none on card; starts " + " ".join(f"{v:.4f}" for v in values[:4]), True
-    if loaded.model.no_logits is not None:  # it was held to the card with its classifier on
+    if loaded.model.no_logits is not None:  # it was compared before its classifier was taken off
         return "as on the card", True
     known = card.fingerprint
     difference = largest_difference(loaded.model, known)
-    said = f"largest difference {difference:.2g}, tolerance {known.atol:.2g}"
-    return said, difference <= known.atol
+    comparison = f"largest difference {difference:.2g}, tolerance {known.atol:.2g}"
+    return comparison, difference <= known.atol

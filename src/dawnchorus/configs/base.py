@@ -36,6 +36,7 @@ class Config(BaseModel):
 
 
 def _explain(config: type[BaseModel], error: ValidationError) -> str:
+    # pydantic's own message has a line and a web address for each; ours is one line in all
     problems = []
     every = error.errors(include_url=False)
     for problem in every[:MOST_PROBLEMS]:
@@ -61,6 +62,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: As of `read_yaml`, or the files build on each other in a circle.
     """
+    # from the file itself down to what it builds on
     layers: dict[Path, dict[str, Any]] = {}
     upper: Path | None = path
     while upper is not None:

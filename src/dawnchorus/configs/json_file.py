@@ -26,7 +26,7 @@ def read_json(path: Path, *, most_bytes: int = MOST_BYTES, nan: bool = False) ->
         ValueError: It is too large, not JSON, not UTF-8, nested too deeply, or ambiguous.
     """
     with path.open("rb") as file:
-        content = file.read(most_bytes + 1)
+        content = file.read(most_bytes + 1)  # one more, to see that there is more
     if len(content) > most_bytes:
         raise ValueError(f"more than {most_bytes:,} bytes, too large for what it should hold")
     return parse_json(content, nan=nan)
@@ -46,6 +46,7 @@ def parse_json(content: bytes | str, *, nan: bool = False) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json takes the last of equal keys without a word; which one was meant nobody can tell
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]

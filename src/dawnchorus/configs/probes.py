@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from dawnchorus.configs.base import Config, LayerSelection
 
+# knn has no weights: it keeps the training items; prototype is of Rauch et al.
 ProbeType = Literal["linear", "mlp", "lstm", "attention", "transformer", "prototype", "knn"]
+# these read every token of a clip; the others read one vector
 TOKEN_PROBES: Final = frozenset({"lstm", "attention", "transformer", "prototype"})
 
 
@@ -19,19 +21,25 @@ class HeadConfig(Config):
     heads, 64 channels and a dropout of 0.3), Rauch et al., arXiv 2504.12880 for prototypes.
     """
 
-    probe_type: ProbeType = "linear"
+    probe_type: ProbeType = Field(default="linear", description="kind of head")
     hidden_dims: tuple[int, ...] = Field(default=(256,), description="mlp: width of each layer")
-    dropout_rate: float = Field(default=0.3, ge=0, lt=1)
-    activation: Literal["relu", "gelu", "tanh", "swish"] = "relu"
-    num_heads: int = Field(default=8, gt=0, description="attention, transformer")
+    dropout_rate: float = Field(
+        default=0.3, ge=0, lt=1, description="share of channels dropped in training"
+    )
+    activation: Literal["relu", "gelu", "tanh", "swish"] = Field(
+        default="relu", description="mlp: between its layers"
+    )
+    num_heads: int = Field(default=8, gt=0, description="attention, transformer: attention heads")
     attention_dim: int = Field(default=64, gt=0, description="attention, transformer: channels")
     feedforward_dim: int | None = Field(
         default=None, gt=0, description="transformer: inside a block; None: 4 x attention_dim"
     )
     num_layers: int = Field(default=1, gt=0, description="lstm, attention, transformer: layers")
-    lstm_hidden_size: int = Field(default=64, gt=0)
-    bidirectional: bool = True
-    use_positional_encoding: bool = Field(default=False, description="attention, transformer")
+    lstm_hidden_size: int = Field(default=64, gt=0, description="lstm: channels of each direction")
+    bidirectional: bool = Field(default=True, description="lstm: read tokens in both directions")
+    use_positional_encoding: bool = Field(
+        default=False, description="attention, transformer: add sines and cosines of each place"
+    )
     n_positions: int | None = Field(
         default=None, gt=0, description="lstm, transformer: most tokens, each with a learned vector"
     )
@@ -41,7 +49,8 @@ class HeadConfig(Config):
     def _fits(self) -> Self:
         if self.attention_dim % self.num_heads:
             raise ValueError(
-                f"attention_dim {self.attention_dim} is no multiple of num_heads {self.num_heads}"
+                f"attention_dim {self.attention_dim} is not a multiple of num_heads "
+                f"{self.num_heads}"
             )
         _check_hidden(self.hidden_dims)
         return self
@@ -60,25 +69,39 @@ class ProbeConfig(Config):
     that are weighed against each other, and tokens for the heads that read them.
     """
 
-    probe_type: ProbeType = "linear"
-    design: Literal["released", "dawnchorus"] = "released"
-    target_layers: LayerSelection = ("last_layer",)
+    probe_type: ProbeType = Field(default="linear", description="kind of head")
+    design: Literal["released", "dawnchorus"] = Field(
+        default="released", description="whose heads: the released library's, or ours"
+    )
+    target_layers: LayerSelection = Field(
+        default=("last_layer",),
+        description="names or numbers in the released library's sense: last_layer, all, output, "
+        "blocks.3.attn.proj; numbers count attention projections",
+    )
     aggregation: Literal["mean", "max", "cls_token", "none"] = Field(
         default="mean", description="of tokens; none keeps every token"
     )
     input_processing: Literal["flatten", "sequence", "pooled", "none"] = Field(
         default="pooled", description="checked and not used, as in the released library"
     )
-    freeze_backbone: bool = True
+    freeze_backbone: bool = Field(default=True, description="False: the encoder is trained too")
     online_training: bool | None = Field(
         default=None,
         description="True: waveforms in; False: stored features in; None: as there is an encoder",
     )
-    hidden_dims: tuple[int, ...] | None = Field(default=None, description="None: (512, 256)")
-    dropout_rate: float | None = Field(default=None, ge=0, lt=1, description="None: 0.1")
-    activation: Literal["relu", "gelu", "tanh", "swish"] = Field(default="relu", description="mlp")
+    hidden_dims: tuple[int, ...] | None = Field(
+        default=None, description="mlp: width of each layer; None: (512, 256)"
+    )
+    dropout_rate: float | None = Field(
+        default=None, ge=0, lt=1, description="share of channels dropped in training; None: 0.1"
+    )
+    activation: Literal["relu", "gelu", "tanh", "swish"] = Field(
+        default="relu", description="mlp: between its layers"
+    )
     num_heads: int | None = Field(
-        default=None, gt=0, description="None: 8 for attention, 12 for a transformer"
+        default=None,
+        gt=0,
+        description="attention heads; None: 8 for attention, 12 for a transformer",
     )
     attention_dim: int | None = Field(
         default=None,
@@ -86,18 +109,28 @@ class ProbeConfig(Config):
         description="transformer: width inside a block, None: 768; attention does not use it",
     )
     num_layers: int | None = Field(
-        default=None, gt=0, description="None: 2, but 4 for a transformer"
+        default=None,
+        gt=0,
+        description="lstm, attention, transformer: layers; None: 2, but 4 for a transformer",
     )
-    lstm_hidden_size: int | None = Field(default=None, gt=0, description="None: 256")
-    bidirectional: bool | None = Field(default=None, description="None: False")
+    lstm_hidden_size: int | None = Field(
+        default=None, gt=0, description="lstm: channels of each direction; None: 256"
+    )
+    bidirectional: bool | None = Field(
+        default=None, description="lstm: read tokens in both directions; None: False"
+    )
     max_sequence_length: int | None = Field(
         default=None, gt=0, description="lstm, transformer: most tokens with positions, None: 1000"
     )
-    use_positional_encoding: bool = False
+    use_positional_encoding: bool = Field(
+        default=False, description="attention, transformer: add sines and cosines of each place"
+    )
     target_length: int | None = Field(
         default=None, gt=0, description="samples of a clip where tokens are flattened; None: window"
     )
-    n_prototypes: int | None = Field(default=None, gt=0, description="None: 20")
+    n_prototypes: int | None = Field(
+        default=None, gt=0, description="prototype: of each class; None: 20"
+    )
     extra_config: dict[str, Any] | None = Field(  # Any: whatever a user keeps there
         default=None, description="kept and not used, as in the released library"
     )
@@ -105,6 +138,7 @@ class ProbeConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _tokens_for_our_heads(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # before pydantic, which would make a tuple of letters of "all" and 1 of True
         layers = values.get("target_layers")
         if isinstance(layers, str) or any(isinstance(x, bool) for x in layers or ()):
             raise ValueError(f"target_layers {layers!r}: need a list of names or numbers of layers")
@@ -132,11 +166,15 @@ class ProbeConfig(Config):
 class ScheduleConfig(Config):
     """Training by AdamW for a fixed number of epochs, of which the best on validation is kept."""
 
-    learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
-    weight_decays: tuple[float, ...] = (0.01,)
-    n_epochs: int = Field(default=50, gt=0)
-    batch_size: int = Field(default=32, gt=0)
-    decay: Literal["cosine", "constant"] = "cosine"
+    learning_rates: tuple[float, ...] = Field(
+        default=(3e-4, 1e-3, 3e-3), description="each is tried with each weight decay"
+    )
+    weight_decays: tuple[float, ...] = Field(default=(0.01,), description="AdamW's, to try")
+    n_epochs: int = Field(default=50, gt=0, description="passes over the training items")
+    batch_size: int = Field(default=32, gt=0, description="items of one step")
+    decay: Literal["cosine", "constant"] = Field(
+        default="cosine", description="of the learning rate over the epochs"
+    )
     ties: Literal["loss", "first"] = Field(
         default="loss", description="of epochs with the same score: the lowest loss, or the first"
     )
@@ -174,7 +212,9 @@ class FitConfig(HeadConfig):
     standardise: bool | None = Field(
         default=None, description="None: always, but for a linear probe by the paper's schedule"
     )
-    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    class_weights: Literal["none", "balanced"] | dict[str, float] = Field(
+        default="none", description="of the loss; balanced: rare classes count more; or by name"
+    )
     absent: Literal["error", "lowest"] = Field(
         default="error", description="a class that train cannot teach: refuse, or rank it last"
     )
@@ -182,8 +222,8 @@ class FitConfig(HeadConfig):
         default=None, description="None: macro recall, or mAP if multi-label"
     )
     n_folds: int = Field(default=5, ge=2, description="where there is no validation")
-    seed: int = Field(default=0, ge=0)
-    device: str = "cpu"
+    seed: int = Field(default=0, ge=0, description="of folds, fresh weights and batches")
+    device: str = Field(default="cpu", description="cpu, cuda or mps; heads are small")
 
     @model_validator(mode="after")
     def _solver_fits(self) -> Self:
@@ -230,11 +270,11 @@ class FinetuneConfig(Config):
 
     learning_rate: float = Field(default=1e-3, gt=0, description="of the head")
     encoder_rate: float = Field(default=5e-5, gt=0, description="of an encoder that is not frozen")
-    weight_decay: float = Field(default=0.01, ge=0)
-    n_epochs: int = Field(default=20, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
+    n_epochs: int = Field(default=20, gt=0, description="passes over the training clips")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps; then cosine")
-    clip_gradient: float = Field(default=1.0, gt=0)
+    clip_gradient: float = Field(default=1.0, gt=0, description="largest norm of a step's gradient")
     select_by: Literal["accuracy", "macro_recall", "mean_average_precision", "loss"] | None = Field(
         default=None, description="None: macro recall, or mAP if multi-label"
     )
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of fresh weights and dropout")

@@ -101,6 +101,7 @@ class Readout:
         items = [value] if isinstance(value, str | int) else list(value) if _is_list(value) else []
         if any(isinstance(item, bool) or not isinstance(item, str | int) for item in items):
             raise UsageError(f"readout {shown(value)}: need text such as 5,11:bands, or a list")
+        # through one text, so that a list, text and JSON cannot mean different things
         texts = [text.strip() for text in ",".join(map(str, items)).split(",")]
         parts = tuple(_part(text, pooling, warn=warn) for text in texts if text)
         if not parts:
@@ -155,6 +156,8 @@ class Readout:
             own: the encoder's own readout, complete; the pooling of its first part is its usual
                 one.
         """
+        # the first part stands for the whole: the released library and our cards pool all parts
+        # alike, but for those that add something special, such as a standard deviation
         usual = own.parts[0].pooling
         parts: list[ReadoutPart] = []
         for part in self.parts:
@@ -190,6 +193,7 @@ def _is_list(value: object) -> bool:
 
 def _part(text: str, pooling: Pooling | None, *, warn: bool) -> ReadoutPart:
     name, *fields = text.split(":")
+    # missing fields are empty, so "8", "8:", and "8::" are one; a third colon is refused below
     how, weight = [*fields, "", ""][:2]
     how = pooling_name(how, warn=warn)
     if len(fields) > 2 or (how and how not in POOLINGS):

@@ -51,7 +51,7 @@ def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")  # Windows editors begin a file with a mark
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file") from error
     except OSError as error:

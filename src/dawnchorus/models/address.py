@@ -12,11 +12,14 @@ from dawnchorus.errors import UsageError
 HUB_PREFIX: Final = "hf://"
 TORCH_SUFFIXES: Final = (".pt", ".pth", ".bin", ".ckpt")
 WEIGHT_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
+# owner/repo, then @revision up to the next slash, then the path of a file
 FORM: Final = re.compile(
     r"(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/@]+))?(?:/(?P<file>.+))?", re.DOTALL
 )
+# as huggingface_hub has it: at most 96 characters, no dot or dash at either end
 PART: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
 REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}")
+# no backslash, colon or control character: the path must mean the same file on every system
 FILE_PART: Final = re.compile(r"[^\\/\x00-\x1f:*?\"<>|]{1,255}")
 
 

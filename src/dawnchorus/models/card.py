@@ -30,44 +30,53 @@ WEIGHTS_FILE, CARD_FILE, LABELS_FILE = "model.safetensors", "card.yaml", "label_
 class HubLocation(Config):
     """Files of a repository on the Hugging Face hub."""
 
-    repo: str
-    file: str
-    label_map: str | None = None
-    revision: str | None = None  # commit that is read; None: the newest, held against the sha256
+    repo: str = Field(description="owner/name")
+    file: str = Field(description="the weights, in the repository")
+    label_map: str | None = Field(default=None, description="None: its authors published none")
+    revision: str | None = Field(
+        default=None, description="commit that is read; None: the newest, checked by the sha256"
+    )
 
 
 class Fingerprint(Config):
     """Output values for the fixed test signal of ``fingerprint``, and how far they may be off."""
 
-    values: tuple[float, ...] = Field(min_length=1)
-    atol: float = Field(default=1e-3, gt=0, le=0.1)
+    values: tuple[float, ...] = Field(min_length=1, description="mean embedding, then logits")
+    atol: float = Field(default=1e-3, gt=0, le=0.1, description="largest difference of a value")
 
 
 class Card(Config):
     """One set of weights."""
 
-    name: str
-    title: str = ""
-    description: str = ""
-    config: EATConfig
-    has_classifier: bool = True
-    hub: HubLocation | None = None
-    sha256: str | None = None
-    n_bytes: int | None = None
-    tensors_sha256: str | None = None  # of the tensors alone, whatever else the file holds
-    precision: str = ""  # of the numbers in the file
-    fingerprint: Fingerprint | None = None
-    # what the released library's load_model really uses, where it differs from training
-    released_normalization: tuple[float, float] | None = None
-    licence: str = "unknown"
-    training_data: str = ""
-    training: str = ""
-    data_licences: str = ""
-    scores: str = ""
-    source: str = ""
-    citation: str = ""
-    notes: tuple[str, ...] = Field(default=())
-    label_facts: LabelFacts = LabelFacts()
+    name: str = Field(description="that the model is loaded by")
+    title: str = Field(default="", description="one line")
+    description: str = Field(default="", description="what it is good for, and what not")
+    config: EATConfig = Field(description="shape and input")
+    has_classifier: bool = Field(default=True, description="whether it gives logits")
+    hub: HubLocation | None = Field(default=None, description="where its files can be downloaded")
+    sha256: str | None = Field(default=None, description="of the weights file")
+    n_bytes: int | None = Field(default=None, description="of the weights file")
+    tensors_sha256: str | None = Field(
+        default=None, description="of the tensors alone, whatever else the file holds"
+    )
+    precision: str = Field(default="", description="of the numbers in the file")
+    fingerprint: Fingerprint | None = Field(default=None, description="what it must compute")
+    released_normalization: tuple[float, float] | None = Field(
+        default=None,
+        description="what the released library's load_model really uses, where it is not that of "
+        "training",
+    )
+    licence: str = Field(default="unknown", description="of the weights")
+    training_data: str = Field(default="", description="what it was trained on")
+    training: str = Field(default="", description="how")
+    data_licences: str = Field(default="", description="of what it was trained on")
+    scores: str = Field(default="", description="what was measured on these very weights")
+    source: str = Field(default="", description="who made it")
+    citation: str = Field(default="", description="paper to cite")
+    notes: tuple[str, ...] = Field(default=(), description="what a user should know")
+    label_facts: LabelFacts = Field(
+        default=LabelFacts(), description="levels and thresholds of its labels"
+    )
     demonstration: bool = Field(default=False, description="for trying out, not for field work")
 
     @classmethod
@@ -80,7 +89,7 @@ class Card(Config):
         return cls.of(read_yaml(path), str(path))
 
     @classmethod
-    def of(cls, values: dict[str, Any], source: str) -> Card:  # Any: as a file brings them
+    def of(cls, values: dict[str, Any], source: str) -> Card:  # Any: as a file has them
         """A card from its keys and values.
 
         Args:

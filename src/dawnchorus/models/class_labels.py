@@ -50,6 +50,7 @@ def find_labels(
     labels, where = (beside, BESIDE) if beside is not None else (inside, INSIDE)
     if labels is None and identity.is_known and identity.card is not None:
         labels, where = known_labels(identity.card), BY_CONTENT
+    # after reading both maps: a damaged one is an error even where it is not needed
     if not n_classes:
         return ClassLabels()
     if labels is None:

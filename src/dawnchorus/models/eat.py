@@ -101,10 +101,11 @@ class EAT(Pretrained, nn.Module):
             Block(config.dim, config.n_heads, config.mlp_ratio) for _ in range(config.n_layers)
         )
         self.head = None
+        # before the head is made: `_initialise` walks over all linear layers, and the released
+        # code leaves the head at torch's default
         if initialise:
             self._initialise()
         if config.n_classes:
-            # framework default, as in the released post-training
             self.head = Head(config.dim, config.n_classes, config.head_norm_eps)
 
     def _initialise(self) -> None:
@@ -112,6 +113,7 @@ class EAT(Pretrained, nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=INIT_STD)
                 nn.init.zeros_(module.bias)
+        # as the linear layer from 256 numbers that a patch embedding is: (dim, 1 x 16 x 16)
         kernel = self.patch_embed.proj.weight
         nn.init.xavier_uniform_(kernel.data.view(kernel.shape[0], -1))
 
@@ -137,7 +139,7 @@ class EAT(Pretrained, nn.Module):
 
     @property
     def max_samples(self) -> int:
-        """Longest window, in samples: one more would add a frame without a place in the model."""
+        """Longest window, in samples: one more would add a frame without a position."""
         frames = self.config.padded_frames or self.config.max_time_steps * PATCH
         return frontend.FRAME_SAMPLES + frames * frontend.FRAME_HOP_SAMPLES - 1
 
@@ -153,7 +155,7 @@ class EAT(Pretrained, nn.Module):
         Args:
             waveforms: ``(batch, samples)`` at 16 kHz, or ``(samples,)`` for a batch of one; a
                 tensor, an array or a list. Integers are divided by their full scale.
-            padding_mask: taken and not used, as in the released library; ``encode`` has
+            padding_mask: accepted and not used, as in the released library; ``encode`` has
                 ``lengths``.
 
         Raises:
@@ -164,7 +166,7 @@ class EAT(Pretrained, nn.Module):
         del padding_mask
         if self.no_logits is not None and not self.return_features_only:
             raise WeightsError(f"{self.name}: no logits: {self.no_logits}")
-        features, n_frames = self.features(*self._heard(waveforms, None))
+        features, n_frames = self.features(*self._checked(waveforms, None))
         tokens, has_signal = self.tokens(features, n_frames)
         if self.return_features_only:
             return tokens
@@ -191,7 +193,7 @@ class EAT(Pretrained, nn.Module):
             UsageError: The input is too long, too short, no sound or not finite, lengths do not
                 belong to it, or a layer does not exist.
         """
-        features, n_frames = self.features(*self._heard(waveforms, lengths))
+        features, n_frames = self.features(*self._checked(waveforms, lengths))
         return self.encode_features(features, n_frames, layers)
 
     def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -202,8 +204,8 @@ class EAT(Pretrained, nn.Module):
         readout = readout_for(self)
         return readout.pool(self.encode(waveforms, lengths, readout.layers))
 
-    def _heard(self, waveforms: object, lengths: object) -> tuple[Tensor, Tensor | None]:
-        """What a user gave, checked; see `waveforms`."""
+    def _checked(self, waveforms: object, lengths: object) -> tuple[Tensor, Tensor | None]:
+        """What a user gave, as `as_waveforms` and `as_lengths` let it in."""
         checked = as_waveforms(waveforms, what=f"{self.name}: waveforms")
         return checked, as_lengths(lengths, checked, what=f"{self.name}: lengths")
 
@@ -211,7 +213,7 @@ class EAT(Pretrained, nn.Module):
         """Normalised log-mel ``(batch, frames, 128)``, and how many frames of each hold sound.
 
         Loops over recordings and training steps come in here with sound that is known to be
-        finite: looking at every sample once more would make a GPU wait. Users call the model,
+        finite: looking at every sample again would make a GPU wait. Users call the model,
         ``encode`` or ``embed``, which look.
 
         Raises:
@@ -225,7 +227,8 @@ class EAT(Pretrained, nn.Module):
         energies = frontend.log_mel(waveforms.to(self.cls_token.device).float(), lengths)
         if lengths is None:
             lengths = torch.full((len(waveforms),), waveforms.shape[1])
-        held = torch.div(
+        # frames that begin and end in sound; + 1 below: the first frame needs no hop
+        last_frame = torch.div(
             lengths.to(energies.device) - frontend.FRAME_SAMPLES,
             frontend.FRAME_HOP_SAMPLES,
             rounding_mode="floor",
@@ -233,8 +236,8 @@ class EAT(Pretrained, nn.Module):
         target = self.config.padded_frames or -(-energies.shape[1] // PATCH) * PATCH
         energies = frontend.fit_frames(energies, target)
         if self.config.normalization == "per_clip":
-            return frontend.normalise_per_clip(energies), held + 1
-        return frontend.normalise(energies, *self.config.normalization), held + 1
+            return frontend.normalise_per_clip(energies), last_frame + 1
+        return frontend.normalise(energies, *self.config.normalization), last_frame + 1
 
     def _too_long(self, n_samples: int) -> str:
         rate = self.sample_rate
@@ -279,11 +282,13 @@ class EAT(Pretrained, nn.Module):
         self, features: Tensor, n_frames: Tensor | None, patches: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         grid = self.patch_tokens(features)
-        held = _steps_with_signal(features, n_frames, features.shape[1] // PATCH)
+        holds_sound = _steps_with_signal(features, n_frames, features.shape[1] // PATCH)
         if patches is not None:
             grid = grid.gather(1, patches[..., None].expand(-1, -1, self.dim))
-            held = held.gather(1, patches)
-        return self.with_cls(grid), torch.cat([held.new_ones(len(held), 1), held], dim=1)
+            holds_sound = holds_sound.gather(1, patches)
+        return self.with_cls(grid), torch.cat(
+            [holds_sound.new_ones(len(holds_sound), 1), holds_sound], dim=1
+        )
 
     def patch_tokens(self, features: Tensor) -> Tensor:
         """Patches of normalised features with their positions, ``(batch, patches, dim)``.
@@ -297,6 +302,7 @@ class EAT(Pretrained, nn.Module):
                 f"{self.name}: {features.shape[1]} frames make {n_steps} time steps of {PATCH}; "
                 f"need 1 to {self.config.max_time_steps}"
             )
+        # (batch, patches, dim), in the precision of the weights
         grid: Tensor = self.patch_embed(features.to(self.patch_embed.proj.weight.dtype))
         return grid + self.positions[:, : grid.shape[1]].to(grid.dtype)
 
@@ -319,7 +325,7 @@ class EAT(Pretrained, nn.Module):
         time_span_s, band_span = _token_spans((tokens.shape[1] - 1) // N_BAND_STEPS)
         return EncoderOutput(
             tokens=tokens,
-            layers={asked: captured[name] for asked, name in wanted.items()},
+            layers={layer: captured[name] for layer, name in wanted.items()},
             time_span_s=time_span_s,
             band_span=band_span,
             has_signal=has_signal,
@@ -413,6 +419,7 @@ class EAT(Pretrained, nn.Module):
 
             return self.get_submodule(name).register_forward_hook(hook)
 
+        # for this one call: hooks that stay would fire for every other user of the model
         handles = [keep(name) for name in sorted(names)]
         try:
             yield captured
@@ -428,8 +435,8 @@ def _steps_with_signal(features: Tensor, n_frames: Tensor | None, n_steps: int) 
             len(features), n_steps * N_BAND_STEPS, dtype=torch.bool, device=features.device
         )
     first_frame = torch.arange(n_steps, device=features.device) * PATCH
-    held = first_frame[None] < n_frames.to(features.device)[:, None]
-    return held.repeat_interleave(N_BAND_STEPS, dim=1)
+    holds_sound = first_frame[None] < n_frames.to(features.device)[:, None]
+    return holds_sound.repeat_interleave(N_BAND_STEPS, dim=1)
 
 
 def _token_spans(n_steps: int) -> tuple[Tensor, Tensor]:

@@ -48,7 +48,7 @@ class EATConfig(Config):
     n_classes: int = Field(default=0, ge=0, le=MAX_CLASSES, description="0: no classifier")
     window_s: float = Field(default=10.0, gt=0, le=MAX_WINDOW_S, description="it was trained on")
     normalization: tuple[Finite, Finite] | Literal["per_clip"] = Field(
-        default=(-5.553, 4.606),  # of the animal sounds that the released models were trained on
+        default=(-5.553, 4.606),  # of the released AVES2 models; EAT's own are -4.268 and 4.569
         description="mean and standard deviation of the log-mel, or each clip's own",
     )
     padded_frames: int | None = Field(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs.readout import ReadoutLike, ReadoutPart
 
-TINY: Final = 1e-12  # under a root, whose slope at 0 has no number
+TINY: Final = 1e-12  # under a root, whose slope at 0 is infinite: one patch has no deviation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +77,21 @@ class EncoderOutput:
             return tokens[:, 0]
         if how in {"mean", "max"}:
             return self._over_all(tokens, how)
-        patches, held = tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :]
+        # (batch, patches, dim), and (batch, patches): CLS tokens stand in front
+        patches, holds_sound = tokens[:, self.n_cls :], self.has_signal[:, self.n_cls :]
         if how == "patches" and self.padding_counts:
             return patches.mean(dim=1)
         if how in {"valid", "patches"}:
-            return masked_mean(patches, held)
+            return masked_mean(patches, holds_sound)
         if how == "std":
-            return masked_std(patches, held)
+            return masked_std(patches, holds_sound)
         if how in {"bands", "band_stds"}:
             over_time = masked_mean if how == "bands" else masked_std
             first_band = self.band_span[self.n_cls :, 0]
             rows = [first_band == band for band in torch.unique(first_band)]
-            return torch.cat([over_time(patches[:, row], held[:, row]) for row in rows], dim=-1)
+            return torch.cat(
+                [over_time(patches[:, row], holds_sound[:, row]) for row in rows], dim=-1
+            )
         raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
 
     def tokens_of(self, layer: int | str | None) -> Tensor:
@@ -120,6 +123,7 @@ class EncoderOutput:
                 return tokens.mean(dim=1)
             return masked_mean(tokens, self.has_signal)
         if not self.padding_counts:
+            # -inf: a channel may be below 0 everywhere, so 0 would win
             tokens = tokens.masked_fill(~self.has_signal[..., None], -torch.inf)
         return tokens.amax(dim=1)
 
@@ -137,6 +141,7 @@ def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:
     if not bool(keep.any(dim=1).all()):
         raise UsageError("pooling: a window holds nothing but padding")
     weights = keep.to(tokens.dtype)
+    # einsum, not tokens[keep]: rows hold different numbers of tokens, and nothing is copied
     return torch.einsum("btd,bt->bd", tokens, weights) / weights.sum(dim=1, keepdim=True)
 
 
@@ -145,8 +150,9 @@ def masked_std(tokens: Tensor, keep: Tensor) -> Tensor:
 
     Arguments and errors as for `masked_mean`.
     """
-    away = tokens - masked_mean(tokens, keep)[:, None]
-    return (masked_mean(away.square(), keep) + TINY).sqrt()
+    # two passes: the mean of squares less the square of the mean cancels in float32
+    centred = tokens - masked_mean(tokens, keep)[:, None]
+    return (masked_mean(centred.square(), keep) + TINY).sqrt()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

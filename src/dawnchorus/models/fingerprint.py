@@ -37,6 +37,7 @@ def fingerprint(encoder: Encoder) -> Fingerprint:
 
 
 def _spaced(values: torch.Tensor) -> list[float]:
+    # spread over all channels or classes: weights that differ in one block differ somewhere here
     chosen = np.linspace(0, len(values) - 1, min(N_VALUES, len(values))).round().astype(int)
     return [float(values[index]) for index in chosen]
 
@@ -47,12 +48,13 @@ def largest_difference(encoder: Encoder, known: Fingerprint) -> float:
     Raises:
         WeightsError: The number of values differs, so it is another kind of model.
     """
-    found = fingerprint(encoder).values
-    if len(found) != len(known.values):
+    values = fingerprint(encoder).values
+    if len(values) != len(known.values):
         raise WeightsError(
-            f"{encoder.name}: the fingerprint has {len(found)} values, the card {len(known.values)}"
+            f"{encoder.name}: the fingerprint has {len(values)} values, the card "
+            f"{len(known.values)}"
         )
-    return max(abs(a - b) for a, b in zip(found, known.values, strict=True))
+    return max(abs(a - b) for a, b in zip(values, known.values, strict=True))
 
 
 def check(encoder: Encoder, known: Fingerprint) -> float:
@@ -62,7 +64,7 @@ def check(encoder: Encoder, known: Fingerprint) -> float:
         WeightsError: It is not.
     """
     difference = largest_difference(encoder, known)
-    if not difference <= known.atol:
+    if not difference <= known.atol:  # this way round, NaN is refused too
         raise WeightsError(
             f"{encoder.name}: computes other values than its card says, off by {difference:.2g} "
             f"(tolerance {known.atol:.2g}); the weights are not the ones described"

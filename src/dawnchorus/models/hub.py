@@ -273,6 +273,7 @@ def _check_reachable(access: Access) -> None:
 
     if constants.HF_HUB_OFFLINE or access.local_files_only or getproxies():
         return
+    # looking up the name is enough: it fails at once where there is no network
     host = urlsplit(constants.ENDPOINT).hostname
     if host is not None:
         socket.getaddrinfo(host, 443)

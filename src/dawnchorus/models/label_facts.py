@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 UNKNOWN_MODEL_THRESHOLD: Final = 0.5  # of a model that nobody has measured: as likely as not
+# Genus species, with a hybrid's x, an uncertain cf. or a subspecies
 SPECIES: Final = re.compile(r"[A-ZÀ-Þ][\w-]+ (x |cf\. )?[a-zß-ÿ][\w-]+( [a-z][\w-]+)?")
 # endings that the codes of zoological names fix for families, and orders that animals sing in
 RANKS: Final = (
@@ -24,21 +25,19 @@ RANKS: Final = (
 
 
 class LabelFacts(Config):
-    """What a card says of the model's labels.
+    """What a card says of the model's labels."""
 
-    Attributes:
-        level: of labels whose names do not show one, such as sound.
-        levels: labels of which neither is true, such as species under their common names.
-        threshold: from which score on a label is believed that has no threshold of its own.
-        thresholds: labels for which validation says otherwise.
-        origin: what the thresholds were found on, and how.
-    """
-
-    level: str = ""
-    levels: dict[str, str] = Field(default={})
-    threshold: float | None = Field(default=None, ge=0, le=1)
-    thresholds: dict[str, float] = Field(default={})
-    origin: str = ""
+    level: str = Field(default="", description="of labels whose names show none, such as sound")
+    levels: dict[str, str] = Field(
+        default={}, description="of single labels, such as species under their common names"
+    )
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="lowest score that counts, for most labels"
+    )
+    thresholds: dict[str, float] = Field(
+        default={}, description="lowest score that counts, for single labels"
+    )
+    origin: str = Field(default="", description="clips that the thresholds are from, and how")
 
     @property
     def usual(self) -> float:
@@ -46,19 +45,19 @@ class LabelFacts(Config):
         return UNKNOWN_MODEL_THRESHOLD if self.threshold is None else self.threshold
 
     def lowest(self, labels: Iterable[str]) -> list[float]:
-        """The score from which on each label is believed."""
+        """The lowest score that counts, for each label."""
         return [self.thresholds.get(label, self.usual) for label in labels]
 
 
 def levels_of(labels: Sequence[str], facts: LabelFacts) -> list[str]:
-    """Species, family, order and so on, as the form of a scientific name shows; else the card's."""
+    """Species, family, order and so on: of the card, or as the form of a scientific name shows."""
     return [
         facts.levels.get(label) or _level(scientific_part(label)) or facts.level for label in labels
     ]
 
 
 def scientific_part(label: str) -> str:
-    """``Turdus merula`` of ``Turdus merula_Eurasian Blackbird``, else all of it."""
+    """``Turdus merula`` of ``Turdus merula_Eurasian Blackbird``, any other label as it is."""
     name, _, common = label.partition("_")
     return name if common and SPECIES.fullmatch(name) else label
 

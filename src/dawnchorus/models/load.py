@@ -108,7 +108,7 @@ def open_model(
 ) -> LoadedModel:
     """As `load_model`, on the CPU, with where its parts came from and how they fitted.
 
-    What was assumed about it is said by a `DawnChorusWarning`.
+    A `DawnChorusWarning` names what was assumed.
     """
     if not isinstance(name, str | Path):
         raise UsageError(
@@ -117,8 +117,8 @@ def open_model(
         )
     source = find_source(checkpoint_path or name, access)
     if checkpoint_path is not None:
-        asked = known_cards().get(str(meant_by(name))) or card_beside(find_source(name, access))
-        source = replace(source, loaded_as=asked, must_match=False)
+        settings = known_cards().get(str(meant_by(name))) or card_beside(find_source(name, access))
+        source = replace(source, loaded_as=settings, must_match=False)
     path = str(source.weights)
     weights = inspect_weights(source.weights)
     infer_shape(weights.shapes, path)  # before anything of its size is allocated
@@ -130,9 +130,11 @@ def open_model(
     model = build(config, named, weights.shapes, path)
     fill(model, {ours: tensors[name] for ours, name in weights.names.items()}, path)
     model.eval()
+    # before labels are looked for: a classifier that they take off is part of the fingerprint
     _check_values(model, source, identity)
     labels = find_labels(source, weights, identity, model.config.n_classes)
     _name_classes(model, labels)
+    # after the checks, which are for the card's own constants
     constants = _constants(named, card, normalization)
     if constants is not None:
         model.config = model.config.model_copy(update={"normalization": constants})
@@ -190,7 +192,7 @@ def resolve_device(device: str) -> torch.device:
 
     Raises:
         DeviceError: It was asked for by name and is not there; there is no silent fallback.
-        UsageError: It is no name of a device.
+        UsageError: It is not the name of a device.
     """
     if device == "auto":
         if torch.cuda.is_available():

@@ -38,6 +38,7 @@ def load_plugin(name: str, device: str) -> Encoder:
     if callable(maker):
         encoder, where = maker(device), "registered"
     else:
+        # the first of several: two packages that offer one name are the user's to sort out
         (entry, *_) = entry_points(group=GROUP, name=name)
         encoder, where = entry.load()(device=device), entry.value
     if not isinstance(encoder, Encoder):

@@ -34,6 +34,7 @@ def save_model(
     Raises:
         WeightsError: The folder cannot be written.
     """
+    # on the CPU: comparing precisions makes copies, for which a GPU may have no room
     weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     chosen = precision or smallest_exact(weights)
     card = write_model(folder, card_of(model), model.labels, weights, chosen)

@@ -162,6 +162,7 @@ def register_model(name: str, model: str | Path | Maker) -> None:
             f"register_model: need a path, an hf:// address or a function of a device, got "
             f"{type(model).__name__}; a model of your own is lambda device: model.to(device)"
         )
+    # registering again is what a notebook does when a cell is run again
     if name in registered():
         warnings.warn(f"{name}: was registered before, and stands for the new model now",
                       UserWarning, stacklevel=2)  # fmt: skip

@@ -89,6 +89,7 @@ def find_source(name: str | Path, access: Access | None = None) -> ModelSource:
 def unknown_model(name: str) -> UsageError:
     """The error for a name that means nothing, with the nearest one that does."""
     known = list(dict.fromkeys([*known_cards(), *plugin_names(), *registered()]))
+    # of a name that is nearly right: most mistakes are of one letter
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     page = name.removeprefix(HUB_PAGE)
@@ -104,10 +105,10 @@ def _known_source(card: Card, access: Access) -> ModelSource:
     if folder is not None:
         return replace(_folder_source(folder), named=card, must_match=True)
     if card.hub is None:
-        raise UsageError(f"{card.name}: its card names no place to get the weights from")
-    place = card.hub
+        raise UsageError(f"{card.name}: its card does not say where its weights can be downloaded")
+    location = card.hub
     return _hub_source(
-        Address(repo=place.repo, revision=place.revision, file=place.file), access, card
+        Address(repo=location.repo, revision=location.revision, file=location.file), access, card
     )
 
 
@@ -119,6 +120,7 @@ def _hub_source(address: Address, access: Access, card: Card | None = None) -> M
     """
     named = card or _card_of_repo(address)
     repo, revision = address.repo, address.revision
+    # a revision that the user names may be any state of the repository, so any file is right
     must_match = card is not None or (named is not None and revision is None)
     if must_match and named is not None and named.hub is not None:
         revision = named.hub.revision
@@ -189,13 +191,13 @@ def _choose(files: Sequence[str], address: Address) -> str | None:
     for wanted in (WEIGHTS_FILE, f"{EXPORT}/{WEIGHTS_FILE}"):
         if wanted in files:
             return wanted
-    found = [name for name in files if "/" not in name and name.endswith(WEIGHT_SUFFIXES)]
-    if len(found) > 1:
+    candidates = [name for name in files if "/" not in name and name.endswith(WEIGHT_SUFFIXES)]
+    if len(candidates) > 1:
         raise WeightsError(
-            f"{address}: several weights files ({', '.join(found[:5])}); name one of them: "
-            f"{address}/{found[0]}"
+            f"{address}: several weights files ({', '.join(candidates[:5])}); name one of them: "
+            f"{address}/{candidates[0]}"
         )
-    return found[0] if found else None
+    return candidates[0] if candidates else None
 
 
 def _folder_source(folder: Path) -> ModelSource:
@@ -212,13 +214,13 @@ def _weights_in(folder: Path) -> Path | None:
     if (folder / WEIGHTS_FILE).is_file():
         return folder / WEIGHTS_FILE
     try:
-        found = sorted(path for path in folder.glob("*") if path.suffix in WEIGHT_SUFFIXES)
+        candidates = sorted(path for path in folder.glob("*") if path.suffix in WEIGHT_SUFFIXES)
     except OSError as error:
         raise WeightsError(f"{folder}: cannot be read: {error}") from error
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found[:5])
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates[:5])
         raise WeightsError(f"{folder}: several weights files ({names}); name one of them")
-    return found[0] if found else None
+    return candidates[0] if candidates else None
 
 
 def _file_source(path: Path) -> ModelSource:
@@ -244,10 +246,10 @@ def _named(weights: Path, name: str) -> Card | None:
     """
     given = {_plain(name), _plain(weights.stem), _plain(weights.parent.resolve().name)}
     for card in known_cards().values():
-        place = card.hub
-        own = [card.name] if place is None else [card.name, PurePosixPath(place.repo).name]
-        if place is not None and PurePosixPath(place.file).name != WEIGHTS_FILE:
-            own.append(PurePosixPath(place.file).stem)
+        location = card.hub
+        own = [card.name] if location is None else [card.name, PurePosixPath(location.repo).name]
+        if location is not None and PurePosixPath(location.file).name != WEIGHTS_FILE:
+            own.append(PurePosixPath(location.file).stem)
         if given & {_plain(text) for text in own}:
             return card
     return None

@@ -62,30 +62,30 @@ def as_lengths(lengths: object, waveforms: Tensor, *, what: str = "lengths") -> 
         what: they are, for messages.
 
     Raises:
-        UsageError: There is not one for each clip, they are no whole numbers, or reach past a clip.
+        UsageError: Not one for each clip, not whole numbers, or past the end of a clip.
     """
     if lengths is None:
         return None
-    found = torch.tensor([lengths]) if isinstance(lengths, int) else _as_tensor(lengths, what)
-    found = found[None] if found.ndim == 0 else found
+    counts = torch.tensor([lengths]) if isinstance(lengths, int) else _as_tensor(lengths, what)
+    counts = counts[None] if counts.ndim == 0 else counts
     n_clips, n_samples = waveforms.shape
-    if found.shape != (n_clips,):
+    if counts.shape != (n_clips,):
         raise UsageError(
-            f"{what}: of shape {tuple(found.shape)} for {n_clips} clips; need one number a clip"
+            f"{what}: of shape {tuple(counts.shape)} for {n_clips} clips; need one number a clip"
         )
-    if found.dtype not in WHOLE:
+    if counts.dtype not in WHOLE:
         raise UsageError(
-            f"{what}: of type {_name(found)}; need whole numbers of samples, not seconds or shares"
+            f"{what}: of type {_name(counts)}; need whole numbers of samples, not seconds or shares"
         )
-    low, high = (int(value) for value in found.aminmax())
+    low, high = (int(value) for value in counts.aminmax())
     if low < 1 or high > n_samples:
         wrong = low if low < 1 else high
-        clip = int((found == wrong).nonzero()[0])
+        clip = int((counts == wrong).nonzero()[0])
         raise UsageError(
-            f"{what}: clip {clip} is said to hold {wrong} samples; need 1 to {n_samples}, which is "
+            f"{what}: clip {clip} has a length of {wrong} samples; need 1 to {n_samples}, which is "
             "how long the waveforms are"
         )
-    return found.long()
+    return counts.long()
 
 
 def _as_tensor(given: object, what: str) -> Tensor:

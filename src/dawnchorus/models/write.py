@@ -57,6 +57,7 @@ def write_model(
         WeightsError: A weight is not finite in that precision, or the folder cannot be written.
     """
     tensors = as_precision(weights, precision, str(folder))
+    # the fingerprint is of what the file holds, so of the rounded weights
     model = EAT(card.config, name=card.name, labels=labels, initialise=False)
     model.load_state_dict({name: value.float() for name, value in tensors.items()})
     card = card.model_copy(
@@ -119,10 +120,12 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
+            # a name of its own for each writer: two runs that export at once must not share one
             unfinished = folder / f".{name}.{uuid.uuid4().hex[:8]}.beside"
             with unfinished.open("xb") as file:
                 file.write(content)
                 file.flush()
+                # renaming may reach the disk before the content does
                 os.fsync(file.fileno())
             unfinished.replace(folder / name)
     except OSError as error:

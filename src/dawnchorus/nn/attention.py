@@ -28,6 +28,8 @@ class Attention(nn.Module):
         batch, n_tokens, dim = tokens.shape
         qkv = self.qkv(tokens).view(batch, n_tokens, 3, self.n_heads, dim // self.n_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, tokens, dim / heads)
+        # (batch, 1, 1, tokens): the same keys are hidden from every head and query. Without a mask
+        # torch takes its fastest kernel
         mask = None if keep is None else keep[:, None, None, :]
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         out: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, n_tokens, dim))

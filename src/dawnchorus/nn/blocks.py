@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from dawnchorus.nn.attention import Attention
 
-NORM_EPS = 1e-6  # of every LayerNorm in the encoder
+NORM_EPS = 1e-6  # of every LayerNorm in the encoder, as in the released code; torch's is 1e-5
 
 
 class MLP(nn.Module):
@@ -55,6 +55,7 @@ class Block(nn.Module):
         if branches is not None:
             attended = attended * branches[0, :, None, None]
         tokens = self.norm1(tokens + attended)
+        # what the teacher of pretraining averages as its targets; data2vec 2.0 takes it there too
         added = self.mlp(tokens)
         counted = added if branches is None else added * branches[1, :, None, None]
         return self.norm2(tokens + counted), added

@@ -23,7 +23,9 @@ class DecoderBlock(nn.Module):
     def forward(self, grid: Tensor) -> Tensor:
         """``(rows, time, bands, dim)`` to ``(rows, time, bands, width)``."""
         out = self.conv(grid.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        # channels last again, so the norm is over the channels of each patch
         out = functional.gelu(functional.layer_norm(out, out.shape[-1:]))
+        # the first block changes the width, so it has nothing to be added to
         return out + grid if out.shape == grid.shape else out
 
 
@@ -63,7 +65,7 @@ def fill_grid(visible: Tensor, kept: Tensor, filler: Tensor) -> Tensor:
     Args:
         visible: ``(rows, kept, dim)``.
         kept: ``(rows, kept)`` their patches.
-        filler: ``(rows, patches, dim)``, what stands in the masked places.
+        filler: ``(rows, patches, dim)``, what the masked patches get.
 
     Returns:
         ``(rows, patches, dim)``.

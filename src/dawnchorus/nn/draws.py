@@ -28,6 +28,7 @@ def row_keys(seed: int, step: int, stream: int, rows: Tensor) -> Tensor:
         stream: what the draws are for; different uses must not share one.
         rows: numbers of the rows in the whole batch, int64, on the device of the draws.
     """
+    # mixed between the parts: a sum alone would give (step 1, row 2) the key of (step 2, row 1)
     keys = torch.full_like(rows, seed)
     for part in (step, stream, rows):
         keys = _mix(_mix(keys) + part)
@@ -42,6 +43,7 @@ def bits(keys: Tensor, count: int) -> Tensor:
 
 def below(keys: Tensor, count: int, bound: int) -> Tensor:
     """Draw ``count`` integers from 0 to ``bound - 1`` for each key."""
+    # 63 bits, so the remainder is biased by less than bound / 2**63
     return _shifted(bits(keys, count), 1) % bound
 
 
@@ -52,6 +54,7 @@ def normal(keys: Tensor, count: int) -> Tensor:
     first = (_shifted(drawn, 40).float() + 0.5) * scale  # in (0, 1): the logarithm needs it
     second = (_shifted(drawn, 8) & 0xFFFFFF).float() * scale
     radius = (-2 * first.log()).sqrt()
+    # both numbers of a pair come from one hash: 24 bits from its top, 24 from further down
     angle = 2 * math.pi * second
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=-1)[..., :count]
 

@@ -34,6 +34,7 @@ def follow(teacher: nn.Module, student: nn.Module, decay: float) -> None:
 
     Both have the same weights in the same order. The student's may be of lower precision.
     """
+    # one fused call for all weights; a loop over 150 tensors would wait for each kernel
     averages = list(teacher.parameters())
     current = [p.detach().to(a.dtype) for a, p in zip(averages, student.parameters(), strict=True)]
     get_ema_multi_avg_fn(decay)(averages, current, 0)  # type: ignore[no-untyped-call]  # torch's
@@ -45,6 +46,7 @@ def follow(teacher: nn.Module, student: nn.Module, decay: float) -> None:
 def distance(teacher: nn.Module, student: nn.Module) -> float:
     """How far apart the weights are: norm of the difference over the norm of the student's."""
     pairs = list(zip(teacher.parameters(), student.parameters(), strict=True))
+    # one number leaves the device, at the end
     apart = torch.stack([(t - s).square().sum() for t, s in pairs]).sum()
     size = torch.stack([s.square().sum() for _, s in pairs]).sum()
     return float((apart / size).sqrt())

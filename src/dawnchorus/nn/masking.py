@@ -36,6 +36,7 @@ class MaskShape:
 
     def n_kept(self, n_patches: int) -> int:
         """Visible patches of a grid; at least one."""
+        # int() of this very expression: 1 - 0.8 is a little under 0.2 in floating point
         return max(1, int(n_patches * (1 - self.ratio)))
 
     def n_blocks(self, n_patches: int) -> int:
@@ -77,6 +78,7 @@ def cover(centres: Tensor, n_time: int, n_bands: int, block: int) -> Tensor:
     reach = torch.arange(block, device=centres.device) - block // 2
     times = (centres[..., None] // n_bands + reach).clamp(0, n_time - 1)
     bands = (centres[..., None] % n_bands + reach).clamp(0, n_bands - 1)
+    # (rows, blocks, block, block) to (rows, cells); cells may repeat
     cells = (times[..., None] * n_bands + bands[..., None, :]).flatten(1)
     covered = torch.zeros(len(centres), n_time * n_bands, dtype=torch.bool, device=centres.device)
     return covered.scatter_(1, cells, value=True)
@@ -94,6 +96,7 @@ def settle(covered: Tensor, scores: Tensor, n_kept: int) -> Tensor:
         ``(rows, n_kept)`` indices, ascending: all of the covered ones if they are too few, and
         none but covered ones if they are too many.
     """
+    # one sort for both: bit 62 puts covered patches in front, the 62 bits below shuffle within
     top = 1 << 62
     order = (scores & (top - 1)) | (covered.long() * top)
     kept = order.argsort(dim=1, descending=True)[:, :n_kept]

@@ -4,7 +4,7 @@ from typing import Final
 
 from torch import Tensor, nn
 
-PATCH: Final = 16  # frames and bands a side
+PATCH: Final = 16  # frames and bands a side, as in AST and MAE; 160 ms by 16 mel bands
 
 
 class PatchEmbed(nn.Module):

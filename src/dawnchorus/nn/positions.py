@@ -18,6 +18,7 @@ def sincos_positions(dim: int, n_time_steps: int, n_band_steps: int) -> Tensor:
         angle = torch.arange(count, dtype=torch.float32)[:, None] * omega
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
+    # (time, bands, dim / 2) each, then side by side
     bands = encode(n_band_steps)[None].expand(n_time_steps, -1, -1)
     times = encode(n_time_steps)[:, None].expand(-1, n_band_steps, -1)
     return torch.cat([bands, times], dim=-1).reshape(1, n_time_steps * n_band_steps, dim)
