@@ -13,80 +13,17 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dawnchorus.configs import Readout
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.store import files, locks
-from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.check import set_aside
 from dawnchorus.store.export import export_store
 from dawnchorus.store.merge import merge_stores
 from dawnchorus.store.read import Store
-from dawnchorus.store.schema import RecordingRow, StoreHeader
+from dawnchorus.store.schema import recording_id
 from dawnchorus.store.write import StoreWriter
-
-DIM = 6
-HEADER = StoreHeader(
-    model="tiny",
-    weights_sha256="aa",
-    labels_sha256=None,
-    licence="CC0-1.0",
-    sample_rate=100,
-    window_s=1.0,
-    hop_s=0.5,
-    window_samples=100,
-    hop_samples=50,
-    channel="mean",
-    resampler="soxr-HQ",
-    precision="float32",
-    normalization=(-5.0, 4.0),
-    readout="output:valid",
-    dim=DIM,
-    dtype="float16",
-    audio_root="/recordings",
-    created="2026-01-01T00:00:00+00:00",
-    versions={},
-)
-
-
-def identity(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:16]  # as FORMAT.md says
-
-
-def row(name: str, n_windows: int = 0, status: str = "partial", **more: object) -> RecordingRow:
-    return RecordingRow(
-        recording_id=identity(name), path=name, n_windows=n_windows, status=status, **more
-    )
-
-
-def windows(first: int, n: int, *, value: float | None = None, seed: int = 0) -> WindowRows:
-    index = np.arange(first, first + n)
-    vectors = np.random.default_rng((seed, first)).standard_normal((n, DIM)).astype(np.float32)
-    if value is not None:
-        vectors[:] = value
-    return WindowRows(
-        window=index,
-        start_sample=index * 50,
-        valid_samples=np.full(n, 100),
-        flags=index % 2,
-        vectors=vectors,
-    )
-
-
-def put(writer: StoreWriter, name: str, sizes: list[int], *, seed: int = 0) -> None:
-    done = 0
-    for size in sizes:
-        writer.add(row(name), windows(done, size, seed=seed))
-        done += size
-    writer.finish(row(name, done, "done"))
-
-
-def expected(sizes: list[int], *, seed: int = 0) -> np.ndarray:
-    starts = np.cumsum([0, *sizes[:-1]])
-    parts = [windows(int(s), n, seed=seed).vectors for s, n in zip(starts, sizes, strict=True)]
-    return np.concatenate(parts).astype(np.float16).astype(np.float32)
+from store_samples import DIM, HEADER, expected, names, put, row, windows
 
 
 def test_what_was_committed_is_read_back_in_order_of_path_and_window(tmp_path: Path) -> None:
@@ -100,26 +37,8 @@ def test_what_was_committed_is_read_back_in_order_of_path_and_window(tmp_path: P
     assert table["start_s"].to_pylist()[:2] == [0.0, 0.5]
     assert table["stop_sample"].to_pylist()[:2] == [100, 150]
     assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors[:4], expected([4], seed=2))
-    np.testing.assert_array_equal(vectors[4:], expected([2, 3], seed=1))
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=3), min_size=1, max_size=4),
-    st.integers(1, 60),
-)
-def test_any_sizes_of_parts_give_the_same_store(
-    tmp_path_factory: pytest.TempPathFactory, recordings: list[list[int]], part_bytes: int
-) -> None:
-    path = tmp_path_factory.mktemp("law") / "a.store"
-    with StoreWriter(path, HEADER, part_bytes=part_bytes) as writer:
-        for index, sizes in enumerate(recordings):
-            put(writer, f"{index}.wav", sizes, seed=index)
-    vectors, _ = Store(path).read()
-    wanted = [expected(sizes, seed=index) for index, sizes in enumerate(recordings)]
-    np.testing.assert_array_equal(vectors, np.concatenate(wanted))
-    assert Store(path).check().damages == ()
+    np.testing.assert_array_equal(vectors[:4], expected(4, seed=2))
+    np.testing.assert_array_equal(vectors[4:], expected(5, seed=1))
 
 
 def test_an_empty_store_reads_as_nothing(tmp_path: Path) -> None:
@@ -139,42 +58,13 @@ def test_columns_can_be_chosen_and_an_unknown_one_is_named(tmp_path: Path) -> No
         store.read(["colour"])
 
 
-def test_windows_of_an_unfinished_or_failed_recording_are_not_read(tmp_path: Path) -> None:
-    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
-        put(writer, "good.wav", [3])
-        writer.add(row("broken.wav"), windows(0, 2))
-        writer.flush()
-        writer.fail(row("broken.wav", status="failed", reason="damaged", message="broken.wav: no"))
-        writer.add(row("long.wav"), windows(0, 2))
-    store = Store(tmp_path / "a.store")
-    assert store.read()[1]["path"].to_pylist() == ["good.wav"] * 3
-    rows = store.recordings()
-    assert dict(zip(rows["path"].to_pylist(), rows["status"].to_pylist(), strict=True)) == {
-        "broken.wav": "failed",
-        "good.wav": "done",
-        "long.wav": "partial",
-    }
-
-
 def test_a_recording_that_is_read_again_counts_once_and_as_last_read(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "a.store", HEADER) as writer:
         put(writer, "a.wav", [5], seed=1)
     with StoreWriter(tmp_path / "a.store", HEADER) as writer:
         put(writer, "a.wav", [2], seed=2)
     vectors, _ = Store(tmp_path / "a.store").read()
-    np.testing.assert_array_equal(vectors, expected([2], seed=2))
-
-
-def test_a_partial_recording_goes_on_in_the_next_run(tmp_path: Path) -> None:
-    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
-        writer.add(row("long.wav"), windows(0, 4))
-    with StoreWriter(tmp_path / "a.store", HEADER) as writer:
-        assert writer.resume(identity("long.wav")) == 4
-        writer.add(row("long.wav"), windows(4, 3))
-        writer.finish(row("long.wav", 7, "done"))
-    vectors, table = Store(tmp_path / "a.store").read()
-    assert table["window"].to_pylist() == list(range(7))
-    np.testing.assert_array_equal(vectors, expected([4, 3]))
+    np.testing.assert_array_equal(vectors, expected(2, seed=2))
 
 
 def test_a_commit_is_made_when_it_is_due_by_the_clock(tmp_path: Path) -> None:
@@ -193,20 +83,20 @@ def test_a_commit_is_made_when_it_is_due_by_the_clock(tmp_path: Path) -> None:
 def test_two_writers_share_a_store_and_no_recording_is_claimed_twice(tmp_path: Path) -> None:
     path = tmp_path / "a.store"
     with StoreWriter(path, HEADER) as one, StoreWriter(path, HEADER) as other:
-        assert one.claim(identity("a.wav"))
-        assert not other.claim(identity("a.wav"))
-        assert other.claim(identity("b.wav"))
+        assert one.claim(recording_id("a.wav"))
+        assert not other.claim(recording_id("a.wav"))
+        assert other.claim(recording_id("b.wav"))
         put(one, "a.wav", [2], seed=1)
         put(other, "b.wav", [3], seed=2)
         one.flush()
-        assert other.claim(identity("a.wav"))  # free again, and known to be done
-        known = other.catalog.get(identity("a.wav"))
+        assert other.claim(recording_id("a.wav"))  # free again, and known to be done
+        known = other.catalog.get(recording_id("a.wav"))
         assert known is not None
         assert known.status == "done"
-        assert one.catalog.get(identity("b.wav")) is None  # not committed yet
+        assert one.catalog.get(recording_id("b.wav")) is None  # not committed yet
     vectors, table = Store(path).read()
     assert table["path"].to_pylist() == ["a.wav"] * 2 + ["b.wav"] * 3
-    np.testing.assert_array_equal(vectors[:2], expected([2], seed=1))
+    np.testing.assert_array_equal(vectors[:2], expected(2, seed=1))
     assert Store(path).check().damages == ()
 
 
@@ -235,14 +125,14 @@ def test_what_another_writer_began_is_gone_on_with_at_its_last_commit(tmp_path: 
     path = tmp_path / "a.store"
     with StoreWriter(path, HEADER) as late:
         with StoreWriter(path, HEADER) as early:
-            early.claim(identity("long.wav"))
+            early.claim(recording_id("long.wav"))
             early.add(row("long.wav"), windows(0, 4))
-        assert late.claim(identity("long.wav"))
-        assert late.resume(identity("long.wav")) == 4
+        assert late.claim(recording_id("long.wav"))
+        assert late.resume(recording_id("long.wav")) == 4
         late.add(row("long.wav"), windows(4, 3))
         late.finish(row("long.wav", 7, "done"))
     vectors, _ = Store(path).read()
-    np.testing.assert_array_equal(vectors, expected([4, 3]))
+    np.testing.assert_array_equal(vectors, expected(7))
     (revision,) = Store(path).recordings()["revision"].to_pylist()
     assert revision == 1
 
@@ -257,7 +147,7 @@ def test_a_disk_without_locks_still_takes_a_writer(
     orphan = tmp_path / "a.store" / "embeddings" / "part-0123.parquet"
     with StoreWriter(tmp_path / "a.store", HEADER) as writer:
         assert not writer.has_locks
-        assert writer.claim(identity("a.wav"))
+        assert writer.claim(recording_id("a.wav"))
         put(writer, "a.wav", [1])
         orphan.write_bytes(b"perhaps of another run")
     with StoreWriter(tmp_path / "a.store", HEADER):
@@ -363,7 +253,7 @@ def test_a_flipped_bit_in_a_vector_is_refused_on_reading(tmp_path: Path) -> None
         put(writer, "a.wav", [40])
     (part,) = (path / "embeddings").iterdir()
     content = part.read_bytes()
-    vector = expected([40]).astype(np.float16)[7].tobytes()
+    vector = expected(40).astype(np.float16)[7].tobytes()
     assert content.count(vector) == 1  # plain pages
     position = content.index(vector)
     part.write_bytes(content[:position] + b"\x01\x02" + content[position + 2 :])
@@ -381,7 +271,7 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=part.name):
         Store(path).read()
     with StoreWriter(path, HEADER) as writer:
-        known = writer.catalog.get(identity("a.wav"))
+        known = writer.catalog.get(recording_id("a.wav"))
         assert known is not None
         assert known.lacks_parts
 
@@ -426,10 +316,6 @@ def test_duckdb_and_pandas_read_the_parts_without_us(tmp_path: Path) -> None:
     assert len(pd.read_parquet(part)) == 5
 
 
-def names(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir()}
-
-
 class Disk:
     """Refuses the n-th call of a system function, and all after it, as a full disk does."""
 
@@ -452,9 +338,9 @@ class Disk:
 def fill(path: Path) -> None:
     with StoreWriter(path, HEADER, part_bytes=1) as writer:
         for name in ("a.wav", "b.wav"):
-            known = writer.catalog.get(identity(name))
+            known = writer.catalog.get(recording_id(name))
             if known is None or known.status != "done":
-                first = writer.resume(identity(name)) if known else 0
+                first = writer.resume(recording_id(name)) if known else 0
                 for index in range(first, 2):
                     writer.add(row(name), windows(index, 1))
                 writer.finish(row(name, 2, "done"))
@@ -505,27 +391,6 @@ def test_rows_carry_seals_of_the_parts(tmp_path: Path) -> None:
     assert part["sha256"] == hashlib.sha256(content).hexdigest()
 
 
-def test_a_damaged_part_is_set_aside_and_only_its_recordings_are_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "a.store"
-    with StoreWriter(path, HEADER) as writer:
-        put(writer, "a.wav", [3], seed=1)
-        writer.flush()
-        put(writer, "b.wav", [2], seed=2)
-    (name,) = {p["name"] for p in Store(path).recordings()["parts"].to_pylist()[0]}
-    part = path / "embeddings" / name
-    content = bytearray(part.read_bytes())
-    content[len(content) // 2] ^= 1
-    part.write_bytes(content)
-    assert set_aside(path, Store(path).check()) == ["a.wav"]
-    assert part.with_suffix(".damaged").read_bytes() == content
-    with StoreWriter(path, HEADER) as writer:
-        lost = {n: writer.catalog.get(identity(n)).lacks_parts for n in ("a.wav", "b.wav")}  # type: ignore[union-attr]
-        assert lost == {"a.wav": True, "b.wav": False}
-        put(writer, "a.wav", [3], seed=1)
-    assert Store(path).check().damages == ()
-    np.testing.assert_array_equal(Store(path).read()[0][:3], expected([3], seed=1))
-
-
 def test_a_damaged_list_of_recordings_is_named_by_check(tmp_path: Path) -> None:
     path = tmp_path / "a.store"
     with StoreWriter(path, HEADER) as writer:
@@ -573,7 +438,7 @@ def test_only_windows_that_pass_are_read(
     )
     rows = table.to_pylist()
     assert [f"{row['path'][0]}{row['window']}" for row in rows] == found
-    whole = expected([3])
+    whole = expected(3)
     np.testing.assert_array_equal(
         vectors, whole[[row["window"] for row in rows]] if rows else np.zeros((0, DIM))
     )
@@ -640,8 +505,8 @@ def test_stores_are_merged_and_no_recording_is_taken_for_another(
             "recordings/1.wav",
             "recordings/2.wav",
         ]
-        np.testing.assert_array_equal(vectors[:3], expected([3], seed=9))
-    np.testing.assert_array_equal(vectors[-3 if not same_root else 2 :][:3], expected([3], seed=2))
+        np.testing.assert_array_equal(vectors[:3], expected(3, seed=9))
+    np.testing.assert_array_equal(vectors[-3 if not same_root else 2 :][:3], expected(3, seed=2))
     assert Store(target).check().damages == ()
     again = merge_stores([tmp_path / "a.store"], target)
     assert again.n_merged == 0
