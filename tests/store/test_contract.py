@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.errors import StoreError
@@ -127,6 +127,7 @@ def test_a_recording_that_failed_or_is_not_finished_is_not_read(path: Path) -> N
         put(writer, "good.wav", [3], seed=seed_of("good.wav"))
         writer.add(row("broken.wav"), windows(0, 2))
         writer.flush()
+        writer.add(row("broken.wav"), windows(2, 1))  # not on the disk yet
         writer.fail(row("broken.wav", status="failed", reason="damaged", message="no"))
         writer.add(row("long.wav"), windows(0, 2))
     check_holds(path, {"good.wav": [3]})
@@ -327,6 +328,8 @@ def passes(window: dict[str, object], scores: dict[str, float], rule: dict[str, 
 @pytest.mark.filterwarnings("ignore::dawnchorus.errors.DawnChorusWarning")
 @settings(max_examples=60, deadline=None)
 @given(filters_of)
+@example({"time_of_day": (time(4), time(4, 0, 1))})  # windows begin on both
+@example({"time_of_day": (time(23, 59, 59), time(0))})
 def test_filters_are_those_of_a_naive_loop(listed: Store, rule: dict[str, object]) -> None:
     columns = ["path", "window", "start_s", "site", "recorded_at"]
     scores, table = listed.read_scores(columns)

@@ -337,13 +337,13 @@ class Disk:
 
 def fill(path: Path) -> None:
     with StoreWriter(path, HEADER, part_bytes=1) as writer:
-        for name in ("a.wav", "b.wav"):
+        for name, n_windows in (("a.wav", 2), ("b.wav", 1)):
             known = writer.catalog.get(recording_id(name))
             if known is None or known.status != "done":
                 first = writer.resume(recording_id(name)) if known else 0
-                for index in range(first, 2):
+                for index in range(first, n_windows):
                     writer.add(row(name), windows(index, 1))
-                writer.finish(row(name, 2, "done"))
+                writer.finish(row(name, n_windows, "done"))
 
 
 def test_a_disk_that_refuses_at_any_moment_loses_nothing_that_was_committed(
