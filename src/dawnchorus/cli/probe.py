@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dawnchorus.probing.evaluate import EvaluationReport
     from dawnchorus.probing.fit import ProbeReport
 
+# old names, which work for one version and name the new ones
 INPUT_FLAGS = {"--format": "--input-format"}
 
 
@@ -118,7 +119,7 @@ def fit(
             progress=progress,
             **options.given(model=model, store=store),
         )
-    write_report(report)
+    write_report(report)  # after the probe is saved: without matplotlib, that is not lost
     rows = [] if report.evaluation is None else class_rows(report.evaluation)
     code = _close(report, fit_lines(report), rows, as_json=as_json, quiet=quiet)
     if not as_json:

@@ -27,7 +27,7 @@ class HeadConfig(Config):
         default=0.3, ge=0, lt=1, description="share of channels dropped in training"
     )
     activation: Literal["relu", "gelu", "tanh", "swish"] = Field(
-        default="relu", description="mlp: between its layers"
+        default="relu", description="mlp, transformer: between layers"
     )
     num_heads: int = Field(default=8, gt=0, description="attention, transformer: attention heads")
     attention_dim: int = Field(default=64, gt=0, description="attention, transformer: channels")
@@ -123,7 +123,7 @@ class ProbeConfig(Config):
         default=None, gt=0, description="lstm, transformer: most tokens with positions, None: 1000"
     )
     use_positional_encoding: bool = Field(
-        default=False, description="attention, transformer: add sines and cosines of each place"
+        default=False, description="attention: sines and cosines; lstm, transformer: learned ones"
     )
     target_length: int | None = Field(
         default=None, gt=0, description="samples of a clip where tokens are flattened; None: window"
@@ -207,7 +207,7 @@ class FitConfig(HeadConfig):
     )
     neighbours: tuple[int, ...] = Field(default=(1, 3, 5, 10, 20), description="knn: k to try")
     schedule: ScheduleConfig | None = Field(
-        default=None, description="None: the paper's for a linear probe, else the defaults"
+        default=None, description="None: the paper's for a linear probe, otherwise the defaults"
     )
     standardise: bool | None = Field(
         default=None, description="None: always, but for a linear probe by the paper's schedule"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION: Final = "probe.json"
 FORMAT, VERSION = "dawnchorus probe", 2
+# Limits keep an edited file from costing memory before its tensors are compared with it.
 MOST_WIDTH: Final = 1 << 20  # of one item's features on each axis: no array is larger by a typo
 
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
@@ -138,7 +139,7 @@ def read_description(folder: Path) -> ProbeDescription:
         raise WeightsError(f"{path}: not whole: {shortened(str(error), 300)}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise WeightsError(f"{path}: not the description of a probe")
-    if values.get("version") == 1:
+    if values.get("version") == 1:  # written by dawnchorus 0.1
         values = _from_version_1(values)
     if values.get("version") != VERSION:
         raise WeightsError(

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import ProbeConfig
 
+# defaults of the released classes, which its own config does not show
 DROPOUT: Final = 0.1
 HIDDEN_DIMS: Final = (512, 256)
-LSTM_SIZE: Final = 256
-N_POSITIONS: Final = 1000
+LSTM_SIZE: Final = 256  # channels of a direction
+N_POSITIONS: Final = 1000  # learned positions where no max_sequence_length is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def joining_of(config: ProbeConfig, widths: Sequence[int], n_tokens: int) -> Joi
     return Joining(
         widths=tuple(widths),
         n_tokens=n_tokens if has_tokens and not reads_tokens else None,
+        # released: pooled layers stand side by side, layers of tokens are weighed; ours: always
         weighs=len(widths) > 1 and (has_tokens or _is_ours(config)),
         has_tokens=has_tokens,
         reads_tokens=reads_tokens,
@@ -103,6 +105,7 @@ def joining_of_stored(config: ProbeConfig, input_dim: Any) -> Joining:
     reads_tokens = config.probe_type in TOKEN_PROBES
     if isinstance(input_dim, int):
         input_dim = (1, input_dim) if reads_tokens else (input_dim,)
+    # from here on always a list, one shape a layer
     shapes = [tuple(x) for x in input_dim] if isinstance(input_dim, list) else [tuple(input_dim)]
     ranks, tokens = {len(shape) for shape in shapes}, {shape[:-1] for shape in shapes}
     numbers = [n for shape in shapes for n in shape]
@@ -157,6 +160,7 @@ def head_config(config: ProbeConfig, dim: int) -> HeadConfig:
     if config.probe_type == "transformer":
         sizes |= {
             "attention_dim": dim,
+            # the released transformer lowers the number to the next one that divides the channels
             "num_heads": next(n for n in range(config.num_heads or 12, 0, -1) if dim % n == 0),
             "feedforward_dim": config.attention_dim or 768,
             "num_layers": config.num_layers or 4,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-COUNTS: Final = (5, 10, 20)
-N_DRAWS: Final = 10
+COUNTS: Final = (5, 10, 20)  # clips of each class that somebody labels in an hour or a day
+N_DRAWS: Final = 10  # for each count: enough to see the spread, and each is a whole fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +136,7 @@ def learning_curve(
     for n_clips in counts:
         values, why = [], ""
         for draw in range(n_draws):
+            # a stream for each draw: more counts or draws leave the others as they are
             rng = np.random.default_rng((seed, n_clips, draw))
             pairs = [
                 (pool[draw_clips(hot[pool], group[pool], n_clips, rng)], test)

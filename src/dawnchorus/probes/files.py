@@ -93,6 +93,7 @@ def _filled(description: ProbeDescription, tensors: dict[str, torch.Tensor], whe
     except UsageError as error:
         raise WeightsError(f"{where}: {error}") from error
     if isinstance(net.head, Neighbours) and "head.bank" in tensors:
+        # the one head that is as large as its training set, which the description does not say
         n_items = len(tensors["head.bank"]) if tensors["head.bank"].ndim else 0
         net.head.bank = torch.zeros(n_items, description.shape[-1], device="meta")
         net.head.labels = torch.zeros(n_items, net.n_classes, device="meta")

@@ -78,6 +78,7 @@ def fit_probe(
             rows = np.flatnonzero(np.asarray(validation.y)[:, trained].sum(axis=1) > 0)
         n_validation_left_out = len(validation) - len(rows)
         validation = validation.take(rows, trained)
+    # from here on, columns are the trained classes; `FittedProbe.logits` puts the others back
     trained_names = tuple(names[k] for k in trained)
     net, choice = _chosen(config, train, validation, trained_names, multi_label=multi_label)
     n_positive = train.y.sum(axis=0)
@@ -188,6 +189,7 @@ def _trainable(
 ) -> NDArray[np.intp]:
     """Indices of the classes that some items have and, with several labels, some do not."""
     n_positive = np.asarray(train.y).sum(axis=0)
+    # one of several labels that all items have is as little to learn as one that none has
     able = (n_positive > 0) & ((n_positive < len(train)) | (not multi_label))
     missing = [f"{classes[k]} ({int(n_positive[k])})" for k in np.flatnonzero(~able)]
     if missing and config.absent == "error":
@@ -216,6 +218,7 @@ def _chosen(
     settings = settings_of(config)
     measure, _ = measure_of(config, multi_label=multi_label)
     items = TrainingItems.of(config, train, classes, multi_label=multi_label)
+    # a schedule chooses its epoch too, so it needs clips held out even for one setting
     if validation is None and len(settings) == 1 and config.method != "schedule":
         notes = {"chosen": dict(settings[0]), "chosen_on": "nothing: one value was given"}
         return train_net(items, settings[0]), notes

@@ -48,6 +48,7 @@ class Net(nn.Module):
         self.reads_tokens = config.probe_type in TOKEN_PROBES
         self.by_layer = has_layers(config, len(shape))
         n_layers, dim = (shape[0], shape[-1]) if self.by_layer else (0, shape[-1])
+        # shape of mean and scale: each layer has numbers of its own, tokens share them
         across = (n_layers, *([1] * (len(shape) - 2)), dim) if self.by_layer else (dim,)
         self.register_buffer("mean", torch.zeros(across, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(across, dtype=torch.float64))
@@ -101,6 +102,7 @@ def net_logits(
     was_training = net.training
     net.eval()
     parts = []
+    # blocks of about the same size in memory, whatever the shape of an item
     step = min(BLOCK_ITEMS, max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:]))))
     with torch.inference_mode():
         for start in range(0, len(x), step):

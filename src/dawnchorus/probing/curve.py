@@ -90,7 +90,7 @@ class _CurveScorer:
         truth = np.asarray(self.windows.y) > 0
         logits, scored = np.zeros(truth.shape), np.zeros(len(truth), bool)
         for train, test in pairs:
-            rows = np.flatnonzero(np.isin(self.clip, train))
+            rows = np.flatnonzero(np.isin(self.clip, train))  # all windows of the drawn clips
             fitted = refit(self.config, self.probe, self.windows.take(rows))
             inside = np.isin(self.clip, test) & can_be_scored(fitted, truth)
             logits[inside] = fitted.logits(self.windows.x[inside])

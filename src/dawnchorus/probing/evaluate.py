@@ -92,12 +92,14 @@ def probe_evaluate(
     """
     fitted, config = open_probe(probe), config or ProbeRunConfig()
     clips = scoring_clips(labels, fitted, config)
+    # other windows or layers would be features that the probe was not fitted on
     window_s = config.window_s or fitted.notes.window_s
     as_fitted = config.model_copy(update={"readout": fitted.readout, "window_s": window_s})
     embedded = embed_clips(
         clips, model_for(fitted, model), as_fitted, store=store, cache=cache, progress=progress
     )
     fitted.check(embedded.encoder)
+    # by content, so that a file that was copied or renamed is recognised
     files = set(fitted.notes.files)
     is_seen = np.array([content[:DIGITS] in files for content in embedded.content])
     if is_seen.all() and not seen:
@@ -107,6 +109,7 @@ def probe_evaluate(
         )
     chosen = np.ones(len(clips), bool) if seen else ~is_seen
     if not fitted.multi_label:
+        # a clip of none of the classes cannot be right with a probe that always names one
         chosen &= clips.truth.sum(axis=1) == 1
     has_others = np.array([bool(labels) for labels in clips.other_labels])
     n_seen, n_unknown = int(is_seen.sum()), int((has_others & ~clips.truth.any(axis=1)).sum())

@@ -123,7 +123,7 @@ def probe_fit(
     if (folder / DESCRIPTION).exists() and not overwrite:
         raise UsageError(f"{folder}: there is a probe already; name another folder, or overwrite")
     started = time.perf_counter()
-    clips = training_clips(labels, config)
+    clips = training_clips(labels, config)  # raises before minutes of encoding, not after
     embedded = embed_clips(clips, model, config, store=store, cache=cache, progress=progress)
     encoded = time.perf_counter()
     # matrices this small wait longer for a second core than it would save
@@ -156,6 +156,7 @@ def _fitted(
 ) -> tuple[FittedProbe, HeldOut | None, tuple[str, ...]]:
     """The probe; logits of clips held out, None where there are none; what could not be done."""
     train, validation = _sides(clips, embedded)
+    # again: clips that could not be read are gone now
     check_classes(clips.manifest.named, clips.classes, train.y, multi_label=clips.multi_label)
     fit_config, warnings = _without_choice(config, train, validation)
     probe = fit_probe(

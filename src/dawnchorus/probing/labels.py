@@ -34,7 +34,8 @@ class LabelledClips:
         truth: ``(clips, classes)`` bool.
         group: ``(clips,)``; clips of one recording, recordist, individual or named group share a
             number.
-        other_labels: labels of each clip that are neither a class nor background.
+        other_labels: labels of each clip that are neither a class nor background: of a val clip,
+            those that no training clip has; in an evaluation, those that the probe does not know.
         background: labels that mean that none of the classes is heard.
         multi_label: whether a clip may have any number of classes.
         warnings: what to watch out for.
@@ -111,6 +112,7 @@ def label_clips(
             f"{manifest.named}: none of {len(manifest)} clips has a label; columns: "
             f"{', '.join(columns)}. Is one of them the label? Say --column labels=COLUMN"
         )
+    # labels that are no class stay out of truth, and are kept in other_labels
     column_of = {name: k for k, name in enumerate(names)}
     truth = np.zeros((len(manifest), len(names)), bool)
     for row, of_clip in enumerate(labels):

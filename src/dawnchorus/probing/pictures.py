@@ -59,10 +59,12 @@ def plot_reliability(path: Path, before: Floats | None, after: Floats, truth: Fl
         for side, (scored, colour) in sides.items():
             _draw_side((top, bottom), scored[view], side, colour)
         top.set(ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
-        top.set_title(title, pad=18 * len(sides) + 4)  # points, for the legend below it
+        top.set_title(title)
         bottom.set(xlabel="score", yscale="symlog")  # counts differ by tens, and some are 0
         bottom.set_ylim(0, 2 * max(bottom.dataLim.y1, 1))
-        top.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+        bottom.yaxis.set_major_formatter("{x:g}")
+        # scores lie along the diagonal, so that corner is free
+        top.legend(loc="upper left", frameon=False)
     axes[0, 0].set_ylabel("share that is right")
     axes[1, 0].set_ylabel("how many")
     _save(figure, path)

@@ -100,7 +100,7 @@ def fit_lines(report: ProbeReport) -> Iterator[str]:
         yield f"{report.n_test} clips of split test were left alone"
     yield from (f"warning: {warning}" for warning in report.warnings)
     evaluation, calibration = report.evaluation, report.probe.calibration
-    if evaluation is not None and calibration is not None:
+    if evaluation is not None and calibration is not None:  # both, or nothing could be held out
         yield f"scores are of {evaluation.how}"
         yield from score_lines(evaluation)
         before, after = evaluation.errors_before_calibration, evaluation.calibration_errors
@@ -183,10 +183,10 @@ def _scores(evaluation: Evaluation) -> Iterator[str]:
 def _thresholds(evaluation: Evaluation) -> Iterator[str]:
     yield "\n## Class by class\n"
     yield (
-        f"Thresholds are for a {evaluation.target}; `predict --probe` uses them. They hold for "
-        "clips like these. Precision and recall are what they give on recordings that did not set "
-        "them, which can be less or more than the target. In recordings where a class is rarer "
-        "than here, more of its detections are wrong: listen to some (`--segments 20`).\n"
+        f"Thresholds are for a {evaluation.target}; `predict --probe` uses them. Precision and "
+        "recall are what they give on recordings that did not set them, which can be less or more "
+        "than the target. In recordings where a class is rarer than here, more of its detections "
+        "are wrong: listen to some (`--segments 20`).\n"
     )
     yield from table(CLASS_HEADINGS, class_rows(evaluation))
     lines = remarks(evaluation.thresholds)

@@ -149,6 +149,7 @@ def calibrated(
         The probe with calibration and thresholds, and what it is worth.
     """
     truth, group = held_out.truth, held_out.group
+    # one target of the two, as `find_thresholds` wants it
     precision = None if config.target_recall else config.target_precision or DEFAULT_PRECISION
     choice = choose_calibration(
         held_out.logits,
@@ -244,7 +245,7 @@ def overall_scores(
     that some items have and some do not. What is not defined is nan and says why.
     """
     label, guess = truth.argmax(axis=1), probabilities.argmax(axis=1)
-    ranked = np.flatnonzero(~truth.all(axis=0))
+    ranked = np.flatnonzero(~truth.all(axis=0))  # a class that all items have cannot be ranked
     scores: dict[str, metrics.Interval] = {}
     if not multi_label:
         # the bootstrap of an accuracy of 1 has no width; its exact interval has

@@ -42,6 +42,7 @@ def training_clips(table: ImportedClips, config: ProbeRunConfig) -> LabelledClip
         table = with_unannotated(table, seed=config.fit.seed)
         notes = table.notes[-1:]
     background = background_labels(config.background, table.manifest)
+    # labelled twice: which classes there are follows from the training clips among all
     every = label_clips(table, background=background, group_by=config.group_by)
     named, used, train = every.manifest.named, every.split != "test", _is_train(every)
     names = [
@@ -102,6 +103,7 @@ def scoring_clips(
     if config.unannotated:
         table = with_unannotated(table, seed=config.fit.seed)
     named = background_labels(config.background, table.manifest)
+    # names that this call gives have to be there; what the probe remembers need not
     background = (*named, *probe.notes.background)
     clips = label_clips(
         table, classes=probe.classes, background=background, group_by=config.group_by
