@@ -48,10 +48,10 @@ def test_every_recording_is_counted_and_what_is_wrong_is_named(disk: Path) -> No
     assert (north.folder, north.n_recordings, north.rates) == ("north", 5, (16_000,))
     assert (north.first, north.last) == ("2024-05-01 04:00", "2024-05-01 04:50")
     (gap,) = north.oddities
-    assert "1 gaps in a schedule of one start every 10 min" in gap
+    assert "1 gap in a schedule of one start every 10 min" in gap
     assert "from 2024-05-01 04:30 to 2024-05-01 04:50" in gap
-    assert "1 recordings have no start time, 5 have one" in south.oddities
-    assert "1 recordings start before the one before them ends" in south.oddities
+    assert "no start time is known of 1 of 6 recordings" in south.oddities
+    assert "1 start before the recording before it ends" in south.oddities
 
 
 def test_a_recorder_that_rests_at_night_has_a_gap_only_where_it_failed(
@@ -63,7 +63,7 @@ def test_a_recorder_that_rests_at_night_has_a_gap_only_where_it_failed(
                 write_sound(tmp_path / "in" / f"202405{day:02}_{hour:02}0000.wav", 0.5)
     (folder,) = doctor(tmp_path / "in").folders
     (gap,) = folder.oddities
-    assert gap.startswith("1 gaps in a schedule of one start every 60 min; the longest from ")
+    assert gap.startswith("1 gap in a schedule of one start every 60 min; the longest from ")
     assert "2024-05-03 06:00" in gap
 
 

@@ -50,3 +50,8 @@ class Finding:
             return None
         start = datetime.fromisoformat(self.local_start).replace(tzinfo=None)
         return start, start + timedelta(seconds=self.duration_s)
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 gap``, ``2 gaps``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

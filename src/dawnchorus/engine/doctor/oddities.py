@@ -8,6 +8,8 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from dawnchorus.engine.doctor.finding import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,7 +44,7 @@ def _oddities(findings: Sequence[Finding]) -> list[str]:
     sentences = []
     n_unknown = len(findings) - len(spans)
     if n_unknown and spans:
-        sentences.append(f"{n_unknown} recordings have no start time, {len(spans)} have one")
+        sentences.append(f"no start time is known of {n_unknown} of {len(findings)} recordings")
     # the clock's offset is the last six letters, +02:00; a name of a file says none
     zones = {(f.began or "")[19:] for f in findings if f.began and f.began_from != "file name"}
     if len({zone[-6:] for zone in zones}) > 1:
@@ -55,10 +57,10 @@ def _oddities(findings: Sequence[Finding]) -> list[str]:
     pairs = list(itertools.pairwise(spans))
     n_same = sum(a[0] == b[0] for a, b in pairs)
     if n_same:
-        sentences.append(f"{n_same} recordings start at the same second as another one")
+        sentences.append(f"{counted(n_same, 'recording')} at the same second as another one")
     n_overlaps = sum(a[0] != b[0] and (a[1] - b[0]).total_seconds() > OVERLAP_S for a, b in pairs)
     if n_overlaps:
-        sentences.append(f"{n_overlaps} recordings start before the one before them ends")
+        sentences.append(f"{counted(n_overlaps, 'start')} before the recording before it ends")
     return sentences + _schedule(spans)
 
 
@@ -82,7 +84,7 @@ def _schedule(spans: Sequence[tuple[datetime, datetime]]) -> list[str]:
         return []
     longest = max(gaps, key=lambda gap: gap[1] - gap[0])
     return [
-        f"{len(gaps)} gaps in a schedule of one start every {_minutes(usual)}; the longest from "
+        f"{counted(len(gaps), 'gap')} in a schedule of one start every {_minutes(usual)}; the longest from "
         f"{longest[0].isoformat(' ', 'minutes')} to {longest[1].isoformat(' ', 'minutes')}"
     ]
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.audio.levels import ADVICE
-from dawnchorus.engine.doctor.finding import OK, Finding
+from dawnchorus.engine.doctor.finding import OK, Finding, counted
 from dawnchorus.filename_text import printable
 from dawnchorus.store.files import write_whole
 
@@ -62,7 +62,7 @@ def make_page(report: DoctorReport) -> str:
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Recordings in "
         f"{escape(printable(report.root.name))}</title><style>{STYLE}</style>",
         f"<h1>Recordings in {escape(printable(str(report.root)))}</h1>",
-        f"<p>{len(report.findings)} recordings, {report.hours:.1f} h of readable sound; "
+        f"<p>{counted(len(report.findings), 'recording')}, {report.hours:.1f} h of readable sound; "
         f"{n_bad} with something wrong ({how}). dawnchorus {version('dawnchorus')}</p>",
         "<h2>Coverage</h2>",
         coverage(report),
@@ -158,7 +158,7 @@ def coverage(report: DoctorReport) -> str:
     bin_text = _duration(width_s)
     caption = f"Each column is {bin_text}; the darker, the more of it was recorded. Red: damaged."
     if unknown:
-        caption += f" {unknown} recordings without a start time are not drawn."
+        caption += f" Not drawn, for want of a start time: {counted(unknown, 'recording')}."
     if len(names) > MAX_ROWS:
         caption += f" The first {MAX_ROWS} of {len(names)} folders."
     return "\n".join(lines) + f"<p>{caption}</p>"
