@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import EmbedConfig, EmbedOptions, PredictConfig, PredictOptions
     from dawnchorus.engine.pipeline.read import ReadSettings
-    from dawnchorus.engine.pipeline.stream import Encode
+    from dawnchorus.engine.pipeline.run import WindowEncoder
     from dawnchorus.engine.recordings.find import Inputs
     from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.models.encoder import Encoder
@@ -126,7 +126,7 @@ def embed_dry_run(
             root, done = as_path(audio_root or old.header.audio_root), _done_names(old)
         survey = _Survey(embedder.settings, done)
         survey.look_at(jobs_of(find_recordings(paths), root, config))
-        trial = _try_out(survey, embedder.encode, embedder.batch_size, embedder.batches.n_workers)
+        trial = _try_out(survey, embedder)
         vector = header.dim * (2 if config.dtype == "float16" else 4)
         scores = 2 * len(header.labels or ())  # float16
         n_bytes = survey.n_windows * (vector + scores + WINDOW_BYTES)
@@ -160,9 +160,7 @@ def predict_dry_run(
         root = root_of(paths, chosen.selection.audio_root)
         survey = _Survey(classifier.settings, frozenset())
         survey.look_at(jobs_of(find_recordings(paths), root, chosen.config))
-        trial = _try_out(
-            survey, classifier.logits, classifier.batch_size, classifier.batches.n_workers
-        )
+        trial = _try_out(survey, classifier)
         n_rows = sum(len(rule.choose(sigmoid(batch))[0]) for batch in trial.values)
         n_tried = sum(map(len, trial.values)) or 1
         n_bytes = survey.n_windows * n_rows // n_tried * ROW_BYTES
@@ -209,10 +207,12 @@ class _Survey:
         finding = examine(job.path, job.name)
         if finding.verdict != OK:
             self.refused.append(Failure(job.name, finding.verdict, finding.message))
+        # nothing of it can be read, so it has no windows
         if not finding.duration_s:
             return
         if len(self.jobs) < TRIED_RECORDINGS:
             self.jobs.append(with_file_facts(job))
+        # from the header; resampling may add or take one sample
         n_samples = round(finding.duration_s * self.settings.sample_rate)
         self.n_windows += count_windows(n_samples, self.settings.window, self.settings.hop)
         self.duration_s += finding.duration_s
@@ -245,22 +245,19 @@ class _Trial:
 
 
 def _try_out(
-    survey: _Survey,
-    encode: Encode,
-    size: int,
-    n_workers: int,
-    clock: Callable[[], float] = time.monotonic,
+    survey: _Survey, encoder: WindowEncoder, clock: Callable[[], float] = time.monotonic
 ) -> _Trial:
     """Encode the first batches; the very first does not count, it warms up."""
+    n_workers = encoder.batches.n_workers
     stop = threading.Event()
     values: list[NDArray[np.float32]] = []
     started, first, n_after = clock(), None, 0
     with one_core_each(n_workers):
         for event in run_windows(
             survey.jobs,
-            survey.settings,
-            encode,
-            batch_size=size,
+            encoder.settings,
+            encoder.encode,
+            batch_size=encoder.batch_size,
             n_workers=n_workers,
             clock=StageClock(),
             stop=stop,
@@ -287,6 +284,7 @@ def _free_mb(target: Path) -> float | None:
     """On the disk that a file or folder would lie on, None for object storage."""
     if is_remote(target):
         return None
+    # the folder need not exist yet
     above = (target.absolute(), *target.absolute().parents)
     there = next(folder for folder in above if folder.exists())
     return shutil.disk_usage(there).free / 1e6

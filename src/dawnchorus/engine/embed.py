@@ -16,7 +16,7 @@ from dawnchorus.engine.pipeline.events import (
     RunEvent,
     SkippedRecording,
 )
-from dawnchorus.engine.pipeline.run import WindowRun, run_recordings
+from dawnchorus.engine.pipeline.run import run_recordings
 from dawnchorus.engine.recordings.corrections import corrected_row, says_something
 from dawnchorus.engine.recordings.find import as_paths, find_recordings, root_of
 from dawnchorus.engine.recordings.jobs import RecordingJob, jobs_of, with_file_facts
@@ -112,6 +112,7 @@ def embed_share(
     excluded_ids: frozenset[str] = frozenset(),
 ) -> EmbedReport:
     """`embed`, but for the recordings of ``excluded_ids``, which another worker embeds."""
+    # once: a generator would be empty the second time
     recordings = as_paths(recordings)
     scan = find_recordings(recordings)
     with ready_embedder(model, config) as embedder, log_errors_beside(store):
@@ -119,18 +120,21 @@ def embed_share(
         header = make_header(embedder, audio_root=root_of(recordings, audio_root))
         tally = Tally(scan, encoder.sample_rate)
         with StoreWriter(as_path(store), header) as writer, stop_on_signals() as stop:
+            # may differ from the header's, where the recordings have moved since
             root = audio_root_of(writer, scan, audio_root)
             known = KnownContent(writer, root.path)
-            run = WindowRun(
-                JobPlanner(writer, root.path, config, excluded_ids).jobs(scan),
-                replace(embedder.settings, why_skip=known.why_skip),
-                embedder.encode,
-                embedder.batch_size,
-                batches.n_workers,
-            )
+            jobs = JobPlanner(writer, root.path, config, excluded_ids).jobs(scan)
+            settings = replace(embedder.settings, why_skip=known.why_skip)
             target = _StoreTarget(writer)
             advance = progress.start("embedding", scan.n_bytes, "bytes")
-            seconds = run_recordings(run, tally, target.write, advance=advance, stop=stop)
+            seconds = run_recordings(
+                replace(embedder, settings=settings),
+                jobs,
+                tally,
+                target.write,
+                advance=advance,
+                stop=stop,
+            )
             target.commit()
         if stop.is_set() and not tally.is_complete:
             raise RunInterruptedError(
@@ -200,6 +204,7 @@ class JobPlanner:
 
     def claimed(self, job: RecordingJob) -> RecordingJob:
         """The job as far as it is still to do, or one that says why there is nothing to do."""
+        # a claim ends with its process, so that the work of a killed run is free again
         if not self.writer.claim(job.recording_id):
             return replace(job, skip=ANOTHER_RUN)
         return self._corrected(self._remaining(job) or replace(job, skip=""))
@@ -214,6 +219,7 @@ class JobPlanner:
     def _remaining(self, job: RecordingJob) -> RecordingJob | None:
         """What the store does not have of a recording; None: it has all."""
         known = self.writer.catalog.get(job.recording_id)
+        # another size is another recording, whatever its name
         if known is None or known.status == "failed" or known.file_size != job.size:
             return job
         if known.lacks_parts:
@@ -251,6 +257,7 @@ class _StoreTarget:
         elif isinstance(event, SkippedRecording):
             if event.is_corrected and event.job.corrected:
                 self.writer.update_row(event.job.corrected)
+            # what another run has claimed is not ours to give up
             elif event.why != ANOTHER_RUN:
                 self.writer.give_up(event.job.recording_id)
         else:  # nothing comes at the moment, which is a good one to commit

@@ -25,6 +25,7 @@ def embed_config(config: EmbedConfig | None, options: Mapping[str, Any]) -> Embe
     base = config or EmbedConfig()
     lengths = {name: options[name] for name in ("window_s", "hop_s") if name in options}
     others = {name: value for name, value in options.items() if name not in lengths}
+    # not model_dump: it would turn the readout and the windows into dicts
     values = {name: getattr(base, name) for name in EmbedConfig.model_fields} | others
     if lengths:
         windows = values["windows"]
@@ -43,6 +44,7 @@ def read_settings(model: Encoder, config: EmbedConfig) -> ReadSettings:
     window_s = config.windows.window_s or model.window_s
     hop_s = config.windows.hop_s or window_s
     window, hop = to_samples(window_s, model.sample_rate), to_samples(hop_s, model.sample_rate)
+    # the frontend makes no frame of less, so there would be no token
     if window < FRAME_SAMPLES:
         raise UsageError(
             f"window_s {window_s:g} is {window} samples at {model.sample_rate} Hz; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.configs import PredictConfig
@@ -12,17 +13,17 @@ from dawnchorus.engine.detections.probe_rules import open_probe, rule_for, silen
 from dawnchorus.engine.detections.writer import (
     DetectionRequest,
     DetectionWriter,
-    RecordingFacts,
     ScoredWindows,
 )
 from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, FinishedRecording
 from dawnchorus.engine.pipeline.flags import SILENT
-from dawnchorus.engine.pipeline.run import WindowRun, run_recordings
+from dawnchorus.engine.pipeline.run import run_recordings
 from dawnchorus.engine.recordings.find import as_paths, find_recordings, root_of
 from dawnchorus.engine.recordings.jobs import columns_of, jobs_of, with_file_facts
 from dawnchorus.engine.report import PredictReport, Tally
+from dawnchorus.engine.store_rows import done_row
 from dawnchorus.error_log import log_errors_beside
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
@@ -121,13 +122,6 @@ def _predict_recordings(
         encoder, batches = classifier.encoder, classifier.batches
         tally = Tally(scan, encoder.sample_rate)
         jobs = map(with_file_facts, jobs_of(scan, request.root, config))
-        run = WindowRun(
-            jobs,
-            classifier.settings,
-            classifier.logits,
-            classifier.batch_size,
-            batches.n_workers,
-        )
         with (
             DetectionWriter(
                 request,
@@ -138,8 +132,15 @@ def _predict_recordings(
             stop_on_signals() as stop,
         ):
             advance = progress.start("predicting", scan.n_bytes, "bytes")
-            write = _EventWriter(writer).write
-            seconds = run_recordings(run, tally, write, advance=advance, stop=stop)
+            seconds = run_recordings(
+                classifier,
+                jobs,
+                tally,
+                partial(_write_event, writer),
+                advance=advance,
+                stop=stop,
+            )
+            # a signal after the last recording stops nothing
             if stop.is_set() and not tally.is_complete:
                 raise RunInterruptedError(_stopped(writer, tally))
             warnings = [*writer.finish(), *batches.notes]
@@ -181,6 +182,7 @@ def predict_options(
         name: value for name, value in options.items() if name in PredictConfig.model_fields
     }
     encoding = {name: value for name, value in options.items() if name not in selecting}
+    # unset fields stay unset, so that a probe's thresholds fill them
     base = {} if selection is None else selection.model_dump(exclude_unset=True)
     chosen = {**base, **selecting}
     return ChosenOptions(
@@ -201,6 +203,7 @@ def _refuse_for_store(
         for name in type(config).model_fields
         if name not in FOR_STORES and getattr(config, name) != getattr(nothing_chosen, name)
     ]
+    # naming the store's own model chooses nothing
     if model not in (None, store.header.model):
         chosen.append("model")
     if chosen:
@@ -222,41 +225,21 @@ def _stopped(writer: DetectionWriter, tally: Tally) -> str:
     return f"stopped: {tally.n_done} of {tally.scan.n_recordings} recordings done{where}"
 
 
-@dataclass(frozen=True, slots=True)
-class _EventWriter:
-    """Takes the events of a run to the writer of detections.
+def _write_event(writer: DetectionWriter, event: RunEvent) -> None:
+    """Choose rows from windows; they wait until their recording has been read to its end.
 
-    A recording's rows wait until it has been read to its end: one that breaks off gives none.
+    One that breaks off gives none.
     """
-
-    writer: DetectionWriter
-
-    def write(self, event: RunEvent) -> None:
-        """Keep or write what an event brings."""
-        if isinstance(event, EncodedWindows):
-            windows = ScoredWindows(
-                window=event.window,
-                start_sample=event.start_sample,
-                valid_samples=event.valid_samples,
-                silent=(event.flags & SILENT) != 0,
-                scores=sigmoid(event.values).astype("float32"),
-            )
-            self.writer.add(windows, event.job.name)
-        elif isinstance(event, FailedRecording):
-            self.writer.drop()
-        elif isinstance(event, FinishedRecording):
-            self.writer.end(_facts(event))
-
-
-def _facts(event: FinishedRecording) -> RecordingFacts:
-    job, recording = event.job, event.recording
-    return RecordingFacts(
-        path=job.path,
-        name=job.name,
-        rate=recording.rate,
-        n_samples=event.n_samples,
-        duration_s=event.n_samples / recording.rate,
-        recorded_at=None if recording.began is None else recording.began.time,
-        time_zone=job.time_zone,
-        carried=job.carried,
-    )
+    if isinstance(event, EncodedWindows):
+        windows = ScoredWindows(
+            window=event.window,
+            start_sample=event.start_sample,
+            valid_samples=event.valid_samples,
+            silent=(event.flags & SILENT) != 0,
+            scores=sigmoid(event.values),
+        )
+        writer.add(windows, event.job.name)
+    elif isinstance(event, FailedRecording):
+        writer.drop()
+    elif isinstance(event, FinishedRecording):
+        writer.end(done_row(event), event.job.path)

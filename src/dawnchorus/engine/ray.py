@@ -108,6 +108,7 @@ def embed_on_ray(
             shares = [
                 cluster.start(_embed_share, work, long_ids, i, n_shares) for i in range(n_shares)
             ]
+            # how far a share is nobody knows; each counts the same when it ends
             each = scan.n_bytes // (len(tasks) + n_shares)
             reports = []
             for task, result in cluster.results([*tasks, *shares]):
@@ -141,6 +142,7 @@ def _long_recordings(
     joiners = []
     for path, carried in long:
         job = with_file_facts(job_for(path, carried, root, work["config"]))
+        # not claimed yet: what needs no spans is left to a share
         if not spans_of(job, header, cluster.n_workers):
             continue
         spans = spans_of(planner.claimed(job), header, cluster.n_workers)
@@ -179,6 +181,7 @@ class _Cluster:
             try:
                 yield ended[0], ray.get(ended[0])
             except ray.exceptions.RayTaskError as error:
+                # the others would work on for an answer that nobody reads
                 for task in tasks:
                     ray.cancel(task)
                 if isinstance(error.cause, DawnChorusError):

@@ -75,6 +75,7 @@ class RunReport:
     @property
     def busy(self) -> dict[str, float]:
         """Share of the elapsed time in which each room was at work; the largest was the limit."""
+        # rooms work at the same time, so their shares need not add up to 1
         rooms = {
             "reading": self.seconds["read"] + self.seconds["resample"],
             "encoder": (self.seconds["frontend"] + self.seconds["encoder"]) / self.n_workers,
@@ -146,6 +147,7 @@ class Tally:
             self._note_name(event.job)
             if event.reason == INTERNAL:
                 self.n_internal += 1
+            # a disk of a million bad files must not fill the memory
             if len(self.failures) < MAX_LISTED:
                 path = stored_name(event.job.path)
                 self.failures.append(Failure(path, event.reason, event.message))

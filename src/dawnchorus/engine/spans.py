@@ -54,6 +54,7 @@ class SpanDone:
         n_windows: in it; 0 behind the end of a recording, where its header promised more.
     """
 
+    # set by the first event: a recording with windows or an end
     row: RecordingRow
     parts: tuple[Part, ...]
     first_window: int
@@ -76,6 +77,7 @@ def spans_of(job: RecordingJob, header: StoreHeader, n_workers: int) -> list[Rec
     if job.skip is not None or job.known_hash or not may_be_long(job.path):
         return []
     try:
+        # the header alone; a wrong one is found out by the worker of the last span
         info = read_info(job.path)
     except (AudioError, DawnChorusError, OSError):
         return []  # the share that reads it will say what is wrong
@@ -84,6 +86,7 @@ def spans_of(job: RecordingJob, header: StoreHeader, n_workers: int) -> list[Rec
     length = resampled_length(info.n_samples, info.sample_rate, header.sample_rate)
     last = n_windows(length, header.window_samples, header.hop_samples)
     left = last - job.first_window  # a stopped run has some windows already
+    # windows
     least = max(1, round(SPAN_S / header.hop_s))
     n_spans = min(-(-left // least), 2 * n_workers)
     if n_spans < 2:
@@ -122,6 +125,7 @@ def embed_span(store: str, model: str, config: EmbedConfig, span: RecordingJob) 
                 row = opened_row(event.recording)
                 buffer.add(row, window_rows(event, header), span.first_window + count)
                 count += len(event.window)
+                # as `embed` does, so that parts are no larger than its own
                 if buffer.n_bytes >= PART_BYTES:
                     parts.append(write_part(folder, buffer.table()))
                     buffer.clear()

@@ -61,6 +61,7 @@ def make_header(embedder: Embedder, *, audio_root: Path) -> StoreHeader:
 
 def window_rows(event: EncodedWindows, header: StoreHeader) -> WindowRows:
     """Encoded windows; behind the vector their values hold logits, where the store keeps scores."""
+    # values are (n, dim) or (n, dim + classes)
     scores = None if header.labels is None else sigmoid(event.values[:, header.dim :])
     return WindowRows(
         window=event.window,

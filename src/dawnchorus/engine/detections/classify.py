@@ -63,12 +63,13 @@ class WindowClassifier:
         card = _card_of(self.encoder)
         return self.probe is None and card is not None and card.demonstration
 
-    def logits(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
-        """``(batch, labels)``; the sigmoid makes probabilities of them, whatever the probe is."""
+    def encode(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
+        """Logits ``(batch, labels)``, of which the sigmoid makes probabilities; a probe's too."""
         if self.probe is None:
             return self.batches.logits(waveforms, lengths)
         if self.probe.kind in TOKEN_PROBES:
             pool = partial(_mean_and_logits, self.probe)
+            # one pass gives the mean token, which the canary watches, and the logits behind it
             both = self.batches.pooled_by(waveforms, lengths, pool)
             return both[:, -len(self.scored.labels) :]
         vectors = self.batches.vectors(waveforms, lengths)
@@ -90,6 +91,7 @@ def ready_classifier(
         UsageError: The encoder has no classifier and there is no probe.
         WeightsError: The probe is of another encoder, or the outputs cannot be right.
     """
+    # before the model is loaded: a probe that is missing must not cost the minute that takes
     config = windows_for(probe, config)
     with ready_model(model_for(probe, model), config) as encoder:
         count = n_workers(encoder, config.workers)
@@ -158,6 +160,7 @@ def scores_of(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.fl
     Raises:
         UsageError: The probe reads tokens, or vectors of another length.
     """
+    # a store and the encoder give all parts side by side, (n, parts x dim)
     n_parts = len(probe.readout.parts)
     if probe.kind == "layers" and vectors.shape[1] % n_parts == 0:
         vectors = vectors.reshape(len(vectors), n_parts, -1)
@@ -165,6 +168,7 @@ def scores_of(probe: FittedProbe, vectors: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def _card_of(encoder: Encoder) -> Card | None:
+    # encoders of other packages have no card
     card = getattr(encoder, "card", None)
     return card if isinstance(card, Card) else None
 
@@ -172,4 +176,5 @@ def _card_of(encoder: Encoder) -> Card | None:
 def _card_behind(header: StoreHeader) -> Card | None:
     """The card of the model that made a store, where it is a known one and has these weights."""
     card = known_cards().get(header.model)
+    # a model of one name may have been retrained since: its facts are then of other weights
     return card if card is not None and card.sha256 == header.weights_sha256 else None

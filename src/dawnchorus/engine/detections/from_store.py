@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dawnchorus.engine.detections.classify import StoredClassifier
 from dawnchorus.engine.detections.probe_rules import check_store
-from dawnchorus.engine.detections.writer import DetectionWriter, RecordingFacts, ScoredWindows
+from dawnchorus.engine.detections.writer import DetectionWriter, ScoredWindows
 from dawnchorus.engine.recordings.jobs import stored_columns, with_site
 from dawnchorus.engine.report import PredictReport
 from dawnchorus.errors import UsageError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 def store_among(inputs: Sequence[Path]) -> Store | None:
     """The store, if one is all that was named."""
+    # a web server is not asked for a store.json beside every recording
     if len(inputs) != 1 or is_on_web(inputs[0]):
         return None
     path = inputs[0]
@@ -69,16 +71,22 @@ def predict_from_store(
         columns=stored_columns(store, config),
     ) as writer:
         for recording in store.each_recording(scores=probe is None):
-            facts = _facts(recording, store, request.root, config)
-            writer.add(_windows(recording, classifier), facts.name)
-            writer.end(facts)
+            row = recording.row
+            row = replace(
+                row,
+                time_zone=config.time_zone or row.time_zone,
+                carried=with_site(row.carried, row.path, request.root, config),
+            )
+            writer.add(_windows(recording, classifier), row.path)
+            writer.end(row, from_stored_name(row.path, request.root))
             n_recordings += 1
             n_windows += len(recording.windows)
-            duration_s += facts.duration_s
+            duration_s += row.duration_s or 0.0
         warnings = writer.finish()
     return PredictReport(
         **writer.report(),
         model=store.header.model,
+        # nothing ran on a device, but the report has the field
         device="none: the scores are the store's",
         n_found=n_recordings,
         n_done=n_recordings,
@@ -87,6 +95,7 @@ def predict_from_store(
         n_windows=n_windows,
         duration_s=duration_s,
         elapsed_s=time.perf_counter() - started,
+        # zeros: the shares of the elapsed time are then zero as well
         seconds=dict.fromkeys(("read", "resample", "frontend", "encoder"), 0.0),
         n_workers=1,
         failures=(),
@@ -103,23 +112,6 @@ def _windows(recording: StoredRecording, classifier: StoredClassifier) -> Scored
         valid_samples=windows["valid_samples"].to_numpy(),
         silent=windows["silent"].to_numpy().astype(bool),
         scores=classifier.scores(recording),
-    )
-
-
-def _facts(
-    recording: StoredRecording, store: Store, root: Path, config: EmbedConfig
-) -> RecordingFacts:
-    row = recording.row
-    return RecordingFacts(
-        path=from_stored_name(row.path, root),
-        name=row.path,
-        # the format lets these be empty, as where another program wrote the row
-        rate=row.rate or store.header.sample_rate,
-        n_samples=row.n_samples or 0,
-        duration_s=row.duration_s or 0.0,
-        recorded_at=row.recorded_at,
-        time_zone=config.time_zone or row.time_zone,
-        carried=with_site(row.carried, row.path, root, config),
     )
 
 

@@ -30,6 +30,7 @@ class LabelCounter:
         """Count one recording's detections."""
         if not len(table):
             return
+        # a label has one level, so this is a row a label
         here = table.group_by(["label", "level"]).aggregate(
             [("probability", "count"), ("probability", "max")]
         )

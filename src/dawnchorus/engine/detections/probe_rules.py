@@ -59,10 +59,13 @@ def rule_for(probe: FittedProbe | None, chosen: Mapping[str, Any]) -> dict[str, 
     given, names = _by_class(probe, chosen)
     if given and names is None:
         return dict(chosen)  # the labels of those thresholds, and no others
+    # all by case-folded name: users write "wren" for "Wren"
     known = {name.casefold(): name for name in probe.classes}
     wanted = set(known) if names is None else {name.casefold() for name in names}
     own = {n: value for n, value in probe.thresholds.items() if n.casefold() in wanted}
+    # the user's own thresholds come last, so they win
     high = {name.casefold(): (name, value) for name, value in {**own, **given}.items()}
+    # some class is wanted, and not one of the wanted ones can give a row
     if wanted & set(known) and not set(high) & set(known):
         raise UsageError(_no_threshold(probe, names))
     rule = {**chosen, "thresholds": dict(high.values())}

@@ -74,6 +74,7 @@ class RecordingColumns:
     ) -> Iterable[pa.Array]:
         if recorded_at is None:
             return [_same(None, len(table))] * 2
+        # counted here and reported once: ten thousand recordings would repeat it
         self._kinds[zone_kind(recorded_at, zone)] += 1
         start = local_start(recorded_at, zone)
         heard = [iso_text(later(start, start_s)) for start_s in table["start_s"].to_pylist()]

@@ -73,6 +73,7 @@ class Segments:
         Files are ``LABEL/PROBABILITY_RECORDING_STARTs.flac``, one channel at the recording's rate,
         with a second before and after. Where two would have one name, a hash tells them apart.
         """
+        # else segments of an earlier threshold would lie between the new ones
         self._remove_earlier()
         problems, lines = [], []
         for name, candidate in self._named():
@@ -107,6 +108,7 @@ class Segments:
         except (OSError, UnicodeDecodeError):
             return
         for line in csv.DictReader(io.StringIO(text, newline="")):
+            # spreadsheet-safe lines begin with an apostrophe
             inside = PurePosixPath((line.get("file") or "").lstrip("'"))
             if inside.suffix != ".flac" or inside.is_absolute() or ".." in inside.parts:
                 continue  # not a line of ours: the index may have been edited
@@ -127,6 +129,7 @@ def _name(candidate: _Candidate) -> tuple[str, str]:
 def _cut(target: Path, candidate: _Candidate) -> float:
     """Write one segment; returns its seconds."""
     start_s = candidate.row["start_s"] - candidate.lead_in_s
+    # a recording behind a URL is fetched whole; its best segments are few
     with local_copy(candidate.path) as path:
         rate = read_info(path).sample_rate
         samples = read_audio(path, start_s=start_s, stop_s=candidate.row["stop_s"] + CONTEXT_S)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.configs import PredictConfig
-    from dawnchorus.engine.recordings.listing import Carried
     from dawnchorus.models.label_facts import LabelFacts
+    from dawnchorus.store.schema import RecordingRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,28 +76,6 @@ class ScoredWindows:
     valid_samples: NDArray[np.int64]
     silent: NDArray[np.bool_]
     scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingFacts:
-    """What is known of a recording when its rows are written.
-
-    Attributes:
-        path: where it lies; ``name`` is its lasting name, relative to the root.
-        rate, n_samples, duration_s: its own.
-        recorded_at: when it began, as it says it; None: nothing says it.
-        time_zone: of its site, for a recording that says UTC or no zone.
-        carried: the user's columns.
-    """
-
-    path: Path
-    name: str
-    rate: int
-    n_samples: int
-    duration_s: float
-    recorded_at: str | None
-    time_zone: str | None
-    carried: Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +141,9 @@ class DetectionWriter:
             spreadsheet_safe=selection.spreadsheet_safe,
         )
         self._segments: Segments | None = None
+        # Rows, not scores: ten thousand labels a window would not fit for a recording of a week.
         self._waiting: list[_ChosenRows] = []  # of the recording at hand
+        # For the report alone; nothing of this decides what becomes a row.
         self._counter = LabelCounter()
         self._highest: _HighestScore | None = None
         self._n_rows = 0
@@ -199,8 +179,10 @@ class DetectionWriter:
 
     def _note_highest(self, windows: ScoredWindows, name: str) -> None:
         wanted = windows.scores[:, self._rule.columns]  # (n, wanted labels)
+        # a recording of no whole frame, or a rule that wants no label
         if not wanted.size:
             return
+        # flat index of an (n, wanted) array to its two indices
         window, column = np.unravel_index(int(wanted.argmax()), wanted.shape)
         score = float(wanted[window, column])
         if self._highest is None or score > self._highest.score:
@@ -212,27 +194,32 @@ class DetectionWriter:
         """Forget the rows that wait: their recording has failed."""
         self._waiting.clear()
 
-    def end(self, recording: RecordingFacts) -> None:
-        """Write the rows of a recording that has ended.
+    def end(self, row: RecordingRow, path: Path) -> None:
+        """Write the rows of a recording that has ended, and whose scores were added.
+
+        Args:
+            row: what is known of the recording.
+            path: where it lies.
 
         Raises:
             DawnChorusError: The disk refuses.
         """
+        rate = row.rate or self._model_rate  # a row of another program need not say it
+        # concat_tables needs one table at least
         rows = [DETECTION_SCHEMA.empty_table()]
-        rows += [self._table(chosen, recording) for chosen in self._waiting]
+        rows += [self._table(chosen, row, rate) for chosen in self._waiting]
         self._waiting.clear()
-        zone = recording.time_zone
         table = self._columns.fill(
             self._rule.merged(pa.concat_tables(rows)),
-            recording.recorded_at,
-            recording.carried,
-            None if zone is None else parse_zone(zone),
+            row.recorded_at,
+            row.carried,
+            None if row.time_zone is None else parse_zone(row.time_zone),
         )
         detections = RecordingDetections(
-            path=recording.path,
-            duration_s=recording.duration_s,
+            path=path,
+            duration_s=row.duration_s or 0.0,
             # neither the recording nor the model reaches higher than half its rate
-            highest_hz=min(recording.rate, self._model_rate) / 2,
+            highest_hz=min(rate, self._model_rate) / 2,
             table=table,
         )
         self._output.write(detections)
@@ -241,14 +228,14 @@ class DetectionWriter:
         self._counter.add(table)
         self._n_rows += len(table)
         if not len(table):
-            self._without_detection.append(recording.name)
+            self._without_detection.append(row.path)
 
-    def _table(self, chosen: _ChosenRows, recording: RecordingFacts) -> pa.Table:
+    def _table(self, chosen: _ChosenRows, row: RecordingRow, rate: int) -> pa.Table:
         windows = chosen.windows
         return window_rows(
-            self._columns.path(recording.name),
-            rate=recording.rate,
-            n_samples=recording.n_samples,
+            self._columns.path(row.path),
+            rate=rate,
+            n_samples=row.n_samples or 0,
             model_rate=self._model_rate,
             columns={
                 "window": windows.window[chosen.window],

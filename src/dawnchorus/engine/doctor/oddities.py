@@ -84,7 +84,8 @@ def _schedule(spans: Sequence[tuple[datetime, datetime]]) -> list[str]:
         return []
     longest = max(gaps, key=lambda gap: gap[1] - gap[0])
     return [
-        f"{counted(len(gaps), 'gap')} in a schedule of one start every {_minutes(usual)}; the longest from "
+        f"{counted(len(gaps), 'gap')} in a schedule of one start every {_minutes(usual)}; "
+        "the longest from "
         f"{longest[0].isoformat(' ', 'minutes')} to {longest[1].isoformat(' ', 'minutes')}"
     ]
 

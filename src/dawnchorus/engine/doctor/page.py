@@ -79,6 +79,7 @@ def make_page(report: DoctorReport) -> str:
 def _table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, kind: str) -> str:
     """A table; rows that are longer than the headings end with a remark, which goes below."""
     head = "".join(f"<th>{escape(text)}" for text in headings)
+    # HTML needs no closing tags of cells and rows, and a page of 100,000 rows is smaller without
     n = len(headings)
     body = "".join(
         "<tr>" + "".join(map(_cell, row[:n])) + "".join(_remark(text, n) for text in row[n:])
@@ -181,6 +182,7 @@ def _row(
             covered[column] += max(0.0, min(end, column + 1) - max(begin, column))
         if finding.verdict != OK:
             damaged[min(int(begin), N_BINS - 1)] = True
+    # its end says more than its beginning: the recorder, not the disk
     shown = name if len(name) <= MOST_LETTERS else f"…{name[1 - MOST_LETTERS :]}"
     rows = [
         f'<text x="{LABEL - 8}" y="{y + 14}" text-anchor="end">{escape(shown)}'

@@ -176,6 +176,7 @@ def examine(path: Path, name: str, *, deep: bool = False) -> Finding:
         verdict, message, readable = error.reason, str(error), False
     except DependencyError as error:
         verdict, message, readable = "dependency", str(error), False
+    # the path is a column of its own
     message = message.removeprefix(printable(f"{path}: "))
     return Finding(
         path=name,

@@ -57,6 +57,7 @@ def check_model(
 def _test_sounds(window: int, sample_rate: int) -> Tensor:
     time_s = torch.arange(window, dtype=torch.float64) / sample_rate
     low, high = 0.05 * sample_rate, 0.45 * sample_rate
+    # 0.05 to 0.45 of the rate: inside the band of every frontend of ours
     slope = (high - low) * sample_rate / window  # the chirp crosses the band once
     chirp = 0.3 * torch.sin(2 * torch.pi * (low * time_s + 0.5 * slope * time_s**2))
     noise = 0.1 * torch.randn(window, generator=torch.Generator().manual_seed(SEED))
@@ -106,6 +107,7 @@ class Canary:
     def _check_windows(self, waveforms: Tensor, values: NDArray[np.float32]) -> None:
         """Sound within full scale gives numbers in any model that works; other sound need not."""
         is_bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        # samples far beyond full scale overflow in float16, and no model is to blame
         odd = waveforms.abs().amax(dim=1).numpy() > MAX_LEVEL
         if is_bad.all() and not odd.all():
             _check_finite(self._name, values)
@@ -128,6 +130,7 @@ def _check_finite(name: str, values: NDArray[np.float32]) -> None:
 
 
 def _all_same(values: NDArray[np.float32]) -> bool:
+    # relative, since embeddings of some models are of order 1e-3
     scale = float(np.abs(values).max())
     return float(np.abs(values - values[0]).max()) <= SAME * scale
 

@@ -35,9 +35,11 @@ def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[En
     if not isinstance(model, nn.Module):
         yield model
         return
+    # auto: a loaded model stays where its owner put it
     if config.device != "auto":
         model.to(resolve_device(config.device))
     training = model.training
+    # dropout and drop path must not touch a stored vector
     model.eval()
     try:
         yield model
@@ -64,6 +66,7 @@ def model_identity(model: Encoder) -> ModelIdentity:
         for parameter in model.parameters():
             device, precision = str(parameter.device), str(parameter.dtype).removeprefix("torch.")
             break
+    # by the names in their order, as the columns of scores are
     labels = None if model.labels is None else "\n".join(model.labels)
     return ModelIdentity(
         weights_sha256=weights_sha256_of(model),
@@ -80,6 +83,7 @@ def labels_of(model: Encoder) -> Sequence[str]:
     Raises:
         UsageError: Nothing.
     """
+    # a model may have labels and a head that is known to be wrong; its card says why
     refused = getattr(model, "no_logits", None)
     if refused is not None:
         raise UsageError(f"{model.name}: names nothing: {refused}")

@@ -62,6 +62,7 @@ def replicas(model: Encoder, count: int) -> list[Encoder]:
     """The model ``count`` times, with one set of weights; hooks on one do not fire on another."""
     if not (facts_of(model).copies_share_weights and isinstance(model, nn.Module)):
         return [model] * count
+    # deepcopy looks tensors up here before it copies them, so only modules are copied
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     return [model, *(deepcopy(model, dict(shared)) for _ in range(count - 1))]
 
@@ -69,6 +70,7 @@ def replicas(model: Encoder, count: int) -> list[Encoder]:
 @contextmanager
 def one_core_each(count: int) -> Iterator[None]:
     """While several workers share the cores, each of torch's operations keeps to one."""
+    # a setting of the whole process, so it is put back
     before = torch.get_num_threads()
     if count > 1:
         torch.set_num_threads(1)

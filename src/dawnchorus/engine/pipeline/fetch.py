@@ -28,7 +28,7 @@ def fetch_ahead(jobs: Iterable[RecordingJob], stop: threading.Event) -> Generato
         TemporaryDirectory(prefix="dawnchorus-") as folder,
         ThreadPoolExecutor(FETCHERS, thread_name_prefix="dawnchorus-fetch") as pool,
     ):
-
+        # only submits; the copy is waited for when its turn comes
         def begin(job: RecordingJob) -> RecordingJob:
             if job.skip is not None or not is_remote(job.path):
                 return job

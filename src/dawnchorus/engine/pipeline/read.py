@@ -172,8 +172,10 @@ def _read_windows(
         return
     with open_recording(file, channel=settings.channel) as recording:
         info = recording.info
+        # blocks are (samples,) float32, one channel, of the decoder's own size
         counter = SampleCounter()
         blocks = counter.over(clock.timed("read", recording.blocks()))
+        # one resampler for the whole recording: window by window each would begin with a click
         at_model_rate = _resampled(blocks, info.sample_rate, settings.sample_rate, clock)
         around = read_metadata(file)
         opened = OpenedRecording(
@@ -205,6 +207,7 @@ def _read_windows(
                 yield CutWindow(opened, window, flags)
         if index < 0:
             raise AudioError(f"{job.path}: a header and no sound", reason="empty")
+    # a recorder or a copy may still be writing the file
     _check_unchanged(job)
     yield FinishedRecording(
         opened,

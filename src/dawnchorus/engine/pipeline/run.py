@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dawnchorus.audio.decode.unexpected import recording_errors
 from dawnchorus.engine.encoding.workers import one_core_each
@@ -16,36 +16,54 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from dawnchorus.engine.encoding.batches import BatchEncoder
     from dawnchorus.engine.pipeline.events import RunEvent
     from dawnchorus.engine.pipeline.read import ReadSettings
-    from dawnchorus.engine.pipeline.stream import Encode
     from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.engine.report import Tally
 
 
-@dataclass(frozen=True, slots=True)
-class WindowRun:
-    """What is to be read, how it is cut, and what each batch of windows goes through."""
+class WindowEncoder(Protocol):
+    """What windows go through: an `Embedder` or a `WindowClassifier`."""
 
-    jobs: Iterable[RecordingJob]
-    settings: ReadSettings
-    encode: Encode
-    batch_size: int
-    n_workers: int
+    @property
+    def settings(self) -> ReadSettings:
+        """How recordings are cut into windows."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Windows at once."""
+        ...
+
+    @property
+    def batches(self) -> BatchEncoder:
+        """The encoder, which knows how many batches it takes at once."""
+        ...
+
+    def encode(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
+        """Results ``(batch, n)`` of waveforms ``(batch, samples)``."""
+        ...
 
 
 def run_recordings(
-    run: WindowRun,
+    encoder: WindowEncoder,
+    jobs: Iterable[RecordingJob],
     tally: Tally,
     write: Callable[[RunEvent], None],
     *,
     advance: Callable[[int], None],
     stop: threading.Event,
 ) -> dict[str, float]:
-    """Run it all through ``write``; returns the seconds of the reading thread's stages.
+    """Run recordings through an encoder; returns the seconds of the reading thread's stages.
 
     Args:
-        run: what is to be done.
+        encoder: what their windows go through.
+        jobs: what is to be read.
         tally: counts what came of it.
         write: keeps what an event brings.
         advance: takes the bytes of recordings that were dealt with.
@@ -54,13 +72,13 @@ def run_recordings(
     clock = StageClock()
     meter = ByteMeter(advance)
     guard = WriteGuard(write)
-    with one_core_each(run.n_workers):
+    with one_core_each(encoder.batches.n_workers):
         for event in run_windows(
-            tally.planning(run.jobs),
-            run.settings,
-            run.encode,
-            batch_size=run.batch_size,
-            n_workers=run.n_workers,
+            tally.planning(jobs),
+            encoder.settings,
+            encoder.encode,
+            batch_size=encoder.batch_size,
+            n_workers=encoder.batches.n_workers,
             clock=clock,
             stop=stop,
         ):
@@ -120,6 +138,7 @@ class ByteMeter:
             self._n_counted = 0
 
     def _count_windows(self, event: EncodedWindows) -> None:
+        # a header may promise too few windows: the share is capped at what is left of the file
         size, expected = event.job.size, event.recording.n_expected
         if size and expected:
             share = min(size * len(event.window) // expected, size - self._n_counted)

@@ -72,6 +72,7 @@ def run_windows(
     """
     stop = stop or threading.Event()
     leave = threading.Event()  # stops the reading thread, however this generator ends
+    # bounds memory: the reader waits when it is two batches ahead
     queue: Queue[ReadItem | None] = Queue(maxsize=2 * batch_size)
     with (
         ThreadPoolExecutor(1, thread_name_prefix="dawnchorus-read") as pool,
@@ -94,6 +95,7 @@ def run_windows(
         finally:
             leave.set()
             workers.shutdown(cancel_futures=True)
+        # the last, smaller batch
         if not stop.is_set():
             reading.result()  # raises what went wrong in the thread by a fault of ours
 
@@ -122,6 +124,7 @@ def _batches(
             continue
         waiting.append(item)
         n_windows += isinstance(item, CutWindow)
+        # 0: an end or a failure that no window waits for goes straight through
         if n_windows in (0, batch_size):
             yield waiting
             waiting, n_windows = [], 0

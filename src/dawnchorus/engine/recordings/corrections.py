@@ -27,6 +27,7 @@ def corrected_row(row: RecordingRow, job: RecordingJob) -> RecordingRow | None:
     """
     old, listed = dict(row.carried), dict(job.carried)
     began = _began(row, job)
+    # a time zone that is not named again is kept, as columns are
     new = replace(
         row,
         carried=tuple({**old, **listed}.items()),

@@ -83,6 +83,7 @@ def job_for(path: Path, carried: Carried, root: Path, config: EmbedConfig) -> Re
         root: what its name is relative to.
         config: its ``time_zone`` and ``site_from`` hold where the list says nothing.
     """
+    # with / on every system, so that a store can move between them
     name = relative_name(path, root)
     values = dict(carried)
     listed_zone = values.pop(TIME_ZONE, "")
@@ -167,6 +168,7 @@ def columns_of(scan: Scan, config: EmbedConfig) -> tuple[str, ...]:
 
 def stored_columns(store: Store, config: EmbedConfig) -> tuple[str, ...]:
     """Names of the user's columns that the recordings of a store have."""
+    # a store's table of recordings has our columns first and the user's behind
     ours = set(RECORDING_SCHEMA.names)
     names = [name for name in store.recordings().column_names if name not in ours]
     return _and_site(names, config)

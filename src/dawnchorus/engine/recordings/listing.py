@@ -45,6 +45,7 @@ def read_listing(listing: Path) -> Iterator[tuple[Path, Carried]]:
     try:
         table = open_table(listing)
         path, start = _columns(table)
+        # decided by the whole column: 03/04/2024 alone could be either
         first_is_day = None if start is None else _day_first(table, start)
         along = [name for name in table.names if _comes_along(name, path)]
         for line, row in table.rows():
@@ -73,6 +74,7 @@ def describe_listing(listing: Path) -> tuple[str, ...]:
     read = f"path = {path}" + ("" if start is None else f", {START_TIME} = {start}")
     along = [name for name in table.names if _comes_along(name, path) and name != start]
     summary = f"{listing}: read: {read}; carried along: {', '.join(along) or 'nothing'}"
+    # a hint only: such columns may mean the day of the visit
     dates = [name for name in along if known.column_key(name) in {"date", "time", "timestamp"}]
     if start is None and dates:
         summary += (
@@ -141,5 +143,6 @@ def _place(listing: Path, text: str, where: str) -> Path:
         raise UsageError(f"{where}: the path is empty")
     if "://" in text:  # a URL is whole, wherever the list lies
         return as_path(text)
+    # as a person reads a list: from where it lies
     folder = listing.parent
     return folder / plain_path(text, None if is_remote(folder) else folder)
