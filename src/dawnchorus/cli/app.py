@@ -62,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
     streams.prepare()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # ours to take out: typer would look for it among the options of the command
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
     try:
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     except streams.OutputError as error:
         if not error.reader_gone:
             say(f"dawnchorus: {error}")
+        # `dawnchorus ... | head` has done its work when head has seen enough
         return 0 if error.reader_gone else error.exit_code
     except DawnChorusError as error:
         if debug:
@@ -150,6 +152,7 @@ def program(functions: Functions) -> Typer:
     import typer
 
     style: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
+    # plain help, the same in a file as on a terminal
     root = typer.Typer(**style, pretty_exceptions_enable=False)
     groups: dict[str, Typer] = {}
     for words, function in functions.items():
@@ -170,6 +173,7 @@ def _current(name: str, arguments: list[str], functions: Functions) -> list[str]
     default = vars(import_module(f"dawnchorus.cli.{name}")).get("default")
     if default and arguments and arguments[0].startswith("-") and arguments[0] != "--help":
         arguments = [default, *arguments]
+    # the longest words first: "make watkins" is a command, and so may "make" be
     for n_words in (2, 1, 0):
         words = tuple(arguments[:n_words])
         if words in functions:

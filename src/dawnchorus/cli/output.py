@@ -47,6 +47,7 @@ def plain_warnings() -> Iterator[None]:
             usual(message, category, filename, lineno, *rest, **more)
 
     with warnings.catch_warnings():
+        # Python shows a warning once for each line of code, and ours differ in their text
         warnings.simplefilter("always", DawnChorusWarning)
         warnings.showwarning = show
         yield
@@ -88,6 +89,7 @@ class TerminalProgress:
         """Begin a stage; gives the function to call with each advance."""
         self.close()
         stage = Stage(label, total, unit)
+        # a log file, a job's output or a pipe: bars would fill it with escape codes
         if not sys.stderr.isatty():
             return _lines(stage)
         self._bar = _Bar(stage)
@@ -127,7 +129,7 @@ class Stage:
         self.done = 0
         self._unit = unit
         self._started = time.monotonic()
-        self._lock = Lock()
+        self._lock = Lock()  # ``+=`` of two threads may lose one of the two
 
     def add(self, n: int) -> None:
         """Count some more."""
@@ -138,6 +140,7 @@ class Stage:
         """How much is done of how much, such as ``12 of 40 clips, 3.1 a second, 9 s left``."""
         scale, unit = (MEGABYTE, "MB") if self._unit == "bytes" else (1, self._unit)
         total = "" if self.total is None else f" of {-(-self.total // scale):,}"
+        # of the whole stage: the rate of the last second jumps with every large file
         rate = self.done / max(time.monotonic() - self._started, 1e-9)
         left = (
             "" if not self.total or not rate else f", {(self.total - self.done) / rate:.0f} s left"
@@ -169,7 +172,7 @@ class _Bar:
 
 
 def _lines(stage: Stage) -> Callable[[int], None]:
-    last = time.monotonic()
+    last = time.monotonic()  # nothing at once: short stages need no line
 
     def advance(n: int) -> None:
         nonlocal last
@@ -180,12 +183,3 @@ def _lines(stage: Stage) -> Callable[[int], None]:
             say(f"{stage.label}: {stage.text()}")
 
     return advance
-
-
-@contextmanager
-def progress(
-    total: int | None, label: str, *, quiet: bool = False, unit: str = ""
-) -> Iterator[Callable[[int], None]]:
-    """One stage of a function that takes no `Progress` yet."""
-    with watched(quiet=quiet) as shown:
-        yield shown.start(label, total, unit)

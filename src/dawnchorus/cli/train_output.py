@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from dawnchorus.configs import TrainConfig
     from dawnchorus.training.run import TrainReport
 
-CLEAR_LINE: Final = "\r\x1b[K"
+CLEAR_LINE: Final = "\r\x1b[K"  # back to the start, and erase to the end
+# what `line_of` shows at a place of its own; all else of a record is a part of the loss
 SHOWN_APART: Final = frozenset(
     {"step", "loss", "lr", "grad_norm", "clips_per_s", "data_wait", "left_s", "memory_mb"}
 )
@@ -41,6 +42,7 @@ def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:
     live = sys.stderr.isatty()
 
     def say(record: Mapping[str, Any]) -> None:
+        # steps replace each other on a terminal; validation, events and the last step stay
         if live and "loss" in record:
             output.say(CLEAR_LINE + line_of(record, n_steps), end="")
             if record["step"] == n_steps:
@@ -94,7 +96,7 @@ def run_dry(dry_run: Callable[..., dict[str, Any]], config: TrainConfig, *, as_j
 
 def close(report: TrainReport, *, as_json: bool) -> None:
     """Say how a run ended and print where its model is, from the first process."""
-    if not is_first():
+    if not is_first():  # one run, one report
         return
     if as_json:
         print(json.dumps(asdict(report), default=str))

@@ -93,16 +93,19 @@ class ClassifyObjective(nn.Module):
         # nothing before the patch embedding has weights; a bfloat16 log-mel would be off by 0.03
         with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
             features, n_frames = self.model.features(waveforms, lengths)
+            # of the clean input: blanked stripes are for the encoder to see through
             statistics = band_statistics(features, n_frames)
             if blanks is not None:
                 features = blank_stripes(features, *blanks)
         tokens, has_signal = self.model.tokens(
             features, n_frames, patches=patches, branches=branches
         )
+        # pooled once, (batch, dim): every head sees what the shipped one will see
         pooled = self.model.pool_for_head(tokens, has_signal)
         heads = [head(pooled) for head in (self.model.head, self.further) if head is not None]
         logits = torch.cat(heads, dim=1)
         smooth = self.weights.label_smoothing
+        # towards 0.5, not towards 1/classes: each label is a question of its own
         wanted = labels * (1 - smooth) + 0.5 * smooth
         parts = {"labels": functional.binary_cross_entropy_with_logits(logits, wanted)}
         if teacher is not None:
@@ -141,39 +144,40 @@ class ClassifyObjective(nn.Module):
         return decay ** (self.model.n_layers + 1 - depth)
 
     def _teacher_losses(self, pooled: Tensor, teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # clips without a teacher count as zero, so that parts of a batch can be averaged
         there = teacher["there"].to(pooled.dtype)
         parts: dict[str, Tensor] = {}
         if self.to_embedding is not None:
             guess = self.to_embedding(pooled)
-            off = functional.mse_loss(guess, teacher["embedding"], reduction="none")
-            parts["teacher_embedding"] = (off.mean(1) * there).mean()
+            errors = functional.mse_loss(guess, teacher["embedding"], reduction="none")
+            parts["teacher_embedding"] = (errors.mean(1) * there).mean()
         if self.to_logits is not None:
             guess, soft = self.to_logits(pooled), teacher["logits"].sigmoid()
-            off = functional.binary_cross_entropy_with_logits(guess, soft, reduction="none")
-            parts["teacher_logits"] = (off.mean(1) * there).mean()
+            errors = functional.binary_cross_entropy_with_logits(guess, soft, reduction="none")
+            parts["teacher_logits"] = (errors.mean(1) * there).mean()
         return parts
 
 
 def expect_few(head: nn.Linear) -> None:
     """Start a fresh multi-label head at a low probability, instead of unlearning one half first.
 
-    A clip is taken to have one of the labels, or a share of `PRIOR` of them where they are many.
+    A clip is assumed to have one of the labels, or a share of `PRIOR` of them where they are many.
     """
     prior = min(max(PRIOR, 1 / head.out_features), 0.5)
     nn.init.constant_(head.bias, math.log(prior / (1 - prior)))
 
 
 def band_statistics(features: Tensor, n_frames: Tensor) -> Tensor:
-    """Mean and deviation of each band over the frames that hold sound, ``(batch, 2 x bands)``.
+    """Mean and std of each band over the frames that hold sound, ``(batch, 2 x bands)``.
 
     The plain spectrum is a strong embedding of short calls; as a target it keeps the encoder from
     throwing away what a linear probe could have read off the log-mel.
     """
     frame = torch.arange(features.shape[1], device=features.device)
-    held = (frame[None] < n_frames[:, None]).to(features.dtype)[..., None]
-    count = held.sum(1)
-    mean = (features * held).sum(1) / count
-    variance = ((features - mean[:, None]).square() * held).sum(1) / count
+    has_sound = (frame[None] < n_frames[:, None]).to(features.dtype)[..., None]
+    count = has_sound.sum(1)  # (batch, 1)
+    mean = (features * has_sound).sum(1) / count
+    variance = ((features - mean[:, None]).square() * has_sound).sum(1) / count
     return torch.cat([mean, variance.sqrt()], dim=1)
 
 
@@ -201,16 +205,17 @@ def draw_choices(
     """
     device = model.cls_token.device
     n_frames = [frontend.n_frames(n) for n in lengths.tolist()]
+    # whole patches: the front end pads the last one
     total = model.config.padded_frames or -(-frontend.n_frames(n_samples) // PATCH) * PATCH
-    found: dict[str, Tensor | tuple[Tensor, Tensor]] = {}
+    choices: dict[str, Tensor | tuple[Tensor, Tensor]] = {}
     if patch_keep < 1:
-        found["patches"] = draw_patches(n_frames, total // PATCH, patch_keep, rngs).to(device)
+        choices["patches"] = draw_patches(n_frames, total // PATCH, patch_keep, rngs).to(device)
     if augment.n_time_masks or augment.n_band_masks:
         frames, bands = draw_stripes(n_frames, (total, frontend.N_BANDS), augment, rngs)
-        found["blanks"] = frames.to(device), bands.to(device)
+        choices["blanks"] = frames.to(device), bands.to(device)
     if model.config.drop_path:
-        found["branches"] = draw_branches(model, rngs).to(device)
-    return found
+        choices["branches"] = draw_branches(model, rngs).to(device)
+    return choices
 
 
 def draw_branches(model: EAT, rngs: Sequence[np.random.Generator]) -> Tensor:
@@ -221,6 +226,7 @@ def draw_branches(model: EAT, rngs: Sequence[np.random.Generator]) -> Tensor:
     """
     rates = torch.linspace(0, model.config.drop_path, model.n_layers)[:, None, None]
     drawn = np.stack([rng.random((model.n_layers, 2)) for rng in rngs], axis=-1)
+    # (blocks, 2, batch): attention and MLP of each block
     return (torch.from_numpy(drawn) >= rates) / (1 - rates)
 
 
@@ -241,6 +247,7 @@ def draw_patches(
     n_patches = n_steps * N_BAND_STEPS
     order = torch.from_numpy(np.stack([rng.random(n_patches) for rng in rngs]))
     step = torch.arange(n_patches) // N_BAND_STEPS
+    # patches of padding get a key above 1, so that they are chosen only when sound runs out
     empty = step[None] * PATCH >= torch.tensor(n_frames)[:, None]
     kept = max(1, round(keep * n_patches))
     return (order + empty).argsort(dim=1)[:, :kept].sort(dim=1).values

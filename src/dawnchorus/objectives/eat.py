@@ -46,7 +46,7 @@ class EATOptions:
     Attributes:
         n_clones: masked copies of each clip that the student sees.
         mask: how much is masked, and how.
-        noise_std: deviation of what the decoder sees in masked places.
+        noise_std: standard deviation of what the decoder sees in masked places.
         frame_weight: of the loss over masked patches.
         utterance_weight: of the loss of the CLS tokens.
         utterance_reduction: ``sum`` over the clones of the batch, as the code has it, or ``mean``,
@@ -91,6 +91,7 @@ class EATObjective(nn.Module):
         self.options = options
         self.seed = seed
         self.teacher = ema.make_teacher(model)
+        # bound here, so that `compile` can replace them while the names of weights stay
         self._run_noise: Callable[[Tensor, int], Tensor] = self._noise
         self._run_student: Callable[[Tensor], Tensor] = self._student_blocks
         self._run_teacher: Callable[[Tensor], Tensor] = self._teacher_targets
@@ -124,7 +125,7 @@ class EATObjective(nn.Module):
 
         Returns:
             ``loss``, ``frame``, ``utterance``, and ``target_deviation`` and
-            ``prediction_deviation``, the mean over channels of their deviation over patches.
+            ``prediction_deviation``: standard deviations over patches, the mean over channels.
         """
         device = self.model.cls_token.device
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
@@ -144,6 +145,7 @@ class EATObjective(nn.Module):
             decoder's noise ``(clips x clones, patches, dim)``.
         """
         n_time = n_frames // PATCH
+        # a row of the whole batch has its own masks and noise, whichever process computes it
         first = first_row * self.options.n_clones
         rows = torch.arange(n_clips * self.options.n_clones, device=self.model.cls_token.device)
         keys, noise_keys = (
@@ -167,6 +169,7 @@ class EATObjective(nn.Module):
         return self._run_teacher(self.teacher.with_cls(self.teacher.patch_tokens(features)))
 
     def _teacher_targets(self, tokens: Tensor) -> Tensor:
+        # normalised layer by layer, so that each counts the same whatever its scale
         total = torch.zeros((), device=tokens.device)
         for block in self.teacher.blocks:
             tokens, added = cast("Block", block).with_mlp(tokens)
@@ -192,6 +195,7 @@ class EATObjective(nn.Module):
         """Each clone's visible patches, ``(batch x clones, kept, dim)``, embedded once a clip."""
         patches = self.model.patch_tokens(features)
         n_clips, n_patches, dim = patches.shape
+        # index_select of flat rows: its backward pass adds up the clones of a clip
         clip = torch.arange(n_clips, device=kept.device).repeat_interleave(len(kept) // n_clips)
         flat = (clip[:, None] * n_patches + kept).flatten()
         return patches.reshape(-1, dim).index_select(0, flat).view(*kept.shape, dim)
@@ -222,6 +226,7 @@ class EATObjective(nn.Module):
         n_clips, n_patches, dim = targets.shape
         n_clones = len(kept) // n_clips
         masked = as_mask(kept, n_patches)
+        # squares of bfloat16 keep three digits, and the loss is a sum of millions of them
         with torch.autocast(targets.device.type, enabled=False):
             predictions = clones.decoder_out.float().view(n_clips, n_clones, n_patches, dim)
             squared = (predictions - targets[:, None]).square().sum(-1)  # clips, clones, patches
@@ -229,6 +234,7 @@ class EATObjective(nn.Module):
             frame = (squared * weight).sum() / (weight.sum() * math.sqrt(dim))
             cls = clones.tokens[:, 0].float().view(n_clips, n_clones, dim)
             apart = (cls - targets.mean(dim=1)[:, None]).square().sum(-1) / math.sqrt(dim)
+            # the sum grows with the batch of a process, the mean does not; see EATOptions
             by_sum = self.options.utterance_reduction == "sum"
             utterance = apart.sum() if by_sum else apart.mean()
             loss = self.options.frame_weight * frame + self.options.utterance_weight * utterance
@@ -252,13 +258,13 @@ def normalise_over_patches(layer: Tensor) -> Tensor:
 
 def repeat_to_end(waveforms: Tensor, lengths: Tensor) -> Tensor:
     """Repeat each clip from its beginning until the batch's width is full."""
-    place = torch.arange(waveforms.shape[1], device=waveforms.device)
-    return waveforms.gather(1, place[None] % lengths[:, None])
+    position = torch.arange(waveforms.shape[1], device=waveforms.device)
+    return waveforms.gather(1, position[None] % lengths[:, None])
 
 
 @torch.no_grad()
 def watch(predictions: Tensor, targets: Tensor, masked: Tensor, n_masked: int) -> dict[str, Tensor]:
-    """Deviation of targets and predictions over masked patches, the mean over channels.
+    """Standard deviation of targets and predictions over masked patches, mean over channels.
 
     Either goes to 0 when training collapses, and the loss with it. At most `N_WATCHED` patches are
     looked at. Source: EAT code, which calls them ``target_var`` and ``pred_var``.
@@ -270,18 +276,19 @@ def watch(predictions: Tensor, targets: Tensor, masked: Tensor, n_masked: int) -
         n_masked: of each row.
     """
     n_clones = len(predictions) // len(targets)
+    # every step-th row: a few thousand patches tell a collapse as well as all of them
     step = max(1, len(predictions) * n_masked // N_WATCHED)
     rows = torch.arange(0, len(predictions), step, device=masked.device)
     places = masked[rows].int().argsort(dim=1, descending=True, stable=True)[:, :n_masked]
     places = places[..., None].expand(-1, -1, targets.shape[-1])
 
-    def deviation(patches: Tensor) -> Tensor:
+    def spread(patches: Tensor) -> Tensor:
         chosen = patches.float().gather(1, places).flatten(0, 1)
         return (chosen.var(dim=0) + VARIANCE_EPS).sqrt().mean()
 
     return {
-        "target_deviation": deviation(targets[rows // n_clones]),
-        "prediction_deviation": deviation(predictions[rows]),
+        "target_deviation": spread(targets[rows // n_clones]),
+        "prediction_deviation": spread(predictions[rows]),
     }
 
 

@@ -34,6 +34,7 @@ def check_spread(losses: Mapping[str, Tensor], step: int, config: PretrainConfig
         "target_deviation": config.collapse.min_target_deviation,
         "prediction_deviation": config.collapse.min_prediction_deviation,
     }
+    # the mean over processes, so that all of them stop or none does
     means = devices.mean_over_processes(torch.stack([losses[name] for name in floors])).tolist()
     for (name, floor), value in zip(floors.items(), means, strict=True):
         if value < floor:

@@ -28,11 +28,11 @@ PREFIX = "model."  # of the exported model among an objective's tensors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenWeights:
-    """Weights of a run's model, and of which steps they are.
+    """Weights of a run's model, and the steps that they are of.
 
     Attributes:
         weights: by our names.
-        steps: after which they were taken; several: the mean of them.
+        steps: after which they were saved; several: the weights are their mean.
     """
 
     weights: Mapping[str, Tensor]
@@ -67,9 +67,12 @@ def _mean(folders: Sequence[Path]) -> dict[str, Tensor]:
     sums: dict[str, Tensor] = {}
     for folder in folders:
         for name, value in load_tensors(folder / MODEL).items():
+            # heads that only training needs, and a teacher, are not part of the model
             if name.startswith(PREFIX):
                 key = name.removeprefix(PREFIX)
-                sums[key] = sums.get(key, torch.zeros(())) + value.double()
+                sums[key] = (
+                    sums.get(key, torch.zeros(())) + value.double()
+                )  # float32 sums lose digits
     return {name: (value / len(folders)).float() for name, value in sums.items()}
 
 
@@ -81,19 +84,19 @@ def scores_of(run: RunFolder, steps: Sequence[int], metric: str) -> str:
         steps: of the exported weights; the mean of several was never validated itself.
         metric: name of the score in the log, without ``val_``.
     """
-    found = {
+    scores = {
         record["step"]: record[f"val_{metric}"]
         for record in run.records()
         if f"val_{metric}" in record
     }
-    if not found:
+    if not scores:
         return ""
     name = METRICS.get(metric, metric)
-    said = [f"{found[step]:.4f} at step {step}" for step in steps if step in found]
+    texts = [f"{scores[step]:.4f} at step {step}" for step in steps if step in scores]
     if len(steps) > 1:
-        each = f"; each by itself: validation {name} {', '.join(said)}" if said else ""
+        each = f"; each by itself: validation {name} {', '.join(texts)}" if texts else ""
         return f"not validated: mean of steps {', '.join(map(str, steps))}{each}"
-    return f"validation {name} {said[0]}" if said else f"not validated at step {steps[0]}"
+    return f"validation {name} {texts[0]}" if texts else f"not validated at step {steps[0]}"
 
 
 def export_model(

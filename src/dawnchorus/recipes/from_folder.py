@@ -1,4 +1,4 @@
-"""A run on one's own folder of sounds, from a model that is there: what a recipe would say."""
+"""The config of a run on one's own folder of sounds, in which each folder is a label."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def folder_run_values(
     """Config of a run that fine-tunes a model on a folder in which each folder is a label.
 
     The manifest, and with it which files are for validation, is made once and kept in the run's
-    folder. Folders ``train``, ``val`` and ``test`` at the top are taken as the split; without
+    folder. Folders ``train``, ``val`` and ``test`` at the top are the split; without
     them a fifth of each label's files is kept for validation.
 
     Args:
@@ -59,10 +59,12 @@ def folder_run_values(
         UsageError: The model cannot be fine-tuned.
     """
     name = name or re.sub(r"[^A-Za-z0-9._-]+", "_", folder.resolve().name) or "folder"
-    place = runs / name / MANIFEST
-    manifest = read_manifest(place) if place.is_file() else _new_manifest(folder, place)
+    path = runs / name / MANIFEST
+    # made once: another split on resuming would validate on clips that were trained on
+    manifest = read_manifest(path) if path.is_file() else _new_manifest(folder, path)
     n_train = len(manifest.where(split="train"))
     shape = open_model(init_from or DEFAULT_MODEL).model.config
+    # a batch larger than the folder would hold clips twice
     batch = min(BATCH, n_train)
     n_steps = steps or min(max(math.ceil(EPOCHS * n_train / batch), STEPS[0]), STEPS[1])
     head_steps = round(HEAD_SHARE * n_steps)
@@ -81,19 +83,19 @@ def folder_run_values(
         "layer_decay": LAYER_DECAY,
         "buckets": [{"crop_s": shape.window_s, "batch_size": batch, "patch_keep": PATCH_KEEP}],
         "data": {
-            "root": str(place.parent),
+            "root": str(path.parent),
             "manifest": MANIFEST,
             "label_kinds": ["species"],
             "sampling": "class_balanced",
         },
-        "noise": {"probability": 0.0},
+        "noise": {"probability": 0.0},  # nobody has named a folder of noise
         "checkpoint_every": look_every,
         "validate_every": look_every,
         "log_every": max(n_steps // 50, 1),
     }
 
 
-def _new_manifest(folder: Path, place: Path) -> Manifest:
+def _new_manifest(folder: Path, path: Path) -> Manifest:
     made = manifest_of_folder(folder)
     if made.failures:
         first = made.failures[0]
@@ -105,13 +107,13 @@ def _new_manifest(folder: Path, place: Path) -> Manifest:
     manifest = made.manifest
     if not any(clip.labels for clip in manifest):
         raise TaskError(
-            f"{folder}: no file lies in a folder of its own label; need {folder}/LABEL/FILE"
+            f"{folder}: no file is in a folder named after its label; need {folder}/LABEL/FILE"
         )
     if all(not clip.split for clip in manifest):
         shares = {"train": 1 - VALIDATION_SHARE, "val": VALIDATION_SHARE}
         manifest, _ = split_manifest(manifest, shares)
-    write_manifest(manifest, place)
-    return read_manifest(place)
+    write_manifest(manifest, path)
+    return read_manifest(path)
 
 
 def _shape_values(shape: EATConfig, named: str) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def _shape_values(shape: EATConfig, named: str) -> dict[str, Any]:
     if size is None or shape.normalization == "per_clip" or shape.head_norm_eps is not None:
         raise UsageError(
             f"{named}: fine-tuning takes models of the sizes {', '.join(SIZES)} with fixed input "
-            f"statistics and a plain linear head; this one is of another make"
+            f"statistics and a plain linear head; this one is built differently"
         )
     return {
         "size": size,

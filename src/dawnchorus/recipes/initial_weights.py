@@ -24,6 +24,7 @@ def take_weights(model: EAT, name: str) -> None:
         raise UsageError(f"init_from: {name} is not an EAT; only an EAT can be trained further")
     _check_shape(name, model.config, start.config)
     wanted = model.state_dict()
+    # a head of the same labels in the same order is a better start than a fresh one
     kept = {
         key: value
         for key, value in start.state_dict().items()
@@ -32,7 +33,7 @@ def take_weights(model: EAT, name: str) -> None:
     unknown = sorted(kept.keys() - wanted.keys())
     if unknown:
         raise UsageError(
-            f"init_from: {name} brings {unknown[0]}, which the run's model has not; "
+            f"init_from: {name} contains {unknown[0]}, which the run's model does not have; "
             f"for positions from a file set pad_to_window: true"
         )
     for key, value in kept.items():
@@ -51,11 +52,13 @@ def _check_shape(name: str, ours: EATConfig, theirs: EATConfig) -> None:
                 f"init_from: {name} has {field} {getattr(theirs, field)}, the run "
                 f"{getattr(ours, field)}; set size to that of {name}"
             )
+    # nothing would fail, and the features would be worse by an amount that nobody could explain
     if ours.normalization != theirs.normalization:
         raise UsageError(
             f"init_from: {name} was trained on log-mels normalised with {theirs.normalization} "
             f"(mean, standard deviation), the run has {ours.normalization}: its weights would see "
-            f"other input than they know. Set normalization: {_as_yaml(theirs.normalization)}"
+            "other input than they were trained on. Set normalization: "
+            f"{_as_yaml(theirs.normalization)}"
         )
 
 

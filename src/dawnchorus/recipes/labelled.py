@@ -47,14 +47,14 @@ def open_data(config: PosttrainConfig) -> TrainingData:
     unknown = unknown_labels(vocabularies, training)
     unknown_in_validation = unknown_labels(vocabularies, validation)
     if config.unknown_labels == "error" and (unknown or unknown_in_validation):
-        raise TaskError(_strange(clips.named, unknown, unknown_in_validation))
+        raise TaskError(_unknown_message(clips.named, unknown, unknown_in_validation))
     training, n_left_out = _with_known(training, vocabularies)
-    validation, n_unheard = _with_known(validation, vocabularies)
-    few = _choose(validation, config)
-    read = clips_to_decode(clips, few)
+    validation, n_left_out_of_validation = _with_known(validation, vocabularies)
+    validated = _choose(validation, config)
+    decoded = clips_to_decode(clips, validated)
     source = BatchSource(
         training,
-        open_sounds(read, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
+        open_sounds(decoded, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
         vocabularies,
         data=config.data,
         buckets=config.buckets,
@@ -64,17 +64,17 @@ def open_data(config: PosttrainConfig) -> TrainingData:
     )
     facts = {
         "clips": len(training),
-        "validation_clips": len(few),
+        "validation_clips": len(validated),
         "labels": len(vocabularies[0]),
         "label_hash": vocabularies[0].hash,
         "further_labels": sum(map(len, vocabularies[1:])),
         "skipped_labels": unknown,
         "clips_left_out": n_left_out,
         "skipped_validation_labels": unknown_in_validation,
-        "validation_clips_left_out": n_unheard,
-        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
+        "validation_clips_left_out": n_left_out_of_validation,
+        "decoded_mb": decoded_bytes(decoded, SAMPLE_RATE) // 2**20,
     }
-    return TrainingData(source=source, validation=few, facts=facts)
+    return TrainingData(source=source, validation=validated, facts=facts)
 
 
 def _vocabularies(config: PosttrainConfig, root: Path, training: Manifest) -> list[Vocabulary]:
@@ -86,14 +86,14 @@ def _vocabularies(config: PosttrainConfig, root: Path, training: Manifest) -> li
     return [first, *(gather_vocabulary(training, [kind]) for kind in config.data.auxiliary_kinds)]
 
 
-def _strange(named: str, training: dict[str, int], validation: dict[str, int]) -> str:
+def _unknown_message(named: str, training: dict[str, int], validation: dict[str, int]) -> str:
     sides = [
-        f"{len(found)} labels of {side} clips ("
-        + ", ".join(f"{label!r} on {n}" for label, n in list(found.items())[:MAX_NAMED])
-        + (", ..." if len(found) > MAX_NAMED else "")
+        f"{len(counts)} labels of {side} clips ("
+        + ", ".join(f"{label!r} on {n}" for label, n in list(counts.items())[:MAX_NAMED])
+        + (", ..." if len(counts) > MAX_NAMED else "")
         + ")"
-        for side, found in (("training", training), ("validation", validation))
-        if found
+        for side, counts in (("training", training), ("validation", validation))
+        if counts
     ]
     return (
         f"{named}: {' and '.join(sides)} are not in the label map; add them to it, or set "
@@ -102,7 +102,12 @@ def _strange(named: str, training: dict[str, int], validation: dict[str, int]) -
 
 
 def _with_known(clips: Manifest, vocabularies: Sequence[Vocabulary]) -> tuple[Manifest, int]:
-    """Without the clips of which every label is unknown: they would pass for clips of nothing."""
+    """Leave out clips with unknown labels only: they would pass for clips without any sound.
+
+    Returns:
+        The clips, and how many were left out.
+    """
+    # on columns of the whole manifest: it may have millions of clips
     known = pa.array([label for v in vocabularies for label in v.labels], pa.string())
     kinds = pa.array([kind for v in vocabularies for kind in v.kinds], pa.string())
     lists = clips.table["labels"]
@@ -111,6 +116,7 @@ def _with_known(clips: Manifest, vocabularies: Sequence[Vocabulary]) -> tuple[Ma
     row = np.repeat(np.arange(len(clips)), counts)
     n_known = np.bincount(row, weights=is_known, minlength=len(clips))
     ours = pc.is_in(texts(clips.table["kind"]), kinds).to_numpy(zero_copy_only=False)
+    # clips of kinds that nothing is trained on are no clips of unknown labels
     strange = ours & (counts > 0) & (n_known == 0)
     return clips.filter(~strange), int(strange.sum())
 
@@ -119,5 +125,6 @@ def _choose(validation: Manifest, config: PosttrainConfig) -> list[Clip]:
     """A fixed random few of the labelled clips, from short to long so that batches pad little."""
     counts = pc.fill_null(pc.list_value_length(validation.table["labels"]), 0).to_numpy()
     rows = np.flatnonzero(counts > 0)
+    # the same clips at every validation, and in every process
     chosen = np.random.default_rng(config.seed).permutation(rows)[: config.validation_clips]
     return short_to_long(validation, chosen)

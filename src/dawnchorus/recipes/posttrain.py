@@ -111,7 +111,7 @@ class Posttraining:
 
     def losses(self, module: Any, batch: Batch) -> dict[str, Tensor]:
         """Losses of a part of a batch; what is random in them follows from seed, step and row."""
-        # not in `after_step`, which a skipped step has not: it names the next table of scores
+        # not in `after_step`, which a skipped step does not reach: it names the table of scores
         self._n_steps_done = batch.step + 1
         rows = range(batch.first_row, batch.first_row + len(batch.ids))
         choices = draw_choices(
@@ -182,9 +182,10 @@ POSTTRAINING: Final = RunKind(config=PosttrainConfig, open_data=open_data, make=
 
 def _objective(config: PosttrainConfig, data: TrainingData) -> ClassifyObjective:
     """The model, fresh or from given weights, with the heads that training needs."""
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.seed)  # of fresh weights: every process must have the same
     labels = data.source.vocabularies[0].labels
     model = EAT(_model_config(config, len(labels)), name=config.name, labels=labels)
+    # before weights are taken, which may bring a trained head
     if model.head is not None:
         expect_few(model.head.linear)
     if config.init_from is not None:

@@ -186,7 +186,7 @@ PRETRAINING: Final = RunKind(config=PretrainConfig, open_data=open_data, make=Pr
 
 def build_objective(config: PretrainConfig) -> EATObjective:
     """Student, teacher and decoder with fresh weights, or the encoder's from a given model."""
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.seed)  # of fresh weights: every process must have the same
     model = EAT(_model_config(config), name=config.name)
     if config.init_from is not None:
         take_weights(model, config.init_from)
@@ -207,6 +207,7 @@ def build_objective(config: PretrainConfig) -> EATObjective:
 
 def _decoder(config: PretrainConfig, dim: int) -> Decoder:
     width, n_groups = config.decoder.width or dim, config.decoder.n_groups
+    # checked here: the encoder's dimension follows from its size, which the config cannot see
     if dim % n_groups or width % n_groups:
         raise UsageError(
             f"decoder.n_groups: {n_groups} must divide the encoder's dimension {dim} and the "
@@ -238,6 +239,7 @@ def _retrieval(clips: Sequence[Clip], embeddings: NDArray[np.float32]) -> dict[s
     counts: dict[str, int] = {}
     for label in (label for clip in clips for label in clip.labels):
         counts[label] = counts.get(label, 0) + 1
+    # a label on one clip has no neighbour that could share it
     shared = sorted(label for label, count in counts.items() if count > 1)
     named = [index for index, clip in enumerate(clips) if set(clip.labels) & set(shared)]
     if len(shared) < 2:

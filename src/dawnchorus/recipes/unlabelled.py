@@ -1,4 +1,4 @@
-"""Clips for pretraining, whose labels are not trained on, and a few to look at while it runs."""
+"""Clips for pretraining, without their labels, and a few to validate on."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def open_data(config: PretrainConfig) -> TrainingData:
             f"{list(config.leave_out)} (leave_out)"
         )
     rows = np.random.default_rng(config.seed).permutation(len(validation))
-    few = short_to_long(validation, rows[: config.validation_clips])
-    read = clips_to_decode(clips, few)
+    validated = short_to_long(validation, rows[: config.validation_clips])
+    decoded = clips_to_decode(clips, validated)
     source = BatchSource(
         training,
-        open_sounds(read, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
-        [],
+        open_sounds(decoded, config.data.sounds, SAMPLE_RATE, n_processes=config.devices),
+        [],  # no vocabulary: targets are empty
         data=config.data,
         buckets=config.buckets,
         augment=config.augment,
@@ -53,10 +53,10 @@ def open_data(config: PretrainConfig) -> TrainingData:
     facts = {
         "clips": len(training),
         "hours": round(float(seconds.sum()) / 3600, 2),
-        "validation_clips": len(few),
-        "decoded_mb": decoded_bytes(read, SAMPLE_RATE) // 2**20,
+        "validation_clips": len(validated),
+        "decoded_mb": decoded_bytes(decoded, SAMPLE_RATE) // 2**20,
     }
-    return TrainingData(source=source, validation=few, facts=facts)
+    return TrainingData(source=source, validation=validated, facts=facts)
 
 
 def _among(clips: Manifest, column: str, values: tuple[str, ...]) -> np.ndarray:

@@ -29,9 +29,9 @@ def per_class(
 ) -> list[dict[str, Any]]:
     """One row for each label that some clip has.
 
-    ``accuracy``: of the clips that have this label and no other of its kind, the share whose
-    highest logit of the kind it is. A figure that is not defined is None: without a clip that lacks
-    the label any order of them is perfect, and of a single label any guess is right.
+    ``accuracy``: of the clips that have this label and no other of its kind, the share for
+    which it has the highest logit of its kind. A figure that is not defined is None: without a clip
+    that lacks the label any order of them is perfect, and of a single label any guess is right.
 
     Args:
         truth: ``(clips, labels)`` of 0 and 1, all vocabularies side by side.
@@ -43,6 +43,7 @@ def per_class(
         columns = slice(first, first + len(vocabulary))
         first += len(vocabulary)
         hot, scores = truth[:, columns] > 0, logits[:, columns]
+        # accuracy has no meaning for a clip with several right answers
         single = hot.sum(axis=1) == 1
         guess = scores.argmax(axis=1)
         for k in np.flatnonzero(hot.any(axis=0)):
@@ -68,12 +69,12 @@ def per_class(
 def macro(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Mean over the classes of each figure, where it is defined; ``map`` comes first."""
     names = {"map": "average_precision", "roc_auc": "roc_auc", "accuracy": "accuracy"}
-    found = {}
+    means = {}
     for name, column in names.items():
         values = [row[column] for row in rows if row[column] is not None]
         if values:
-            found[name] = float(np.mean(values))
-    return found
+            means[name] = float(np.mean(values))
+    return means
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
@@ -95,7 +96,7 @@ def over_batches(
     """Score all validation clips in batches that the processes share.
 
     Args:
-        data: whose validation clips.
+        data: has the validation clips.
         batch_size: clips at once.
         crop_s: most of each clip, from its start: nothing is drawn at random.
         score: batch and number of its first clip to arrays with a row for each clip.
@@ -121,7 +122,9 @@ def in_shares(
     over processes are gathered by all of them together.
     """
     n, rank = devices.n_processes(), devices.rank()
+    # the last pieces again where they do not divide: gathering weights needs all processes
     mine = [piece(min(first + rank, n_pieces - 1)) for first in range(0, n_pieces, n)]
     everyones = devices.gather(mine)
+    # piece i was computed by process i % n, in its turn i // n
     in_order = [share[turn] for turn in range(len(mine)) for share in everyones]
     return in_order[:n_pieces]

@@ -29,7 +29,7 @@ MODEL: Final = "model.safetensors"  # so that a checkpoint's folder is accepted 
 OPTIMIZER: Final = "optimizer.safetensors"
 STATE: Final = "state.json"
 NONE: Final = type(None)
-STATE_KINDS: Final[dict[str, tuple[type, ...]]] = {  # of the values that the loop goes on with
+STATE_KINDS: Final[dict[str, tuple[type, ...]]] = {  # of the values that a resumed loop needs
     "step": (int,),
     "best": (int, float, NONE),
     "best_step": (int, NONE),
@@ -42,14 +42,15 @@ STATE_KINDS: Final[dict[str, tuple[type, ...]]] = {  # of the values that the lo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What a run needs to go on.
+    """What a run needs to continue.
 
     Attributes:
         model: tensors of the module, a teacher's included.
         optimizer: as `optimizer_tensors` gives them.
         state: step, best score and counts; plain JSON.
         beside: small files that make the folder a model's: card, label map.
-        metadata: of the file with the model's tensors: both once more, for a copy of it alone.
+        metadata: of the file with the model's tensors: card and labels again, for a copy of that
+            file alone.
     """
 
     model: Mapping[str, Tensor]
@@ -60,12 +61,12 @@ class Checkpoint:
 
 
 def step_folder(checkpoints: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
+    """Folder of the checkpoint of a step."""
     return checkpoints / f"step-{step:07d}"
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint beside its place, flush it to disk and rename it there.
+    """Write a checkpoint under a hidden name, flush it to disk and rename it.
 
     Raises:
         TrainingError: The disk is full, read-only or gone.
@@ -78,9 +79,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         _save(checkpoint.optimizer, unfinished / OPTIMIZER)
         for name, content in checkpoint.beside.items():
             (unfinished / name).write_bytes(content)
+        # the sizes are what tells a whole checkpoint from one that a full disk cut short
         sizes = {path.name: path.stat().st_size for path in sorted(unfinished.iterdir())}
         text = json.dumps({**checkpoint.state, "files": sizes}, indent=1)
         (unfinished / STATE).write_text(text, encoding="utf-8")
+        # content before names: after a power cut a renamed file may otherwise be empty
         for path in unfinished.iterdir():
             _flush(path)
         sync_folder(unfinished)
@@ -133,6 +136,7 @@ def _check_state(state: Any) -> None:
         raise ValueError(f"need an object, found {shown(state)}")
     for name, kinds in STATE_KINDS.items():
         value = state.get(name, ...)
+        # bool is a kind of int in Python, and True is no step
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise ValueError(f"{name}: {'missing' if value is ... else shown(value)}")
         if name != "best" and isinstance(value, int) and value < 0:
@@ -153,8 +157,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def _unreadable(path: Path, error: Exception) -> TrainingError:
     return TrainingError(
-        f"{path}: this checkpoint cannot be read ({error}); remove {path.parent} to go on from "
-        f"the one before"
+        f"{path}: this checkpoint cannot be read ({error}); remove {path.parent} to "
+        f"continue from the one before"
     )
 
 
@@ -199,7 +203,7 @@ def prune_checkpoints(checkpoints: Path, keep: int) -> None:
 def save_best(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the best model, file by file: the weights are the old ones or the new ones, whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{MODEL}"
+    unfinished = folder / f".{MODEL}"  # beside it, so that a rename is enough
     _save(checkpoint.model, unfinished, checkpoint.metadata)
     _flush(unfinished)
     unfinished.replace(folder / MODEL)

@@ -42,12 +42,14 @@ def draw_curves(records: Sequence[Mapping[str, Any]], path: Path) -> str | None:
     if not curves:
         return None
     n_rows = -(-len(curves) // COLUMNS)
+    # without pyplot, which would keep every figure of a long run
     figure = Figure(figsize=(4.2 * COLUMNS, 2.6 * n_rows))
     FigureCanvasAgg(figure)
     for number, (name, (steps, values)) in enumerate(curves.items()):
         _draw(figure.add_subplot(n_rows, COLUMNS, number + 1), name, steps, values)
     inches = figure.get_figheight()
     figure.subplots_adjust(0.06, 0.5 / inches, 0.985, 1 - 0.35 / inches, 0.22, 0.5)
+    # renamed when whole: somebody may look at the picture while the run draws it again
     beside = path.with_name(f".{path.name}")
     figure.savefig(beside, format="png", dpi=100)
     beside.replace(path)

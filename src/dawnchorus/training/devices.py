@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from dawnchorus.configs import TrainConfig
 
 T = TypeVar("T")
-LEAVE_S: Final = 0.1
-WATCH_S: Final = 0.5
+LEAVE_S: Final = 0.1  # for threads of the group to end
+WATCH_S: Final = 0.5  # between looks at the parent process
 PARENT: Final = "DAWNCHORUS_PARENT"  # environment: number of the first process
 RANK_NAMES: Final = ("RANK", "LOCAL_RANK")  # of torchrun, of Fabric
 
@@ -46,11 +46,13 @@ def launch(config: TrainConfig) -> Any:  # Any: Fabric, imported late
         raise DependencyError("lightning-fabric", "train", "training") from error
     device = resolve_device(config.device)
     _check_started(config)
+    # alone, neither a group nor a strategy is needed: the loop is then plain torch
     several = config.devices * config.nodes > 1
     if several:
         _end_with_parent()
     fabric = Fabric(
         accelerator=device.type,
+        # a list names one device, such as cuda:1; a number counts them
         devices=config.devices if device.index is None else [device.index],
         num_nodes=config.nodes,
         strategy=_strategy(config) if several else "auto",
@@ -84,6 +86,7 @@ def _watch(parent: int) -> None:
 
 def _is_alive(number: int) -> bool:
     try:
+        # a killed process stays as a zombie until its own parent has noticed
         return bool(psutil.Process(number).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
@@ -103,6 +106,7 @@ def _leave() -> None:
 
 def _check_started(config: TrainConfig) -> None:
     """Torchrun sets both; a mismatch would make every process train everything by itself."""
+    # Fabric sets WORLD_SIZE for processes of its own; this name is torchrun's alone
     started = os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
     wanted = config.devices * config.nodes
     if started is not None and int(started) != wanted:
@@ -132,6 +136,7 @@ def _shard(module: nn.Module, mesh: Any) -> nn.Module:
     """Spread weights, gradients and moments over the processes, block by block (FSDP 2)."""
     from torch.distributed.fsdp import fully_shard  # noqa: PLC0415  only torch >= 2.6 for several
 
+    # a block at a time is gathered for its forward pass, so that the whole never is
     for part in list(module.modules()):
         if isinstance(part, nn.ModuleList):
             for block in part:
@@ -141,7 +146,7 @@ def _shard(module: nn.Module, mesh: Any) -> nn.Module:
 
 
 def rank() -> int:
-    """Number of this process; before `launch`, as whoever started it has told it."""
+    """Number of this process; before `launch`, as whoever started it has set it."""
     if _several():
         return distributed.get_rank()
     return int(next((os.environ[name] for name in RANK_NAMES if name in os.environ), 0))
@@ -161,13 +166,13 @@ def gather(value: T) -> list[T]:
     """Every process's value, in all of them, in the order of their ranks."""
     if not _several():
         return [value]
-    found: list[Any] = [None] * n_processes()
-    distributed.all_gather_object(found, value)
-    return found
+    values: list[Any] = [None] * n_processes()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here."""
+    """Return when every process has come here."""
     if _several():
         gather(None)
 
@@ -185,12 +190,13 @@ def _several() -> bool:
 
 
 def peak_memory_mb() -> int | None:
-    """Most memory held so far: of the CUDA device if there is one, else of the process."""
+    """Most memory used so far: of the CUDA device if there is one, else of the process."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return round(torch.cuda.max_memory_allocated() / 2**20)
     try:
         import resource  # noqa: PLC0415  not on Windows
     except ImportError:
         return None
+    # macOS counts bytes, Linux kilobytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))

@@ -37,13 +37,13 @@ OF_THE_MODEL: Final = ("weights", "gradients", "moments")
 def plan_run(
     trainable: Trainable[BatchT], config: TrainConfig, *, data: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """What a run would be, from its module's shapes alone: it may lie on torch's meta device.
+    """What a run would be, from its module's shapes alone: it may be on torch's meta device.
 
     Args:
         trainable: what would be trained; nothing is drawn or computed.
         config: the run's.
         data: what is known of the data, passed on; ``decoded_mb`` of it counts as memory where
-            sounds are held there.
+            sounds are kept there.
 
     Returns:
         ``run``, ``parameters``, ``memory_mb``, ``batch``, ``schedule`` and ``data``.
@@ -51,13 +51,13 @@ def plan_run(
     stages = tuple(trainable.stages) or (only_stage(config),)
     device = resolve_device(config.device)
     parameters = parameters_of(trainable.module, stages)  # the last stage trains most
-    held = data.get("decoded_mb", 0) if config.data.sounds == "memory" else 0
+    in_memory = data.get("decoded_mb", 0) if config.data.sounds == "memory" else 0
     return {
         "run": {"name": config.name, "steps": config.steps, "device": str(device)},
         "parameters": parameters,
         "memory_mb": {
             **memory_of(trainable.module, config),
-            "decoded sounds": held,
+            "decoded sounds": in_memory,
             "free in the machine": free_memory() // MB,
             **({"free on the GPU": free_on_gpu(device)} if device.type == "cuda" else {}),
         },
@@ -84,6 +84,7 @@ def check_fits(memory_mb: Mapping[str, int], config: TrainConfig) -> None:
     """
     parts = {name: memory_mb.get(name, 0) for name in (*OF_THE_MODEL, "activations")}
     sounds = {"decoded sounds": memory_mb["decoded sounds"]}
+    # on a GPU only the sounds need the machine's memory, on a CPU everything does
     if "free on the GPU" in memory_mb:
         _refuse_over(memory_mb["free on the GPU"], parts, "on the GPU", config, 1)
     else:
@@ -114,6 +115,7 @@ def saved_bytes(trainable: Trainable[BatchT], batch: BatchT, config: TrainConfig
     seen: dict[int, int] = {}
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
+        # two tensors may be views of one storage, which is kept once
         if not isinstance(tensor, nn.Parameter):
             storage = tensor.untyped_storage()
             seen[storage.data_ptr()] = storage.nbytes()
@@ -136,11 +138,12 @@ def try_steps(trainable: Trainable[BatchT], config: TrainConfig, *, fabric: Any)
     """Train two steps of each stage for real, in a folder that goes away again.
 
     Args:
-        trainable: it is trained a little, so make it anew for the run itself.
+        trainable: it is trained a little, so make another one for the run itself.
         config: the run's.
         fabric: as `launch` gives it.
     """
     stages = tuple(trainable.stages) or (only_stage(config),)
+    # few steps, no scores: what is tried is whether a step runs, and how fast
     short = tuple(replace(stage, n_steps=min(N_TRIED, stage.n_steps)) for stage in stages)
     tried = replace(trainable, stages=short, validate=dict)
     quiet = config.model_copy(update={"log_every": 1, "loggers": ()})
@@ -159,25 +162,26 @@ def try_steps(trainable: Trainable[BatchT], config: TrainConfig, *, fabric: Any)
 
 def parameters_of(module: nn.Module, stages: tuple[Stage, ...]) -> dict[str, int]:
     """How many parameters there are, and how many each stage trains."""
-    found = {"all": sum(p.numel() for p in module.parameters())}
+    counts = {"all": sum(p.numel() for p in module.parameters())}
     for stage in stages:
-        stage.prepare()
+        stage.prepare()  # it freezes what the stage does not train
         trained = sum(p.numel() for p in module.parameters() if p.requires_grad)
-        found[f"trained in stage {stage.name}" if len(stages) > 1 else "trained"] = trained
-    return found
+        counts[f"trained in stage {stage.name}" if len(stages) > 1 else "trained"] = trained
+    return counts
 
 
 def memory_of(module: nn.Module, config: TrainConfig) -> dict[str, int]:
     """Weights, gradients and AdamW's two moments of one process, without activations, in MB."""
     share = config.devices * config.nodes if config.strategy == "fsdp" else 1
-    held = sum(p.numel() * p.element_size() for p in module.parameters()) / share
+    # a replica each with ddp; fsdp spreads weights, gradients and moments over all processes
+    weights = sum(p.numel() * p.element_size() for p in module.parameters()) / share
     trained = sum(p.numel() * p.element_size() for p in module.parameters() if p.requires_grad)
-    found = {
-        "weights": round(held / MB),
+    parts = {
+        "weights": round(weights / MB),
         "gradients": round(trained / share / MB),
         "moments": round(2 * trained / share / MB),
     }
-    return {**found, "together": sum(found.values())}
+    return {**parts, "together": sum(parts.values())}
 
 
 def batch_of(config: TrainConfig) -> dict[str, Any]:
@@ -198,6 +202,7 @@ def schedule_of(stages: tuple[Stage, ...]) -> dict[str, float]:
     rates, first = {}, 0
     for stage in stages:
         last = stage.n_steps - 1
+        # dense where the warm-up is, which is where most schedules go wrong
         for step in sorted({0, last // 100, last // 20, last // 10, last // 4, last // 2, last}):
             if step >= 0:
                 rates[f"step {first + step + 1}"] = stage.rate(step)

@@ -25,8 +25,8 @@ def open_loggers(config: TrainConfig, folder: Path, *, step: int) -> Iterator[Lo
 
     Args:
         config: of the run.
-        folder: the run's; what is kept on disk lies in it.
-        step: where the run goes on; what was logged after it is overwritten if that is possible.
+        folder: the run's, for what is kept on disk.
+        step: where the run continues; what was logged after it is overwritten where possible.
 
     Raises:
         DependencyError: A logger's package is not installed.
@@ -36,24 +36,26 @@ def open_loggers(config: TrainConfig, folder: Path, *, step: int) -> Iterator[Lo
         logs = [stack.enter_context(OPENERS[name](config, folder, step)) for name in names]
 
         def log(at: int, record: Mapping[str, Any]) -> None:
+            # none of the three takes texts or lists, and their step is an argument of its own
             values = {
                 name: float(value)
                 for name, value in record.items()
                 if name != "step" and isinstance(value, int | float)
             }
-            for one in logs:
-                one(at, values)
+            for send in logs:
+                send(at, values)
 
         yield log
 
 
 @contextmanager
 def _tensorboard(config: TrainConfig, folder: Path, step: int) -> Iterator[Log]:
-    del config
+    del config  # TensorBoard has no place for it
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  an extra
     except ImportError as error:
         raise DependencyError("tensorboard", "train", "loggers: [tensorboard]") from error
+    # a resumed run repeats steps: what was logged of them before is hidden
     with SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1) as writer:
 
         def log(at: int, values: Mapping[str, float]) -> None:
@@ -66,11 +68,12 @@ def _tensorboard(config: TrainConfig, folder: Path, step: int) -> Iterator[Log]:
 @contextmanager
 def _wandb(config: TrainConfig, folder: Path, step: int) -> Iterator[Log]:
     """A W&B run, kept on disk for ``wandb sync`` unless ``WANDB_MODE=online`` is set."""
-    del step
+    del step  # a resumed run is another run there
     try:
         import wandb  # noqa: PLC0415  an extra
     except ImportError as error:
         raise DependencyError("wandb", "wandb", "loggers: [wandb]") from error
+    # offline unless the user says otherwise: training must not need a network or an account
     run = wandb.init(
         project=os.environ.get("WANDB_PROJECT", "dawnchorus"),
         name=config.name,
@@ -93,6 +96,7 @@ def _mlflow(config: TrainConfig, folder: Path, step: int) -> Iterator[Log]:
     except ImportError as error:
         raise DependencyError("mlflow", "mlflow", "loggers: [mlflow]") from error
     if "MLFLOW_TRACKING_URI" not in os.environ:
+        # one file, which needs no server
         mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').resolve().as_posix()}")
     mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "dawnchorus"))
     with mlflow.start_run(run_name=config.name):

@@ -129,18 +129,19 @@ class _Loop(Generic[BatchT]):
             "step": 0, "best": None, "best_step": None, "validations_since_best": 0,
             "skipped": 0, "skipped_in_a_row": 0, "finished": False,
         }  # fmt: skip
-        found, passed_over = latest_checkpoint(self.run.checkpoints)
+        latest, passed_over = latest_checkpoint(self.run.checkpoints)
         for folder in passed_over:
             self.say({"event": "checkpoint is not whole, passed over", "checkpoint": folder.name})
-        if found is not None:
-            checkpoint = load_checkpoint(found)
-            self._put_back(found, checkpoint)
+        if latest is not None:
+            checkpoint = load_checkpoint(latest)
+            self._put_back(latest, checkpoint)
             self.state |= {key: checkpoint.state[key] for key in self.state}
             self.saved_step = self.state["step"]
             # it ended, and was extended since
             self.state["finished"] &= self.state["step"] == self.n_steps or self._has_stalled()
             if not self.state["finished"]:
                 self.say({"event": "resume", "step": self.state["step"]})
+        # steps after the checkpoint are done again, and must not stand in the log twice
         self.run.rewind_log(self.state["step"])
         devices.wait_for_all()
 
@@ -164,9 +165,9 @@ class _Loop(Generic[BatchT]):
             first = last
 
     def _begin(self, stage: Stage, *, is_resumed: bool) -> None:
-        """Wrap the module anew, so that the wrapper sees what the stage trains."""
+        """Wrap the module again, so that the wrapper sees what the stage trains."""
         stage.prepare()
-        if self.wrapped is None or self.config.strategy != "fsdp":  # which is told by each step
+        if self.wrapped is None or self.config.strategy != "fsdp":  # which sees it in each step
             self.wrapped = self.fabric.setup_module(self.trainable.module)
         optimizer = make_optimizer(self.trainable.module, self.config, stage.scale)
         if is_resumed and self.moments is not None:
@@ -182,6 +183,7 @@ class _Loop(Generic[BatchT]):
         while self.state["step"] < last and not self.state["finished"]:
             with self.meter.waiting():
                 pieces = coming.result()
+            # drawn by another thread while this step computes
             if self.state["step"] + 1 < last:
                 coming = self._draw(ahead, self.state["step"] + 1)
             record = self._step(pieces, stage.rate(self.state["step"] - first))
@@ -192,6 +194,7 @@ class _Loop(Generic[BatchT]):
     def _draw(self, ahead: ThreadPoolExecutor, step: int) -> Future[list[BatchT]]:
         """This process's pieces of a step's batch."""
         n = self.config.accumulate
+        # part i of n_parts is the same clips however many processes share them
         first, n_parts = devices.rank() * n, devices.n_processes() * n
         return ahead.submit(
             lambda: [self.trainable.draw(step, first + i, n_parts) for i in range(n)]
@@ -209,6 +212,7 @@ class _Loop(Generic[BatchT]):
         losses = [self._backward(batches, number) for number in range(len(batches))]
         norm = gradient_norm(self.trainable.module, self.config.clip_norm)
         values = self._means(losses)
+        # the means are the same in all processes, so that all skip a step or none does
         if math.isfinite(values["loss"]) and math.isfinite(norm):
             self.optimizer.step()
             self.trainable.after_step(self.state["step"] + 1)
@@ -222,6 +226,7 @@ class _Loop(Generic[BatchT]):
         part = devices.rank() * len(batches) + number
         step = self.config.seed * SEED_STRIDE + self.state["step"]
         torch.manual_seed(step * SEED_STRIDE + part)
+        # gradients travel between processes once a step, with its last piece
         with self.fabric.no_backward_sync(self.wrapped, enabled=number + 1 < len(batches)):
             losses = self.trainable.losses(self.wrapped, batches[number])
             self.fabric.backward(losses["loss"] / len(batches))
@@ -231,9 +236,10 @@ class _Loop(Generic[BatchT]):
         """Each loss, averaged over pieces and processes, as all of them see it."""
         names = list(losses[0])
         stacked = torch.stack([torch.stack([piece[name] for name in names]) for piece in losses])
+        # processes get a signal at different times, and must all stop after the same step
         asked = stacked.new_tensor([float(self.stop is not None and self.stop.is_set())])
         *means, stop = devices.mean_over_processes(torch.cat([stacked.mean(dim=0), asked])).tolist()
-        self.stopped = stop > 0  # somebody has asked one of the processes
+        self.stopped = stop > 0  # one of the processes had the signal
         return {name: _short(value) for name, value in zip(names, means, strict=True)}
 
     def _skip(self, batches: Sequence[BatchT], losses: Sequence[Mapping[str, Tensor]]) -> None:
@@ -300,7 +306,8 @@ class _Loop(Generic[BatchT]):
         state = self.state
         if state["best"] is None or score > state["best"]:
             state |= {"best": score, "best_step": state["step"], "validations_since_best": 0}
-            # before the checkpoint that knows of it: after a kill in between it is found again
+            # before the checkpoint that knows of it: after a kill in between, the steps that are
+            # done again find it again
             self._write(lambda checkpoint: save_best(self.run.best, checkpoint))
             return
         state["validations_since_best"] += 1

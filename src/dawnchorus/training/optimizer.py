@@ -28,6 +28,7 @@ def make_optimizer(
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
+            # of one dimension are biases and norms, which EAT does not decay
             decayed = config.weight_decay_on == "all" or parameter.ndim >= 2
             key = (config.weight_decay if decayed else 0.0, scale(name))
             groups.setdefault(key, []).append(parameter)
@@ -37,6 +38,7 @@ def make_optimizer(
         {"params": parameters, "weight_decay": decay, "scale": share}
         for (decay, share), parameters in groups.items()
     ]
+    # the fused step is one kernel for all parameters
     on_gpu = next(module.parameters()).is_cuda
     return torch.optim.AdamW(
         options, lr=config.learning_rate, betas=config.betas, fused=on_gpu or None

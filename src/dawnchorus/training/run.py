@@ -61,7 +61,7 @@ class RunFolder:
         self.log_path = path / "log.jsonl"
 
     def open(self, config: TrainConfig, *, extend: bool = False) -> None:
-        """Start a run, or go on with the one that is there.
+        """Start a run, or continue the one that is there.
 
         Args:
             config: of the run.
@@ -80,6 +80,7 @@ class RunFolder:
         if not is_first():
             return
         self.checkpoints.mkdir(parents=True, exist_ok=True)
+        # all keys, defaults too: a later version may have others
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         write_whole(kept, text.encode())
         environment = json.dumps(describe_environment(), indent=1)
@@ -95,6 +96,7 @@ class RunFolder:
         if not is_first():
             yield
             return
+        # a lock of the system, not a file that is there: a killed process must not leave it
         lock = FileLock(self.path / "run.lock", blocking=False)
         try:
             lock.acquire()
@@ -132,6 +134,7 @@ class RunFolder:
         """Take back what was logged after a step, since those steps are going to be done again."""
         if not is_first() or not self.log_path.exists():
             return
+        # records without a step are events of the run, which happened once
         kept = [record for record in self.records() if record.get("step", 0) <= step]
         write_whole(self.log_path, "".join(json.dumps(r) + "\n" for r in kept).encode())
 
@@ -145,7 +148,7 @@ class RunFolder:
 def _checked(
     path: Path, kept: Mapping[str, Any], config: TrainConfig, *, extend: bool
 ) -> TrainConfig:
-    """The config of the run that is there, if it may go on with this one."""
+    """The config of the run that is there, if it may continue with this one."""
     now = config.model_dump(mode="json")
     if kept.get("kind") != now.get("kind"):
         raise UsageError(
@@ -153,6 +156,7 @@ def _checked(
             f"choose another name"
         )
     before = type(config)(**kept)
+    # read as a config again, so that keys that are new since have their defaults in both
     longer = config.steps > before.steps
     same = {"steps": config.steps} if extend and longer else {}
     differing = _differences(before.model_dump(mode="json") | same, now)
@@ -186,10 +190,13 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def describe_environment() -> dict[str, Any]:
     """Versions and machine, as a bug report needs them."""
-    found: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
+    versions: dict[str, Any] = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = None
-    return found | {"cpus": os.cpu_count()}
+            versions[package] = None
+    return versions | {"cpus": os.cpu_count()}

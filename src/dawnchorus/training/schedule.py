@@ -27,7 +27,7 @@ def warmup_cosine(
             post-training 0.1. None: ``1 / warmup``, so that no step is wasted.
     """
     if step < warmup:
-        if start is None:
+        if start is None:  # the first step already moves, the last one has the whole rate
             return peak * (step + 1) / warmup
         return peak * (start + (1 - start) * step / warmup)
     progress = (step - warmup) / max(total - warmup, 1)

@@ -30,16 +30,16 @@ class SpeedMeter:
         return self._timed("_waited")
 
     def aside(self) -> AbstractContextManager[None]:
-        """Time within, as for validation, is no part of the rate of training."""
+        """Time within, as for validation, does not count in the rate of training."""
         return self._timed("_aside")
 
     @contextmanager
     def _timed(self, kind: str) -> Iterator[None]:
-        asked = self.clock()
+        started = self.clock()
         try:
             yield
         finally:
-            setattr(self, kind, getattr(self, kind) + self.clock() - asked)
+            setattr(self, kind, getattr(self, kind) + self.clock() - started)
 
     def count(self, n_clips: int) -> None:
         """One more step, of so many clips."""
@@ -48,12 +48,13 @@ class SpeedMeter:
 
     def report(self, steps_left: int) -> dict[str, Any]:
         """Rates since the last report, memory, and seconds left at this rate."""
+        # validation and checkpoints would make a run look slow whenever they happen
         spent = max(self.clock() - self._since - self._aside, 1e-9)
-        found = {
+        rates = {
             "clips_per_s": round(self._clips / spent, 1),
             "data_wait": round(self._waited / spent, 3),
             "left_s": round(steps_left * spent / max(self._steps, 1)),
             "memory_mb": peak_memory_mb(),
         }
         self._begin()
-        return found
+        return rates
