@@ -130,6 +130,7 @@ def _kept(manifest: Manifest, findings: Sequence[ClipFinding]) -> Manifest:
         "duration_s": pa.array(duration_s),
         "sample_rate": pa.array([finding.sample_rate for finding in findings], pa.int64()),
     }
+    # columns that the manifest had are replaced by what was measured
     table = manifest.table
     for name, column in columns.items():
         table = with_column(table, name, column)

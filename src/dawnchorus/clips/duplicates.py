@@ -142,6 +142,7 @@ def find_duplicates(
     failures: list[Failure] = []
     nothing = np.zeros(0, np.int64)
     advance = progress.start("fingerprints", len(paths), "files")
+    # each thread decodes and transforms one file; torch must not start more threads for it
     with one_core_each():
         for result in in_threads(partial(_fingerprint, sounds), paths, threads):
             advance(1)
@@ -164,6 +165,7 @@ def find_duplicates(
     verify = partial(_verified, sounds, paths, named)
     found_pairs = [pair for pair in in_threads(verify, candidates, threads) if pair is not None]
     found_pairs.sort(key=lambda pair: (not pair.crosses_splits, -pair.correlation, pair.path))
+    # pairs that could be compared: of files that could be read
     read = Counter(split for path, split in zip(paths, splits, strict=True) if path not in unread)
     n_read = sum(read.values())
     within = sum(n * (n - 1) // 2 for n in read.values()) if between_splits else 0
@@ -186,6 +188,7 @@ def write_duplicates(report: DuplicateReport, path: Path) -> None:
 
 def without_duplicates(manifest: Manifest, report: DuplicateReport) -> Manifest:
     """Leave one file of each pair out: that of train before val before test, else the later."""
+    # a test must not shrink: the side that is trained on loses its copy
     rank = {"": -1, **{name: place for place, name in enumerate(SPLITS)}}
     dropped: set[str] = set()
     for pair in report.found:
@@ -221,11 +224,13 @@ def _names(manifest: Manifest) -> dict[str, tuple[str, str]]:
 
 def _candidates(prints: list[Fingerprint]) -> Iterator[_Candidate]:
     """Pairs that share enough landmarks at one distance, a block of first files at a time."""
+    # all landmarks of all files in three long arrays; ``bounds`` says whose they are
     counts = [len(keys) for keys, _ in prints]
     file = np.repeat(np.arange(len(prints)), counts)
     key = np.concatenate([np.zeros(0, np.int64), *(keys for keys, _ in prints)])
     time = np.concatenate([np.zeros(0, np.int64), *(times for _, times in prints)])
     bounds = np.concatenate([[0], np.cumsum(counts)])
+    # sorted by landmark, so that equal ones of other files lie beside each other
     order = np.argsort(key, kind="stable")
     index = (key[order], file[order], time[order], key, file)
     for start in range(0, len(prints), BLOCK_FILES):
@@ -242,13 +247,17 @@ def _of_block(
     """Pairs whose first file has its landmarks in some rows."""
     keys, files, times, all_keys, all_files = index
     key, file, time = all_keys[rows], all_files[rows], all_times[rows]
+    # where each landmark of this block stands among those of all files
     low, high = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
+    # hum and beeps give landmarks that hundreds of files share
     n_same = np.where(high - low <= COMMON_LANDMARK, high - low, 0)
     own = np.repeat(np.arange(len(key)), n_same)
+    # counts up within each landmark: 0, 1, ... for each of its equals
     ramp = np.arange(len(own)) - np.repeat(np.cumsum(n_same) - n_same, n_same)
     other = low[own] + ramp
     later = files[other] > file[own]  # each pair once, and no file with itself
     own, other = own[later], other[later]
+    # one number for two files, so that votes can be sorted by pair
     pair = file[own] * (len(bounds) - 1) + files[other]
     offset = time[own] - times[other]
     best: dict[int, tuple[int, int, int]] = {}
@@ -277,6 +286,7 @@ def _agreed(
     votes = np.diff(starts, append=len(pair))
     for number in np.flatnonzero(votes >= MIN_VOTES).tolist():
         group = slice(starts[number], starts[number] + votes[number])
+        # the middle vote: outliers of the cell do not move it
         middle = (int(np.median(offset[group])), int(np.median(time[group])))
         yield int(pair[starts[number]]), (int(votes[number]), *middle)
 
@@ -307,6 +317,7 @@ def _verified(
     middle = pair.time * HOP_SAMPLES
     reach = round(LONGEST_S * RATE_HZ / 2)
     low, high = max(start, middle - reach), min(stop, middle + reach)
+    # the votes know the distance to a frame; the samples settle the rest
     slack = round(SLACK_S * RATE_HZ)
     piece = second[max(0, low - offset - slack) : high - offset + slack]
     correlation, lag = best_correlation(first[low:high], piece, MIN_OVERLAP_S)
@@ -344,20 +355,24 @@ def best_correlation(
     Returns:
         The correlation in [0, 1], and the place of ``second``'s beginning in ``first``.
     """
+    # long enough that the ends do not wrap around onto each other
     size = 1 << int(len(first) + len(second) - 1).bit_length()
     lowest = round(LOWEST_HZ / RATE_HZ * size)
     spectra = [np.fft.rfft(part, size) for part in (first, second)]
     for spectrum in spectra:
+        # wind and hum correlate between any two recordings
         spectrum[:lowest] = 0
     filtered = [
         np.fft.irfft(spectrum, size)[: len(part)]
         for spectrum, part in zip(spectra, (first, second), strict=True)
     ]
     cross = np.zeros(size, complex)
+    # the other half stays 0: what comes back is the analytic signal of the correlation
     cross[: len(spectra[0])] = spectra[0] * np.conj(spectra[1])
     product = np.abs(np.fft.ifft(cross))  # of positive frequencies: half of an analytic signal
     lags = np.arange(1 - len(second), len(first))
     start, stop = np.maximum(lags, 0), np.minimum(lags + len(second), len(first))
+    # running sums of squares, so that the energy of any overlap is a difference
     energy = [np.concatenate([[0.0], np.cumsum(part.astype(np.float64) ** 2)]) for part in filtered]
     held = (energy[0][stop] - energy[0][start]) * (energy[1][stop - lags] - energy[1][start - lags])
     needed = max(min_overlap_s * RATE_HZ, min(len(first), len(second)) / 2)

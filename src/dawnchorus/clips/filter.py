@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.clips.manifest import Manifest
 
+# the column may have blanks and dots; the two-letter signs come before the one-letter ones
 _RULE: Final = re.compile(r"(?P<column>[\w .-]+?)(?P<how>!=|<=|>=|=|<|>|~)(?P<value>.*)", re.DOTALL)
 _ORDER: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge
@@ -80,6 +81,7 @@ def filter_manifest(
     if unknown:
         raise UsageError(f"licence term {unknown[0]!r}; known: {', '.join(TERMS)}")
     rules += [(f"licence without {term}", _without_term(term)) for term in forbid]
+    # a licence that is not stated may forbid anything
     if licensed or forbid:
         rules.append(("licence known", lambda m: ~_is_empty(_column(m, "licence"))))
     rules += _limits("length_s", _length_s, length_s)
@@ -149,6 +151,7 @@ def _any(
         return _plain(test(column))
     counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
     owner = np.repeat(np.arange(len(column)), counts)
+    # a list matches where at least one of its entries does
     hits = np.bincount(owner[_plain(test(pc.list_flatten(column)))], minlength=len(column))
     found: NDArray[np.bool_] = hits > 0
     return found
@@ -233,6 +236,7 @@ def _without_rare_labels(manifest: Manifest, min_clips: int) -> tuple[Manifest, 
     common = tallies.filter(pc.greater_equal(pc.struct_field(tallies, "counts"), min_clips))
     keep = pc.is_in(flat, pc.struct_field(common, "values"))
     left = np.bincount(owner[_plain(pa.chunked_array([keep]))], minlength=len(manifest))
+    # lists are built from their ends: Arrow has no filter within lists
     offsets = np.concatenate([[0], np.cumsum(left)]).astype(np.int32)
     other = pa.ListArray.from_arrays(pa.array(offsets), flat.filter(keep))
     at = manifest.table.column_names.index("labels")

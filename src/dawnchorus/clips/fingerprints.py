@@ -35,6 +35,7 @@ def landmarks(samples: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[
         A number for each (bands and distance), and its frame. None for silence, and for sounds of
         less than about 0.1 s.
     """
+    # peaks in order of time; each is paired with some of those that follow it
     frames, bins = _peaks(samples)
     keys, times = [], []
     for step in range(1, FAN_OUT + 4):
@@ -42,6 +43,7 @@ def landmarks(samples: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[
         near = (gap >= SHORTEST_GAP) & (gap <= LONGEST_GAP)
         near &= np.abs(bins[step:] - bins[:-step]) >= FEWEST_BINS
         first, second = bins[:-step][near], bins[step:][near]
+        # 8 bits for each band and 6 for the gap in one number
         keys.append((first << 14) | (second << 6) | gap[near])
         times.append(frames[:-step][near])
     key, time = np.concatenate(keys), np.concatenate(times)
@@ -60,10 +62,12 @@ def _peaks(samples: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.
         return_complex=True,
     )  # fmt: skip
     level = 20 * torch.log10(spectrum.abs()[LOWEST_BIN:HIGHEST_BIN] + 1e-9)
+    # a maximum over a window: once along the frames, once along the bands
     largest = functional.max_pool1d(level, PEAK_FRAMES, 1, PEAK_FRAMES // 2)
     largest = functional.max_pool1d(largest.T, PEAK_BINS, 1, PEAK_BINS // 2).T
     is_peak = (level == largest) & (level > level.max() - FLOOR_DB)
     bins, frames = torch.nonzero(is_peak, as_tuple=True)
+    # a fixed number a second, so that quiet recordings have as many as loud ones
     wanted = max(8, round(PEAKS_PER_S * len(samples) / RATE_HZ))
     if len(bins) > wanted:
         strongest = level[bins, frames].topk(wanted).indices

@@ -58,6 +58,7 @@ def manifest_of_folder(
     rows = []
     for path in paths:
         parts = path.split("/")[:-1]
+        # only right below the top: a folder "test" further down may be a label
         split = SPLIT_FOLDERS.get(parts[0].lower()) if parts else None
         parts = parts[1:] if split else parts
         label = {"parent": parts[-1:], "top": parts[:1], "none": []}[label_from]
@@ -68,6 +69,7 @@ def manifest_of_folder(
 
 def _sound_files(folder: Path) -> Iterator[str]:
     for here, folders, files in os.walk(folder):
+        # in place: `os.walk` goes on with what is left of the list
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:

@@ -64,6 +64,7 @@ def join_manifests(
             "with prefixes, or give the clips other ids"
         )
     names = _names(manifests) if prefix else [""] * len(parts)
+    # with prefixes, what clashed no longer does
     tables = [_prefixed(part.table, name) for part, name in zip(parts, names, strict=True)]
     try:
         table = pa.concat_tables(map(decoded, tables), promote_options="permissive")
@@ -120,7 +121,9 @@ def _first_alike(manifest: Manifest) -> np.ndarray:
     """For each row the first one of the same file and span."""
     path = manifest.table["path"]
     file = pc.index_in(path, pc.unique(path)).to_numpy().astype(np.float64)
+    # an unknown start or end equals another unknown one, which NaN would not
     spans = [np.nan_to_num(manifest.seconds(name), nan=-1.0) for name in ("start_s", "stop_s")]
     keys = np.stack([file, *spans], axis=1)
+    # rows that are equal share a number; the first of them has it first
     _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[inverse.reshape(-1)])

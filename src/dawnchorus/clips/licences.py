@@ -11,10 +11,12 @@ from dawnchorus.errors import UsageError
 
 CC0: Final = "CC0 1.0"
 PUBLIC_DOMAIN: Final = "Public domain"
+# "C" alone stands for "copyright" in some archives
 ALL_RIGHTS_RESERVED: Final = "All rights reserved"
 UNSTATED: Final = {"", "unspecified", "unsupported", "unknown", "none", "null", "n/a", "na"}
 ANY: Final = "any"
 PARTS: Final = ("by", "nc", "sa", "nd")  # in the order in which they are written
+# what the long names of Creative Commons are made of, and how it is abbreviated
 LONG_WORDS: Final = (
     (r"non[ -]?commercial", "nc"),
     (r"share[ -]?alike", "sa"),
@@ -42,6 +44,7 @@ def normalise_licence(text: str | None) -> str | None:
     plain = given.lower().replace("_", " ")
     if plain in UNSTATED:
         return None
+    # long names become abbreviations first, so that one pattern reads both
     for long, short in LONG_WORDS:
         plain = re.sub(long, short, plain)
     if re.search(r"publicdomain/zero|\bcc[ -]?0|\bcc[ -]?zero", plain):

@@ -71,7 +71,9 @@ MANIFEST_SCHEMA: Final = pa.schema(
         ("note", pa.string()),
     ]
 )  # a manifest may lack the columns after `split`, and have others, which are kept
+# without these a row says nothing; all others have a meaning when they are missing
 NEEDED: Final = ("id", "path", "labels")
+# what a `Clip` is made of; read whatever columns are asked for
 CLIP_COLUMNS: Final = (
     "id", "path", "dataset", "level", "start_s", "stop_s", "labels", "kind", "split"
 )  # fmt: skip
@@ -126,6 +128,7 @@ class Manifest(Sequence[Clip]):
             TaskError: A column is missing or of the wrong type, an id is missing or there twice,
                 a split is unknown, or a clip ends before it starts.
         """
+        # first types, then spelling, then rows: each check relies on the one before
         typed = _one_spelling(_with_types(table, named), folder)
         self.table = _check_rows(_fill_columns(typed), named)
         self.folder = folder
@@ -159,6 +162,7 @@ class Manifest(Sequence[Clip]):
 
     def __iter__(self) -> Iterator[Clip]:
         """Every clip, in order."""
+        # by batches: a million clips as Python objects would take gigabytes
         for batch in self.table.select(CLIP_COLUMNS).to_batches(max_chunksize=4096):
             yield from map(_clip, batch.to_pylist())
 
@@ -181,6 +185,7 @@ class Manifest(Sequence[Clip]):
 
     def with_table(self, table: pa.Table) -> Manifest:
         """The same folder with other rows or columns, which must be as good as the old ones."""
+        # a selection of checked rows, or of columns added to them, is as good as they are
         made = object.__new__(Manifest)  # not checked again
         made.table, made.folder, made.named = table.combine_chunks(), self.folder, self.named
         return made
@@ -242,6 +247,7 @@ def read_manifest(path: Path | str, columns: Sequence[str] | None = None) -> Man
             }
             _check_times_are_read(there, str(path))
             names = [name for name in there.names if name in wanted]
+            # millions of rows have a few licences and families: a dictionary holds each once
             shared = [name for name in _SHARED if name in names and _is_text(there.field(name))]
             table = pq.ParquetFile(file, read_dictionary=shared).read(names)
     except FileNotFoundError as error:
@@ -293,6 +299,7 @@ def moved(manifest: Manifest, folder: Path) -> Manifest:
     """The same clips with paths relative to another folder, absolute where they lie outside it."""
     old, new = manifest.folder, folder
     if not is_remote(old) and not is_remote(new):
+        # both resolved, or a folder behind a link would count as another one
         old, new = old.resolve(), new.resolve()
     if old == new:
         return manifest
@@ -308,6 +315,7 @@ def moved(manifest: Manifest, folder: Path) -> Manifest:
         inside = not is_remote(new) and place.is_relative_to(new)
         return stored_name(place.relative_to(new) if inside else place)
 
+    # a path is rewritten once, however many clips it has
     unique = pc.unique(manifest.table["path"])
     other = pa.array([rewritten(path) for path in unique.to_pylist()], pa.string())
     paths = other.take(pc.index_in(manifest.table["path"], unique).combine_chunks())
@@ -358,6 +366,7 @@ def _one_spelling(table: pa.Table, folder: Path) -> pa.Table:
         path = plain_path(path, local)
         return path if local is None else path.removeprefix(top)
 
+    # only odd paths, each once: of most manifests there are none
     other = pa.array(map(plain, unique.to_pylist()), pa.string())
     spelled = pc.if_else(
         odd, other.take(pc.index_in(paths, value_set=unique).combine_chunks()), paths
@@ -376,11 +385,13 @@ def _fill_columns(table: pa.Table) -> pa.Table:
 
     start_s = pc.fill_null(held("start_s"), 0.0)
     stop_s = pc.coalesce(held("stop_s"), held("duration_s"))
+    # a clip from 0 to the end of its file is the file; unknown lengths count as the end
     whole = pc.and_(
         pc.equal(start_s, 0.0),
         pc.fill_null(pc.equal(stop_s, pc.coalesce(held("duration_s"), stop_s)), True),
     )
     level = pc.if_else(whole, FILE, SEGMENT)
+    # what an empty cell stands for: see the table in the documentation of manifests
     filled = {
         "start_s": start_s,
         "stop_s": stop_s,
@@ -407,11 +418,13 @@ def _check_rows(table: pa.Table, named: str) -> pa.Table:
         row = first(pc.equal(table[name], ""))
         if row is not None:
             raise say(row, f"its {name} is empty")
+    # null is "not split yet"; an empty text would be a fourth side
     split = texts(table["split"])
     row = first(pc.and_(pc.is_valid(split), pc.invert(pc.is_in(split, pa.array(SPLITS)))))
     if row is not None:
         raise say(row, f"split {split[row].as_py()!r}, need one of {SPLITS} or none")
     start_s, stop_s = table["start_s"], table["stop_s"]
+    # an unknown end is later than any start
     ends_early = pc.fill_null(pc.greater_equal(start_s, stop_s), False)
     row = first(pc.or_(ends_early, pc.invert(pc.greater_equal(start_s, 0.0))))
     if row is not None:

@@ -57,6 +57,7 @@ def measure(folder: Path, path: str, *, deep: bool) -> Measurement:
         member = member_of(path)
         if member is not None:
             return _member(folder, path, member)
+        # a file behind a URL is fetched for the time of the look
         with local_copy(resolve(folder, path)) as file:
             return _file(file, deep=deep)
     except AudioError as error:
@@ -76,6 +77,7 @@ def _file(file: Path, *, deep: bool) -> Measurement:
     with open_recording(file) as recording:
         info = recording.info
         if not deep and info.n_samples is not None and not info.encoding.startswith(_ESTIMATES):
+            # believed as it is: decoding every file only to count its samples takes hours
             n_samples, peak = info.n_samples, 1.0
         else:
             n_samples, peak = 0, 0.0

@@ -54,6 +54,7 @@ def in_threads(
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
+                # the oldest first: results come in order, and no more than these are held
                 if len(waiting) >= AHEAD * count:
                     yield waiting.popleft().result()
             while waiting:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# shard, "#", first byte, "+", number of bytes; "#" does not occur in names of shards
 _MEMBER: Final = re.compile(r"(?P<shard>.+\.tar)#(?P<first>\d+)\+(?P<size>\d+)$")
 _BUFFER: Final = 1 << 16
 

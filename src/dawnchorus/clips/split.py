@@ -118,6 +118,7 @@ def _columns(manifest: Manifest, by: Sequence[str] | None) -> tuple[str, ...]:
 
 def group_numbers(manifest: Manifest, columns: Sequence[str]) -> NDArray[np.int64]:
     """Number of each row's group, from 0: rows that are joined, also by way of others."""
+    # every row begins as a group of its own and takes the lowest number it is tied to
     group = np.arange(len(manifest))
     keys = [_codes(manifest.table[name]) for name in ("path", *columns)]
     while True:
@@ -128,6 +129,7 @@ def group_numbers(manifest: Manifest, columns: Sequence[str]) -> NDArray[np.int6
             np.minimum.at(lowest, key[held], group[held])
             group = group.copy()
             group[held] = lowest[key[held]]
+        # a row may be tied to a third by way of a second: until nothing changes any more
         if np.array_equal(before, group):
             return np.unique(group, return_inverse=True)[1].reshape(-1)
 
@@ -187,9 +189,11 @@ def _dealt(
 ) -> NDArray[np.int64]:
     """The side of each group."""
     n_groups, shares = len(fixed), np.array(list(wanted.values()))
+    # a line for each label that a group has, sorted by group
     pairs = _label_counts(manifest, group)  # group, label, clips
     n_labels = int(pairs[:, 1].max(initial=-1)) + 1
     in_groups = np.bincount(pairs[:, 1], minlength=n_labels)
+    # how many clips of each label each side still lacks; below 0 it has too many
     lacking = shares[:, None] * np.bincount(pairs[:, 1], pairs[:, 2], minlength=n_labels)
     size = np.bincount(group, minlength=n_groups)
     lacking_all = shares * size.sum()
@@ -212,6 +216,7 @@ def _dealt(
         labels = pairs[bounds[number] : bounds[number + 1], 1]
         need = lacking_all
         if len(labels):
+            # a rare label decides where a group goes: later groups make up for common ones
             rarest = labels[np.argmin(in_groups[labels])]
             need = lacking[:, rarest] + 1e-9 * lacking_all  # which decides between equals
             if cover and in_groups[rarest] >= len(shares) and not seen[:, rarest].all():
@@ -238,6 +243,7 @@ def _turns(
 ) -> NDArray[np.int64]:
     """Groups in the order in which they are dealt: by their rarest label, large ones first."""
     n_groups = len(bounds) - 1
+    # a group without labels comes last
     rarity = np.full(n_groups, np.iinfo(np.int64).max)
     np.minimum.at(rarity, pairs[:, 0], in_groups[pairs[:, 1]])
     n_clips = np.zeros(n_groups, np.int64)

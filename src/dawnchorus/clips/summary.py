@@ -101,6 +101,7 @@ def _length_s(manifest: Manifest) -> NDArray[np.float64]:
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     """How often each value is there, the commonest first."""
+    # null is counted by Arrow as a value of its own
     entries = column.value_counts().to_pylist()
     found = [(str(entry["values"]), entry["counts"]) for entry in entries if entry["values"] != ""]
     found = [(UNKNOWN if name == "None" else name, count) for name, count in found]

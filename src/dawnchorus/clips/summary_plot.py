@@ -83,6 +83,7 @@ def _hours(axes: Any, manifest: Manifest) -> None:
 def _labels(axes: Any, manifest: Manifest) -> None:
     for split, part in _splits(manifest):
         counts = pc.list_flatten(part.table["labels"]).value_counts()
+        # by rank on two logarithmic axes: a straight line is a long tail of rare labels
         clips = np.sort(pc.struct_field(counts, "counts").to_numpy())[::-1]
         if len(clips):
             axes.plot(1 + np.arange(len(clips)), clips, ".-", label=split, color=COLOURS[split])
@@ -97,6 +98,7 @@ def _lengths(axes: Any, manifest: Manifest) -> None:
     length_s = length_s[length_s > 0]
     if len(length_s):
         low, high = np.log10([length_s.min() * 0.9, length_s.max() * 1.1])
+        # bins of equal width on a logarithmic axis
         axes.hist(length_s, bins=np.logspace(low, high, 50), color=COLOURS["train"])
     axes.set(xscale="log", yscale="log", xlabel="length in seconds", ylabel="clips")
     axes.set_title("Lengths")

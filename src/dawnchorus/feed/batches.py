@@ -141,6 +141,7 @@ class BatchSource:
         number, before = self._order.at(step)
         bucket = self.buckets[number]
         rows = rows_of_part(bucket.batch_size, part, n_parts)
+        # rows of this batch before they are mixed
         plain: dict[int, _Row] = {}  # a row may be asked for again, as another's partner
 
         def read(row: int) -> _Row:
@@ -167,6 +168,7 @@ class BatchSource:
 
     def _row(self, step: int, row: int, bucket: int, number: int) -> _Row:
         """A row before it is mixed: clip, crop and gain; ``number``: of the bucket's draws."""
+        # a generator for each purpose: a change of the noise must not change which clip is drawn
         rng = generator(self.seed, step, row, CLIP)
         chance, along = rng.random(2).tolist()
         gain_db = rng.uniform(-self.augment.gain_db, self.augment.gain_db)
@@ -182,6 +184,7 @@ class BatchSource:
     ) -> _Row:
         """A crop ``along`` (0: beginning, 1: end) the clip; ``truth``: its row, or its target."""
         rate = self.sounds.sample_rate
+        # a clip that is shorter than the crop is taken whole
         start_s = clip.start_s + along * max(clip.duration_s - crop_s, 0.0)
         stop_s = min(start_s + crop_s, clip.stop_s)
         start = round(start_s * rate)
@@ -198,6 +201,7 @@ class BatchSource:
         own = read(row)
         if size < 2 or not mix.probability:
             return own
+        # also drawn where nothing is mixed, so that the row does not depend on the others
         rng = generator(self.seed, step, row, MIX)
         if mix.per == "clip":
             chosen = rng.random() < mix.probability
@@ -206,8 +210,10 @@ class BatchSource:
             chosen = whole.random() < mix.probability and whole.integers(size) == row
         if not chosen:
             return own
+        # any row of the batch but itself
         other = read(int(row + 1 + rng.integers(size - 1)) % size)
         share = rng.uniform(*mix.share) if mix.beta is None else rng.beta(mix.beta, mix.beta)
+        # a mixture is as long as the longer of the two; the shorter stands at its beginning
         samples = np.zeros(max(len(own.samples), len(other.samples)), np.float32)
         samples[: len(own.samples)] += np.float32(share) * own.samples
         samples[: len(other.samples)] += np.float32(1 - share) * other.samples

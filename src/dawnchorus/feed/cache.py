@@ -43,6 +43,7 @@ class SoundCache:
 
     def _decode(self, path: str) -> NDArray[np.int16]:
         samples = FileSounds(self.root, self.sample_rate).read_whole(path)
+        # half the memory of float32, with an error of half a step in 65,536
         whole: NDArray[np.int16] = np.rint(np.clip(samples, -1, 1) * INT16_SCALE).astype(np.int16)
         return whole
 
@@ -68,6 +69,7 @@ class SoundCache:
 
 def decoded_bytes(manifest: Manifest, sample_rate: int) -> int:
     """What `SoundCache` takes for a manifest's files, as far as its clips reach into them."""
+    # a file is decoded to its end; its longest clip is what is known of that
     ends = manifest.table.group_by("path").aggregate([("stop_s", "max")])["stop_s_max"]
     return round((pc.sum(ends).as_py() or 0.0) * sample_rate) * BYTES_A_SAMPLE
 

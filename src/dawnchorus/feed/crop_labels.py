@@ -61,6 +61,7 @@ class CropLabels:
     def target(self, row: int, start_s: float, stop_s: float) -> NDArray[np.float32]:
         """Multi-hot ``(n_labels,)`` of a crop of a row's clip, by its time in the file."""
         target = np.zeros(self.n_labels, np.float32)
+        # its own clip counts whatever the overlap: the crop was cut out of it
         for other in [row, *self._around(row, start_s, stop_s)]:
             places = self._places[:, self._bounds[other] : self._bounds[other + 1]]
             target[places[places >= 0]] = 1.0
@@ -72,6 +73,7 @@ class CropLabels:
         rows = self._order[self._file_bounds[file] : self._file_bounds[file + 1]]
         rows = rows[self._weak[rows]]
         from_s, to_s = self._start_s[rows], self._stop_s[rows]
+        # seconds that the crop and each other clip have in common
         shared = np.minimum(stop_s, to_s) - np.maximum(start_s, from_s)
         near: NDArray[np.int64] = rows[
             shared >= LABEL_OVERLAP * np.minimum(stop_s - start_s, to_s - from_s)
@@ -96,6 +98,7 @@ def _places(
     places = np.full((len(vocabularies), len(flat)), -1, np.int32)
     kinds, first = texts(manifest.table["kind"]), 0
     for line, vocabulary in zip(places, vocabularies, strict=True):
+        # the same label of another kind is another label
         found = pc.index_in(flat, value_set=pa.array(vocabulary.labels, pa.string()))
         index = pc.fill_null(found, -1).to_numpy()
         ours = pc.is_in(kinds, pa.array(vocabulary.kinds, pa.string())).to_numpy()

@@ -35,6 +35,7 @@ class BucketOrder:
     def __init__(self, weights: Sequence[float], seed: int) -> None:
         """``weights``: relative share of the steps of each bucket."""
         self.seed = seed
+        # a cycle of so many steps has each bucket as often as its weight says
         shares = np.array(weights, float) / sum(weights) * CYCLE_STEPS
         counts = np.maximum(shares.astype(int), 1)
         # largest remainders; a bucket that is nearly never drawn is drawn once a cycle all the same
@@ -114,6 +115,7 @@ class ShuffledByShard:
 
     def _plan(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Shards in the epoch's order, and how many clips lie before each, and in all."""
+        # shards in an order of the epoch; clips are then shuffled within groups of them
         order = generator(self.seed, epoch, 0, SHARDS).permutation(len(self._sizes))
         return order, np.concatenate([[0], np.cumsum(self._sizes[order])])
 
@@ -124,6 +126,7 @@ class ShuffledByShard:
         group = (int(np.searchsorted(before, place, side="right")) - 1) // SHARDS_AT_ONCE
         first = group * SHARDS_AT_ONCE
         start, stop = before[first], before[min(first + SHARDS_AT_ONCE, len(order))]
+        # another permutation for each group of each epoch
         key = (((self.seed << 32) + epoch) << 32) + group + 1
         place = int(start) + shuffled_place(place - int(start), int(stop - start), key)
         shard = int(np.searchsorted(before, place, side="right")) - 1
@@ -136,6 +139,7 @@ def shuffled_place(place: int, n: int, key: int) -> int:
     A Feistel network permutes the next power of 4; a place that leaves the range goes through it
     again until it is back. Source: Black and Rogaway, Ciphers with arbitrary finite domains, 2002.
     """
+    # two halves of equal width that together hold every place
     half = max((n - 1).bit_length() + 1, 2) // 2
     low = (1 << half) - 1
     while True:

@@ -63,6 +63,7 @@ class Loader:
         with self._lock:
             if (part, n_parts) not in self._parts:
                 self._parts.append((part, n_parts))
+            # a run that jumps, as after resuming, does not need what was drawn for earlier steps
             for key in [key for key in self._waiting if key[0] < step]:
                 self._waiting.pop(key).cancel()
             key = (step, part, n_parts)

@@ -59,6 +59,7 @@ class NoisePool:
         clip, sounds = self.clips[int(rng.integers(len(self.clips)))]
         rate = sounds.sample_rate
         first, length = round(clip.start_s * rate), round(clip.duration_s * rate)
+        # anywhere that the piece fits; a clip that is shorter is repeated
         start = first + int(rng.integers(0, max(length - n_samples, 0) + 1))
         return np.resize(sounds.read(clip.path, start, min(n_samples, length)), n_samples)
 

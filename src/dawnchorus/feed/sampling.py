@@ -60,6 +60,7 @@ def fill_buckets(
     length_s = manifest.seconds("stop_s") - manifest.seconds("start_s")
     strong = pc.is_in(texts(manifest.table["dataset"]), pa.array(data.strong_sources, pa.string()))
     whole = pc.equal(texts(manifest.table["level"]), FILE)
+    # the label of a whole file says nothing of a crop where annotation is exact
     usable = ~(strong.to_numpy() & whole.to_numpy())
     unknown = np.flatnonzero(usable & np.isnan(length_s))
     if len(unknown):
@@ -68,6 +69,7 @@ def fill_buckets(
             f"{manifest[int(unknown[0])].id!r}; `dawnchorus data check MANIFEST -o MEASURED` "
             "measures it"
         )
+    # over all buckets at once: a clip is as likely whatever bucket it is in
     likely = np.zeros(len(manifest))
     likely[usable] = _likely(manifest.take(np.flatnonzero(usable)), data)
     filled = []
@@ -84,6 +86,7 @@ def fill_buckets(
         clips = manifest.take(rows)
         # a bucket of its own weight balances its own labels: it cannot be drawn more for others
         weights = likely[rows] if bucket.weight is None else _likely(clips, data)
+        # draws wanted, as steps: a bucket with large batches needs fewer
         steps = bucket.weight or float(weights.sum()) / bucket.batch_size
         filled.append(BucketRows(rows, _order(clips, weights, data, seed), steps))
         lower_s = bucket.crop_s
@@ -120,6 +123,7 @@ def class_weights(clips: Manifest) -> NDArray[np.float64]:
     counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     owner = np.repeat(np.arange(len(clips)), counts)
     label = _numbers(pc.list_flatten(lists))
+    # each label is worth 1, shared by the clips that have it
     share: NDArray[np.float64] = np.divide(1.0, np.bincount(label))[label]
     weights: NDArray[np.float64] = np.bincount(owner, share, minlength=len(clips)).astype(float)
     without = counts == 0

@@ -161,6 +161,7 @@ class _Packing:
 
     def files(self, number: int) -> NDArray[np.int64]:
         """Files of a shard, in order."""
+        # cut evenly: no shard is smaller than another by more than a file
         edges = np.linspace(0, len(self.paths), self.n_shards + 1).round().astype(int)
         return self._order[edges[number] : edges[number + 1]]
 
@@ -173,6 +174,7 @@ class _Packing:
         """What must be the same for a packing to go on."""
         sink = _Digest()
         table = decoded(self.manifest.table)
+        # hashed as it streams: a table of millions is never held twice
         with pa.PythonFile(sink, mode="w") as file, pa.ipc.new_stream(file, table.schema) as stream:
             stream.write_table(table)
         return {**self.options, "n_shards": self.n_shards, "clips": sink.sha256.hexdigest()}
@@ -349,6 +351,7 @@ def _tar_member(name: str, content: bytes) -> bytes:
     """Header, content and padding; no time and no owner, so that the bytes are the same again."""
     info = tarfile.TarInfo(name)
     info.size = len(content)
+    # USTAR: names are ASCII and sizes below 8 GiB, so no extended headers move the content
     header = info.tobuf(tarfile.USTAR_FORMAT)
     return header + content + bytes(-len(content) % tarfile.BLOCKSIZE)
 
@@ -389,6 +392,7 @@ def _index(
     table = table.rename_columns(names)
     for name, column in changed.items():
         table = with_column(table, name, column)
+    # at least one frame of the filterbank, or training could not use it
     there = stop_s - start_s >= FRAME_SAMPLES / SAMPLE_RATE
     lost = packed.filter(~there)
     beyond = [

@@ -130,6 +130,7 @@ def _sums(
 ) -> np.ndarray | Failure:
     """Count, sum and sum of squares of a clip's log-mel, and its samples; or why there are none."""
     clip: Clip = manifest[row]
+    # by row, not in turn: any number of threads measures the same crops
     along = generator(seed, row, 0, CLIP).random()
     room_s = max(clip.duration_s - crop_s, 0.0) if np.isfinite(clip.stop_s) else 0.0
     start = round((clip.start_s + along * room_s) * SAMPLE_RATE)

@@ -46,6 +46,7 @@ class Teacher:
         logits = np.stack(table["audioset_logits"].to_numpy(zero_copy_only=False)).astype(
             np.float32
         )
+        # standardised, so that no dimension of the teacher outweighs the others in the loss
         embedding = (embedding - embedding.mean(0)) / (embedding.std(0) + 1e-6)
         self.dim = embedding.shape[1]
         self.n_logits = logits.shape[1]
@@ -75,6 +76,7 @@ class Teacher:
         if windows is None or stop_s - start_s < MIN_SHARE_OF_WINDOW * windows.length_s:
             return None
         centre = (start_s + stop_s) / 2
+        # between the windows before and behind the centre of the crop
         after = int(np.searchsorted(windows.centre_s, centre))
         low, high = max(after - 1, 0), min(after, len(windows.centre_s) - 1)
         gap = windows.centre_s[high] - windows.centre_s[low]

@@ -37,6 +37,7 @@ class Vocabulary:
     @property
     def hash(self) -> str:
         """Short hash of the labels in order."""
+        # order counts: it is the order of the logits
         return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()[:16]
 
     @cached_property

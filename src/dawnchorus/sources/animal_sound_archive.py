@@ -34,5 +34,6 @@ def read(place: Path, report: SourceReport) -> Iterator[SourceRow]:
         elif media is None or not media["identifier"]:
             report.drop("no URL of the sound", recording.name)
         else:
+            # the prefix says no more than the name of the dataset does
             number = recording.name.removeprefix("TSA:")
             yield describe(recording, id=f"{DATASET}/{number}", dataset=DATASET)

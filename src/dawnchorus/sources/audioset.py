@@ -34,7 +34,9 @@ SEGMENT_LISTS: Final = {
 }
 CLASSES: Final = "class_labels_indices.csv"
 ONTOLOGY: Final = "ontology.json"
+# of an id of YouTube; it may begin with "-" or "_", so nothing can be split at those
 YTID_LENGTH: Final = 11
+# names of files round the start in several ways
 SAME_START_S: Final = 0.5
 SOUND_SUFFIXES: Final = {".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".webm"}
 MISSING: Final = "no file of the segment"
@@ -82,6 +84,7 @@ def read(
         TaskError: A list is missing or is not one, or ``ancestors`` without an ontology.
     """
     folder = place if place.is_dir() else place.parent
+    # one list alone, or all that lie in the folder
     lists = [place] if place.is_file() else [folder / name for name in SEGMENT_LISTS]
     lists = [path for path in lists if path.is_file()]
     if not lists:
@@ -157,6 +160,7 @@ def _row(
     if path is None:
         report.drop(MISSING, segment.id)
         return
+    # a class without a name would be a label that nobody can read
     known = [mid for mid in segment.mids if mid in ontology.names]
     for mid in set(segment.mids) - set(known):
         report.noted[f"label {mid} has no name and is left out"] += 1
@@ -200,6 +204,7 @@ def read_ontology(folder: Path) -> Ontology:
                 names[node["id"]] = node["name"]
                 for child in node["child_ids"]:
                     parents.setdefault(child, []).append(node["id"])
+                # classes that AudioSet itself never gives to a clip
                 if {"abstract", "blacklist"} & set(node["restrictions"]):
                     silent.add(node["id"])
         if (folder / CLASSES).is_file():
@@ -237,6 +242,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, float | None, str]]:
 
 def clip_name(stem: str) -> tuple[str, float | None] | None:
     """YTID and start in the form of the name; ids may hold ``_`` and ``-``, also at their start."""
+    # without the prefix first: an id may begin with Y
     for prefix in ("", "Y"):  # some collections put a Y before each id
         rest = stem.removeprefix(prefix)
         ytid, mark, times = rest[:YTID_LENGTH], rest[YTID_LENGTH:][:1], rest[YTID_LENGTH + 1 :]
@@ -258,6 +264,7 @@ def _clip_of(segment: Segment, clips: sqlite3.Connection) -> str | None:
     for start, path in sorted(found, key=lambda clip: clip[1]):
         if start is None:
             bare = str(path)
+        # seconds or milliseconds, as the tools that cut clips write it
         elif any(abs(start / unit - segment.start_s) < SAME_START_S for unit in (1, 1000)):
             return str(path)
     return bare

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from dawnchorus.sources.report import SourceReport
 
+# names of the tables in GBIF downloads, publishers' archives and iNaturalist's own
 OCCURRENCES: Final = ("occurrence.txt", "occurrences.txt", "observations.csv", "occurrence.csv")
 MEDIA: Final = ("multimedia.txt", "media.csv", "multimedia.csv", "media.txt")
 KEYS: Final = ("gbifid", "coreid", "id")  # which column joins the tables, the first that is there
 ALIASES: Final = {"longitudedecimal": "decimallongitude", "latitudedecimal": "decimallatitude"}
+# terms of Darwin Core, as keys of columns
 OCCURRENCE_COLUMNS: Final = (
     *("occurrenceid", "catalognumber", "license", "recordedby", "rightsholder", "inaturalistlogin"),
     *("scientificname", "species", "specieskey", "genericname", "specificepithet", "taxonrank"),
@@ -76,6 +78,7 @@ def recordings(place: Path, report: SourceReport) -> Iterator[Recording]:
     ) as scratch:
         _put_sounds(scratch, media, report)
         key = _key(occurrences)
+        # occurrences stream past the media, in their own order; of a download there are millions
         for row in occurrences.rows([key, *OCCURRENCE_COLUMNS]):
             row["key"] = row[key]
             sounds = scratch.execute("SELECT * FROM sounds WHERE key = ?", [row["key"]]).fetchall()
@@ -85,6 +88,7 @@ def recordings(place: Path, report: SourceReport) -> Iterator[Recording]:
             scratch.execute("UPDATE sounds SET used = 1 WHERE key = ?", [row["key"]])
             for sound in sounds:
                 yield Recording(row, dict(zip(MEDIA_COLUMNS, sound[2:], strict=True)))
+        # media whose occurrence was left out of the table are recordings, too: they are counted
         left = scratch.execute("SELECT count(*), min(key) FROM sounds WHERE NOT used").fetchone()
         if left[0]:
             report.drop("sound without an occurrence", str(left[1]), left[0])
@@ -112,6 +116,7 @@ def _put_sounds(scratch: sqlite3.Connection, media: SourceTable, report: SourceR
 
     def sounds() -> Iterator[tuple[str | int, ...]]:
         for row in media.rows([key, *MEDIA_COLUMNS]):
+            # publishers leave the type out and give the format only
             kind = row["type"].lower()
             if kind in SOUND_TYPES or (not kind and row["format"].startswith("audio/")):
                 yield (row[key], 0, *(row[name] for name in MEDIA_COLUMNS))
@@ -126,6 +131,7 @@ def _put_sounds(scratch: sqlite3.Connection, media: SourceTable, report: SourceR
 def describe(recording: Recording, *, id: str, dataset: str) -> SourceRow:
     """A row with all that the columns of the standard tell."""
     row, media = recording.occurrence, recording.media or {}
+    # coordinates that cannot be are none: a zero in the sea would pass for a place
     latitude, longitude = place_of(row["decimallatitude"], row["decimallongitude"])
     recordist = row["recordedby"] or media.get("creator", "") or media.get("rightsholder", "")
     page = media.get("references", "") or row["references"] or row["occurrenceid"]
@@ -137,9 +143,11 @@ def describe(recording: Recording, *, id: str, dataset: str) -> SourceRow:
         url=media.get("identifier", ""),
         form=media.get("format", ""),
         source=page,
+        # the sound may have another licence than the observation; its own counts
         licence=normalise_licence(media.get("license")) or normalise_licence(row["license"]),
         recordist=recordist,
         attribution=", ".join(part for part in (recordist, page) if part),
+        # one recordist has one microphone and one garden: clips of one stay on one side
         group=f"{dataset}:{recordist}" if recordist else id,
         latitude=latitude,
         longitude=longitude,

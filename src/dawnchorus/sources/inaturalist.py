@@ -52,6 +52,7 @@ def read(place: Path, report: SourceReport) -> Iterator[SourceRow]:
 
 def _id(recording: Recording) -> str:
     row, media = recording.occurrence, recording.media or {}
+    # GBIF has numbers of its own in its download; iNaturalist's own number is in the URL
     page = OBSERVATION.search(row["occurrenceid"]) or OBSERVATION.search(row["references"])
     sound = SOUND.search(media.get("identifier", ""))
     observation = page[1] if page else row["catalognumber"] or row["key"]

@@ -84,6 +84,7 @@ def make_manifest(
     with ExitStack() as stack:
         write = stack.enter_context(_writer(output))
         seen = stack.enter_context(scratch_database(SEEN))
+        # row by row: neither the collection nor its manifest is ever in memory
         for number, row in enumerate(rows, start=1):
             if number % ROWS_AT_ONCE == 0:
                 advance(ROWS_AT_ONCE)
@@ -110,6 +111,7 @@ def _keep_or_drop(
     write: _Writer,
 ) -> None:
     """Keep a row, or drop it for the first reason that holds."""
+    # first the licence: names of what may not be used need not be resolved
     reason = options.licences.refusal(row.licence)
     if reason:
         report.drop(reason, row.id)
@@ -121,6 +123,7 @@ def _keep_or_drop(
             report.drop(f"name: {outcome.match.problem}", row.id)
             return
         labels, taxon = (outcome.label,), outcome.match.taxon
+    # a sound that is listed twice would be on two sides of a split
     for what, value in (("id", row.id), ("file", row.path or row.url)):
         if not seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", [value]).rowcount:
             report.drop(f"same {what} as another", row.id)
@@ -156,6 +159,7 @@ def _values(row: SourceRow, labels: tuple[str, ...], taxon: Taxon) -> dict[str, 
         "note": row.note,
         "background": list(row.background),
     }
+    # columns of text have no empty texts: they are null
     return {key: None if value == "" else value for key, value in (values | ranks).items()}
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+# of each reason; enough to look one up
 N_EXAMPLES: Final = 3
 N_BAD_LINES: Final = 1000
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dawnchorus.sources.names.scientific import PublishedName
 
+# a date as far as it is known, and perhaps a time
 DATE: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(T\d{2}:\d{2}.*)?")
 TIME: Final = re.compile(r"T?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?")
 SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*s(?:ec(?:onds?)?)?\b")
@@ -66,6 +67,7 @@ def when(date: str, time: str = "", *, year: str = "", month: str = "", day: str
     if not date and year.isdigit():
         date = "-".join([year, *(part.zfill(2) for part in (month, day) if part.isdigit())])
     found = DATE.fullmatch(date.partition("/")[0].strip().replace(" ", "T"))
+    # 0000 is how some archives write that they do not know
     if found is None or int(found[1]) == 0:
         return ""
     known = found[1]
@@ -73,8 +75,10 @@ def when(date: str, time: str = "", *, year: str = "", month: str = "", day: str
         if part is None or not 1 <= int(part) <= at_most:
             return known
         known += f"-{part}"
+    # midnight is what a date without a time becomes in some exports
     if found[4] and not found[4].startswith("T00:00"):
         return known + found[4]
+    # the time may be a span: its beginning counts
     clock = TIME.match(time.partition("/")[0].strip())
     if clock is None or int(clock[1]) >= N_HOURS or int(clock[2]) >= N_MINUTES:
         return known

@@ -32,8 +32,10 @@ CREDIT: Final = (
 )
 RECORD_NUMBER: Final = re.compile(r"(\d{5})[0-9A-Za-z]{3}")
 FIRST_YEAR: Final = "40"  # of the collection; smaller ones would be of this century
+# why a file cannot be read, where the one-word reason is a riddle
 UNREADABLE: Final = {"rate": f"sampled at under {LOWEST_HZ} or over {HIGHEST_HZ} Hz"}
 SOUND_SUFFIXES: Final = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
+# columns that may name a file, and those that may name its species, best first
 PATH_COLUMNS: Final = ("audiopath", "path", "file", "filename", "id", "recordnumber")
 NAME_COLUMNS: Final = ("canonicalname", "scientificname", "species", "speciesscientific")
 # Names as the database spells them, without underscores, marks and case, to those of the Society
@@ -127,6 +129,7 @@ def _row(
     folder: str, path: Path, names: dict[str, str], report: SourceReport
 ) -> Iterator[SourceRow]:
     id = f"{DATASET}/{folder}/{path.stem}"
+    # what the table says of a file goes before what its folder is called
     name = names.get(path.stem.lower()) or scientific_name(folder)
     if name is None:
         report.drop("name of the folder is not known", id)
@@ -156,6 +159,7 @@ def _row(
 
 def scientific_name(folder: str) -> str | None:
     """The species of a folder, which may be named in either language."""
+    # two words, the second in lower case: "Orcinus_orca", but not "Killer_Whale"
     if not parse_name(folder.replace("_", " ")).problem and folder.count("_") == 1:
         words = folder.replace("_", " ")
         if words[words.index(" ") + 1 :].islower():

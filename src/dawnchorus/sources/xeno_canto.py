@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dawnchorus.sources.report import SourceReport
 
 DATASET: Final = "xeno-canto"
+# recordings of nobody knows what, under names that look like species
 PLACEHOLDERS: Final = {"mystery mystery", "identity unknown", "sonus naturalis"}
 NUMBERS: Final = (
     re.compile(r"\bxc[ _-]?(\d+)", re.IGNORECASE),  # XC123, XC123-Turdus.mp3
@@ -60,6 +61,7 @@ def _archive_rows(place: Path, report: SourceReport) -> Iterator[SourceRow]:
     for recording in recordings(place, report):
         row, media = recording.occurrence, recording.media
         told = (row["catalognumber"], row["key"], row["occurrenceid"])
+        # the number stands in another column in each form of the archive
         numbers = map(recording_number, (*told, "" if media is None else media["identifier"]))
         number = next((number for number in numbers if number is not None), None)
         name = recording.name if number is None else f"XC{number}"
@@ -85,6 +87,7 @@ def _api_rows(pages: list[Path], report: SourceReport) -> Iterator[SourceRow]:
             raise TaskError(f"{page}: not a readable page of the API: {error}") from error
         if not isinstance(content, dict) or not isinstance(content.get("recordings"), list):
             raise TaskError(f"{page}: need an object with 'recordings', found {shown(content)}")
+        # the service sends a record without an id now and then
         for position, record in enumerate(content["recordings"]):
             if isinstance(record, dict) and str(record.get("id") or "").isdigit():
                 yield from _api_row(record, report)
@@ -107,6 +110,7 @@ def _api_row(record: dict[str, Any], report: SourceReport) -> Iterator[SourceRow
 
 
 def _from_api(text: dict[str, str], record: dict[str, Any], scientific: str) -> SourceRow:
+    # versions 2 and 3 of the API name some fields differently
     def get(*keys: str) -> str:
         return next((text[key] for key in keys if text.get(key)), "")
 

@@ -27,6 +27,7 @@ SERVICE: Final = "https://xeno-canto.org/api/3/recordings"
 KEY_VARIABLE: Final = "XENO_CANTO_KEY"
 PER_PAGE: Final = 500  # the most that is given
 LIMITS: Final = RequestLimits(per_second=1.0)  # as the site asks for
+# tag:value or tag:"two words"; version 3 takes no words without a tag
 TERM: Final = re.compile(r'(?P<tag>[a-z][a-z_]*):(?:"[^"]+"|[^\s"]+)')
 QUERY_FILE: Final = "query.json"
 
@@ -106,11 +107,13 @@ def fetch_pages(
     with LimitedClient(limits, rate_limiter) as client:
         while number <= n_pages:
             path = folder / f"page-{number:05}.json"
+            # kept by an earlier run; the query is the same, as `_claim` has checked
             if path.exists():
                 page = _page(_kept(path), str(path))
             else:
                 asked = {"query": query, "page": str(number), "per_page": str(PER_PAGE)}
                 page = _ask(client, service, asked, key)
+                # whole or not at all: half a page would be read as a short one
                 write_whole(path, json.dumps(page).encode())
             n_pages = int(page["numPages"])
             advance(len(page["recordings"]))

@@ -75,6 +75,7 @@ def safe_name(id: str) -> str:
     The id's folders, then one of 256, then its name. Characters that a system forbids or does not
     distinguish (case) are replaced, and a hash keeps such names apart.
     """
+    # spreads a million files over 256 folders
     digest = hashlib.sha256(id.encode()).hexdigest()
     *folders, name = id.split("/")
     parts = [_safe(folder, digest) for folder in folders]
@@ -123,6 +124,7 @@ def fetch_file(
 
     def attempt() -> str:
         nonlocal kind
+        # again at each try: the last one may have added bytes
         have, headers = _resumable(part, url)
         try:
             with client.request(url, headers=headers) as answer:
@@ -131,6 +133,7 @@ def fetch_file(
                 check = _pace(client, least_bytes_s, stop, clock)
                 return _write(answer, part, have, check, most_bytes)
         except FailedRequestError as failure:
+            # the server has fewer bytes than we do: it is another file now
             if failure.reason != "HTTP 416" or not have:
                 raise
             _forget(part)
@@ -146,6 +149,7 @@ def fetch_file(
         raise
     path = target.with_name(target.name + suffix)
     n_bytes = part.stat().st_size
+    # only now has it a name that anybody looks for
     part.replace(path)
     _forget(part)
     return FetchedFile(path, n_bytes, digest)
@@ -221,6 +225,7 @@ def _write(
     _check_size(part, have + n_promised, most_bytes)
     digest = hashlib.sha256()
     with part.open("r+b") as file:
+        # the hash is of the whole file, so what was there before is read again
         while head := file.read(CHUNK_BYTES):
             digest.update(head)
         n_bytes = 0

@@ -101,6 +101,7 @@ class Ledger:
         whole = 0
         with self._path.open("rb") as lines:
             number = 0
+            # a line without an end was cut by a kill, and is cut off below
             while (line := lines.readline(MOST_LINE)).endswith(b"\n"):
                 number += 1
                 whole += len(line)
@@ -140,6 +141,7 @@ class Ledger:
             return None
         path, n_bytes, sha256 = found
         file = self._folder / path
+        # somebody may have removed or replaced it; a hash of each would take hours
         if not file.is_file() or file.stat().st_size != n_bytes:
             return None
         return LedgerEntry(id=id, url=url, status=DONE, path=path, n_bytes=n_bytes, sha256=sha256)

@@ -92,6 +92,7 @@ def plan_download(
     sizes = _sizes(sample, config)
     all_timed = n_timed == plan.n_wanted and plan.n_wanted > 0
     plan.exact = len(sizes) == plan.n_wanted
+    # as good as it can be: all sizes; bytes per second of sound; the mean size; a guess
     if plan.exact:
         plan.n_bytes = float(sum(n_bytes for _, n_bytes in sizes))
     elif sizes and all_timed:

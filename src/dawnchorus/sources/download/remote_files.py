@@ -110,6 +110,7 @@ def files_to_fetch(
     rule = LicenceRule.of(config.licences) if config.licences else None
     for batch in batches_of(manifest, list(NEEDED)):
         for row in batch.to_pylist():
+            # before the URL is looked at: what may not be used is not fetched
             reason = None if rule is None else rule.refusal(row.get("licence"))
             if not row["id"]:
                 reason = "no id"

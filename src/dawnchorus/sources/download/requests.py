@@ -79,6 +79,7 @@ class RateLimiter:
             clock: seconds, never going back.
             wait: waits for some seconds; true if it was stopped. None: waits for ``stop``.
         """
+        # evenly spaced, not in bursts: some servers count over a second, some over a minute
         self._gap_s = 1 / per_second
         self._clock = clock
         self._wait = wait or (stop or threading.Event()).wait
@@ -94,6 +95,7 @@ class RateLimiter:
         while True:  # another thread may take the turn in the meantime
             with self._lock:
                 now = self._clock()
+                # one after the other: the next turn is taken under the lock, the wait is outside
                 due = self._due.get(host, now)
                 if due <= now:
                     self._due[host] = now + self._gap_s
@@ -132,9 +134,11 @@ class LimitedClient:
         self.limits = limits
         self.rate_limiter = rate_limiter or RateLimiter(limits.per_second)
         self._http = httpx2
+        # the hook sees every request, those that follow a redirect too
         self._client = httpx2.Client(
             timeout=limits.timeout_s,
             follow_redirects=True,
+            # uncompressed: sound does not shrink, and a bomb cannot unpack
             headers={"User-Agent": limits.user_agent, "Accept-Encoding": "identity"},
             event_hooks={"request": [self._check_redirect]},
         )

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME: Final = "downloaded.parquet"
 N_AHEAD: Final = 500  # rows among which one is looked for whose host is free
+# full, or over the user's quota: no other file would fit either
 NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 GIVEN_UP: Final = "host given up"
 
@@ -170,6 +171,7 @@ class _Downloader:
 
     def work(self, rows: Iterator[RemoteFile], advance: Advance) -> None:
         """Fetch all rows, looking some way ahead for one whose host is free."""
+        # rows of one host often follow each other; others are looked for behind them
         ahead: deque[RemoteFile] = deque()
         exhausted = False
         while True:
@@ -182,6 +184,7 @@ class _Downloader:
                 self._start(ahead, advance)
             if not self._running:
                 break
+            # only this thread hands out files and writes the ledger, so neither needs a lock
             finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._finish(future)
@@ -194,9 +197,11 @@ class _Downloader:
             if len(self._running) >= self._config.n_downloads:
                 return
             row = ahead.popleft()
+            # a host that only fails would cost a timeout for each of its files
             if self._n_failed_in_a_row[row.host] >= self._config.give_up_after:
                 self._report.failed[f"{GIVEN_UP}: {row.host}"] += 1
                 advance(1)
+            # its turn comes when one of its downloads is finished
             elif self._n_running[row.host] >= self._config.n_per_host:
                 ahead.append(row)
             else:
@@ -255,6 +260,7 @@ def _write_manifest(manifest: Path, folder: Path, ledger: Ledger) -> Path:
     target = folder / MANIFEST_NAME
     tables = (_present(pa.Table.from_batches([batch]), ledger) for batch in batches_of(manifest))
     first = next(tables, None)
+    # not one batch: the manifest has no rows
     if first is None:
         return target
     with (

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "dawnchorus names 1"
 TABLES: Final = ("Taxon.tsv", "Taxon.txt", "Taxon.csv", "taxa.csv")
 KEPT_RANKS: Final = {"species", "subspecies", "variety", "form", "infraspecific_name"}
+# as the backbone writes them; the position of each is kept as a number
 STATUSES: Final = ("accepted", "doubtful", "synonym", "proparte synonym", "misapplied")
 ACCEPTED, DOUBTFUL, SYNONYM, PRO_PARTE, MISAPPLIED = range(len(STATUSES))
 COLUMNS: Final = (
@@ -47,6 +48,7 @@ COLUMNS: Final = (
     *RANKS[:-1],
 )
 ROWS_AT_ONCE: Final = 20_000
+# synonyms of synonyms; a longer chain is a circle
 CHAIN_AT_MOST: Final = 16
 SCHEMA: Final = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT);
@@ -82,6 +84,7 @@ def index_backbone(
         raise TaskError(f"{table}: holds none of {', '.join(TABLES)}; need the backbone's table")
     index = index or table.with_name(table.name + ".names.sqlite")
     stat = file.container.stat()
+    # another size or time of the table: it was replaced, and the index is built again
     signature = f"{FORMAT}, {file.name}, {stat.st_size} bytes, {stat.st_mtime_ns}"
     if index.exists() and _fact(index, "signature") == signature:
         return index
@@ -117,6 +120,7 @@ def _build(file: TextFile, target: Path, signature: str, advance: Advance) -> No
             f"{file}: need columns taxonID, canonicalName, taxonRank, "
             f"acceptedNameUsageID, taxonomicStatus and ranks; found {table.columns}"
         )
+    # millions of taxa share far fewer lineages
     lineages: dict[tuple[str, ...], int] = {}
     with closing(sqlite3.connect(target)) as database:
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
@@ -143,6 +147,7 @@ def _taxa(
         key = row["taxonid"].rpartition(":")[2]
         if rank not in KEPT_RANKS or not key.isdigit():
             continue
+        # without authors, as the names to look up will be
         name = parse_name(row["canonicalname"] or row["scientificname"])
         if name.problem:
             continue
@@ -196,8 +201,10 @@ class Backbone:
         if not usable:
             kingdoms = ", ".join(sorted({row[5] for row in rows}))
             return NameMatch(problem=f"only in another kingdom ({kingdoms}) or misapplied")
+        # a name that was split among several species stands for none of them
         if len(usable) == 1 and usable[0][4] == PRO_PARTE:
             return NameMatch(problem="synonym of several species", near=self._names(usable))
+        # names may differ and mean one taxon in the end
         ends = {end[0]: end for row in usable if (end := self._accepted(row)) is not None}
         if not ends:
             return NameMatch(problem="its accepted name is missing from the backbone or circular")
@@ -240,6 +247,7 @@ class Backbone:
 
 
 def _settled(rows: list[Row], published: PublishedName) -> list[Row]:
+    # a misapplied name is one that was used for the wrong species
     rows = [row for row in rows if row[4] != MISAPPLIED]
     keyed = [row for row in rows if published.key is not None and published.key in (row[0], row[2])]
     if keyed:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RANKS: Final = ("kingdom", "phylum", "class", "order", "family", "genus")
+# capital letter, then small ones, also with accents and a hyphen
 GENUS: Final = re.compile(r"[A-ZÀ-Ý][a-zà-ÿ]+(?:-[A-Za-zà-ÿ]+)?")
 EPITHET: Final = re.compile(r"[a-zà-ÿ][a-zà-ÿ-]*[a-zà-ÿ]")
 SUBGENUS: Final = re.compile(r"\([A-Z][a-zà-ÿ-]+\)")
@@ -64,6 +65,7 @@ def parse_name(text: str) -> ParsedName:
     if HYBRID & set(pieces):
         return ParsedName((pieces[0],), "hybrid")
     words = [pieces[0]]
+    # word by word, until an author, a year or something else that is no epithet begins
     for piece in pieces[1:]:
         plain = piece.strip("\"'[]")
         if plain.lower() in DOUBT:
@@ -72,6 +74,7 @@ def parse_name(text: str) -> ParsedName:
             break
         if plain in RANK_MARKS or (len(words) == 1 and SUBGENUS.fullmatch(plain)):
             continue
+        # "von Haast" is an author although "von" looks like an epithet
         if len(words) == N_WORDS or plain in AUTHOR_PARTICLES or not EPITHET.fullmatch(plain):
             break
         words.append(plain)

@@ -58,6 +58,7 @@ class SpeciesMatch:
         asked = {"name": name} | {
             rank: published.rank(rank) for rank in HINTS if published.rank(rank)
         }
+        # name and ranks: a homonym of another kingdom is another question
         question = json.dumps(asked, sort_keys=True)
         if question not in self._known:
             if self._client is None:
@@ -109,6 +110,7 @@ def _read(cache: Path) -> dict[str, dict[str, Any]]:
 def _match(answer: dict[str, Any]) -> NameMatch:
     kind = answer["matchType"]
     near = str(answer.get("canonicalName") or "")
+    # the service guesses when it does not find; a guess must not become a label
     if kind != "EXACT":
         problem = "only a fuzzy match" if kind == "FUZZY" else "not in the backbone"
         return NameMatch(problem=problem, near=(near,) if near and kind == "FUZZY" else ())

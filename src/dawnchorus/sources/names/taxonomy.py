@@ -89,6 +89,7 @@ class Taxonomy:
 
     def resolve(self, published: PublishedName) -> NameOutcome:
         """What becomes of a row with this name; each call counts as one row."""
+        # a name is resolved once, however many recordings have it
         if published not in self._outcomes:
             self._outcomes[published] = NameOutcome(
                 published, self._match(published), self._namespace
@@ -99,6 +100,7 @@ class Taxonomy:
     def _match(self, published: PublishedName) -> NameMatch:
         given = published.name or published.accepted
         name = parse_name(given)
+        # as it is written, or without authors
         corrected = self._corrections.get(given, self._corrections.get(name.text))
         if corrected == "":
             return NameMatch(problem="dropped by the corrections")
@@ -121,6 +123,7 @@ class Taxonomy:
         if found.taxon is None or self._subspecies or found.taxon.rank == "species":
             return found
         species = parse_name(found.taxon.name).species
+        # a subspecies counts as its species
         above = self._resolver.find(species, replace(published, name=species, key=None))
         return above if above.taxon is None else replace(above, how=f"{found.how}, subspecies")
 
