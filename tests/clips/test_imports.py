@@ -335,7 +335,7 @@ REFUSED = {
         "file,label,recorded_at\nrec1.wav,a,12/05/2024\n", "may be two days"
     ),
     "a spreadsheet": ("PK\x03\x04xl/workbook.xml", "a spreadsheet or zip file"),
-    "bytes": ("path,label\0\0\x01\n", "bytes that are no text"),
+    "bytes": ("path,label\0\0\x01\n", "bytes that are not text"),
     "nothing": ("", "is empty"),
     "a long line": ("path,label\n" + "a" * (1 << 20), "field larger than field limit"),
 }  # fmt: skip

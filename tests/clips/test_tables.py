@@ -125,7 +125,7 @@ def test_a_rule_keeps_what_it_says(rule: str, kept: str) -> None:
     [
         ("colour=red", "no column 'colour'; columns: id, "),
         ("wren", "need COLUMN=VALUE"),
-        ("duration_s<long", "'long' is no number"),
+        ("duration_s<long", "'long' is not a number"),
         ("source~(", "not a regular expression"),
     ],
 )

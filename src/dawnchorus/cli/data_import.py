@@ -66,10 +66,10 @@ def import_(
 ) -> int:
     """Make a manifest of labelled clips; what form they have is detected.
 
-    Columns with usual names are found, and which was read as what is reported. A table of which a
-    column that looks like times or labels was not read is refused. Of a folder of sounds, train,
-    val and test at the top are splits. What cannot be read is named and left out, and the exit
-    code is then 3.
+    Columns with usual names are found, and which was read as what is reported. A table is refused
+    if a column that looks like times or labels would not be read. Of a folder of sounds, train, val
+    and test at the top are splits. What cannot be read is named and left out, and the exit code is
+    then 3.
 
     Example: dawnchorus data import clips.csv --audio wav/ --column labels=Species -o clips.parquet
     """

@@ -275,7 +275,7 @@ def _say_made(report: SourceReport, output: Path) -> None:
     for reason, n in report.dropped.most_common():
         say(f"  {n:>9,} dropped: {reason} ({', '.join(report.examples[reason])})")
     for what, n in report.noted.most_common():
-        say(f"  {n:>9,} besides: {what}")
+        say(f"  {n:>9,} also: {what}")
     unknown = report.n_without_duration
     unknown_text = f", and {unknown:,} recordings of unknown duration" if unknown else ""
     say(f"{report.hours:,.1f} hours{unknown_text}, {report.n_labels:,} labels")

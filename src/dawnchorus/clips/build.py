@@ -59,7 +59,7 @@ def build_manifest(
         rows: at least ``id``, ``path`` and ``labels``.
         folder: where relative paths start.
         named: what errors call the rows.
-        progress: told of each file whose header was read.
+        progress: counts each file whose header was read.
 
     Raises:
         TaskError: None can be read, or most end long after their recordings.

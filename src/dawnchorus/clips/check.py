@@ -73,7 +73,7 @@ def check_manifest(
     Args:
         manifest: the clips.
         threads: files decoded at once; 0: one a core.
-        progress: told of each file that was decoded.
+        progress: counts each file that was decoded.
     """
     paths = pc.unique(manifest.table["path"]).to_pylist()
     advance = progress.start("checking", len(paths), "files")

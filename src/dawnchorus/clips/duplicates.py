@@ -45,7 +45,7 @@ LONGEST_S: Final = 30.0  # of a pair that is compared sample by sample
 SLACK_S: Final = 0.1  # by which votes may miss the true distance
 MIN_OVERLAP_S: Final = 0.25
 LOWEST_HZ: Final = 150.0  # hum is alike everywhere
-# What agrees must agree closely, and besides in many landmarks, in most of them, or in every band:
+# Samples must agree closely, and also in many landmarks, in most of them, or in every band:
 # two calls of one pitch correlate for a moment, and so do two beeps. Chosen on copies of 80 sounds
 # of 17 data sets in 14 ways (MP3, Vorbis and Opus also at their lowest rates, cuts, noise).
 MIN_CORRELATION: Final = 0.5
@@ -134,7 +134,7 @@ def find_duplicates(
         manifest: the clips; each of their files is taken whole.
         between_splits: leave out pairs that lie in one split.
         threads: files decoded at once; 0: one a core.
-        progress: told of each file that was fingerprinted.
+        progress: counts each file that was fingerprinted.
     """
     paths: list[str] = pc.unique(manifest.table["path"]).to_pylist()
     sounds = FileSounds(manifest.folder, RATE_HZ)
@@ -187,7 +187,7 @@ def write_duplicates(report: DuplicateReport, path: Path) -> None:
 
 
 def without_duplicates(manifest: Manifest, report: DuplicateReport) -> Manifest:
-    """Leave one file of each pair out: that of train before val before test, else the later."""
+    """Leave one file of each pair out: of train before val before test, or the later one."""
     # a test must not shrink: the side that is trained on loses its copy
     rank = {"": -1, **{name: place for place, name in enumerate(SPLITS)}}
     dropped: set[str] = set()

@@ -189,7 +189,7 @@ def _compared(entries: pa.ChunkedArray, how: str, value: str, text: str) -> pa.C
     try:
         limit = float(value)
     except ValueError as error:
-        raise UsageError(f"rule {text!r}: {value!r} is no number") from error
+        raise UsageError(f"rule {text!r}: {value!r} is not a number") from error
     numbers = pc.fill_null(entries.cast(pa.float64()), float("nan")).to_numpy()
     return pa.chunked_array([pa.array(_ORDER[how](numbers, limit))])
 
@@ -241,5 +241,5 @@ def _without_rare_labels(manifest: Manifest, min_clips: int) -> tuple[Manifest, 
     other = pa.ListArray.from_arrays(pa.array(offsets), flat.filter(keep))
     at = manifest.table.column_names.index("labels")
     table = manifest.table.set_column(at, "labels", other)
-    made = manifest.with_table(table)
-    return made.filter((left > 0) | (counts == 0)), len(tallies) - len(common)
+    fewer = manifest.with_table(table)
+    return fewer.filter((left > 0) | (counts == 0)), len(tallies) - len(common)

@@ -43,7 +43,7 @@ def manifest_of_folder(
             ``folder`` and its split; ``none``: no labels. Files right in ``folder`` have none.
         kind: of the labels.
         underscores: the labels' underscores are spaces.
-        progress: told of each file whose header was read.
+        progress: counts each file whose header was read.
 
     Raises:
         TaskError: There is no sound file.
@@ -69,7 +69,7 @@ def manifest_of_folder(
 
 def _sound_files(folder: Path) -> Iterator[str]:
     for here, folders, files in os.walk(folder):
-        # in place: `os.walk` goes on with what is left of the list
+        # in place: `os.walk` then walks only what is left of the list
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:

@@ -76,7 +76,7 @@ def read_labels(
             all.
         values: our column to a value for every clip, such as ``{"source": "Watkins"}``; an empty
             ``labels`` says that the clips have none.
-        progress: told of each file whose header was read.
+        progress: counts each file whose header was read.
 
     Raises:
         UsageError: It is not clear what they are, or which column is which.

@@ -49,8 +49,8 @@ def join_manifests(
     Args:
         manifests: at least one.
         folder: where the result will lie; its paths are relative to that.
-        prefix: put the manifest's name before each of its ids. Else an id that is there twice is an
-            error.
+        prefix: put the manifest's name before each of its ids. Otherwise an id that is there twice
+            is an error.
         drop_duplicates: leave out a clip whose file and span an earlier one has.
 
     Raises:

@@ -186,9 +186,13 @@ class Manifest(Sequence[Clip]):
     def with_table(self, table: pa.Table) -> Manifest:
         """The same folder with other rows or columns, which must be as good as the old ones."""
         # a selection of checked rows, or of columns added to them, is as good as they are
-        made = object.__new__(Manifest)  # not checked again
-        made.table, made.folder, made.named = table.combine_chunks(), self.folder, self.named
-        return made
+        selection = object.__new__(Manifest)  # not checked again
+        selection.table, selection.folder, selection.named = (
+            table.combine_chunks(),
+            self.folder,
+            self.named,
+        )
+        return selection
 
     def seconds(self, name: str) -> NDArray[np.float64]:
         """A column of numbers, NaN where it is null."""
@@ -320,9 +324,9 @@ def moved(manifest: Manifest, folder: Path) -> Manifest:
     other = pa.array([rewritten(path) for path in unique.to_pylist()], pa.string())
     paths = other.take(pc.index_in(manifest.table["path"], unique).combine_chunks())
     at = manifest.table.column_names.index("path")
-    made = manifest.with_table(manifest.table.set_column(at, "path", paths))
-    made.folder = folder
-    return made
+    selection = manifest.with_table(manifest.table.set_column(at, "path", paths))
+    selection.folder = folder
+    return selection
 
 
 def _with_types(table: pa.Table, named: str) -> pa.Table:

@@ -51,7 +51,8 @@ def measure(folder: Path, path: str, *, deep: bool) -> Measurement:
     Args:
         folder: where relative paths start.
         path: as in the manifest.
-        deep: decode it to its end. Else only its header is read, unless that only estimates.
+        deep: decode it to its end. Otherwise only its header is read, unless that only
+            estimates.
     """
     try:
         member = member_of(path)

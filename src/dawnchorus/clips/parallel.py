@@ -21,10 +21,10 @@ MOST_THREADS: Final = 16  # beyond them Python itself is the bottleneck (benchma
 
 
 def n_threads(wanted: int = 0, *, n_processes: int = 1) -> int:
-    """As many threads as wanted; 0: one for each core that this process may use, 16 at most.
+    """The number of threads; 0: one for each core that this process may use, 16 at most.
 
     Args:
-        wanted: what the user asks for, of each process.
+        wanted: what the user gave, for each process.
         n_processes: processes on this machine that share the cores out.
     """
     return wanted or min(cores_per_process(n_processes), MOST_THREADS)

@@ -80,7 +80,7 @@ class FileSounds:
         if rate == self.sample_rate:
             return samples
         raise AudioError(
-            f"{path}: packed at {rate} Hz, {self.sample_rate} Hz is asked for; pack it anew",
+            f"{path}: packed at {rate} Hz, need {self.sample_rate} Hz; pack it again",
             reason="rate",
         )
 

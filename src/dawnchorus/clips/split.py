@@ -70,40 +70,42 @@ def split_manifest(
             `DEFAULT_GROUPS` that are there. An empty cell holds nothing together.
         seed: of the order in which equal groups are taken.
         existing: what to do when clips have a split already: ``refuse``; ``keep``: their groups
-            stay on their side; ``replace``: split anew.
+            stay on their side; ``replace``: split again.
         cover: give every side a group of each label that has as many groups as there are sides.
 
     Raises:
         UsageError: A share or column is wrong.
         TaskError: There is a split already, or one that has a group on two sides is to be kept.
     """
-    wanted = _checked_shares(shares)
+    shares_of = _checked_shares(shares)
     columns = _columns(manifest, by)
     group = group_numbers(manifest, columns)
     n_groups = int(group.max()) + 1 if len(group) else 0
-    fixed = _existing_sides(manifest, group, n_groups, existing, list(wanted))
-    sides = _dealt(manifest, group, wanted, fixed, np.random.default_rng(seed), cover=cover)
-    names = pa.array(list(wanted), pa.string())
+    fixed = _existing_sides(manifest, group, n_groups, existing, list(shares_of))
+    sides = _assign_sides(
+        manifest, group, shares_of, fixed, np.random.default_rng(seed), cover=cover
+    )
+    names = pa.array(list(shares_of), pa.string())
     column = pa.DictionaryArray.from_arrays(pa.array(sides[group], pa.int32()), names)
-    made = manifest.with_table(with_column(manifest.table, "split", column))
+    split_clips = manifest.with_table(with_column(manifest.table, "split", column))
     report = SplitReport(
         columns=("path", *columns),
         n_groups=n_groups,
         largest_group=int(np.bincount(group).max()) if n_groups else 0,
-        sides=tuple(_split_side(made, name, group) for name in wanted),
+        sides=tuple(_split_side(split_clips, name, group) for name in shares_of),
     )
-    return made, report
+    return split_clips, report
 
 
 def _checked_shares(shares: Mapping[str, float]) -> dict[str, float]:
     unknown = sorted(set(shares) - set(SPLITS))
     if unknown:
         raise UsageError(f"split {unknown[0]!r}; the sides are {', '.join(SPLITS)}")
-    wanted = {name: shares[name] for name in SPLITS if shares.get(name, 0) != 0}
-    if len(wanted) < 2 or min(wanted.values()) < 0:
+    shares_of = {name: shares[name] for name in SPLITS if shares.get(name, 0) != 0}
+    if len(shares_of) < 2 or min(shares_of.values()) < 0:
         raise UsageError(f"need shares above 0 of at least two sides, got {dict(shares)}")
-    total = sum(wanted.values())
-    return {name: share / total for name, share in wanted.items()}
+    total = sum(shares_of.values())
+    return {name: share / total for name, share in shares_of.items()}
 
 
 def _columns(manifest: Manifest, by: Sequence[str] | None) -> tuple[str, ...]:
@@ -178,17 +180,17 @@ def _existing_sides(
     return sides
 
 
-def _dealt(
+def _assign_sides(
     manifest: Manifest,
     group: NDArray[np.int64],
-    wanted: Mapping[str, float],
+    shares_of: Mapping[str, float],
     fixed: NDArray[np.int64],
     rng: np.random.Generator,
     *,
     cover: bool,
 ) -> NDArray[np.int64]:
     """The side of each group."""
-    n_groups, shares = len(fixed), np.array(list(wanted.values()))
+    n_groups, shares = len(fixed), np.array(list(shares_of.values()))
     # a line for each label that a group has, sorted by group
     pairs = _label_counts(manifest, group)  # group, label, clips
     n_labels = int(pairs[:, 1].max(initial=-1)) + 1
@@ -210,7 +212,7 @@ def _dealt(
 
     for number in np.flatnonzero(fixed >= 0).tolist():
         put(number, int(fixed[number]))
-    for number in _turns(pairs, bounds, in_groups, rng).tolist():
+    for number in _dealing_order(pairs, bounds, in_groups, rng).tolist():
         if sides[number] >= 0:
             continue
         labels = pairs[bounds[number] : bounds[number + 1], 1]
@@ -235,7 +237,7 @@ def _label_counts(manifest: Manifest, group: NDArray[np.int64]) -> NDArray[np.in
     return np.concatenate([unique.reshape(-1, 2), n_clips.reshape(-1, 1)], axis=1)
 
 
-def _turns(
+def _dealing_order(
     pairs: NDArray[np.int64],
     bounds: NDArray[np.int64],
     in_groups: NDArray[np.int64],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # A weak label reaches a crop that shares at least this part of the shorter of the two.
 LABEL_OVERLAP: Final = 0.5
-# A call type is of one moment, so it is no weak label of what lies around it.
+# A call type is of one moment, so it is not a weak label of what lies around it.
 EXACT_KIND: Final = "calltype"
 
 

@@ -1,7 +1,7 @@
 """Which clips a step draws: a pure function of the seed, the step and the row of the batch.
 
 Nothing is kept from step to step, so a resumed run, or another process, needs no more than the
-number of the step to go on.
+number of the step to continue.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Batches drawn ahead of time by several threads, in order, with the same clips as without them.
 
-Threads, not processes: decoding and resampling let go of Python's lock, and of a row only 0.2 ms
+Threads, not processes: decoding and resampling release Python's lock, and of a row only 0.2 ms
 are Python (benchmarks/loader.py), against 3 to 90 ms of reading it; two threads deliver 1.1 to 1.5
 times what two forked processes do, which have batches of 20 to 80 MB to hand over. A thread cannot
 die unnoticed: what it raises comes out of `draw` in its turn.

@@ -4,7 +4,7 @@ A sample is a FLAC of 16 bits at the model's rate, mono, and a JSON of what is k
 of one file share one sample, cut to what they cover. The index is a manifest of its own: its paths
 name shard, first byte and size, so whatever reads manifests reads it, and reads only those bytes.
 
-The same manifest gives the same bytes. A shard that is there whole is not made again.
+The same manifest gives the same bytes. A shard that is complete is not made again.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def pack_manifest(
         shard_mb: about how large a shard becomes.
         shuffle_seed: of the order of files, so that each shard is a fair sample; None: as they are.
         threads: files decoded at once; 0: one a core.
-        progress: told of each file that is in a shard.
+        progress: counts each file that is in a shard.
 
     Raises:
         TaskError: A length is not known, the folder holds another packing, or nothing can be read.
@@ -171,7 +171,7 @@ class _Packing:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a packing to go on."""
+        """What must be the same for a packing to resume."""
         sink = _Digest()
         table = decoded(self.manifest.table)
         # hashed as it streams: a table of millions is never held twice

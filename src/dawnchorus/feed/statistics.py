@@ -74,7 +74,7 @@ def input_statistics(
         crop_s: most seconds of each.
         seed: of the choice of clips and of where in them.
         threads: clips read at once; 0: one a core.
-        progress: told of each clip that was measured.
+        progress: counts each clip that was measured.
 
     Raises:
         TaskError: No clip can be read.

@@ -75,7 +75,7 @@ def read(
     Args:
         place: holds the published lists (or is one of them), and beside them
             ``class_labels_indices.csv`` or ``ontology.json``.
-        report: told what is left out.
+        report: counts what is left out.
         audio: folder of the clips; None for ``place``.
         ancestors: classes above a label in the ontology are labels too.
         namespace: put before each label, such as ``audioset:``; released models have none.

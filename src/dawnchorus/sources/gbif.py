@@ -56,7 +56,7 @@ class Recording:
 
     @property
     def name(self) -> str:
-        """To tell of it in a report."""
+        """What a report calls it."""
         return self.occurrence["catalognumber"] or self.occurrence["key"]
 
 
@@ -129,7 +129,7 @@ def _put_sounds(scratch: sqlite3.Connection, media: SourceTable, report: SourceR
 
 
 def describe(recording: Recording, *, id: str, dataset: str) -> SourceRow:
-    """A row with all that the columns of the standard tell."""
+    """A row with everything that the columns of Darwin Core say."""
     row, media = recording.occurrence, recording.media or {}
     # coordinates that cannot be are none: a zero in the sea would pass for a place
     latitude, longitude = place_of(row["decimallatitude"], row["decimallongitude"])
@@ -183,6 +183,6 @@ def _published(row: Fields) -> PublishedName:
 
 
 def not_an_animal(row: Fields) -> str | None:
-    """Why a row is no animal's; None if it is one's, or its kingdom is not given."""
+    """Why a row is not of an animal; None if it is, or its kingdom is not given."""
     kingdom = row["kingdom"]
     return None if kingdom in {"", "Animalia"} else f"kingdom {kingdom}"

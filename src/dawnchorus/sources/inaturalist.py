@@ -1,8 +1,8 @@
 """iNaturalist sounds: its own archive (``observations.csv``, ``media.csv``) or GBIF's.
 
 Source: https://www.inaturalist.org/pages/developers. An observation has any number of sounds, each
-a row; media of other kinds and what is no animal are left out. Many files are m4a, which need the
-extra ``[av]`` to be decoded.
+a row. Media of other kinds and what is not an animal are left out. Many files are m4a, which need
+the extra ``[av]`` to be decoded.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def make_manifest(
         path: the published files.
         output: the manifest; written whole or not at all.
         options: licences, names, and what the reader needs.
-        progress: told of the recordings that were read.
+        progress: counts the recordings that were read.
 
     Raises:
         UsageError: There is no such source.

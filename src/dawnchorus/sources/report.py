@@ -1,4 +1,4 @@
-"""What was found in a source, what was kept, and why the rest was not."""
+"""What there is in a source, what was kept of it, and why other recordings were not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SourceReport:
         n_without_duration: kept ones whose duration is not.
         dropped: reason to number of recordings.
         examples: reason to the first few ids.
-        noted: what is no recording, or was mended; to number.
+        noted: what is not a recording, or was corrected; to number.
         licences: of the kept ones.
         formats: of the kept ones, as published.
         names: published names that were kept, merged and dropped.

@@ -21,7 +21,7 @@ LATITUDE_AT_MOST, LONGITUDE_AT_MOST = 90.0, 180.0
 
 @dataclass(slots=True, kw_only=True)
 class SourceRow:
-    """A recording as a source tells of it; the fields are those of the manifest.
+    """A recording as a source describes it; the fields are those of the manifest.
 
     Attributes:
         published: the taxon; None where ``labels`` are given outright.
@@ -61,8 +61,8 @@ class SourceRow:
 def when(date: str, time: str = "", *, year: str = "", month: str = "", day: str = "") -> str:
     """A date as ISO 8601, as far as it is known, with the time if the day is.
 
-    Of a span (``2021-05-01/2021-05-03``) the first day; ``00`` is not known; what is no date gives
-    ``""``. ``year``, ``month`` and ``day`` serve where ``date`` is empty.
+    Of a span (``2021-05-01/2021-05-03``) the first day; ``00`` is not known; anything else
+    gives ``""``. ``year``, ``month`` and ``day`` serve where ``date`` is empty.
     """
     if not date and year.isdigit():
         date = "-".join([year, *(part.zfill(2) for part in (month, day) if part.isdigit())])

@@ -106,7 +106,7 @@ def read(place: Path, report: SourceReport, table: Path | None = None) -> Iterat
 
     Args:
         place: holds a folder per species.
-        report: told what is left out.
+        report: counts what is left out.
         table: of the files, with a column for the file (path, name or record number) and one for
             the scientific name; None for the only CSV or TSV file in ``place``, if there is one.
 

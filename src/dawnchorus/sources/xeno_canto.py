@@ -60,9 +60,9 @@ def recording_number(text: str) -> int | None:
 def _archive_rows(place: Path, report: SourceReport) -> Iterator[SourceRow]:
     for recording in recordings(place, report):
         row, media = recording.occurrence, recording.media
-        told = (row["catalognumber"], row["key"], row["occurrenceid"])
+        stated = (row["catalognumber"], row["key"], row["occurrenceid"])
         # the number stands in another column in each form of the archive
-        numbers = map(recording_number, (*told, "" if media is None else media["identifier"]))
+        numbers = map(recording_number, (*stated, "" if media is None else media["identifier"]))
         number = next((number for number in numbers if number is not None), None)
         name = recording.name if number is None else f"XC{number}"
         refusal = _refusal(row["scientificname"], row["species"])

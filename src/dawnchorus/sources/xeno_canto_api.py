@@ -89,7 +89,7 @@ def fetch_pages(
         service: where the API is.
         limits: of requests to it.
         stop: when set, the run ends after the page.
-        progress: told of the recordings that came.
+        progress: counts the recordings that came.
 
     Returns:
         Number of pages.

@@ -166,7 +166,7 @@ def is_binary(name: str, cells: Sequence[str]) -> bool:
 
 
 def is_nearly_binary(name: str, cells: Sequence[str]) -> bool:
-    """Whether a column holds 0 and 1 and empty cells, of which nobody knows what they mean."""
+    """Whether a column holds 0 and 1 and empty cells; what those mean nobody knows."""
     held = [cell for cell in cells if not is_missing(cell)]
     return 0 < len(held) < len(cells) and is_binary(name, held)
 

@@ -1,4 +1,4 @@
-"""Which column of a table is read as what; none that looks like times or labels is passed over."""
+"""Which column of a table is read as what; none that looks like times or labels is ignored."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class TimeColumn:
 
     def __str__(self) -> str:
         """As it is shown to the user."""
-        told = {None: " (samples)", 1e-3: " (milliseconds)", 1e-6: " (microseconds)",
+        units = {None: " (samples)", 1e-3: " (milliseconds)", 1e-6: " (microseconds)",
                 60.0: " (minutes)", 3600.0: " (hours)"}  # fmt: skip
-        return self.column + told.get(self.scale, "")
+        return self.column + units.get(self.scale, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,14 +217,14 @@ class _ColumnFinder:
         self,
     ) -> tuple[TimeColumn | None, TimeColumn | None, TimeColumn | None, TimeColumn | None]:
         """Start, stop, length, and offset in the file."""
-        start = self._given_time(START) or self._timed(known.START, START)
-        stop = self._given_time(STOP) or self._timed(known.STOP, STOP)
+        start = self._given_time(START) or self._one_time(known.START, START)
+        stop = self._given_time(STOP) or self._one_time(known.STOP, STOP)
         length = self._given_time(LENGTH)
         offsets = self._candidates(known.OFFSET)
         lengths = [] if length else self._candidates(known.LENGTH)
         if offsets and START not in self.given and STOP not in self.given:
             if start is None and stop is None and lengths:
-                start = self._taken(offsets[0])
+                start = self._use(offsets[0])
             elif start is not None and stop is None:
                 onset = known.key_and_unit(start.column)[0].startswith("onset")
                 if lengths and not onset:
@@ -233,12 +233,12 @@ class _ColumnFinder:
                         f"{self.where}: {columns}: is {offsets[0].column!r} a stop? say --column "
                         f"{STOP}={offsets[0].column} or --column {LENGTH}={lengths[0].column}"
                     )
-                stop = self._taken(offsets[0])
+                stop = self._use(offsets[0])
         if start is not None and stop is None and length is None and lengths:
-            length = self._taken(lengths[0])
+            length = self._use(lengths[0])
         file_offset = None
         if start is not None and stop is not None and START not in self.given:
-            file_offset = self._timed(known.FILE_OFFSET, "the offset in the file")
+            file_offset = self._one_time(known.FILE_OFFSET, "the offset in the file")
         return start, stop, None if stop else length, file_offset
 
     def _given_time(self, ours: str) -> TimeColumn | None:
@@ -254,15 +254,15 @@ class _ColumnFinder:
         best = min((order for order, _ in found), default=0)
         return [timed for order, timed in found if order == best]
 
-    def _timed(self, keys: Collection[str], ours: str) -> TimeColumn | None:
+    def _one_time(self, keys: Collection[str], ours: str) -> TimeColumn | None:
         found = self._candidates(keys)
         exact = [timed for timed in found if timed.column == ours]
         found = exact or found
         if len(found) > 1:
             raise self._which([timed.column for timed in found], ours)
-        return self._taken(found[0]) if found else None
+        return self._use(found[0]) if found else None
 
-    def _taken(self, timed: TimeColumn) -> TimeColumn:
+    def _use(self, timed: TimeColumn) -> TimeColumn:
         self.free.remove(timed.column)
         return timed
 
@@ -314,7 +314,7 @@ class _ColumnFinder:
         return tuple(flags), True
 
     def check_times(self, start: TimeColumn | None, stop: TimeColumn | None) -> None:
-        """Refuse a table of which a column that may hold times was not read."""
+        """Refuse a table that has a column that may hold times and was not read."""
         if start is not None and stop is not None:
             return
         if start is None and stop is not None and STOP not in self.given:
@@ -332,7 +332,7 @@ class _ColumnFinder:
             )
 
     def check_labels(self, *, spans: bool) -> None:
-        """Refuse a table without labels of which a column that may hold some was not read.
+        """Refuse a table without labels that has a column that may hold some and was not read.
 
         In a table of spans that may also be numbers: scores or counts of each class.
         """

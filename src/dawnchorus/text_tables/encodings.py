@@ -82,7 +82,7 @@ def _encoding_of_head(file: TextFile, head: bytes) -> str | None:
     zeros = [pairs[0::2].count(0), pairs[1::2].count(0)]
     if max(zeros) > 0.4 * len(pairs) / 2 and min(zeros) == 0:
         return "utf-16-be" if zeros[0] else "utf-16-le"
-    raise TaskError(f"{file}: cannot be read as a table: it holds bytes that are no text")
+    raise TaskError(f"{file}: cannot be read as a table: it holds bytes that are not text")
 
 
 def _check_western(file: TextFile) -> None:

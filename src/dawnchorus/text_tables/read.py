@@ -56,7 +56,7 @@ class TextTable:
     on_damage: OnDamage | None = None
 
     def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Number of its first line and the stripped cells of each row; blank lines are no rows.
+        """Number of its first line and the stripped cells of each row; blank lines are not rows.
 
         Raises:
             TaskError: A line has another number of cells than the names, a quotation mark is
@@ -82,7 +82,7 @@ class TextTable:
     def _strict(self, lines: Lines) -> Iterator[tuple[int, list[str]]]:
         n_names = len(self.names)
         for number, row in strict_rows(lines, self.separator, n_names):
-            # separators at the end of each line, as some spreadsheets write them, are no fields
+            # separators at the end of each line, as some spreadsheets write them, are not fields
             cells = row if any(map(str.strip, row[n_names:])) else row[:n_names]
             if len(cells) != n_names:
                 raise TaskError(

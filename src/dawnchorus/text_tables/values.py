@@ -141,7 +141,7 @@ def parse_moment(text: str, *, first_is_day: bool | None = None) -> str:
             return datetime.strptime(text, form).date().isoformat()
         except ValueError:
             continue
-    raise ValueError("which is no time such as 2024-05-01T04:30:00+02:00")
+    raise ValueError("which is not a time such as 2024-05-01T04:30:00+02:00")
 
 
 def _is_iso(text: str) -> bool:
@@ -163,7 +163,7 @@ def _iso(year: int, month: int, day: int, time: str | None) -> str:
     time = f"0{time}" if re.match(r"\d:", time) else time
     moment = datetime.fromisoformat(f"{date}T{time}")
     if half and not 1 <= moment.hour <= 12:
-        raise ValueError("which is no time of day")
+        raise ValueError("which is not a time of day")
     if half:
         moment = moment.replace(hour=moment.hour % 12 + 12 * (half[2].upper() == "PM"))
     return moment.isoformat()

@@ -1,1 +1,4 @@
-"""Downloads of a manifest's sound: what is wanted, within which limits, and what became of it."""
+"""Downloads of a manifest's sound: which files, within which limits, and what became of each.
+
+Start reading at ``run``; ``requests`` keeps the limits, ``fetch`` gets one file.
+"""

@@ -94,7 +94,7 @@ def download(
         folder: made if missing; a stopped download resumes in it.
         config: how many at once, within which limits, which licences.
         stop: when set, downloads in progress stop and keep what they have.
-        progress: told of each file.
+        progress: counts each file.
 
     Raises:
         UsageError: The manifest is the list of what is there, which would be written over.

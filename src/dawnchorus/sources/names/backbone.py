@@ -72,7 +72,7 @@ def index_backbone(
     Args:
         table: the table, a zip or folder that holds it, or such a database.
         index: where the database is to lie; None for beside the table.
-        progress: told of the rows that were read.
+        progress: counts the rows that were read.
 
     Raises:
         TaskError: There is no such table in it, it lacks columns, or the disk is full.

@@ -65,7 +65,7 @@ def parse_name(text: str) -> ParsedName:
     if HYBRID & set(pieces):
         return ParsedName((pieces[0],), "hybrid")
     words = [pieces[0]]
-    # word by word, until an author, a year or something else that is no epithet begins
+    # word by word, until an author, a year or anything else that is not an epithet begins
     for piece in pieces[1:]:
         plain = piece.strip("\"'[]")
         if plain.lower() in DOUBT:

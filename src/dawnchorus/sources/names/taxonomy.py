@@ -1,7 +1,7 @@
 """Labels from published names: one accepted name per species, and a report of every other fate.
 
 A table of corrections, written by a person, comes first; then the backbone or the match service;
-without either, the publisher's own accepted name, else the published one without authors.
+without either, the publisher's own accepted name, or the published one without authors.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class NameOutcome:
 
 
 class Taxonomy:
-    """Resolves published names and remembers what became of each."""
+    """Resolves published names and keeps what became of each."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class Taxonomy:
         """Nothing resolved yet.
 
         Args:
-            resolver: knows which names are accepted; None to take the publisher's word.
+            resolver: knows which names are accepted; None to use the publisher's names.
             corrections: CSV with columns ``published`` and ``accepted``; an empty ``accepted``
                 drops the name.
-            subspecies: keep subspecies apart; else they count as their species.
+            subspecies: keep subspecies apart; otherwise they count as their species.
             namespace: put before each label.
 
         Raises:
@@ -115,7 +115,7 @@ class Taxonomy:
     def _accepted(self, name: ParsedName, published: PublishedName) -> NameMatch:
         wanted = name.text if self._subspecies else name.species
         if self._resolver is None:
-            return _taken_at_its_word(wanted, published)
+            return _as_published(wanted, published)
         found = self._resolver.find(name.text, published)
         if found.taxon is None and name.text != name.species and not self._subspecies:
             # a subspecies that is not listed still is one of its species
@@ -159,7 +159,7 @@ class Taxonomy:
         return Counter(outcome.outcome for outcome in self._outcomes.values())
 
 
-def _taken_at_its_word(name: str, published: PublishedName) -> NameMatch:
+def _as_published(name: str, published: PublishedName) -> NameMatch:
     accepted = parse_name(published.accepted)
     if published.accepted and not accepted.problem and name == parse_name(name).species:
         return NameMatch(
