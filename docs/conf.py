@@ -22,6 +22,7 @@ extensions = [
     "code_reference",  # ours: the pages of commands and configs, made from the code
 ]
 exclude_patterns = ["_build"]
+highlight_language = "none"  # a block without a language is no Python
 default_role = "code"  # in docstrings, `x` is code, as it is on the pages
 
 html_theme = "furo"
@@ -37,7 +38,7 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#6fcfb0", "color-brand-content": "#6fcfb0"},
 }
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3  # a link may name any heading of a page
 myst_links_external_new_tab = False
 copybutton_exclude = ".linenos, .gp, .go"

@@ -192,7 +192,7 @@ def parameter_row(param: Any) -> str:
         written = f"`{argument_text(param)}`"
     else:
         spellings = [*param.opts, *param.secondary_opts]
-        written = ", ".join(f"`{each}`" for each in sorted(spellings, key=len))
+        written = ", ".join(f"`{each}`{{.option}}" for each in sorted(spellings, key=len))
     notes = [param.help or ""]
     if param.required and param.param_type_name == "option":
         notes.append("Required.")
