@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus.clips.build import ImportedClips
-from dawnchorus.clips.manifest import Clip, Manifest
+from clip_tables import Rows, clip_table
 from dawnchorus.configs import ProbeRunConfig
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.failures import Failure
@@ -21,19 +19,6 @@ from dawnchorus.probing.select import check_classes, training_clips
 
 SPLITS = ("train", "val", "test", "")
 WORDS = ("ant", "bee", "cow", "noise")
-Rows = list[tuple[str, tuple[str, ...]]]
-
-
-def table(rows: Rows, failures: tuple[Failure, ...] = ()) -> ImportedClips:
-    """A clip a recording, of a split and with labels."""
-    clips = [
-        Clip(
-            id=f"{number}", path=f"{number}.wav", dataset="d", level="clip", start_s=0.0,
-            stop_s=1.0, labels=labels, kind="species", split=split,
-        )
-        for number, (split, labels) in enumerate(rows)
-    ]  # fmt: skip
-    return ImportedClips(Manifest.of(clips, Path()), failures)
 
 
 def splits_of(clips: LabelledClips) -> list[str]:
@@ -42,7 +27,7 @@ def splits_of(clips: LabelledClips) -> list[str]:
 
 def test_clips_of_test_are_left_alone_and_clips_without_a_split_are_trained_on() -> None:
     rows: Rows = [(split, (word,)) for split in SPLITS for word in ("ant", "bee")]
-    clips = training_clips(table(rows), ProbeRunConfig())
+    clips = training_clips(clip_table(rows), ProbeRunConfig())
     assert set(splits_of(clips)) == {"train", "val", ""}
     assert clips.classes == ("ant", "bee")
     assert not clips.multi_label
@@ -50,7 +35,7 @@ def test_clips_of_test_are_left_alone_and_clips_without_a_split_are_trained_on()
 
 def test_a_class_of_test_alone_is_no_class_and_not_mentioned() -> None:
     rows: Rows = [("train", ("ant",)), ("train", ("bee",)), ("test", ("cow",))]
-    clips = training_clips(table(rows), ProbeRunConfig())
+    clips = training_clips(clip_table(rows), ProbeRunConfig())
     assert clips.classes == ("ant", "bee")
     assert not clips.warnings
 
@@ -60,7 +45,7 @@ def test_a_validation_clip_of_an_unknown_label_is_left_out_or_not_scored(
     *, multi_label: bool | None, n_left: int
 ) -> None:
     rows: Rows = [*[(s, (w,)) for s in ("train", "val") for w in ("ant", "bee")], ("val", ("cow",))]
-    clips = training_clips(table(rows), ProbeRunConfig(multi_label=multi_label))
+    clips = training_clips(clip_table(rows), ProbeRunConfig(multi_label=multi_label))
     assert len(clips) == n_left
     assert (
         "1 clips of split val have labels that no clip to train on has (cow)" in clips.warnings[0]
@@ -69,16 +54,16 @@ def test_a_validation_clip_of_an_unknown_label_is_left_out_or_not_scored(
 
 def test_several_labels_a_clip_or_none_make_a_probe_of_several_labels() -> None:
     two: Rows = [("", ("ant",)), ("", ("bee", "ant")), ("", ("bee",))]
-    assert training_clips(table(two), ProbeRunConfig()).multi_label
+    assert training_clips(clip_table(two), ProbeRunConfig()).multi_label
     none: Rows = [("", ("ant",)), ("", ()), ("", ("bee",))]
-    assert training_clips(table(none), ProbeRunConfig()).multi_label
+    assert training_clips(clip_table(none), ProbeRunConfig()).multi_label
     one: Rows = [("", ("ant",)), ("", ("bee",))]
-    assert not training_clips(table(one), ProbeRunConfig()).multi_label
+    assert not training_clips(clip_table(one), ProbeRunConfig()).multi_label
 
 
 def test_background_is_no_class_whatever_its_case() -> None:
     rows: Rows = [("", ("ant",)), ("", ("Noise",)), ("", ("noise", "ant"))]
-    clips = training_clips(table(rows), ProbeRunConfig(background=("NOISE",)))
+    clips = training_clips(clip_table(rows), ProbeRunConfig(background=("NOISE",)))
     assert clips.classes == ("ant",)
     assert clips.background == ("Noise", "noise")
     assert clips.truth[:, 0].tolist() == [True, False, True]
@@ -87,26 +72,28 @@ def test_background_is_no_class_whatever_its_case() -> None:
 
 def test_clips_that_could_not_be_read_are_passed_on() -> None:
     failure = Failure("9.wav", "missing", "9.wav: no such file")
-    clips = training_clips(table([("", ("ant",)), ("", ("bee",))], (failure,)), ProbeRunConfig())
+    clips = training_clips(
+        clip_table([("", ("ant",)), ("", ("bee",))], (failure,)), ProbeRunConfig()
+    )
     assert clips.failures == (failure,)
 
 
 def test_clips_that_a_column_groups_stay_together_and_an_unknown_column_is_named() -> None:
     rows: Rows = [("", ("ant",)), ("", ("bee",)), ("", ("ant",))]
-    by_file = label_clips(table(rows))
+    by_file = label_clips(clip_table(rows))
     assert len(set(by_file.group.tolist())) == 3
     assert by_file.counts == {"ant": (2, 2), "bee": (1, 1)}
-    together = label_clips(table(rows), group_by=("dataset",))
+    together = label_clips(clip_table(rows), group_by=("dataset",))
     assert set(together.group.tolist()) == {0}
     with pytest.raises(UsageError, match="no column 'site'"):
-        label_clips(table(rows), group_by=("site",))
+        label_clips(clip_table(rows), group_by=("site",))
 
 
 def test_a_table_without_labels_asks_for_their_column() -> None:
     with pytest.raises(TaskError, match="--column labels=COLUMN"):
-        label_clips(table([("", ()), ("", ())]))
+        label_clips(clip_table([("", ()), ("", ())]))
     with pytest.raises(TaskError, match="0 of 2 clips are to train on"):
-        training_clips(table([("val", ("ant",)), ("test", ("bee",))]), ProbeRunConfig())
+        training_clips(clip_table([("val", ("ant",)), ("test", ("bee",))]), ProbeRunConfig())
 
 
 @pytest.mark.parametrize(
@@ -140,7 +127,7 @@ def test_no_clip_of_test_is_used_and_every_class_can_be_learned(
     given_rows: Rows = [(split, tuple(labels)) for split, labels in rows]
     options: dict[str, Any] = {"multi_label": multi_label}
     try:
-        clips = training_clips(table(given_rows), ProbeRunConfig(**options))
+        clips = training_clips(clip_table(given_rows), ProbeRunConfig(**options))
     except TaskError:
         return  # said which class cannot be learned
     assert "test" not in splits_of(clips)
