@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dawnchorus.configs import EmbedConfig, ProbeRunConfig, Readout
-from dawnchorus.configs.readout import BLIND_TO_PADDING, POOLINGS, ReadoutPart
+from dawnchorus.configs.readout import BLIND_TO_PADDING, POOLINGS, ReadoutPart, with_readout
 from dawnchorus.errors import DawnChorusWarning, UsageError
 from dawnchorus.models.card import known_cards
 from dawnchorus.models.eat import EAT
@@ -167,6 +167,37 @@ def test_a_readout_beside_the_older_keys_is_refused() -> None:
 def test_older_names_of_poolings_are_read_with_a_warning() -> None:
     with pytest.warns(DawnChorusWarning, match="'deviation' is now called 'std'"):
         assert Readout.parse("1:deviation") == Readout.parse("1:std")
+
+
+@pytest.mark.parametrize(
+    ("values", "layers", "readout"),
+    [
+        # a store's header
+        ({"pooling": "valid", "layers": None}, "layers", "output:valid"),
+        ({"pooling": "mean", "layers": [8, "-1:deviation"]}, "layers", "8:mean,-1:std"),
+        # a probe's description: features of unknown origin, then of an encoder
+        ({"pooling": "", "readout": []}, "readout", None),
+        ({"pooling": "valid", "readout": ["8", "-1:bands:0.5"]}, "readout", "8:valid,-1:bands:0.5"),
+        ({"pooling": "", "readout": ["-1"]}, "readout", "-1:mean"),
+        # today's, whatever the kind of file
+        ({"readout": "8,-1:std"}, "readout", "8,-1:std"),
+        ({"readout": "8,-1:std"}, "layers", "8,-1:std"),
+    ],
+)
+def test_a_file_of_any_age_is_read_without_a_word(
+    values: dict[str, object], layers: str, readout: str | None
+) -> None:
+    found = with_readout(values, layers=layers, base="output", pooling="mean")
+    assert found.keys() == (set() if readout is None else {"readout"})
+    assert readout is None or Readout.parse(found["readout"]) == Readout.parse(readout)
+
+
+@pytest.mark.parametrize(
+    "values", [{"pooling": "median"}, {"pooling": 3}, {"layers": [None]}, {"layers": ["1:median"]}]
+)
+def test_an_older_file_that_is_damaged_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"pooling|readout|layer"):
+        with_readout(values, layers="layers", base="output")
 
 
 def test_the_card_in_the_bundled_weights_is_read_without_a_word() -> None:

@@ -12,18 +12,11 @@ if TYPE_CHECKING:
     from dawnchorus.models.card import Card
 
 # the hub's own names for licences; any other is "other", with its name beside it
-LICENCES: Final = {
-    "apache-2.0": "apache-2.0",
-    "mit": "mit",
-    "bsd-3-clause": "bsd-3-clause",
-    "cc0": "cc0-1.0",
-    "cc0-1.0": "cc0-1.0",
-    "cc-by-4.0": "cc-by-4.0",
-    "cc-by-sa-4.0": "cc-by-sa-4.0",
-    "cc-by-nc-4.0": "cc-by-nc-4.0",
-    "cc-by-nc-sa-4.0": "cc-by-nc-sa-4.0",
-}
-MAX_SHOWN: Final = 200  # labels
+LICENCES: Final = frozenset(
+    {"apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
+     "cc-by-nc-sa-4.0"}
+)  # fmt: skip
+MAX_SHOWN: Final = 200  # labels; a page of thousands helps nobody
 
 
 def model_page(card: Card, labels: Sequence[str] | None, repo: str | None = None) -> str:
@@ -71,10 +64,11 @@ def model_page(card: Card, labels: Sequence[str] | None, repo: str | None = None
 def _front_matter(card: Card, labels: Sequence[str] | None) -> str:
     from huggingface_hub import ModelCardData  # noqa: PLC0415  slow to import
 
-    known = LICENCES.get(card.licence.casefold().replace(" ", "-"))
-    licence: dict[str, Any] = {"license": known or "other"}
-    if known is None:
-        licence["license_name"] = card.licence.casefold().replace(" ", "-")
+    name = card.licence.casefold().replace(" ", "-")
+    name = {"cc0": "cc0-1.0"}.get(name, name)
+    licence: dict[str, Any] = {"license": name}
+    if name not in LICENCES:
+        licence = {"license": "other", "license_name": name}
     data = ModelCardData(
         **licence,
         library_name="dawnchorus",

@@ -68,6 +68,7 @@ def find_source(name: str | Path, access: Access | None = None) -> ModelSource:
     if text.startswith(HUB_PREFIX):
         return _hub_source(parse_address(text), access or Access())
     path = Path(name)
+    # before known names: a folder of the user's counts, even if it is called like a known model
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, ValueError) as error:  # a name too long for a path, a null byte
@@ -77,7 +78,7 @@ def find_source(name: str | Path, access: Access | None = None) -> ModelSource:
     if is_folder:
         return _folder_source(path)
     if is_file:
-        return _file_source(path)
+        return _beside(path, name=path.stem)
     card = known_cards().get(text)
     if card is not None:
         return _known_source(card, access or Access())
@@ -135,23 +136,15 @@ def _hub_source(address: Address, access: Access, card: Card | None = None) -> M
         path = (folder / wanted).as_posix()
         return hub.fetch_beside(repo, path, revision=commit, access=access, is_needed=is_new)
 
-    if named is not None and named.hub is not None:
-        label_map = named.hub.label_map
-        return ModelSource(
-            name=named.name,
-            weights=weights,
-            labels_file=beside(label_map) if label_map else None,
-            named=named,
-            is_new=is_new,
-            must_match=must_match,
-            location=f"{HUB_PREFIX}{repo}",
-        )
+    label_map = named.hub.label_map if named and named.hub else LABELS_FILE
     return ModelSource(
-        name=address.name,
+        name=name,
         weights=weights,
-        card_file=beside(CARD_FILE),
-        labels_file=beside(LABELS_FILE),
+        card_file=None if named else beside(CARD_FILE),
+        labels_file=beside(label_map) if label_map else None,
+        named=named,
         is_new=is_new,
+        must_match=must_match,
         location=f"{HUB_PREFIX}{repo}",
     )
 
@@ -223,10 +216,6 @@ def _weights_in(folder: Path) -> Path | None:
     return candidates[0] if candidates else None
 
 
-def _file_source(path: Path) -> ModelSource:
-    return _beside(path, name=path.stem)
-
-
 def _beside(weights: Path, *, name: str) -> ModelSource:
     card, labels = weights.with_name(CARD_FILE), weights.with_name(LABELS_FILE)
     return ModelSource(
@@ -244,6 +233,7 @@ def _named(weights: Path, name: str) -> Card | None:
 
     Nothing else says which input statistics a released file was trained with.
     """
+    # repositories rename: eat-base or EAT_Base, model.safetensors in a folder of the model's name
     given = {_plain(name), _plain(weights.stem), _plain(weights.parent.resolve().name)}
     for card in known_cards().values():
         location = card.hub
