@@ -79,6 +79,7 @@ class AnnotationList:
             notes.append(f"{tables[0]}{more}: {layout}")
         return (*notes, *self.remarks)
 
+    # here, so that no reader can forget it: a label without a length would become the whole file
     def add(self, annotation: Annotation) -> None:
         """Append an annotation; one without a length or before the recording is a failure."""
         start_s = annotation.start_s or 0.0

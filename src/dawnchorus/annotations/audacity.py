@@ -47,6 +47,7 @@ def read_audacity(table: Path, recordings: Recordings) -> AnnotationList:
         result.failures.append(Failure(location.path, reason, f"{table}: {message}"))
         return result
     for label in _labels(table, text, location.path):
+        # three decimals, as dawnchorus writes them: "type 2.5" is a label
         scored = _SCORED.fullmatch(label.labels[0])
         n_scored += scored is not None
         word = label.labels[0] if scored is None else scored[1]
@@ -62,6 +63,7 @@ def read_audacity(table: Path, recordings: Recordings) -> AnnotationList:
 
 def _labels(table: Path, text: str, path: str) -> Iterator[Annotation]:
     """Each label as it is written, with the band of the line after it."""
+    # of any system; Audacity writes those of the one that it runs on
     lines = [line.split("\t") for line in re.split(r"\r\n|\r|\n", text)]
     decimal_comma = has_decimal_comma(cell for cells in lines for cell in cells[:2])
     label: Annotation | None = None

@@ -46,6 +46,7 @@ class LabelCells:
                 f"{self.table}: rows without a label ({', '.join(words[:SHOWN])}) are clips in "
                 "which no label holds; if one of these words is a name, spell it differently"
             )
+        # only after the whole table: "a, b" is several if "a" and "b" are labels of other rows
         for sign in ";,|":
             several = [label for label in self._seen if self._looks_like_several(label, sign)]
             if several:

@@ -79,10 +79,12 @@ def check_one_clock(reader: RowReader, found: AnnotationList, options: ReadOptio
         or column_key(roles.path[-1]) not in {"beginfile", "beginpath"}
     ):
         return
+    # where each recording's selections start, in the order of the table
     starts: dict[str, list[float]] = {}
     for annotation in found.annotations:
         starts.setdefault(annotation.path, []).append(annotation.start_s or 0.0)
     in_order = list(starts.values())
+    # times that run on never go back from one recording to the next
     goes_back = any(max(first) > min(second) for first, second in pairwise(in_order))
     if len(starts) < 2 or goes_back or _numbers_start_again(reader):
         return
@@ -100,5 +102,6 @@ def _numbers_start_again(reader: RowReader) -> bool:
     if column is None:
         return False
     path = reader.roles.path[-1]
+    # numbers count up over recordings that are open together
     pairs = {(row[path], row[column]) for _, row in reader.rows}
     return len({number for _, number in pairs}) < len(pairs)

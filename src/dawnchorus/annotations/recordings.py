@@ -67,6 +67,7 @@ class Recordings:
         there = self._there(path)
         parts = parts_of(path)
         if there is None and is_absolute(path):
+            # as many of its last folders as there are here: more of them mean less doubt
             tails = ("/".join(parts[n:]) for n in range(1, len(parts)))
             there = next((inside for tail in tails if (inside := self._there(tail))), None)
             if there is not None:
@@ -89,6 +90,7 @@ class Recordings:
     def beside(self, table: Path) -> Location:
         """The recording that a table belongs to by its name: the longest that fits."""
         # not "rec1" for "rec10.Table.1.txt": a name ends where no letter or digit follows
+        # names of recordings with which the table's name begins
         fitting = ((rf"{re.escape(Path(name).stem)}(?![^\W_])", name) for name in self._names())
         stems = [name for pattern, name in fitting if re.match(pattern, table.name)]
         longest = max((len(Path(name).stem) for name in stems), default=0)
@@ -98,6 +100,7 @@ class Recordings:
             if len(Path(name).stem) == longest
             for path in self._names()[name]
         ]
+        # of several of one name, the one in the same folder
         near = [path for path in paths if (self.folder / path).parent == table.parent]
         paths = near if len(near) == 1 else paths
         if len(paths) == 1:

@@ -91,6 +91,7 @@ class RowReader:
         )
         # a length without a start should be that of the recording
         self._length = None if self.roles.start else first_length(self.roles.ignored)
+        # one number with a decimal comma decides for all columns of numbers
         numbers = [column.column for column in self.roles.timed]
         numbers += [name for name, ours in self.roles.plain.items() if self._type(ours) is not str]
         self._decimal_comma = has_decimal_comma(
@@ -111,6 +112,7 @@ class RowReader:
         result = AnnotationList(
             layouts={str(self.roles): [self.table]}, remarks=list(self.text.remarks)
         )
+        # a rule of Kaleidoscope's
         reviewed = is_reviewed(self.roles.labels, (row for _, row in self.rows))
         for line, row in self.rows:
             where = f"{self.table}, line {line}"
@@ -123,6 +125,7 @@ class RowReader:
                 result.failures.append(Failure(location.path, UNREVIEWED, message))
             else:
                 result.add(self._annotation(row, where, location.path))
+        # after all rows: the remarks count them
         result.remarks += [*self._half_timed(result.annotations), *self._label_cells.notes()]
         return result
 
@@ -202,6 +205,7 @@ class RowReader:
         if self.roles.rate is not None and not is_missing(row[self.roles.rate]):
             rate_text = row[self.roles.rate]
             rate_hz = self._parsed(parse_number, rate_text, f"{where}: {self.roles.rate}")
+        # samples without a rate count at that of the recording itself
         rate_hz = rate_hz or self._recordings.rate_hz(path)
         return None if rate_hz is None else value / rate_hz
 

@@ -79,6 +79,7 @@ def download(
         if as_json:
             print_json(fields_of(plan))
         return 0
+    # before the question: nobody should agree to what cannot be done
     plan.check_room()
     if plan.n_wanted and not yes and not _agreed():
         raise UsageError("nothing was fetched; add --yes to start")

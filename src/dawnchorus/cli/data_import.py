@@ -80,6 +80,7 @@ def import_(
     form = next((name for name in FORMS if name == input_format), None)
     if input_format is not None and form is None:
         raise UsageError(f"--input-format {input_format!r}; known: {', '.join(FORMS)}")
+    # known before anything is read, so that options can be held against it
     form = form or form_of(paths)
     given = {"--audio": audio, "--column": column, "--separator": separator, "--value": value,
              "--kind": kind, "--label-from": label_from, "--underscores": underscores}  # fmt: skip

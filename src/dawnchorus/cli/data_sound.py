@@ -37,6 +37,7 @@ def check(
     clips = read_manifest(manifest)
     with watched(quiet=quiet) as progress:
         report = check_manifest(clips, threads=threads, progress=progress)
+    # also where clips are bad: the list of them is what the command is for
     if table:
         write_report(report, table)
     if output:

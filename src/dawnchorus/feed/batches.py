@@ -109,9 +109,11 @@ class BatchSource:
         self.seed = seed
         self.teacher = teacher
         self.vocabularies = vocabularies
+        # as columns: a list of a million clips would take gigabytes
         self.manifest = as_manifest(clips)
         self.noise = NoisePool.of(data, self.manifest, sounds)
         self._labels = CropLabels(self.manifest, vocabularies, data.strong_sources)
+        # a teacher knows files, a manifest clips of them
         self._file_ids = (
             {clip.path: clip.id for clip in self.manifest.where(level=FILE)} if teacher else {}
         )
@@ -154,6 +156,7 @@ class BatchSource:
         def augmented(row: int) -> _Row:
             return self._noisy(self._mixed(read, step, row, size), step, row)
 
+        # in a pool these run side by side; the result is the same
         drawn = list(each(augmented, rows))
         return self._collate(drawn, bucket, step=step, first_row=rows.start)
 
@@ -192,6 +195,7 @@ class BatchSource:
         if isinstance(truth, int):
             truth = self._labels.target(truth, start_s, stop_s)
         file_id = self._file_ids.get(clip.path)
+        # None where the teacher says nothing of this part of the file
         soft = self.teacher.at(file_id, start_s, stop_s) if self.teacher and file_id else None
         return _Row(clip.id, samples, truth, soft)
 
@@ -238,6 +242,7 @@ class BatchSource:
         waveforms = np.zeros((len(rows), width), np.float32)
         for line, row in zip(waveforms, rows, strict=True):
             line[: len(row.samples)] = row.samples
+        # rows without soft targets are zeros that ``has_teacher`` leaves out of the loss
         embedding = logits = None
         if self.teacher is not None:
             nothing = (

@@ -67,6 +67,7 @@ class Loader:
             for key in [key for key in self._waiting if key[0] < step]:
                 self._waiting.pop(key).cancel()
             key = (step, part, n_parts)
+            # drawn ahead, or now where nobody could know that it would be asked for
             future = self._waiting.pop(key, None) or self._begin(key)
             for _ in range(self.ahead):
                 key = self._after(key)

@@ -73,6 +73,7 @@ def add_noise(
     threads add noise at once, and each of torch's operations would take several more. Source: the
     training code of AVES2.
     """
+    # decibels of power
     ratio = 10 ** (snr_db / 10)
     signal_power, noise_power = (float(np.square(part).mean()) for part in (signal, noise))
     scale = np.sqrt(signal_power / (noise_power * ratio + TINY_POWER))

@@ -76,6 +76,7 @@ def fill_buckets(
     lower_s = 0.0
     for bucket in buckets:
         upper_s = np.inf if bucket is buckets[-1] else bucket.crop_s
+        # longer than the bucket before, so that each clip is in exactly one
         rows = np.flatnonzero(usable & (length_s > lower_s) & (length_s <= upper_s))
         if not len(rows):
             raise TaskError(

@@ -98,10 +98,12 @@ def pack_manifest(
     """
     plan = _Packing(manifest, shard_mb, shuffle_seed)
     _claim(folder, plan)
+    # notes of the shards, also of those that an earlier run wrote
     done: list[dict[str, Any]] = []
     n_made = 0
     advance = progress.start("packing", len(plan.paths), "files")
     for number in range(plan.n_shards):
+        # the note is written after its shard, so both are there or the shard is made again
         facts_file = folder / f"{plan.name(number)}.json"
         if not (facts_file.is_file() and (folder / f"{plan.name(number)}.tar").is_file()):
             facts = _write_shard(plan, number, folder, threads, advance)

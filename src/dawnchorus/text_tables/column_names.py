@@ -14,6 +14,7 @@ from dawnchorus.text_tables.values import SAMPLES, UNITS, is_missing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# keys, not names: see `column_key`
 START: Final = frozenset(
     {"start", "starttime", "begin", "begintime", "onset", "onsettime", "tstart", "timestart",
      "startoffset", "beg"}
@@ -65,6 +66,7 @@ _METADATA: Final = frozenset({
     "elevation", "temperature", "overlap", "sensitivity", "minconf", "specieslist", "esc10",
     "take", "srcfile", "vocalization", "inpath", "outdir", "outfile",
 })  # fmt: skip
+# also of some other languages, to refuse what would be overlooked; none is read as a time
 _TIME_WORDS: Final = re.compile(
     r"start\w*|begin\w*|beg|onset\w*|offset\w*|end|ends|stop\w*|finish\w*|until|from|to|time|times|"
     r"timestamps?|cent(er|re)|middle|peak|t\d?|tmin|tmax|xmin|xmax|anfang|beginn|ende|d[eé]but|fin|inicio|fim|inizio|fine|van|tot|"
@@ -95,6 +97,7 @@ def key_and_unit(name: str) -> tuple[str, str | None]:
 
     A unit that is not known stays as it is, so that nobody takes it for seconds.
     """
+    # a unit in brackets, as in "Begin Time (s)" and "Start [ms]"
     text, unit = name.strip(), None
     bracket = re.fullmatch(r"(.*?)\s*[(\[]\s*(.+?)\s*[)\]]", text)
     if bracket is not None:
@@ -107,6 +110,7 @@ def key_and_unit(name: str) -> tuple[str, str | None]:
     if len(words) > 1 and words[0] in _OF_WHAT and "".join(words[1:]) in START | STOP:
         words = words[1:]
     key = "".join(words)
+    # a unit without a sign before it, as in "startms"
     if unit is None:
         for suffix in ("samples", "sample", "msec", "ms", "secs", "sec"):
             if key.removesuffix(suffix) in START | STOP | LENGTH | OFFSET and key != suffix:

@@ -115,6 +115,7 @@ def assign_columns(
         UsageError: A column is not there, two may be meant, or one that is not read looks like
             times or labels.
     """
+    # what the user says goes before what names look like
     for ours, theirs in given.items():
         if theirs not in names:
             raise UsageError(f"{where}: no column {theirs!r} for {ours!r}; columns: {list(names)}")
@@ -122,6 +123,7 @@ def assign_columns(
         where, [name for name in names if name not in given.values()], cells, given
     )
     path = finder.path()
+    # each step takes its columns away, so that none is read as two things
     start, stop, length, file_offset = finder.times()
     if not path and PATH not in fixed and (start is None or not pathless()):
         raise finder.no_path()
@@ -222,6 +224,7 @@ class _ColumnFinder:
         length = self._given_time(LENGTH)
         offsets = self._candidates(known.OFFSET)
         lengths = [] if length else self._candidates(known.LENGTH)
+        # "offset" is a start beside a length (Kaleidoscope), a stop beside an onset (crowsetta)
         if offsets and START not in self.given and STOP not in self.given:
             if start is None and stop is None and lengths:
                 start = self._use(offsets[0])
@@ -292,6 +295,7 @@ class _ColumnFinder:
 
     def one_hot(self) -> tuple[tuple[str, ...], bool]:
         """Columns of 0 and 1, a class each, in a table without a column of labels."""
+        # a class a column, as OpenSoundscape writes it
         flags = [name for name in self.free if known.is_binary(name, self.cells(name))]
         gaps = [name for name in self.free if known.is_nearly_binary(name, self.cells(name))]
         if gaps:

@@ -30,6 +30,7 @@ def plain_path(text: str, folder: Path | None = None) -> str:
     text = text.strip()
     if "://" in text or not _ODD.search(text):
         return text
+    # a path of Windows, unless a file here is called so
     if "\\" in text and not _is_name(text, folder):
         return posixpath.normpath(PureWindowsPath(text).as_posix()).strip()
     return posixpath.normpath(text).strip()  # two slashes at the beginning stay: a share

@@ -122,6 +122,7 @@ def open_table(path: Path | TextFile, *, on_damage: OnDamage | None = None) -> T
     encoding, remarks = find_encoding(file) if on_damage is None else ("utf-8-sig", ())
     with _lines(file, encoding, lenient=on_damage is not None) as text:
         lines = Lines(text, file)
+        # the first lines say how the table is written
         sample = [line for _ in range(SAMPLE_LINES) if (line := lines.next())]
     first = next((number for number, line in enumerate(sample) if line.strip()), None)
     if first is None:

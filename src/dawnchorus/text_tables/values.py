@@ -158,6 +158,7 @@ def _iso(year: int, month: int, day: int, time: str | None) -> str:
     date = datetime(year, month, day).date().isoformat()
     if not time:
         return date
+    # 12 hours with AM or PM
     half = re.fullmatch(r"(.*?)\s*([AP]M)", time.strip(), re.I)
     time = half[1] if half else time.strip()
     time = f"0{time}" if re.match(r"\d:", time) else time
