@@ -24,17 +24,17 @@ def cell_key(run: TaskRun, cell: Cell) -> str:
         "protocol": config.protocol,
         "split": config.split,
         "model": [run.competitor.name, run.competitor.weights_sha256],
-        "reading": [cell.features.readout, cell.features.pooling],
+        "readout": [cell.features.readout, cell.features.pooling],
         "probe": [cell.probe, cell.n_labels],
         "seeds": config.n_seeds,
         "bootstrap": [config.n_bootstrap, LEVEL],
-        "data": run.data.sha256,
+        "data": run.data.sha256,  # labels and groups: the features do not know them
         "features": {
             split: run.features.sha256(cell.features, split) for split in run.splits(cell)
         },
         "leaks": None if run.known_ids is None else sorted(run.known_ids),
     }
-    if cell.probe:
+    if cell.probe:  # a probe is not affected by scalings of distances, nor these by its fit
         fit = fit_config(cell, config, run.measures, model=run.competitor.name, seed=0)
         decides["fit"] = fit.model_dump(mode="json")
     else:

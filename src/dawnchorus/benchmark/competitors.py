@@ -81,6 +81,7 @@ def _of_encoder(encoder: Encoder, name: str | None) -> Competitor:
     identity = model_identity(encoder)
     return Competitor(
         name=name or encoder.name,
+        # a foreign encoder that names no weights is known by its name alone
         weights_sha256=identity.weights_sha256 or f"plugin-{encoder.name}",
         source=encoder,
         readout=readout_for(encoder),

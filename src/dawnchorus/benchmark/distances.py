@@ -137,6 +137,7 @@ def _retrieve(space: VectorSpace, asks: str, answers: str) -> metrics.Retrieval:
     if asks != answers:
         more |= {"gallery": space.vectors[answers], "gallery_labels": gallery.y}
         more |= {"gallery_groups": gallery.groups if leave_out else None}
+    # ranks are exact on both, so the device is no part of a cell's key
     device = "cuda" if space.config.device.startswith("cuda") else "cpu"
     return metrics.retrieval(space.vectors[asks], queries.y, device=device, **more)
 
@@ -163,6 +164,7 @@ def _clustering_scores(space: VectorSpace, scaling: Scaling) -> list[CellScore]:
                 replace(undefined(name, "", single), value=float(one), seed=seed)
                 for seed, one in zip(seeds, getattr(found, name), strict=True)
             ]
+        # by jackknife: items drawn twice look like pure clusters
         score = interval(name, found.statistic(name), single, space.config, of_partition=True)
         values.append(replace(score, notes={str(seed): {} for seed in seeds}))
     return [replace(value, n_skipped=n_skipped) for value in values]

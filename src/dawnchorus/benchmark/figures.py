@@ -134,6 +134,7 @@ def published_figures() -> Figures:
 
 def figures_for(protocol: str, more: Iterable[Figure] = ()) -> Figures:
     """What stands beside our scores of a protocol: the paper's under ``paper``, and a user's."""
+    # never under strict: another protocol is another question
     known = published_figures().figures if protocol == "paper" else ()
     return Figures((*known, *(figure for figure in more if figure.protocol == protocol)))
 

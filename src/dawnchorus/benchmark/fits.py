@@ -39,11 +39,13 @@ def fit_config(
         UsageError: There is no such probe, or an option that it does not take.
     """
     kind = cell.probe.removesuffix(SCHEDULE)
+    # lowest: a class without a training clip scores below all others, it does not raise
     options: dict[str, Any] = {"probe_type": kind, "seed": seed, "absent": "lowest"}
     options["select_by"] = SELECT_BY.get(str(measures.probe), "mean_average_precision")
     if cell.probe.endswith(SCHEDULE):
         options |= {"solver": "schedule", "schedule": paper_schedule(model)}
     if cell.n_labels is not None:
+        # five folds need five clips a class
         options["n_folds"] = max(2, min(5, cell.n_labels))
         if cell.n_labels == 1:
             options["strengths"] = (ONE_CLIP_STRENGTH,)
@@ -98,6 +100,7 @@ def _sides(run: TaskRun, cell: Cell, seed: int) -> tuple[Features, Features | No
     """Train and validation; without validation, choices are made inside train."""
     train = _features(run, cell.features, "train")
     if cell.n_labels is not None:
+        # by seed and number: a larger draw is not the smaller one and some more
         rng = np.random.default_rng((seed, cell.n_labels))
         rows = draw_clips(np.asarray(train.y), np.asarray(train.group), cell.n_labels, rng)
         return train.take(rows, np.arange(train.y.shape[1])), None

@@ -206,11 +206,11 @@ def read_known(folder: Path, min_strength: float = COUNTED) -> frozenset[str]:
     Raises:
         TaskError: There is no audit there.
     """
-    place = folder / ITEMS_FILE
+    path = folder / ITEMS_FILE
     try:
-        table = pq.read_table(place)
+        table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise TaskError(f"{place}: no leak audit that can be read: {error}") from error
+        raise TaskError(f"{path}: no leak audit that can be read: {error}") from error
     return frozenset(
         table.filter(pc.greater_equal(table["strength"], min_strength))["id"].to_pylist()
     )
@@ -250,14 +250,14 @@ def _written(test: Manifest, parts: Sequence[Manifest]) -> Iterator[Hit]:
             for mark in marks:
                 seen.setdefault(mark, {}).setdefault(clip.path, clip)
     for item, marks in zip(_clips(test), _marks(test), strict=True):
-        told: set[tuple[str, str]] = set()
+        reported: set[tuple[str, str]] = set()  # training file and reason, once each
         for why, what in marks:
             for clip in seen.get((why, what), {}).values():
-                if (clip.path, why) in told:
+                if (clip.path, why) in reported:
                     continue
-                if why == "file name" and any(path == clip.path for path, _ in told):
+                if why == "file name" and any(path == clip.path for path, _ in reported):
                     continue  # says no more than what was found already
-                told.add((clip.path, why))
+                reported.add((clip.path, why))
                 strength = SAME_NAME if why == "file name" else CERTAIN
                 yield Hit(item.id, clip.id, clip.manifest, why, what, strength)
 
@@ -267,12 +267,12 @@ def _marks(manifest: Manifest) -> Iterator[list[tuple[str, str]]]:
 
     def column(name: str) -> list[str | None]:
         there = name in manifest.table.column_names
-        found = texts(manifest.table[name]).to_pylist() if there else [None] * len(manifest)
-        return cast("list[str | None]", found)
+        values = texts(manifest.table[name]).to_pylist() if there else [None] * len(manifest)
+        return cast("list[str | None]", values)
 
-    told = zip(*map(column, TEXT_COLUMNS), strict=True)
+    source_texts = zip(*map(column, TEXT_COLUMNS), strict=True)
     files = zip(column("path"), column("source_path"), column("sha256"), strict=True)
-    for row, (path, origin, checksum) in zip(told, files, strict=True):
+    for row, (path, origin, checksum) in zip(source_texts, files, strict=True):
         marks = [("source id", name) for name in sorted(source_ids(row))]
         marks += [("sha256", checksum)] if checksum else []
         marks.append(("same file", path or ""))
@@ -315,10 +315,10 @@ def _heard(test: Manifest, parts: Sequence[Manifest], pairs: Iterable[Duplicate]
 
 
 def _by_path(clips: Iterable[_Clip]) -> dict[str, list[_Clip]]:
-    found: dict[str, list[_Clip]] = {}
+    values: dict[str, list[_Clip]] = {}
     for clip in clips:
-        found.setdefault(clip.path, []).append(clip)
-    return found
+        values.setdefault(clip.path, []).append(clip)
+    return values
 
 
 def _meet(first: tuple[float, float], second: tuple[float, float]) -> bool:

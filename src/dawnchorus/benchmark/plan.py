@@ -89,6 +89,7 @@ def cells_of(config: BenchmarkConfig, competitor: Competitor, task: Task) -> lis
     """
     probes = config.default_probes if config.probes is None else config.probes
     measures = task.measures_under(config.protocol)
+    # layers side by side have no single vector to measure distances between
     vectors = [spec for spec in feature_specs(config, competitor) if not spec.stacked]
     cells = [Cell(spec, DISTANCES) for spec in vectors if measures.retrieval or measures.clustering]
     if measures.probe is None:
@@ -105,6 +106,7 @@ def _specs_for(probe: str, config: BenchmarkConfig, competitor: Competitor) -> l
         return specs
     if isinstance(competitor.source, VectorTable):
         return []  # a table has no tokens
+    # readouts that differ in pooling or weight alone have the same tokens
     grids = (_tokens_of(spec, config.grid_steps) for spec in specs if not spec.stacked)
     return list(dict.fromkeys(grids))
 

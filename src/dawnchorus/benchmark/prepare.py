@@ -61,11 +61,11 @@ def prepare(task: Task, root: Path, protocol: Protocol) -> Path:
     """
     folder = data_folder(task, root)
     check_downloads(task, folder)
-    made = _built(task, folder, protocol)
-    check_files(task, folder, made.items)
+    built = _built(task, folder, protocol)
+    check_files(task, folder, built.items)
     path = manifest_path(task, root, protocol)
     if task.family != LOCAL:
-        write_manifest(_manifest(task, made, folder), path)
+        write_manifest(_manifest(task, built, folder), path)
     return path
 
 
@@ -108,9 +108,9 @@ def what_to_fetch(task: Task, root: Path) -> str:
 
 
 def _built(task: Task, folder: Path, protocol: Protocol) -> TaskItems:
-    made = task.build(folder, protocol)
-    check_items(task, made)
-    return made
+    built = task.build(folder, protocol)
+    check_items(task, built)
+    return built
 
 
 def _is_there(download: Download, folder: Path) -> bool:
@@ -144,36 +144,36 @@ def _advice(task: Task, folder: Path) -> tuple[str, str]:
     )
 
 
-def _manifest(task: Task, made: TaskItems, folder: Path) -> Manifest:
+def _manifest(task: Task, built: TaskItems, folder: Path) -> Manifest:
     columns = {
-        "id": [item.id for item in made.items],
-        "path": [item.path for item in made.items],
-        "start_s": [item.start_s for item in made.items],
-        "stop_s": [item.stop_s for item in made.items],
-        "labels": [list(item.labels) for item in made.items],
-        "split": [item.split for item in made.items],
-        "group": [item.group for item in made.items],
+        "id": [item.id for item in built.items],
+        "path": [item.path for item in built.items],
+        "start_s": [item.start_s for item in built.items],
+        "stop_s": [item.stop_s for item in built.items],
+        "labels": [list(item.labels) for item in built.items],
+        "split": [item.split for item in built.items],
+        "group": [item.group for item in built.items],
     }
-    n_items = len(made.items)
+    n_items = len(built.items)
     columns |= {"dataset": [task.id] * n_items, "licence": [task.licence] * n_items}
     types = {"start_s": pa.float64(), "stop_s": pa.float64(), "labels": pa.list_(pa.string())}
     table = pa.table({n: pa.array(v, types.get(n, pa.string())) for n, v in columns.items()})
     named = Manifest(table, folder, named=task.id)
-    notes = json.dumps(_notes(task, made), ensure_ascii=False)
+    notes = json.dumps(_notes(task, built), ensure_ascii=False)
     return named.with_table(named.table.replace_schema_metadata({NOTES: notes.encode()}))
 
 
-def _notes(task: Task, made: TaskItems) -> dict[str, Any]:
+def _notes(task: Task, built: TaskItems) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "task": task.id,
         "version": task.version,
-        "protocol": made.protocol,
-        "classes": made.classes,
-        "multi_label": made.multi_label,
-        "counts": made.counts,
-        "quirks": made.quirks,
-        "positives": positives(made),
+        "protocol": built.protocol,
+        "classes": built.classes,
+        "multi_label": built.multi_label,
+        "counts": built.counts,
+        "quirks": built.quirks,
+        "positives": positives(built),
     }
 
 

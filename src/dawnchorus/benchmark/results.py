@@ -1,7 +1,7 @@
 """Rows of results: one score each, appended and never changed; Parquet, with a CSV beside it.
 
 ``OUTPUT/rows/part-*.parquet`` are what runs append, each there whole or not at all.
-``OUTPUT/results.parquet`` and ``results.csv`` are all of them together, written anew after a run;
+``OUTPUT/results.parquet`` and ``results.csv`` are all of them together, written again after a run;
 ``docs/how-to/comparing_encoders.md`` says what each column means.
 """
 
@@ -172,6 +172,7 @@ def merge(sources: Sequence[Path], target: Path) -> pa.Table:
             if not copy.exists():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(copy, part.read_bytes())
+    # appended, as a run does: a merge that is killed leaves whole parts
     results.append([ResultRow(**row) for row in new])
     return results.publish()
 

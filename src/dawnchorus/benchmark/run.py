@@ -114,6 +114,7 @@ def benchmark(config: BenchmarkConfig, *, progress: Progress = NO_PROGRESS) -> B
     started = time.monotonic()
     assignments = _own_share(config, _assignments(config))
     output = Path(config.output)
+    # both before the locks: a folder that cannot be made is an error before any work
     for folder in (output, cache_folder(config)):
         folder.mkdir(parents=True, exist_ok=True)
     results = Results(output)
@@ -128,7 +129,7 @@ def benchmark(config: BenchmarkConfig, *, progress: Progress = NO_PROGRESS) -> B
                 progress.message(
                     f"{assignment.name}: {done['done']} cells computed, {done['kept']} kept"
                 )
-    finally:
+    finally:  # also of a run that was stopped: what was finished is worth reading
         locks.close()
         table = results.publish()
     return BenchmarkSummary(
@@ -186,7 +187,7 @@ class _OpenModel:
 
     def open(self, spec: str) -> Competitor:
         if self._open is None or self._open[0] != spec:
-            self._open = None
+            self._open = None  # two large models may not fit into memory
             competitor = open_competitor(spec, self._device)
             self._check_name(spec, competitor.name)
             self._open = (spec, competitor)
@@ -238,6 +239,7 @@ def _shares(
     n_items = dict.fromkeys(range(n_shards), 0)
     shard_of: dict[int, int] = {}
     sizes = [len(a.data.items.items) for a in assignments]
+    # every process of a job array computes the same shares, since nothing here is drawn
     for index in sorted(range(len(assignments)), key=lambda i: (-sizes[i], i)):
         shard = min(n_items, key=lambda s: (n_items[s], s))
         n_items[shard] += sizes[index]
@@ -276,7 +278,7 @@ class _PlanRun:
                     yield assignment, self._do(run)
                 finally:
                     self.locks.release(claim)
-            if len(busy) == len(waiting):
+            if len(busy) == len(waiting):  # other runs are working on all that is left
                 self.stop.wait(WAIT_S)
             waiting = busy
 
@@ -287,6 +289,7 @@ class _PlanRun:
 
     def _claim(self, assignment: Assignment) -> str:
         task = assignment.data.task.id
+        # not the readouts and probes: two plans on one folder would encode the same clips twice
         claim = [assignment.model, task, self.config.protocol, self.config.split]
         return hash_of_value(claim)[:16]
 

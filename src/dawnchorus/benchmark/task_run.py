@@ -56,6 +56,7 @@ class TaskRun:
             encoded = EncodedFeatures.of(competitor, data, config, cache_folder(config))
             return cls(config, competitor, data, encoded)
         run = cls(config, competitor, data, TableFeatures(source, data))
+        # say now which vectors are missing, not after hours of other work
         splits = {split for cell in run.cells for split in run.splits(cell)}
         source.check(data.task.id, [i.id for s in sorted(splits) for i in data.of_split(s)])
         return run
@@ -79,6 +80,7 @@ class TaskRun:
         """Splits whose features a cell needs; ``test`` is never touched to score ``val``."""
         scored = self.config.split
         if cell.probe:
+            # val chooses hyper-parameters for test; to score val they are chosen inside train
             wanted = ["train", "val", scored] if scored == "test" else ["train", scored]
         else:
             wanted = [scored]

@@ -106,7 +106,7 @@ def _by_id(path: Path, columns: dict[str, Any]) -> VectorTable:
     rows: dict[str, int] = {}
     row_of = np.array([rows.setdefault(name, len(rows)) for name in names])
     vectors = columns[VECTOR].astype(np.float32)
-    if len(rows) < len(names):
+    if len(rows) < len(names):  # an average without being asked would hide a wrong id column
         if START not in columns:
             raise UsageError(
                 f"{path}: {len(names) - len(rows)} ids occur more than once; where the rows are "

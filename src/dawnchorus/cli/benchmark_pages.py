@@ -105,19 +105,21 @@ def leaks(
     test = clips if split in {None, "all"} else clips.where(split=split)
     parts = [read_manifest(path) for path in training]
     with watched(quiet=quiet) as progress:
-        found = audit_leaks(test, parts, sound=not written_only, threads=threads, progress=progress)
-    write_leaks(found, output)
-    told = summary(found)
-    if as_json:
-        print_json(told)
-    else:
-        for hit in found.hits[:20]:
-            print(f"{hit.test_id} and {hit.train_id}: {hit.why}, {hit.what} ({hit.strength:.2f})")
-        for _, message in found.bad[:20]:
-            say(message)
-        n_train = sum(n for _, n in found.training)
-        print(
-            f"{told['n_known']} of {told['n_test']} test items are known from {n_train:,} training "
-            f"clips; written: {output}"
+        report = audit_leaks(
+            test, parts, sound=not written_only, threads=threads, progress=progress
         )
-    return SOME_FAILED if found.bad else 0
+    write_leaks(report, output)
+    counts = summary(report)
+    if as_json:
+        print_json(counts)
+    else:
+        for hit in report.hits[:20]:
+            print(f"{hit.test_id} and {hit.train_id}: {hit.why}, {hit.what} ({hit.strength:.2f})")
+        for _, message in report.bad[:20]:
+            say(message)
+        n_train = sum(n for _, n in report.training)
+        print(
+            f"{counts['n_known']} of {counts['n_test']} test items are known from {n_train:,} "
+            f"training clips; written: {output}"
+        )
+    return SOME_FAILED if report.bad else 0

@@ -1,4 +1,4 @@
-"""Options of a benchmark plan: which encoders, tasks, read-outs and probes, under which rules."""
+"""Options of a benchmark plan: which encoders, tasks, readouts and probes, under which rules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PoolingName = Annotated[
 
 
 class BenchmarkConfig(Config):
-    """A plan: every model on every task, by every read-out, pooling and probe.
+    """A plan: every model on every task, by every readout, pooling and probe.
 
     What is left out is the protocol's. ``strict``: the model's own layers, mean over tokens that
     hold sound, a linear probe solved to convergence. ``paper``: output, CLS token, the published
@@ -26,50 +26,64 @@ class BenchmarkConfig(Config):
 
     models: tuple[str, ...] = Field(
         min_length=1,
-        description="name, file or folder; random:MODEL; log-mel; table:FILE; NAME=any of these",
+        description="what is compared: name, file or folder of a model; random:MODEL; log-mel; "
+        "table:FILE; NAME= and one of these",
     )
-    tasks: tuple[str, ...] = Field(min_length=1, description="ids or patterns, such as beans/*")
+    tasks: tuple[str, ...] = Field(
+        min_length=1, description="ids or patterns of tasks, such as beans/*"
+    )
     data: str = Field(default=".", description="folder that holds the tasks' folders")
     output: str = Field(default="benchmark", description="folder of results")
-    cache: str | None = Field(default=None, description="of features; None: output/features")
-    protocol: Literal["paper", "strict"] = "strict"
+    cache: str | None = Field(
+        default=None, description="folder of embedded clips; default: features, in the output"
+    )
+    protocol: Literal["paper", "strict"] = Field(
+        default="strict",
+        description="paper: as the published code does it; strict: what it does wrong is mended",
+    )
     split: Literal["test", "val"] = Field(
-        default="test", description="scored; val: choices without a look at test"
+        default="test", description="split that is scored; val: for choices without a look at test"
     )
     readouts: tuple[str, ...] = Field(
         default=("",),
-        description="layers joined by commas, own, output, each (one by one), stack (side by side)",
+        description="layers joined by commas; own, output, each (one by one) or stack (side by "
+        "side); default: the protocol's",
     )
     poolings: tuple[_PoolingName, ...] = Field(
-        default=("",), description="of layers that name none"
+        default=("",), description="pooling of layers that name none; default: the protocol's"
     )
     probes: tuple[str, ...] | None = Field(
-        default=None, description="kinds of probe; none at all: retrieval and clustering only"
+        default=None, description="kinds of probe; an empty list: retrieval and clustering only"
     )
     probe_options: dict[str, dict[str, Any]] = Field(
-        default={}, description="kind of probe to options of its fit"
+        default={}, description="kind of probe to options of its fit, such as strengths or schedule"
     )
     n_labels: tuple[int, ...] = Field(
-        default=(), description="learning curve: so many clips a class, beside all"
+        default=(), description="learning curve: numbers of clips a class, beside all of them"
     )
-    n_seeds: int = Field(default=5, ge=1, description="of draws, of drawn starts and of k-means")
+    n_seeds: int = Field(
+        default=5,
+        ge=1,
+        description="seeds: draws of clips, random starts of probes, starts of k-means",
+    )
     scalings: tuple[Scaling, ...] = Field(
         default=("plain", "unit", "standardised"),
-        description="of vectors before distances; strict only",
+        description="what is done to vectors before distances; strict only",
     )
     same_group: Literal["keep", "leave_out"] = Field(
-        default="keep", description="leave_out: no item retrieves others of its own group"
+        default="keep",
+        description="leave_out: no item retrieves others of its recording or individual",
     )
     grid_steps: int = Field(
         default=8, ge=1, description="time steps that probes on tokens see of a clip"
     )
-    n_bootstrap: int = Field(default=1000, ge=10, description="draws of an interval of 95 %")
+    n_bootstrap: int = Field(default=1000, ge=10, description="draws of a 95 % interval")
     leaks: str | None = Field(
         default=None,
         description="folder with an audit of each task: its hits are scored without, too",
     )
     batch_s: float = Field(default=80.0, gt=0, description="seconds of sound encoded at once")
-    device: str = "auto"
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     shard: tuple[int, int] | None = Field(
         default=None, description="(i, n): only the i-th of n shares, from 0"
     )

@@ -124,6 +124,7 @@ class PieceCache:
             if not (self._folder / ABOUT).is_file():
                 text = json.dumps(self.facts, indent=1, default=str)
                 write_whole(self._folder / ABOUT, text.encode())
+            # beside and renamed: a part is there whole or not at all
             unfinished.write_bytes(_packed(self._new))
             unfinished.replace(part)
         except (OSError, SafetensorError) as error:
@@ -148,6 +149,7 @@ class PieceCache:
             )
         found = dict(self._new)
         wanted = set(contents)
+        # part by part, so that no more than one is in memory beside the result
         for part in dict.fromkeys(self._part_of[c] for c in wanted if c not in found):
             found |= {c: values for c, values in _read(part) if c in wanted}
         return [found[content] for content in contents]

@@ -82,6 +82,8 @@ def embed_missing(
         TaskError: The cache cannot be written.
         RunInterruptedError: ``stop`` was set; finished chunks are kept.
     """
+    # chunks of all clips, not of those that are missing, so that batches never depend on what was
+    # interrupted where
     chunks = [
         chunk
         for chunk in _chunks(clips, encoder.rule)
@@ -139,6 +141,7 @@ def _read_ahead(
         wanted = [clips[content] for content in chunk]
         return read_clips(folder, wanted, rule.sample_rate, rule.longest_s)
 
+    # one chunk ahead, not more: each holds ten minutes of samples
     with ThreadPoolExecutor(1) as pool:
         ahead = [pool.submit(read, chunk) for chunk in chunks[:1]]
         for number, chunk in enumerate(chunks):

@@ -90,6 +90,7 @@ class PieceEncoder:
         for indices, outputs in self._batches(pieces):
             for row, index in enumerate(indices):
                 by_piece[index] = [output[row] for output in outputs]
+        # pieces were encoded in the order of their lengths; here they are in that of the clips
         ends = np.cumsum([len(of_clip) for of_clip in cut])
         return [
             tuple(
@@ -106,7 +107,7 @@ class PieceEncoder:
             return self.encode(*as_batch([pieces[i] for i in indices]))
 
         rows = list(batches(pieces, self.most_samples))
-        if self.n_workers == 1:
+        if self.n_workers == 1:  # all of torch's threads work on one batch
             yield from zip(rows, map(run, rows), strict=True)
             return
         with one_core_each(self.n_workers), ThreadPoolExecutor(self.n_workers) as pool:

@@ -74,6 +74,7 @@ def join_grids(grids: Floats, steps: int) -> NDArray[np.float16]:
 def _time_shares(cells: Tensor, steps: int) -> Tensor:
     """``(time, rows, dim)`` to ``(steps, rows, dim)``."""
     n = len(cells)
+    # shares of equal length; with fewer cells than steps a cell is in several shares
     edges = [
         (i * n // steps, max(-(-(i + 1) * n // steps), i * n // steps + 1)) for i in range(steps)
     ]

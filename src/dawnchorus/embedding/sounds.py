@@ -68,6 +68,7 @@ def _of_file(
 ) -> dict[int, Samples | AudioError]:
     first = min(start for start, _ in spans.values())
     stops = [stop for _, stop in spans.values() if stop is not None]
+    # a file of a thousand short clips is decoded once; far apart, the silence between costs more
     one_block = 1 < len(spans) == len(stops) and max(stops) - first <= BLOCK_S
     if one_block:
         try:

@@ -118,7 +118,7 @@ def _ami(table: NDArray[Any]) -> float:
     """Mutual information of a contingency table of counts, adjusted for chance; 1 for equal ones.
 
     Chance is that of all partitions into parts of these sizes. Source: Vinh et al. 2010. (Only the
-    expectation is scikit-learn's: its whole score looks at the items anew, which is four times
+    expectation is scikit-learn's: its whole score looks at the items again, which is four times
     slower, and an interval asks for hundreds.)
     """
     from sklearn.metrics.cluster import expected_mutual_information  # noqa: PLC0415  an extra

@@ -124,14 +124,14 @@ def jackknife(
     order = np.random.default_rng(seed).permutation(len(members))
     sets = np.array_split(order, min(len(members), MOST_LEFT_OUT))
     left = [np.concatenate([members[group] for group in one]) for one in sets]
-    found = [_score(lambda i: (statistic(i),), np.setdiff1d(everything, one))[0] for one in left]
-    held = np.array([one for one in found if not np.isnan(one)])
-    n_undefined = len(found) - len(held)
+    values = [_score(lambda i: (statistic(i),), np.setdiff1d(everything, one))[0] for one in left]
+    defined = np.array([one for one in values if not np.isnan(one)])
+    n_undefined = len(values) - len(defined)
     if n_undefined:
-        reason = f"the score is undefined without {n_undefined} of {len(found)} sets of groups"
+        reason = f"the score is undefined without {n_undefined} of {len(values)} sets of groups"
         return Interval(value, np.nan, np.nan, len(members), n_undefined, reason)
-    spread = np.sqrt((len(held) - 1) / len(held) * np.sum((held - held.mean()) ** 2))
-    reach = float(student_t((1 + level) / 2, len(held) - 1) * spread)
+    spread = np.sqrt((len(defined) - 1) / len(defined) * np.sum((defined - defined.mean()) ** 2))
+    reach = float(student_t((1 + level) / 2, len(defined) - 1) * spread)
     return Interval(value, value - reach, value + reach, len(members))
 
 
@@ -203,22 +203,22 @@ def _score(
     statistics: Callable[[NDArray[np.intp]], tuple[float, ...]], items: NDArray[np.intp]
 ) -> tuple[float, float]:
     try:
-        found = statistics(items)
+        values = statistics(items)
     except TaskError:
         return float("nan"), float("nan")
-    return found[0], found[-1]
+    return values[0], values[-1]
 
 
 def _around(value: float, values: Floats, n_groups: int, level: float) -> tuple[float, float, str]:
     if n_groups < LEAST_GROUPS:
         return float("nan"), float("nan"), _too_few(n_groups)
-    held = values[~np.isnan(values)]
-    if len(held) < LEAST_DEFINED * len(values):
-        said = f"the score is undefined in {len(values) - len(held)} of {len(values)} draws"
+    defined = values[~np.isnan(values)]
+    if len(defined) < LEAST_DEFINED * len(values):
+        said = f"the score is undefined in {len(values) - len(defined)} of {len(values)} draws"
         return float("nan"), float("nan"), f"{said} of {n_groups} groups"
     reach = student_t((1 + level) / 2, n_groups - 1) * np.sqrt(n_groups / (n_groups - 1))
     ends = [NormalDist().cdf(-reach), NormalDist().cdf(reach)]
-    low, high = np.quantile(held - held.mean(), ends) + value
+    low, high = np.quantile(defined - defined.mean(), ends) + value
     return float(low), float(high), ""
 
 

@@ -52,8 +52,8 @@ class Column:
         if hits[-1] == 0:
             return float("nan")
         gained = np.diff(hits, prepend=0.0)
-        held = gained > 0
-        return float(np.sum(gained[held] * (hits[held] / ranked[held])) / hits[-1])
+        defined = gained > 0
+        return float(np.sum(gained[defined] * (hits[defined] / ranked[defined])) / hits[-1])
 
     def roc_auc(self, weights: Floats | None = None) -> float:
         """Share of pairs in right order, ties half; nan without a positive or a negative."""
@@ -151,9 +151,9 @@ def beans_map(truth: NDArray[Any], scores: Scores) -> float:
     Raises:
         TaskError: No class has a positive item.
     """
-    found = average_precisions(truth, scores)
-    defined_mean(found, "BEANS mAP")
-    return float(np.mean(np.nan_to_num(found, nan=0.0)))
+    values = average_precisions(truth, scores)
+    defined_mean(values, "BEANS mAP")
+    return float(np.mean(np.nan_to_num(values, nan=0.0)))
 
 
 def cmap5(truth: NDArray[Any], scores: Scores, *, n_positive: int = 5) -> float:
@@ -216,9 +216,9 @@ def macro_roc_auc(
     Raises:
         TaskError: No class has both positive and negative items.
     """
-    found = roc_aucs(truth, scores)
-    mean = defined_mean(found, "macro ROC AUC")
-    return mean if undefined == "left out" else float(np.mean(np.nan_to_num(found, nan=0.0)))
+    values = roc_aucs(truth, scores)
+    mean = defined_mean(values, "macro ROC AUC")
+    return mean if undefined == "left out" else float(np.mean(np.nan_to_num(values, nan=0.0)))
 
 
 def call_roc_auc(truth: NDArray[Any], scores: Scores) -> float:
@@ -243,9 +243,9 @@ def columns(truth: NDArray[Any], scores: Scores) -> list[Column]:
     return [Column.ranked(truth[:, k], scores[:, k]) for k in range(truth.shape[1])]
 
 
-def defined_mean(found: Floats, what: str) -> float:
+def defined_mean(values: Floats, what: str) -> float:
     """Mean over the classes that have a score."""
-    held = found[~np.isnan(found)]
-    if not len(held):
-        raise TaskError(f"{what}: none of {len(found)} classes has the items that it needs")
-    return float(np.mean(held))
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        raise TaskError(f"{what}: none of {len(values)} classes has the items that it needs")
+    return float(np.mean(defined))

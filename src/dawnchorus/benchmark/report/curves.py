@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SOME_MODELS: Final = 6  # intervals of more would cover each other
 _LAYER: Final = re.compile(r"\d+")
 _LAYERS: Final = (
-    "Layer 0 is the first block; pooling and probe are those of the table of read-outs, where a "
+    "Layer 0 is the first block; pooling and probe are those of the table of readouts, where a "
     "model has them for its layers."
 )
 _NOTE: Final = "The vertical axes do not begin at 0 and differ between the panels."

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.floating[Any]]
 
-MOST_CLASSES: Final = 10  # in colour; more cannot be told apart
+MOST_CLASSES: Final = 10  # in colour; more cannot be distinguished
 MOST_POINTS: Final = 3000
 MOST_MODELS: Final = 12
 SEED: Final = 0

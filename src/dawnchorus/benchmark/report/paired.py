@@ -102,11 +102,11 @@ def compare_models(
         for model in models if base in models else ():
             if model == base:
                 continue
-            made = _compare(models[model], models[base], run_folder)
-            if isinstance(made, str):
-                left_out.append(f"{task}, {section.labels[model]}: {made}")
+            comparison = _compare(models[model], models[base], run_folder)
+            if isinstance(comparison, str):
+                left_out.append(f"{task}, {section.labels[model]}: {comparison}")
             else:
-                pairs.setdefault((task, measure), {})[model] = made
+                pairs.setdefault((task, measure), {})[model] = comparison
     return PairedDifferences(base, pairs, tuple(left_out)) if pairs else None
 
 
@@ -114,15 +114,15 @@ def paired_table(section: ProtocolScores, compared: PairedDifferences) -> Report
     """The differences with their intervals."""
     rows = []
     for (task, measure), models in compared.pairs.items():
-        for model, made in sorted(models.items(), key=lambda pair: -pair[1].difference):
-            interval = f"{made.low:+.3f} to {made.high:+.3f}" if made.low == made.low else ""
-            share = "" if made.reason else f"{made.share_first_better:.2f}"
+        for model, pair in sorted(models.items(), key=lambda item: -item[1].difference):
+            interval = f"{pair.low:+.3f} to {pair.high:+.3f}" if pair.low == pair.low else ""
+            share = "" if pair.reason else f"{pair.share_first_better:.2f}"
             cells = (
                 TableCell(measure_of(measure).title),
                 TableCell(section.labels[model]),
-                TableCell(f"{made.difference:+.3f}", interval),
+                TableCell(f"{pair.difference:+.3f}", interval),
                 TableCell(share),
-                TableCell(f"{made.n_groups:,}", made.reason),
+                TableCell(f"{pair.n_groups:,}", pair.reason),
             )
             rows.append(TableRow(task, cells))
     base = section.labels[compared.reference]
@@ -197,18 +197,20 @@ def _comparable(
     section: ProtocolScores, run_folder: RunFolder
 ) -> dict[tuple[str, str], dict[str, ReportedScore]]:
     """Task and measure to the scores that what lies beside the results can be compared for."""
-    found: dict[tuple[str, str], dict[str, ReportedScore]] = {}
+    comparable: dict[tuple[str, str], dict[str, ReportedScore]] = {}
     for task in section.tasks:
         measure = section.asked(task, "probe")
         if measure in MEASURES:
             scores = section.main_of(task, "probe")
-            found[task, measure] = {
+            comparable[task, measure] = {
                 m: s for m, s in scores.items() if run_folder.has_predictions(s)
             }
         if section.asked(task, "retrieval") == RETRIEVAL:
             scores = section.main_of(task, "retrieval")
-            found[task, RETRIEVAL] = {m: s for m, s in scores.items() if run_folder.has_vectors(s)}
-    return {key: models for key, models in found.items() if models}
+            comparable[task, RETRIEVAL] = {
+                m: s for m, s in scores.items() if run_folder.has_vectors(s)
+            }
+    return {key: models for key, models in comparable.items() if models}
 
 
 def _compare(

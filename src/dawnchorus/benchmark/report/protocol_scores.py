@@ -1,4 +1,4 @@
-"""The scores of one protocol, and which read-out and probe speak for each model.
+"""The scores of one protocol, and which readout and probe speak for each model.
 
 A plan scores a model in many ways. A table has room for one, and taking the best on test would be
 choosing on test: so it is the best on validation, where there are scores of validation.

@@ -87,7 +87,7 @@ class Chunk:
 
 def read_dcase(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """``Development_Set/**/X.wav`` with ``X.csv``: a column a class, POS, NEG or UNK."""
-    made: list[Chunk] = []
+    chunks: list[Chunk] = []
     for sound in find_sounds(folder / "Development_Set"):
         table = sound.with_suffix(".csv")
         rows = read_table(table, ("Starttime", "Endtime"))
@@ -98,8 +98,8 @@ def read_dcase(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -> l
         counts[ROWS] += len(rows)
         sure = _marked(rows, names, "POS", table)
         unsure = [] if quirks.uncertain_is_absent else _marked(rows, names, "UNK", table)
-        made += _cut(folder, sound, sure, unsure, by_time(quirks, counts))
-    return made
+        chunks += _cut(folder, sound, sure, unsure, by_time(quirks, counts))
+    return chunks
 
 
 def _marked(
@@ -115,12 +115,12 @@ def _marked(
 
 def read_enabirds(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """``Recording_1/X.wav`` with ``X.Table.1.selections.txt``."""
-    made: list[Chunk] = []
+    chunks: list[Chunk] = []
     *species, other = classes_of("beans/enabirds")
     for sound in sorted(folder.glob("Recording_?/*.wav")):
         table = sound.with_name(sound.stem + ".Table.1.selections.txt")
         rows = read_counted(table, ("Begin Time (s)", "End Time (s)", "Species"), counts)
-        found = []
+        annotations = []
         for row in rows:
             start_s = seconds(row, "Begin Time (s)", table)
             label = row["Species"].strip()
@@ -129,14 +129,14 @@ def read_enabirds(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -
                 if not quirks.unknown_is_a_class:
                     continue
                 label = other
-            found.append(Annotation(start_s, seconds(row, "End Time (s)", table), label))
-        made += _cut(folder, sound, found, [], by_time(quirks, counts))
-    return made
+            annotations.append(Annotation(start_s, seconds(row, "End Time (s)", table), label))
+        chunks += _cut(folder, sound, annotations, [], by_time(quirks, counts))
+    return chunks
 
 
 def read_gibbons(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """``Train/X.wav`` with ``Train_Labels/g_X.data``; whole files are train, val or test."""
-    made: list[Chunk] = []
+    chunks: list[Chunk] = []
     types = classes_of("beans/hainan_gibbons")
     for at, sound in enumerate(find_sounds(folder / "Train")):
         table = folder / "Train_Labels" / f"g_{sound.stem}.data"
@@ -151,27 +151,27 @@ def read_gibbons(folder: Path, quirks: DetectionQuirks, counts: Counter[str]) ->
             one = Annotation(start_s, seconds(row, "End", table), label)
             (sure if known or quirks.unknown_is_a_class else unsure).append(one)
         split: Split = "train" if at <= 5 else "val" if at <= 8 else "test"
-        made += _cut(folder, sound, sure, unsure, _every_third(split))
-    return made
+        chunks += _cut(folder, sound, sure, unsure, _every_third(split))
+    return chunks
 
 
 def read_hiceas(folder: Path, _: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
     """Three JSONL lists of BEANS, a line a chunk that is a file of its own."""
     sounds = sounds_by_name(folder)
-    made: list[Chunk] = []
+    chunks: list[Chunk] = []
     lists: tuple[tuple[str, Split], ...] = (("train", "train"), ("valid", "val"), ("test", "test"))
     for name, split in lists:
         lines = _json_lines(folder / f"{name}.jsonl")
         counts[ROWS] += len(lines)
         paths = located([line["path"] for line in lines], sounds, folder / name)
         for line, path in zip(lines, paths, strict=True):
-            found = tuple(
+            annotations = tuple(
                 Annotation(float(one["st"]), float(one["ed"]), whole_number(str(one["label"])))
                 for one in line["annotations"]
             )
             length = float(line["length"])
-            made.append(_whole(path, length, split, found))
-    return made
+            chunks.append(_whole(path, length, split, annotations))
+    return chunks
 
 
 def read_rfcx(folder: Path, _: DetectionQuirks, counts: Counter[str]) -> list[Chunk]:
@@ -179,17 +179,20 @@ def read_rfcx(folder: Path, _: DetectionQuirks, counts: Counter[str]) -> list[Ch
     table = folder / "train_tp.csv"
     rows = read_counted(table, ("recording_id", "species_id", "t_min", "t_max"), counts)
     sounds = find_sounds(folder / "train")
-    held: dict[str, list[Annotation]] = {sound.stem: [] for sound in sounds}
+    by_recording: dict[str, list[Annotation]] = {sound.stem: [] for sound in sounds}
     for row in rows:
-        if row["recording_id"] not in held:
+        if row["recording_id"] not in by_recording:
             raise TaskError(f"{table}: {row['recording_id']} is not in {folder / 'train'}")
         start_s, stop_s = seconds(row, "t_min", table), seconds(row, "t_max", table)
         one = Annotation(start_s, stop_s, whole_number(row["species_id"]))
-        held[row["recording_id"]].append(one)
+        by_recording[row["recording_id"]].append(one)
     splits = stratified(range(len(sounds)), stratify=False)
     return [
         _whole(
-            sound.relative_to(folder).as_posix(), length_s(sound), split, tuple(held[sound.stem])
+            sound.relative_to(folder).as_posix(),
+            length_s(sound),
+            split,
+            tuple(by_recording[sound.stem]),
         )
         for sound, split in zip(sounds, splits, strict=True)
     ]
@@ -240,9 +243,9 @@ def _cut(
         )
 
 
-def _whole(path: str, length: float, split: Split, found: tuple[Annotation, ...]) -> Chunk:
+def _whole(path: str, length: float, split: Split, annotations: tuple[Annotation, ...]) -> Chunk:
     return Chunk(
-        path=path, offset_s=0.0, length_s=length, split=split, group=path, annotations=found
+        path=path, offset_s=0.0, length_s=length, split=split, group=path, annotations=annotations
     )
 
 

@@ -18,7 +18,7 @@ N_NAMED = 5  # as many examples stand in a message
 ROWS = "rows read"  # what a build calls the number of rows it found
 
 
-def check_items(task: Task, made: TaskItems) -> None:
+def check_items(task: Task, built: TaskItems) -> None:
     """Refuse items that cannot be scored honestly.
 
     Raises:
@@ -26,28 +26,28 @@ def check_items(task: Task, made: TaskItems) -> None:
             label is no class, a class has no name or two places, a split is missing, or under
             ``strict`` a group lies in two splits or a class has no training positive.
     """
-    say = f"{task.id} ({made.protocol})"
-    if not made.items:
-        raise TaskError(f"{say}: no items were found; counts: {made.counts}")
-    n_rows = made.counts.get(ROWS, 0)
+    say = f"{task.id} ({built.protocol})"
+    if not built.items:
+        raise TaskError(f"{say}: no items were found; counts: {built.counts}")
+    n_rows = built.counts.get(ROWS, 0)
     if task.n_rows is not None and n_rows != task.n_rows:
         raise TaskError(
             f"{say}: {n_rows} rows were read, {task.n_rows} were published; "
             "is it cut off, or another version?"
         )
-    _check_names(say, made)
-    if task.measures_under(made.protocol).probe:
-        _check_splits(say, made)
-    if made.protocol == "strict":
-        _check_groups(say, made.items)
+    _check_names(say, built)
+    if task.measures_under(built.protocol).probe:
+        _check_splits(say, built)
+    if built.protocol == "strict":
+        _check_groups(say, built.items)
 
 
-def positives(made: TaskItems) -> dict[str, dict[str, int]]:
+def positives(built: TaskItems) -> dict[str, dict[str, int]]:
     """How many items of each split carry each class, in the order of the classes."""
     found: Counter[tuple[str, str]] = Counter()
-    for item in made.items:
+    for item in built.items:
         found.update((label, item.split) for label in item.labels)
-    return {name: {split: found[name, split] for split in SPLITS} for name in made.classes}
+    return {name: {split: found[name, split] for split in SPLITS} for name in built.classes}
 
 
 def check_files(task: Task, folder: Path, items: Iterable[Item]) -> None:
@@ -79,29 +79,29 @@ def _has_sound(path: Path) -> bool:
         return False
 
 
-def _check_names(say: str, made: TaskItems) -> None:
-    twice = [id for id, n in Counter(item.id for item in made.items).items() if n > 1]
+def _check_names(say: str, built: TaskItems) -> None:
+    twice = [id for id, n in Counter(item.id for item in built.items).items() if n > 1]
     if twice:
         raise TaskError(f"{say}: {len(twice)} ids are there more than once: {named(twice)}")
-    classes = Counter(made.classes)
-    if len(classes) < len(made.classes) or "" in classes:
-        raise TaskError(f"{say}: a class is empty or there twice in {made.classes}")
-    unknown = {label for item in made.items for label in item.labels} - set(classes)
+    classes = Counter(built.classes)
+    if len(classes) < len(built.classes) or "" in classes:
+        raise TaskError(f"{say}: a class is empty or there twice in {built.classes}")
+    unknown = {label for item in built.items for label in item.labels} - set(classes)
     if unknown:
         raise TaskError(f"{say}: labels that are no class: {named(sorted(unknown))}")
-    if not made.multi_label and any(len(item.labels) != 1 for item in made.items):
+    if not built.multi_label and any(len(item.labels) != 1 for item in built.items):
         raise TaskError(f"{say}: each item needs one label, some have none or several")
 
 
-def _check_splits(say: str, made: TaskItems) -> None:
-    there = {item.split for item in made.items}
+def _check_splits(say: str, built: TaskItems) -> None:
+    there = {item.split for item in built.items}
     missing = [split for split in SPLITS if split not in there]
     if missing:
         raise TaskError(f"{say}: no item is in {named(missing)}; a probe needs all three splits")
-    untrained = [name for name, n in positives(made).items() if not n["train"]]
-    if untrained and made.protocol == "strict":
+    untrained = [name for name, n in positives(built).items() if not n["train"]]
+    if untrained and built.protocol == "strict":
         raise TaskError(
-            f"{say}: {len(untrained)} of {len(made.classes)} classes have no training positive: "
+            f"{say}: {len(untrained)} of {len(built.classes)} classes have no training positive: "
             f"{named(untrained)}; were annotations lost? A class that cannot be learned is no class"
         )
 

@@ -150,7 +150,7 @@ def _group(path: str, who: str) -> str:
 
 
 def _item(path: str, who: str, split: Split) -> Item:
-    year = "test year " if split == "test" else ""  # days are counted anew in another year
+    year = "test year " if split == "test" else ""  # days are counted from 1 again in another year
     return Item(path, path, 0.0, None, (who,), split, year + _group(path, who))
 
 

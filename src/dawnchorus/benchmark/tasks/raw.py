@@ -45,7 +45,7 @@ def seconds(row: dict[str, str], column: str, table: Path) -> float:
     """A time of a row.
 
     Raises:
-        TaskError: It is no number.
+        TaskError: It is not a number.
     """
     try:
         return float(row[column])

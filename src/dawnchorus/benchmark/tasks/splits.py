@@ -33,6 +33,7 @@ def stratified(labels: Sequence[Hashable], *, stratify: bool = True) -> list[Spl
         TaskError: A class has too few clips for it.
     """
     strata = labels if stratify else None
+    # two draws, as the published scripts make them: another order would be another split
     rest, train = _halved(range(len(labels)), strata, 0.4)
     test, val = _halved(rest, strata, 0.5)
     return _as_list(len(labels), {"train": train, "val": val, "test": test})
@@ -43,8 +44,8 @@ def train_and_val(labels: Sequence[Hashable], *, val: float = 0.2) -> list[Split
 
     Labels that occur once make scikit-learn refuse; those clips stay in train.
     """
-    held, _ = _halved(_repeated(range(len(labels)), labels), labels, val)
-    return _as_list(len(labels), {"val": held})
+    drawn, _ = _halved(_repeated(range(len(labels)), labels), labels, val)
+    return _as_list(len(labels), {"val": drawn})
 
 
 def grouped(
@@ -57,6 +58,7 @@ def grouped(
     A label of three groups or more is on every side whose share is above 0. The same input gives
     the same split, in whatever order it comes.
     """
+    # sorted first, so that a folder that is listed in another order is split alike
     order = sorted(range(len(groups)), key=lambda i: (groups[i], tuple(labels[i])))
     table = pa.table(
         {
@@ -70,14 +72,15 @@ def grouped(
     wanted |= {name: share for name, share in zip(names, shares, strict=True) if share > 0}
     clips = Manifest(table, as_path("."), named="clips to be split")
     dealt, _ = split_manifest(clips, wanted, by=(), seed=SEED)
-    made: list[Split] = ["train"] * len(order)
+    splits: list[Split] = ["train"] * len(order)
     for at, split in zip(order, dealt.table["split"].to_pylist(), strict=True):
-        made[at] = split
-    return made
+        splits[at] = split
+    return splits
 
 
 def shares_of_clips(labels: Sequence[Hashable], shares: tuple[float, float, float]) -> list[Split]:
     """Train, val and test by clip, each label in proportion; labels of one clip stay in train."""
+    # scikit-learn refuses a class of one clip, so those never leave train
     several = _repeated(range(len(labels)), labels)
     rest, _ = _halved(several, labels, round(1 - shares[0], 9))
     test, _ = _halved(_repeated(rest, labels), labels, shares[2] / (shares[1] + shares[2]))
@@ -90,12 +93,12 @@ def by_key(keys: Sequence[str]) -> list[Split]:
     Source: earthspecies/alp-data, conversion of the zebra finches: at least one clip of a key is in
     val and one in test. Its order of files is that of a folder's listing, ours is by name.
     """
-    held: dict[str, list[int]] = {}
+    by_key: dict[str, list[int]] = {}
     for at, key in enumerate(keys):
-        held.setdefault(key, []).append(at)
+        by_key.setdefault(key, []).append(at)
     members: dict[Split, list[int]] = {"val": [], "test": []}
-    for indices in held.values():
-        if len(indices) >= FEWEST_GROUPS:
+    for indices in by_key.values():
+        if len(indices) >= FEWEST_GROUPS:  # fewer cannot be on three sides
             n_val, n_test = _tenths(len(indices))
             rest, _ = _halved(indices, keys, n_val + n_test)
             test, val = _halved(rest, keys, n_test)
@@ -113,10 +116,11 @@ def _tenths(n: int) -> tuple[int, int]:
 
 def thin_classes(labels: Sequence[str], groups: Sequence[str]) -> dict[str, int]:
     """Classes of too few groups to be trained, chosen and tested on, with how many they have."""
-    held: dict[str, set[str]] = {}
+    groups_of: dict[str, set[str]] = {}
     for label, group in zip(labels, groups, strict=True):
-        held.setdefault(label, set()).add(group)
-    return {label: len(of) for label, of in sorted(held.items()) if len(of) < FEWEST_GROUPS}
+        groups_of.setdefault(label, set()).add(group)
+    counts = {label: len(its_groups) for label, its_groups in sorted(groups_of.items())}
+    return {label: n for label, n in counts.items() if n < FEWEST_GROUPS}
 
 
 def _halved(
@@ -157,8 +161,8 @@ def _train_test_split() -> Any:
 
 
 def _as_list(n: int, members: dict[Split, list[int]]) -> list[Split]:
-    made: list[Split] = ["train"] * n
+    splits: list[Split] = ["train"] * n
     for split, indices in members.items():
         for at in indices:
-            made[at] = split
-    return made
+            splits[at] = split
+    return splits
