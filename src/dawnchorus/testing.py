@@ -44,16 +44,19 @@ def check_encoder(encoder: Encoder, *, seed: int = 0) -> None:
     _need(encoder.window_s > 0, f"window_s is {encoder.window_s}, need seconds")
     n_samples = round(encoder.window_s * encoder.sample_rate)
     generator = torch.Generator().manual_seed(seed)
+    # a clip that fills the window, and one of half its length with nothing behind it
     clips = 0.1 * torch.randn(2, n_samples, generator=generator)
     lengths = torch.tensor([n_samples, n_samples // 2])
     clips[1, n_samples // 2 :] = 0
     with torch.no_grad():
         both = encoder.encode(clips, lengths)
         again = encoder.encode(clips, lengths)
-        behind = clips.clone()
-        behind[1, n_samples // 2 :] = 0.5
-        other_padding = encoder.encode(behind, lengths)
+        # what stands behind a clip's end is nobody's sound, so it must not count
+        padded = clips.clone()
+        padded[1, n_samples // 2 :] = 0.5
+        other_padding = encoder.encode(padded, lengths)
         alone = encoder.encode(clips[:1])
+        # a division by the loudness of nothing would give NaN
         silence = encoder.encode(torch.zeros(1, n_samples))
         inner = encoder.encode(clips[:1], layers=[0, -1])
     _check_shapes(encoder, both)
@@ -64,7 +67,7 @@ def check_encoder(encoder: Encoder, *, seed: int = 0) -> None:
         both.pool("valid"),
         other_padding.pool("valid"),
         ATOL,
-        "what lies behind a clip's length changes its embedding",
+        "what is behind a clip's end changes its embedding",
     )
     _need(set(inner.layers) == {0, -1}, f"layers=[0, -1] gave {list(inner.layers)}")
     for tokens in inner.layers.values():
@@ -126,6 +129,7 @@ def _check_shapes(encoder: Encoder, output: EncoderOutput) -> None:
     _need(
         output.has_signal.shape == (2, n_tokens), f"has_signal is {tuple(output.has_signal.shape)}"
     )
+    # tokens of both clips that cover sound: the shorter clip must have fewer
     patches = output.has_signal[:, output.n_cls :].sum(dim=1)
     _need(bool(patches[0] > patches[1] > 0), "has_signal does not follow the lengths")
     if encoder.labels is None:
@@ -138,6 +142,7 @@ def _check_shapes(encoder: Encoder, output: EncoderOutput) -> None:
 
 
 def _same(first: Tensor, second: Tensor, atol: float, complaint: str) -> None:
+    # "not <=": a NaN is no agreement
     worst = float((first - second).abs().max())
     _need(worst <= atol, f"{complaint}: largest difference {worst:.2g}")
 

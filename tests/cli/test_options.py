@@ -197,3 +197,41 @@ def test_a_channel_is_mean_or_a_number() -> None:
     assert [options.parse_channel(text) for text in (None, "mean", "3")] == [None, "mean", 3]
     with pytest.raises(UsageError, match="--channel left"):
         options.parse_channel("left")
+
+
+def test_groups_have_subcommands_of_their_own() -> None:
+    words = set(functions_of("data"))
+    assert {("make", "xeno-canto"), ("make", "watkins"), ("join",), ("filter",)} <= words
+    assert set(functions_of("models")) == {()}
+
+
+def test_an_old_subcommand_is_hidden_and_says_what_to_call(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    old = [(call, new_name(function)) for call, function in every_command() if new_name(function)]
+    assert ("probe predict", "predict --probe FOLDER") in old
+    for call, new in old:
+        assert main([*call.split(), "--help"]) == 0
+        assert f"warning: {call} is now {new}" in capsys.readouterr().err
+        command, *words = call.split()
+        assert main([command, *words[:-1], "--help"]) == 0
+        listed = capsys.readouterr().out.split("Commands:")[-1]
+        assert f"  {words[-1]} " not in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["data", "make"], 2, "Missing command"),
+        (["data", "make", "nowhere"], 2, "nowhere"),
+        (["data", "nowhere"], 2, "nowhere"),
+        (["benchmark", "--no-such-flag"], 2, "--no-such-flag"),  # of what it does by default
+    ],
+)
+def test_a_wrong_subcommand_is_wrong_usage(
+    arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "See: dawnchorus" in error

@@ -288,14 +288,15 @@ def pair(flag: str, text: str, separator: str, form: str) -> tuple[str, str]:
     Raises:
         UsageError: The separator is not there, or nothing is before it.
     """
-    first, found, second = text.partition(separator)
-    if not found or not first.strip():
+    first, sign, second = text.partition(separator)
+    if not sign or not first.strip():
         raise UsageError(f"{flag} {text!r}: need {form}")
     return first.strip(), second.strip()
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
     """Comma-separated names; None stays None."""
+    # "a, b," is a slip of the hand, not a third name
     return None if text is None else tuple(filter(None, map(str.strip, text.split(","))))
 
 
