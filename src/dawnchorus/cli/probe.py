@@ -92,7 +92,8 @@ def fit(
     from dawnchorus.probing.fit import probe_fit
     from dawnchorus.probing.report import class_rows, fit_lines, write_report
 
-    choices: dict[str, Any] = {"probe_type": kind, "seed": seed}  # checked by the config
+    # heads, methods and their ranges are checked by the config, with the names that are known
+    choices: dict[str, Any] = {"probe_type": kind, "seed": seed}
     config = ProbeRunConfig(
         **_config(background, unannotated, group_by, device, workers),
         **options.given(

@@ -1,9 +1,13 @@
-"""Small classifiers on an encoder's features: made, fitted, chosen, saved.
+"""Small classifiers on an encoder's features: built, fitted, calibrated, saved.
 
-``build`` joins a head of ``heads`` to an encoder with the released library's call and its layer
-names. ``fit`` trains one on stored ``features``: ``solvers`` says how (``linear`` solves logistic
-regression), ``choose`` which hyper-parameters. ``fitted`` is the result, a ``net`` with its classes
-and the mark of its encoder, as it lies on disk; ``reading`` takes what it needs of an encoder's
-output. ``finetune`` trains on waveforms, the encoder too. Nothing here knows tasks or files of
-audio. Start reading at ``fit``.
+``fit`` trains one on stored ``features``: ``solvers`` says how (``linear`` solves logistic
+regression), ``choose`` which hyper-parameters, on ``folds`` of whole groups. ``fitted`` is the
+result: a ``net`` with its classes, the ``encoder_mark`` of its encoder and ``notes``, checked by
+``description`` and written by ``files``. ``held_out`` gives logits of items that it was not trained
+on, from which follow its calibration (``calibration``, ``calibrate``, ``choose_calibration``), its
+``thresholds`` (``ranked``, ``shares``) and its ``reliability``. ``build`` and ``design`` join a
+head of ``heads`` to an encoder by the released library's call; ``finetune`` trains that on
+waveforms, the encoder too.
+
+Nothing here knows tasks, files of audio, stores or tables of labels. Start reading at ``fit``.
 """

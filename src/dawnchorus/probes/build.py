@@ -138,7 +138,7 @@ class Probe(nn.Module):
                 them, or a list of those of each layer. The released library's dictionary with
                 ``raw_wav`` (and ``padding_mask``) will do.
             padding_mask: ``(batch, tokens)`` bool, True on tokens that heads on tokens leave out.
-                One for the samples of waveforms is taken and not used, as in the released library.
+                One for the samples of waveforms is accepted and not used, as there.
 
         Raises:
             UsageError: Stored features or a mask of another shape; see `features`.

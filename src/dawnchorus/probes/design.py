@@ -181,8 +181,8 @@ def _dividing(num_heads: int, dim: int) -> int:
 
 def _own_head(config: ProbeConfig) -> HeadConfig:
     """Our sizes, where the user says nothing else."""
-    asked = config.model_dump(include=set(HeadConfig.model_fields), exclude_none=True)
-    return HeadConfig(**asked)
+    given = config.model_dump(include=set(HeadConfig.model_fields), exclude_none=True)
+    return HeadConfig(**given)
 
 
 def _is_ours(config: ProbeConfig) -> bool:

@@ -134,7 +134,7 @@ def read_features(
     """Features of a batch of windows, in the shape that `Features.x` has.
 
     Args:
-        out: of an encoder that was asked for the readout's layers.
+        out: of an encoder, with the readout's layers.
         readout: what is pooled, and how.
         kind: ``vectors`` joins the pooled parts to ``(batch, dim)``, ``layers`` keeps them apart as
             ``(batch, parts, dim)``; ``tokens`` takes every token of the one part, ``(batch, tokens,

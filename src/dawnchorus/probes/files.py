@@ -88,7 +88,7 @@ def _filled(description: ProbeDescription, tensors: dict[str, torch.Tensor], whe
     if max(parts) > MOST_PARTS:
         raise WeightsError(f"{where}: layers {parts}, a probe has at most {MOST_PARTS}")
     try:
-        with torch.device("meta"):  # no memory is taken for what the file may not hold
+        with torch.device("meta"):  # no memory is used for what the file may not have
             net = Net(config, description.shape, len(description.trained))
     except UsageError as error:
         raise WeightsError(f"{where}: {error}") from error

@@ -307,7 +307,7 @@ def _tried(
             trial.scores.append(measure(held_out.y, logits))
             trial.losses.append(mean_loss(held_out.y, logits, multi_label=multi_label))
             if trial.best(_ties(config))[2] == len(trial.scores) - 1:
-                trial.net = copy.deepcopy(net)  # training goes on in the same network
+                trial.net = copy.deepcopy(net)  # training continues in the same network
 
         train_net(train, setting, watch)
         trials.append(trial)

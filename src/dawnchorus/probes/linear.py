@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS: Final = 1000  # tens suffice; the limit ends what does not converge
 GRADIENT: Final = 1e-7  # where L-BFGS stops; scikit-learn's default is 1e-4
-TOO_FAR: Final = 1e-5  # a gradient above this is no solution
+TOO_FAR: Final = 1e-5  # a gradient above this is not a solution
 FLAT: Final = 1e-10  # share of the largest variance below which a direction is only rounding
 
 
@@ -75,7 +75,7 @@ def item_losses(logits: Tensor, y: Tensor, weights: Tensor, *, multi_label: bool
         logits: ``(items, classes)``.
         y: ``(items, classes)`` of 0 and 1.
         weights: ``(items, classes)``; for single-label items the weight of the true class counts.
-        multi_label: logistic loss of each class, else the cross-entropy of a softmax.
+        multi_label: logistic loss of each class; otherwise the cross-entropy of a softmax.
     """
     if multi_label:
         each = F.binary_cross_entropy_with_logits(logits, y, weights, reduction="none")

@@ -60,7 +60,7 @@ def reliability_bins(
             wide from 0 to 1.
 
     Raises:
-        TaskError: There is no score, or one is no probability.
+        TaskError: There is no score, or one is not a probability.
     """
     if len(scores) != len(hits) or not len(scores):
         raise TaskError(f"reliability: {len(scores)} scores and {len(hits)} answers; need some")
@@ -97,7 +97,7 @@ def expected_calibration_error(
     Few scores give an error above 0 even for perfect ones; compare only equal numbers of scores.
 
     Raises:
-        TaskError: There is no score, or one is no probability.
+        TaskError: There is no score, or one is not a probability.
     """
     b = reliability_bins(scores, hits, n_bins=n_bins, bins=bins)
     return float(np.sum(b.n * np.abs(b.score - b.share)) / b.n.sum())

@@ -133,6 +133,7 @@ def _free_starts(spans: Spans, duration_s: float, length_s: float) -> list[float
     """Starts of pieces that follow each other where no span is."""
     starts, free_from_s = [], 0.0
     for start_s, stop_s in [*sorted(spans), (duration_s, duration_s)]:
+        # the small number: 3 pieces of 0.1 s fit into 0.3 s, whatever floats make of it
         n_pieces = int((min(start_s, duration_s) - free_from_s + 1e-9) // length_s)
         starts += [free_from_s + k * length_s for k in range(n_pieces)]
         free_from_s = max(free_from_s, stop_s)
@@ -152,6 +153,7 @@ def _with_pieces(manifest: Manifest, pieces: list[tuple[int, float]], length_s: 
         "labels": [[] for _ in starts],
         "level": [SEGMENT] * len(starts),
     }
+    # all other columns (group, split, site ...) stay as those of the recording's first clip
     for name, values in columns.items():
         added = with_column(added, name, pa.array(values).cast(table.schema.field(name).type))
     return manifest.with_table(pa.concat_tables([table, added.select(table.column_names)]))

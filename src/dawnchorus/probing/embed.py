@@ -103,6 +103,7 @@ def embed_clips(
         precision=config.precision,
         workers=config.workers,
     )
+    # a model that is named is loaded here; a loaded one is lent, and then as it was
     with ready_model(model, embedding) as encoder:
         windows = WindowConfig(window_s=config.window_s or _usual_window_s(clips, encoder))
         settings = read_settings(encoder, embedding.model_copy(update={"windows": windows}))
@@ -117,6 +118,7 @@ def embed_clips(
                 name=encoder.name,
                 encode=vectors_or_nan(batches.vectors, batches.check(rule.window)),
                 rule=rule,
+                # as much sound in a batch as whole windows would be; short clips go more at once
                 most_samples=batch_size(encoder, None) * rule.window,
                 n_workers=count,
             ),

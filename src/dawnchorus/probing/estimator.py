@@ -111,6 +111,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             "probe_type": self.probe_type, "class_weights": self.class_weights, "seed": self.seed,
         }  # fmt: skip  # checked by the config
         config = FitConfig(**choices, strengths=tuple(self.strengths), absent="lowest")
+        # scikit-learn's checks fit on one item a class and one group: nothing is chosen then
         group = np.arange(len(x)) if groups is None else np.asarray(groups)
         train = Features(x=x, y=truth, group=group)
         mark = FEATURES if self.encoder is None else EncoderMark.of(self._loaded())
@@ -184,7 +185,7 @@ class DawnChorusClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         embedded = [self._embedded(n, sound, readout) for n, sound in enumerate(_each(x))]
         if not embedded:
             raise UsageError("X contains no sound; need one waveform or more")
-        vectors = np.stack(embedded)
+        vectors = np.stack(embedded)  # (items, dim): one vector a recording, however long
         self.n_features_in_ = vectors.shape[1]
         return vectors
 

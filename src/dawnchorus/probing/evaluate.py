@@ -113,7 +113,7 @@ def probe_evaluate(
         chosen &= clips.truth.sum(axis=1) == 1
     has_others = np.array([bool(labels) for labels in clips.other_labels])
     n_seen, n_unknown = int(is_seen.sum()), int((has_others & ~clips.truth.any(axis=1)).sum())
-    items = embedded.items(clips, chosen)
+    items = embedded.items(clips, chosen)  # clips that could not be read have no windows
     if not len(items):
         raise TaskError(
             f"{clips.manifest.named}: no clip is left to score: {n_seen} of {len(clips)} were seen "

@@ -117,6 +117,7 @@ def label_clips(
     truth = np.zeros((len(manifest), len(names)), bool)
     for row, of_clip in enumerate(labels):
         truth[row, [column_of[label] for label in of_clip if label in column_of]] = True
+    # clips of one file always stay together; these columns join files as well
     usual = tuple(name for name in DEFAULT_GROUPS if name in columns)
     grouping = usual if group_by is None else tuple(group_by)
     unknown = [name for name in grouping if name not in columns]

@@ -43,6 +43,7 @@ ERROR_NAMES: Final = {
 VIEW_NAMES: Final = {"first_guess": "first guess", "all_scores": "all scores"}
 
 
+# `class_rows` and `score_lines` serve the terminal and the pages, so that both say the same
 def class_rows(evaluation: Evaluation) -> list[Row]:
     """Cells under `CLASS_HEADINGS`."""
     return [
@@ -262,7 +263,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
     """A Markdown table; a bar in a cell would end it."""
     yield "| " + " | ".join(headings) + " |"
     yield "|" + "---|" * len(headings)
-    for row in rows:
+    for row in rows:  # labels are the user's own and may contain a bar
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
 
 

@@ -184,6 +184,7 @@ def calibrated(
         losses=choice.losses,
     )
     values = {t.label: t.value for t in thresholds if t.value is not None}
+    # a class whose threshold could not be shown has none, and predict gives no rows of it
     return replace(probe, calibration=choice.calibration, thresholds=values), evaluation
 
 
