@@ -11,7 +11,7 @@
     │   └── DownloadError      1  weights are neither on disk nor reachable
     ├── StoreError             1  an embedding store is damaged, foreign or of other settings
     ├── TaskError              1  a task or dataset cannot be scored
-    ├── TrainingError          1  training cannot start or go on
+    ├── TrainingError          1  training cannot start or continue
     └── RunInterruptedError  130 the user or the scheduler stopped the run
     DawnChorusWarning          -  nothing failed, something was assumed or left out
 
@@ -110,7 +110,7 @@ class TaskError(DawnChorusError):
 
 
 class TrainingError(DawnChorusError):
-    """Training cannot start, resume or go on."""
+    """Training cannot start, resume or continue."""
 
 
 class RunInterruptedError(DawnChorusError):

@@ -473,7 +473,7 @@ def test_a_label_and_its_score_select_windows(tmp_path: Path) -> None:
     assert table["window"].to_pylist() == [0]
     np.testing.assert_allclose(found, [[0.1, 0.9]], atol=1e-3)
     with (
-        pytest.raises(StoreError, match="no probability"),
+        pytest.raises(StoreError, match="not a probability"),
         StoreWriter(tmp_path / "b.store", header) as writer,
     ):
         writer.add(row("a.wav"), replace(windows(0, 3), scores=scores * 2))

@@ -65,7 +65,7 @@ def resample_blocks(
 
 
 def band_warning(recorded_hz: int, model_hz: int) -> str | None:
-    """What to tell a user whose recordings and model hear different bands; None: all is well.
+    """A warning where recordings and model cover different bands; None: they do not.
 
     A recording is much wider from four times the model's rate on, or from 96 kHz on when the
     model's rate is below that.
@@ -77,7 +77,8 @@ def band_warning(recorded_hz: int, model_hz: int) -> str | None:
         )
     if recorded_hz >= 4 * model_hz or recorded_hz >= WIDE_RATE_HZ > model_hz:
         return (
-            f"recorded at {recorded_hz} Hz, and the model hears only up to {model_hz / 2000:g} kHz;"
-            f" calls above that (bats) are lost unless the recordings are time-expanded first"
+            f"recorded at {recorded_hz} Hz, and the model uses only sound up to "
+            f"{model_hz / 2000:g} kHz; calls above that (bats) are lost unless the recordings are "
+            f"time-expanded first"
         )
     return None

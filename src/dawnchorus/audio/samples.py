@@ -1,4 +1,4 @@
-"""Samples as users hold them, to float32 within -1 to 1: integers have a full scale, floats none.
+"""Samples of any type to float32 within -1 to 1: integers have a full scale, floats have none.
 
 Decoders give float32. Other readers give what lies in the file, most often int16; taken for
 amplitudes, such numbers make a plausible and wrong embedding.
@@ -30,7 +30,7 @@ def as_float32(samples: NDArray[Any], *, what: str = "samples") -> NDArray[np.fl
 
     Args:
         samples: any shape; floats, or one of int8, uint8, int16 and int32.
-        what: they are, for the message.
+        what: how the message calls them.
 
     Raises:
         UsageError: They are of another type, whose full scale nobody can know.

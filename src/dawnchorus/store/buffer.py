@@ -1,4 +1,4 @@
-"""Windows on their way into a part: checked as they come, joined into one table."""
+"""Windows that wait to be written: checked as they come, joined into one table."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class WindowBuffer:
         self.n_bytes = 0
 
     def __len__(self) -> int:
-        """Pieces held."""
+        """How many pieces it has."""
         return len(self._rows)
 
     def add(self, recording: RecordingRow, rows: WindowRows, first: int) -> None:
@@ -68,7 +68,7 @@ class WindowBuffer:
         self._rows = [(other, rows) for other, rows in self._rows if other != recording_id]
 
     def recordings(self) -> list[str]:
-        """Whose windows are held."""
+        """Ids of the recordings whose windows it has."""
         return list(dict.fromkeys(identity for identity, _ in self._rows))
 
     def table(self) -> pa.Table:
@@ -83,8 +83,9 @@ class WindowBuffer:
         scores = [
             rows.scores.astype(np.float16) for _, rows in self._rows if rows.scores is not None
         ]
-        stop = start + valid
+        stop = start + valid  # of the sound: what was padded is not in the table
         rate = self._header.sample_rate
+        # one integer per window on the way here, one column per flag in the file
         bits = [(flags >> bit) & 1 == 1 for bit in range(len(FLAGS))]
         times = [start, stop, valid, start / rate, stop / rate]
         columns = [identities, window, *times, *bits, vectors]
@@ -110,7 +111,7 @@ class WindowBuffer:
                 f"{len(expected)} x {self._header.dim}"
             )
         self._check_scores(recording, rows)
-        with np.errstate(over="ignore"):  # checked in the next line
+        with np.errstate(over="ignore"):  # infinity is refused below, with the value that caused it
             vectors = rows.vectors.astype(self._numbers)
         if not np.isfinite(vectors).all():
             largest = float(np.abs(rows.vectors).max())
@@ -123,13 +124,13 @@ class WindowBuffer:
     def _check_scores(self, recording: RecordingRow, rows: WindowRows) -> None:
         labels, scores = self._header.labels, rows.scores
         wanted = None if labels is None else (len(rows.window), len(labels))
-        found = None if scores is None else scores.shape
-        if found != wanted:
+        shape = None if scores is None else scores.shape
+        if shape != wanted:
             raise StoreError(
-                f"{recording.path}: scores of shape {found}, this store holds {wanted}"
+                f"{recording.path}: scores of shape {shape}, this store holds {wanted}"
             )
         if scores is not None and not ((scores >= 0) & (scores <= 1)).all():
-            raise StoreError(f"{recording.path}: a score is no probability")
+            raise StoreError(f"{recording.path}: a score is not a probability")
 
 
 def _lists(pieces: Sequence[NDArray[Any]]) -> pa.FixedSizeListArray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LISTED: Final = "list_"  # before the name of a user's column whose own name is ours
+LISTED: Final = "list_"  # before the name of a user's column that has a name of ours
 
 
 def distinct(names: Iterable[str], taken: Iterable[str], prefix: str = LISTED) -> list[str]:

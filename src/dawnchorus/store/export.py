@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from dawnchorus.store.read import Store
 
 SUFFIXES: Final = (".npz", ".csv", ".parquet", ".sqlite")
+# columns that keep their names; a column of the user's list gives way
 OURS: Final = frozenset({*WINDOW_SCHEMA.names, *RECORDING_SCHEMA.names, *COMPUTED})
-SCORE: Final = "score_"  # before the name of a label that a column has already
+SCORE: Final = "score_"  # before the name of a label that is also the name of a column
 
 
 def export_store(

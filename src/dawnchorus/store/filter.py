@@ -24,8 +24,8 @@ class WindowFilter(Config):
     """All that is given must hold.
 
     Times of day and dates are local: what a recording says of its zone is kept, ``time_zone`` holds
-    for those that say UTC or nothing (see `dawnchorus.local_time`). Windows of a recording whose
-    start is not known pass no filter on them.
+    for those that say UTC or nothing (see `dawnchorus.local_time`). If the start of a recording is
+    not known, its windows pass no filter on times.
     """
 
     where: dict[str, Value | tuple[Value, ...]] = Field(
@@ -39,8 +39,12 @@ class WindowFilter(Config):
         default=None,
         description="IANA name or offset, before the one that the store has for a recording",
     )
-    label: str | None = Field(default=None, description="whose score reaches min_score")
-    min_score: float = Field(default=0.5, ge=0, le=1)
+    label: str | None = Field(
+        default=None, description="only windows in which the score of this label reaches min_score"
+    )
+    min_score: float = Field(
+        default=0.5, ge=0, le=1, description="lowest score of label, a probability"
+    )
 
     @model_validator(mode="after")
     def _days_in_order(self) -> Self:
@@ -73,6 +77,7 @@ class WindowFilter(Config):
         keep = np.ones(len(windows), np.bool_)
         for column, value in self.where.items():
             wanted = value if isinstance(value, tuple) else (value,)
+            # as text: the command line has no other type, and 1 must find the integer 1
             texts = pa.array([str(item) for item in wanted])
             as_text = windows[column].cast(pa.string())
             keep &= pc.is_in(as_text, texts).to_numpy()
@@ -92,6 +97,6 @@ class WindowFilter(Config):
         if self.time_of_day is None:
             return True
         first, before = self.time_of_day
-        if first <= before:
+        if first <= before:  # otherwise the span runs over midnight
             return first <= moment.time() < before
         return moment.time() >= first or moment.time() < before

@@ -30,6 +30,7 @@ def local_times(windows: pa.Table, time_zone: str | None) -> list[datetime | Non
         windows: has ``start_s`` and `RECORDING_CLOCK`.
         time_zone: before the one that a recording has in the store.
     """
+    # most windows share the start of their recording: parsing it once a window is slow
     starts: dict[tuple[str, str | None], datetime] = {}
     times: list[datetime | None] = []
     columns = (windows[name].to_pylist() for name in ("start_s", *RECORDING_CLOCK))
@@ -57,7 +58,7 @@ def local_column(windows: pa.Table, time_zone: str | None) -> pa.Array:
 
 
 def clock_warnings(recordings: pa.Table, time_zone: str | None) -> list[str]:
-    """Recordings that are done whose zones are mixed or not said."""
+    """Warnings about finished recordings with mixed or unknown time zones."""
     done = recordings.filter(pc.equal(recordings["status"], "done"))
     columns = (done[name].to_pylist() for name in RECORDING_CLOCK)
     return zone_warnings(

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-N_SLOTS: Final = 256  # writers at once
+# the bytes of the lock file: a slot per writer, the header, then a byte per recording
+N_SLOTS: Final = 256
 HEADER_BYTE: Final = N_SLOTS
 FIRST_RECORDING: Final = 1024
 SLOT_WAIT_S: Final = 20.0  # a writer that is alone holds all slots while it clears up
-HEADER_WAIT_S: Final = 20.0
-POLL_S: Final = 0.05
+HEADER_WAIT_S: Final = 20.0  # far more than writing a kilobyte takes
+POLL_S: Final = 0.05  # between two tries
+# what a file system without locks answers
 NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -37,8 +39,8 @@ class StoreLocks:
     Attributes:
         alone: no other writer is at work, and none can start before `open_to_others`. Never true on
             a disk without locks.
-        supported: the disk has locks; without them, two runs may do one recording twice, of which
-            the store then shows one.
+        supported: the disk has locks; without them, two runs may do one recording twice; the
+            store then shows one of the two.
     """
 
     def __init__(self, path: Path) -> None:

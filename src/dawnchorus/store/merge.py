@@ -55,6 +55,7 @@ def merge_stores(sources: Iterable[str | Path], target: str | Path) -> MergeRepo
             for recording in store.each_recording(scores=header.labels is not None):
                 row = _moved(recording.row, from_stored_name(store.header.audio_root), root)
                 known = writer.catalog.get(row.recording_id)
+                # the writer knows only what is committed, which may be minutes behind
                 if row.recording_id in seen or (known and known.status == "done"):
                     n_duplicates += 1
                     continue
@@ -75,14 +76,14 @@ def _joint_header(stores: Sequence[Store], target: Path) -> StoreHeader:
                 f"{store.path}: other settings than {stores[0].path}: {'; '.join(differences)}"
             )
     if (target / HEADER_NAME).exists():
-        return first  # the writer holds it against the target's
+        return first  # the writer compares it with the target's
     root = common_folder([from_stored_name(store.header.audio_root) for store in stores])
     return first.model_copy(update={"audio_root": stored_name(root)})
 
 
 def _moved(row: RecordingRow, old: Path, new: Path) -> RecordingRow:
-    """A row with its path from another root; its parts are left behind."""
-    apart = old != new and "://" not in row.path
+    """A row with its path from another root, without its parts: the writer makes new ones."""
+    apart = old != new and "://" not in row.path  # a URL is whole wherever the root is
     path = relative_name(from_stored_name(row.path, old), new) if apart else row.path
     return replace(row, recording_id=recording_id(path), path=path, parts=(), revision=0)
 

@@ -74,7 +74,9 @@ class Store:
         self.header = read_header(self.path)
 
     def recordings(self) -> pa.Table:
-        """One row for every recording ever committed, by path; the columns are in FORMAT.md.
+        """One row for every recording ever committed, by path.
+
+        Its columns are listed in docs/reference/store_format.md.
 
         Raises:
             StoreError: A part is missing or damaged.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 import pyarrow as pa
 from pydantic import Field, model_validator
@@ -40,7 +40,7 @@ ID_DIGITS: Final = 16  # 64 bits: among a million recordings two alike are a mat
 FLAGS: Final = ("silent", "clipped", "nonfinite", "gap")  # of a window; bits from the lowest
 
 Status = Literal["done", "partial", "failed"]
-STATUSES: Final[tuple[Status, ...]] = ("done", "partial", "failed")
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)  # numbered in this order by the catalog
 
 
 class StoreHeader(Config):
@@ -117,7 +117,7 @@ class StoreHeader(Config):
 
 
 def recording_id(path: str) -> str:
-    """Lasting for a path; whether the file behind it changed is told by size, date and hash."""
+    """The id of a path; size, date and content hash show whether the file behind it changed."""
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
 
 
@@ -168,7 +168,7 @@ class RecordingRow:
         reason: a short verdict, ``message`` the whole sentence, for a failed or damaged one.
         recorded_at: when the recording began, ISO 8601, with an offset where that is known.
         recorded_from: where that was found: ``list``, ``guano``, ``audiomoth`` or ``file name``.
-        time_zone: of the place, as the user named it; says what local time is where the recording
+        time_zone: of the site, as the user named it; it gives local time where the recording
             itself says UTC or nothing.
         recorder_latitude, recorder_longitude: in degrees, as the recorder wrote them.
         recorder_temperature_int_c, recorder_temperature_ext_c: inside and outside of the recorder.

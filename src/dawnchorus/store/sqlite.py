@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OF_RECORDINGS: Final = ("id", "filename", "datetime", "deployment_id")
 DEPLOYMENT: Final = ("deployment", "site")  # columns of the user's list, the first that is there
+# names of tables and columns as in perch-hoplite's SQLite databases
 TABLES: Final = """
 create table hoplite_metadata (key text primary key, value text not null);
 create table deployments (id integer primary key, name text not null unique);
@@ -52,6 +53,7 @@ def write_sqlite(store: Store, path: Path) -> int:
     connection = sqlite3.connect(path)
     try:
         with connection:
+            # no journal: the file is whole or not there at all, see `whole_file`
             connection.executescript("pragma journal_mode = off;" + TABLES)
             listed = _add_columns(connection, store)
             facts = [(key, json.dumps(value)) for key, value in header.items()]

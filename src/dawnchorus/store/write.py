@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from dawnchorus.store.buffer import WindowRows
 
 PART_SECONDS: Final = 30.0  # a kill costs this much work, and that of the part being written
-PART_BYTES: Final = 16 * 2**20  # vectors held in memory at most, before a part is written
+PART_BYTES: Final = 16 * 2**20  # of vectors in memory at most, before a part is written
 ORPHAN_S: Final = 86_400.0  # age of leftovers that may be removed where there are no locks
-PART_RECORDINGS: Final = 1000  # rows held in memory at most; they take more than short windows
+PART_RECORDINGS: Final = 1000  # rows in memory at most; many short recordings fill it first
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class StoreWriter:
         return stored
 
     def _sweep(self) -> None:
-        # a folder that a link leads to may be another store's, whose parts are no orphans
+        # a linked folder may belong to another store, and its parts are not orphans
         if not is_link(self._path / EMBEDDINGS):
             for name in part_names(self._path / EMBEDDINGS) - self.catalog.named_parts:
                 remove_if_possible(self._path / EMBEDDINGS / name)
@@ -243,10 +243,11 @@ class StoreWriter:
             for identity in self._buffer.recordings():
                 self._open[identity].parts.append(part)
             self._buffer.clear()
-        with self._guard:
+        with self._guard:  # the planning thread adds recordings while this runs
             states = dict(self._open)
         rows = [self._next_row(state) for state in states.values()]
         if rows:
+            # the commit: from here on the windows above belong to the store
             part = write_part(self._path / RECORDINGS, recording_table(rows))
             self.catalog.add_own_part(part.name)
         for identity, state in states.items():
@@ -293,7 +294,7 @@ class StoreWriter:
 
 
 def make_store_folder(path: Path) -> None:
-    """Make the folder, unless a store is there or something else stands in its place.
+    """Make the folder of a store, unless there is one.
 
     Raises:
         StoreError: The path is a file, a folder with other things in it, or cannot be made.
