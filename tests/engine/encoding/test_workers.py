@@ -76,7 +76,7 @@ def test_out_of_memory_halves_the_batch_once_and_says_so(tiny_encoder: EAT) -> N
     np.testing.assert_allclose(
         small.vectors(waveforms, lengths), large.vectors(waveforms, lengths), atol=1e-5
     )
-    assert small.notes == ["out of memory with 7 windows at once: went on with 3"]
+    assert small.notes == ["out of memory with 7 windows at once: continued with 3"]
     small.vectors(waveforms, lengths)
     assert len(small.notes) == 1
     model.holds = 1

@@ -204,3 +204,10 @@ def test_a_full_disk_is_reported_with_the_file_and_leaves_nothing(
     ):
         file.write(detections(ROOT / "a.wav", (1.0, "wren", 0.5)))
     assert list(tmp_path.iterdir()) == []
+
+
+@EVERY_FORMAT
+def test_a_label_with_a_tab_or_a_line_end_is_still_one_row(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "out", name, [detections(ROOT / "a.wav", (1.0, "x\ty\nz", 0.5))])
+    ((label, start_s, stop_s),) = read(tmp_path / "out", name)
+    assert (" ".join(label.split()), start_s, stop_s) == ("x y z", 1.0, 2.5)
