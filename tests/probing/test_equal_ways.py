@@ -139,3 +139,15 @@ def test_an_evaluation_of_the_clips_held_out_says_what_the_fit_says(
         again.evaluation.probabilities, report.evaluation.probabilities, atol=1e-6
     )
     assert again.evaluation.scores == report.evaluation.scores
+
+
+def test_a_probe_is_scored_on_the_readout_that_it_was_fitted_on(
+    clips: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    of_block = ProbeRunConfig(**{**CONFIG.model_dump(exclude={"fit"}), "readout": "0:mean"})
+    probe_fit(read_labels(clips), tmp_path / "p", model=tiny_folder, config=of_block)
+    left_out = probe_evaluate(tmp_path / "p", read_labels(clips), config=CONFIG, seen=True)
+    named = probe_evaluate(tmp_path / "p", read_labels(clips), config=of_block, seen=True)
+    p = left_out.evaluation.probabilities
+    assert np.array_equal(p, named.evaluation.probabilities)
+    assert (p.argmax(axis=1) == left_out.evaluation.truth.argmax(axis=1)).mean() > 0.9
