@@ -203,7 +203,7 @@ def test_a_damaged_or_missing_shard_is_an_error_by_name(manifest: Manifest, tmp_
     with pytest.raises(AudioError, match="no such shard"):
         sounds.read(clip.path, 0, 1000)
     shard.write_bytes(content)
-    with pytest.raises(AudioError, match="packed at 16000 Hz, 32000 Hz"):
+    with pytest.raises(AudioError, match="packed at 16000 Hz, need 32000 Hz"):
         FileSounds(index.folder, 32_000).read(clip.path, 0, 10)
 
 
