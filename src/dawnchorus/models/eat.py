@@ -159,8 +159,8 @@ class EAT(Pretrained, nn.Module):
                 ``lengths``.
 
         Raises:
-            UsageError: The input is longer than the window (nothing is ever cut silently), is no
-                sound, or holds NaN.
+            UsageError: The input is longer than the model can take (nothing is ever cut silently),
+                is not sound, or holds NaN.
             WeightsError: The weights hold a classifier whose labels are missing or do not fit.
         """
         del padding_mask
