@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dawnchorus.publication import VERSION
+
 if TYPE_CHECKING:
     # `dawnchorus.benchmark` is the package of that name, so its function has a verb before it
     from dawnchorus.benchmark.run import benchmark as run_benchmark
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from dawnchorus.recipes.pretrain import pretrain
     from dawnchorus.store.read import Store
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "DawnChorusClassifier",

@@ -1,4 +1,4 @@
-"""Where dawnchorus is published: the one place in the code that a release changes (RELEASE.md).
+"""Which version this is and where it is published: what a release changes (RELEASE.md).
 
 Whoever publishes it sets the address. Until then no message names one, since an address that is not
 ours could be anybody's.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+VERSION: Final = "0.1.0"  # and in pyproject.toml
 REPOSITORY: Final[str | None] = None  # such as "https://host/owner/dawnchorus", no slash at the end
 
 

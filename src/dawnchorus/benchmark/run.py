@@ -19,7 +19,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus import __version__
 from dawnchorus.benchmark.cell_key import cell_key
 from dawnchorus.benchmark.competitors import open_competitor
 from dawnchorus.benchmark.prepare import data_folder, load_items
@@ -32,6 +31,7 @@ from dawnchorus.embedding.cache import hash_of_value
 from dawnchorus.errors import RunInterruptedError, TaskError, UsageError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.publication import VERSION
 from dawnchorus.store.locks import StoreLocks
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ class _PlanRun:
 @cache
 def versions() -> str:
     """Versions of what computes, as JSON."""
-    found = {"dawnchorus": __version__, "python": platform.python_version()}
+    found = {"dawnchorus": VERSION, "python": platform.python_version()}
     for package in ("torch", "numpy", "scikit-learn", "soundfile"):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
