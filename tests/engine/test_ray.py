@@ -116,11 +116,11 @@ def test_a_long_recording_is_shared_by_the_workers_and_is_the_same(
     monkeypatch.setattr(spans, "LONG_BYTES", 5_000_000)
     monkeypatch.setattr(spans, "SPAN_S", 20.0)
     joined: list[int] = []
-    take = spans.SpanJoiner.take
+    join = spans.SpanJoiner.join
     monkeypatch.setattr(
         spans.SpanJoiner,
-        "take",
-        lambda self, span: (joined.append(span.n_windows), take(self, span)),
+        "join",
+        lambda self, span: (joined.append(span.n_windows), join(self, span)),
     )
     killed: list[int] = []
 
