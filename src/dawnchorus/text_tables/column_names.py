@@ -81,10 +81,16 @@ _LABEL_WORDS: Final = re.compile(
     r"birds?|animals?|events?|art|esp[eè]ces?|especies?|specie|soort|genus|family|identification|"
     r"identity|determination|vernacular|english|latin|target|what"
 )
+_NTH: Final = re.compile(r" \(\d+\)$")  # the second column of a name, see `read.open_table`
 _NUMBER: Final = re.compile(r"[+-]?\d*[.,]?\d+(e[+-]?\d+)?|\d+:\d+:\d+([.,]\d+)?", re.I)
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?\d*[.,]?\d+(e[+-]?\d+)?", re.I)
 _SOUND: Final = re.compile(r".+\.(wav|flac|mp3|ogg|opus|m4a|aac|aiff?|w4v|wac)", re.I)
 _DATE: Final = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}.*")
+
+
+def is_called(name: str, ours: str) -> bool:
+    """Whether a column has exactly one of our names, were it the second of that name."""
+    return _NTH.sub("", name) == ours
 
 
 def column_key(name: str) -> str:
@@ -98,7 +104,7 @@ def key_and_unit(name: str) -> tuple[str, str | None]:
     A unit that is not known stays as it is, so that nobody takes it for seconds.
     """
     # a unit in brackets, as in "Begin Time (s)" and "Start [ms]"
-    text, unit = name.strip(), None
+    text, unit = _NTH.sub("", name.strip()), None
     bracket = re.fullmatch(r"(.*?)\s*[(\[]\s*(.+?)\s*[)\]]", text)
     if bracket is not None:
         text, unit = bracket[1], bracket[2].lower()
@@ -119,8 +125,7 @@ def key_and_unit(name: str) -> tuple[str, str | None]:
 
 
 def _words(name: str) -> list[str]:
-    name = re.sub(r" \(\d+\)$", "", name)  # the second column of a name, see `read.open_table`
-    spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name)
+    spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", _NTH.sub("", name))
     return re.findall(r"[^\W_]+", spaced.lower())
 
 

@@ -259,7 +259,7 @@ class _ColumnFinder:
 
     def _one_time(self, keys: Collection[str], ours: str) -> TimeColumn | None:
         found = self._candidates(keys)
-        exact = [timed for timed in found if timed.column == ours]
+        exact = [timed for timed in found if known.is_called(timed.column, ours)]
         found = exact or found
         if len(found) > 1:
             raise self._which([timed.column for timed in found], ours)
