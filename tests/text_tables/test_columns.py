@@ -235,6 +235,12 @@ def test_what_the_user_says_goes_before_names() -> None:
         roles(table, given={"stop_s": "bis"})
 
 
+def test_a_stop_goes_before_a_length_that_the_user_gives() -> None:
+    table = {**one_row("path", "label", "start_s", "stop_s"), "lasts": ["7"]}
+    found = roles(table, given={"length_s": "lasts"})
+    assert (found.stop, found.length) == (TimeColumn("stop_s"), None)
+
+
 def test_what_is_given_in_samples_or_milliseconds_counts_so() -> None:
     table = {**one_row("path", "label"), "von_samples": ["1"], "bis_ms": ["2"], "fs": ["8000"]}
     found = roles(table, given={"start_s": "von_samples", "stop_s": "bis_ms"})
