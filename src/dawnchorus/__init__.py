@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from dawnchorus.publication import VERSION
 
 if TYPE_CHECKING:
+    from dawnchorus.annotations.annotation_table import AnnotationTable
+
     # `dawnchorus.benchmark` is the package of that name, so its function has a verb before it
     from dawnchorus.benchmark.run import benchmark as run_benchmark
     from dawnchorus.engine.embed import embed
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = [
+    "AnnotationTable",
     "DawnChorusClassifier",
     "Encoder",
     "EncoderOutput",
@@ -57,6 +60,7 @@ __all__ = [
 # Where each name is; ``module:name`` where it has another name there. A test holds this against
 # the imports above, which are what a type checker sees.
 _HOME = {
+    "AnnotationTable": "dawnchorus.annotations.annotation_table",
     "DawnChorusClassifier": "dawnchorus.probing.estimator",
     "Encoder": "dawnchorus.models.encoder",
     "EncoderOutput": "dawnchorus.models.encoder",

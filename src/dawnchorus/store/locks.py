@@ -130,6 +130,47 @@ class StoreLocks:
             _unlock(self._file.fileno(), first, count)
 
 
+@contextmanager
+def one_writer(path: Path, *, wait_s: float = HEADER_WAIT_S) -> Iterator[None]:
+    """Only one writer at a time, of all processes and threads that name this lock file.
+
+    Behind a URL, and on a disk without locks, nobody waits.
+
+    Args:
+        path: the lock file; made if it is not there.
+        wait_s: for another writer to come to an end.
+
+    Raises:
+        StoreError: The folder cannot be written, or another writer does not come to an end.
+    """
+    if is_remote(path):
+        yield
+        return
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise StoreError(f"{path.parent}: cannot write in this folder: {error}") from error
+    with file:  # closing it gives up the lock
+        deadline = time.monotonic() + wait_s
+        while not _lock_if_there_are_locks(file, path):
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"{path.parent}: another program has been writing here for {wait_s:g} s; wait "
+                    "until it ends, and try again"
+                )
+            time.sleep(POLL_S)
+        yield
+
+
+def _lock_if_there_are_locks(file: IO[bytes], path: Path) -> bool:
+    try:
+        return _lock(file.fileno(), HEADER_BYTE, 1)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise StoreError(f"{path}: cannot be locked: {error}") from error
+        return True
+
+
 def _byte_of(recording_id: str) -> int:
     return FIRST_RECORDING + (int(recording_id, 16) >> 2)  # file offsets have 63 bits
 

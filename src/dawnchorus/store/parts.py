@@ -38,10 +38,17 @@ MALFORMED: Final = (
 )  # fmt: skip
 
 
-def write_part(folder: Path, table: pa.Table) -> Part:
-    """Write one part under a new name, durable when this returns."""
+def write_part(folder: Path, table: pa.Table, *, number: str = "") -> Part:
+    """Write one part under a new name, durable when this returns.
+
+    Args:
+        folder: of the parts.
+        table: what is in it.
+        number: what its name begins with, where the names are to tell the order of the parts.
+    """
     content = _parquet_bytes(table)
-    part = Part(f"part-{uuid.uuid4().hex[:20]}.parquet", hashlib.sha256(content).hexdigest())
+    name = f"part-{number}{uuid.uuid4().hex[:20]}.parquet"
+    part = Part(name, hashlib.sha256(content).hexdigest())
     write_whole(folder / part.name, content)
     return part
 
