@@ -149,7 +149,7 @@ def read_figures(path: Path) -> tuple[Figure, ...]:
             ``retrieval_auc`` and ``nmi``.
 
     Raises:
-        UsageError: It cannot be read, or is neither.
+        UsageError: It cannot be read, is neither, or says two things of one cell.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -159,9 +159,9 @@ def read_figures(path: Path) -> tuple[Figure, ...]:
         raise UsageError(f"{path}: cannot be read as CSV: {error}") from error
     try:
         if {"model", "task", "measure", "value"} <= columns:
-            return tuple(_figures({"protocol": "strict", **row} for row in rows))
+            return _one_a_cell(path, _figures({"protocol": "strict", **row} for row in rows))
         if {"encoder", "task"} <= columns and columns & {"probe", *WIDE}:
-            return tuple(figure for row in rows for figure in _of_wide_row(row))
+            return _one_a_cell(path, (figure for row in rows for figure in _of_wide_row(row)))
     except ValueError as error:
         raise UsageError(f"{path}: a value is not a number: {error}") from error
     raise UsageError(
@@ -174,6 +174,23 @@ def _figures(rows: Iterable[Mapping[str, str]]) -> Iterator[Figure]:
         value = float(row["value"]) if row["value"] else None
         note, protocol = row.get("note") or "", row.get("protocol") or "strict"
         yield Figure(row["model"], row["task"], row["measure"], value, note, protocol)
+
+
+def _one_a_cell(path: Path, figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    """Each cell once; a wide table may say the same in several rows."""
+    found: dict[tuple[str, str, str, str], Figure] = {}
+    for one in figures:
+        where = f"{path}: {one.model}, {one.task}, {one.measure}"
+        if one.protocol not in {"paper", "strict"}:
+            raise UsageError(f"{where}: protocol {one.protocol!r}; need paper or strict")
+        if one.value is not None and not math.isfinite(one.value):
+            raise UsageError(
+                f"{where}: {one.value} is no score; leave it empty and say why in note"
+            )
+        other = found.setdefault((one.protocol, one.model, one.task, one.measure), one)
+        if other.value != one.value:
+            raise UsageError(f"{where}: both {other.value} and {one.value}; keep one of them")
+    return tuple(found.values())
 
 
 def _of_wide_row(row: Mapping[str, str]) -> Iterator[Figure]:

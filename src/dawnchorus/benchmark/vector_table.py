@@ -84,10 +84,20 @@ def read_vectors(path: Path) -> VectorTable:
         raise UsageError(f"{path}: no such file")
     columns = reader(path)
     vectors = columns[VECTOR]
+    if vectors.dtype.kind not in "iuf":
+        raise UsageError(f"{path}: vectors of {vectors.dtype}; need numbers")
     if vectors.ndim != 2 or not vectors.size or len(vectors) != len(columns[ID]):
         raise UsageError(
             f"{path}: {len(columns[ID])} ids with vectors of shape {vectors.shape}; need one "
             f"vector of equal length an id"
+        )
+    uneven = [name for name, held in columns.items() if np.shape(held) != (len(vectors),)]
+    uneven.remove(VECTOR)
+    if uneven:
+        shape = np.shape(columns[uneven[0]])
+        raise UsageError(
+            f"{path}: {uneven[0]} of shape {shape}; need one value for each of {len(vectors)} "
+            f"vectors"
         )
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
@@ -147,6 +157,10 @@ def _read_parquet(path: Path) -> dict[str, Any]:
             if pa.types.is_floating(field.type) and field.name != START
         ]
         return _columns(path, table.column_names, numeric, lambda name: table[name].to_numpy())
+    kind = table.schema.field(VECTOR).type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)
+            or pa.types.is_fixed_size_list(kind)):  # fmt: skip
+        raise UsageError(f"{path}: column {VECTOR} holds {kind}; need lists of numbers")
     lists = table[VECTOR].combine_chunks()
     lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
     if len(lengths) != 1 or lists.null_count or lists.flatten().null_count:
@@ -164,6 +178,9 @@ def _read_csv(path: Path) -> dict[str, Any]:
             header, *rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as CSV with a header: {error}") from error
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UsageError(f"{path}: column {twice[0]!r} is there more than once; rename one")
     uneven = [number for number, row in enumerate(rows, 2) if len(row) != len(header)]
     if uneven:
         raise UsageError(f"{path}, line {uneven[0]}: need {len(header)} fields as in line 1")
