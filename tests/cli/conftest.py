@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from program_inputs import emptied, make_inputs
+
 WriteSound = Callable[..., Path]
 
 
@@ -19,3 +21,15 @@ def mixed(tmp_path: Path, write_sound: WriteSound) -> Path:
     write_sound(folder / "c.ogg", 1.7, 22_050, seed=3)
     (folder / "bad.wav").write_text("not sound")
     return folder
+
+
+@pytest.fixture(scope="session")
+def inputs(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Something to run each command on, by name; nothing may change it."""
+    return make_inputs(tmp_path_factory.mktemp("inputs") / "given", tiny_folder)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """An empty folder for what a command writes, which is where it runs, too."""
+    return emptied(tmp_path / "out")

@@ -12,7 +12,7 @@ from dawnchorus import __version__
 from dawnchorus.cli import streams
 from dawnchorus.cli.output import plain_warnings, say
 from dawnchorus.cli.renamed import current, new_name
-from dawnchorus.errors import DawnChorusError, UsageError
+from dawnchorus.errors import DawnChorusError, RunInterruptedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,7 +164,7 @@ def program(functions: Functions) -> Typer:
             place = groups[word]
         hidden = new_name(function) is not None
         add = place.command(words[-1] if words else None, hidden=hidden, no_args_is_help=False)
-        add(_finite(function))
+        add(_interruptible(_finite(function)))
     return root
 
 
@@ -193,5 +193,19 @@ def _finite(function: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(value, float) and not isfinite(value):
                 raise UsageError(f"--{name.replace('_', '-')} {value}: need a number")
         return function(**given)
+
+    return checked
+
+
+def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose Ctrl-C reaches `main`; typer would end it without a word, --debug or not."""
+    from typer import Abort
+
+    @wraps(function)
+    def checked(**given: Any) -> Any:
+        try:
+            return function(**given)
+        except (KeyboardInterrupt, Abort) as stop:  # Abort: Ctrl-C or Ctrl-D at a question
+            raise RunInterruptedError("interrupted") from stop
 
     return checked

@@ -89,6 +89,9 @@ def predict(
     """
     opened = None if probe is None else open_probe(probe)
     chosen = predict_options(config, selection, options, opened)
+    if output is None and chosen.selection.format not in {None, "csv"}:
+        # rows in the report have no format, and the command prints them as CSV
+        raise UsageError(f"format {chosen.selection.format}: needs an output (-o), such as a file")
     paths = as_paths(recordings)
     store = store_among(paths)
     if store is not None:

@@ -28,7 +28,7 @@ from dawnchorus.clips.manifest import Manifest, decoded, with_column, write_mani
 from dawnchorus.clips.parallel import in_threads
 from dawnchorus.clips.sounds import FileSounds, member_path
 from dawnchorus.configs.json_file import read_json
-from dawnchorus.errors import AudioError, TaskError
+from dawnchorus.errors import AudioError, TaskError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.feed.draws import shuffled_place
 from dawnchorus.progress import NO_PROGRESS, Progress
@@ -94,8 +94,11 @@ def pack_manifest(
         progress: counts each file that is in a shard.
 
     Raises:
+        UsageError: ``shard_mb`` is not above 0.
         TaskError: A length is not known, the folder holds another packing, or nothing can be read.
     """
+    if not shard_mb > 0:  # a NaN is not, either
+        raise UsageError(f"shard_mb {shard_mb:g}: need a size above 0, in megabytes")
     plan = _Packing(manifest, shard_mb, shuffle_seed)
     _claim(folder, plan)
     # notes of the shards, also of those that an earlier run wrote

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,8 +17,6 @@ from dawnchorus.sources.download.remote_files import files_to_fetch, locked_ledg
 from dawnchorus.sources.download.requests import FailedRequestError, LimitedClient
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dawnchorus.sources.download.remote_files import RemoteFile
 
 N_SAMPLED: Final = 24  # files whose size is requested beforehand
@@ -75,7 +75,11 @@ def plan_download(
     generator = np.random.default_rng(0)
     sample: list[RemoteFile] = []
     total_s, n_timed = 0.0, 0
-    with locked_ledger(folder) as ledger:
+    # a plan writes nothing: without the folder nothing is there yet, as in an empty one
+    with (
+        TemporaryDirectory(prefix="dawnchorus-") as empty,
+        locked_ledger(folder if folder.exists() else Path(empty)) as ledger,
+    ):
         for file in files_to_fetch(manifest, config, plan.refused):
             if ledger.done(file.id, file.url):
                 plan.n_there += 1
@@ -102,7 +106,8 @@ def plan_download(
         plan.n_bytes = sum(n_bytes for _, n_bytes in sizes) / len(sizes) * plan.n_wanted
     elif all_timed:
         plan.n_bytes = GUESSED_BYTES_S * total_s
-    plan.free_bytes = float(shutil.disk_usage(folder).free)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    plan.free_bytes = float(shutil.disk_usage(there).free)
     return plan
 
 
