@@ -41,7 +41,9 @@ class WindowConfig(Config):
 class EmbedConfig(Config):
     """What `embed` and `predict` do with each window."""
 
-    windows: WindowConfig = WindowConfig()
+    windows: WindowConfig = Field(
+        default=WindowConfig(), description="how recordings are cut; default: the model's window"
+    )
     readout: Readout | None = Field(
         default=None, description="layers and poolings, such as 5,11:bands; None: the model's own"
     )
@@ -138,16 +140,21 @@ class PredictConfig(Config):
 
     @model_validator(mode="after")
     def _merging_has_thresholds(self) -> Self:
-        only_merged = {"low_threshold", "gap_s", "min_length_s"} & self.model_fields_set
+        # by value, not by what was given: a config that was written to a file gives every key
+        usual = type(self).model_fields
+        only_merged = [
+            name
+            for name in ("gap_s", "low_threshold", "min_length_s")
+            if getattr(self, name) != usual[name].default
+        ]
         if not self.merge and only_merged:
-            raise ValueError(f"{sorted(only_merged)[0]} is for merged detections; set merge too")
+            raise ValueError(f"{only_merged[0]} is for merged detections; set merge too")
         if self.merge and self.top_k is not None:
             raise ValueError("merged detections are chosen by thresholds, not by top_k")
         if any(not 0 <= value <= 1 for value in self.thresholds.values()):
             raise ValueError(f"thresholds: need 0 to 1, got {self.thresholds}")
-        lowest = min(
-            [*self.thresholds.values(), *([self.threshold] if self.threshold else [])], default=1.0
-        )
+        for_all = [] if self.threshold is None else [self.threshold]
+        lowest = min([*self.thresholds.values(), *for_all], default=1.0)
         if self.low_threshold is not None and self.low_threshold > lowest:
             raise ValueError(
                 f"low_threshold {self.low_threshold:g} is above a threshold {lowest:g}"

@@ -192,11 +192,12 @@ def _is_list(value: object) -> bool:
 
 
 def _part(text: str, pooling: Pooling | None, *, warn: bool) -> ReadoutPart:
-    name, *fields = text.split(":")
+    # blanks are no part of a name: written again as text, "8 " would become block 8
+    name, *fields = (field.strip() for field in text.split(":"))
     # missing fields are empty, so "8", "8:", and "8::" are one; a third colon is refused below
     how, weight = [*fields, "", ""][:2]
     how = pooling_name(how, warn=warn)
-    if len(fields) > 2 or (how and how not in POOLINGS):
+    if not name or len(fields) > 2 or (how and how not in POOLINGS):
         raise UsageError(
             f"layer {text!r}: need LAYER, LAYER:POOLING or LAYER:POOLING:WEIGHT, the pooling one "
             f"of {', '.join(POOLINGS)}"
