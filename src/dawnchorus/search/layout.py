@@ -53,7 +53,8 @@ def layout(
         step = _pull(points, left, right, strength) + _push(points, left, draws)
         points = points + rate * np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         done(1)
-    return points - np.rint(points.mean(axis=0) / GRID) * GRID
+    middle: Points = np.rint(points.mean(axis=0) / GRID) * GRID
+    return points - middle
 
 
 def principal_components(vectors: Whole) -> Points:
@@ -69,7 +70,8 @@ def principal_components(vectors: Whole) -> Points:
     if points.shape[1] < 2:  # vectors of one dimension
         points = np.pad(points, ((0, 0), (0, 1)))
     spread = np.maximum(points.std(), 1e-12)
-    return np.rint(points * (START_SPREAD / spread) / GRID) * GRID
+    rounded: Points = np.rint(points * (START_SPREAD / spread) / GRID) * GRID
+    return rounded
 
 
 def _pull(points: Points, left: Rows, right: Rows, strength: NDArray[np.float64]) -> Points:
@@ -109,4 +111,5 @@ def between(anchors: Rows, near: NDArray[np.float64], points: Points) -> Points:
     # landmark upon it
     weight = 1 / np.maximum(1 - near, 1e-6) ** 2
     weight = weight / weight.sum(axis=1, keepdims=True)
-    return np.einsum("na,nad->nd", weight, points[anchors])
+    mean: Points = np.einsum("na,nad->nd", weight, points[anchors])
+    return mean

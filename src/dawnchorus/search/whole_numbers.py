@@ -49,13 +49,15 @@ def as_whole_numbers(vectors: Floats, mean: Floats) -> Whole:
         raise UsageError(f"vector {row} holds values that are not finite; store check names its part")
     # a direction shorter than this is rounding of float16, not sound
     scale = np.divide(LARGEST, largest, out=np.zeros_like(largest), where=largest > 1e-6)
-    return np.rint(centred * scale).astype(np.int8)
+    numbers: Whole = np.rint(centred * scale).astype(np.int8)
+    return numbers
 
 
 def lengths(vectors: Whole) -> NDArray[np.float64]:
     """Their lengths, ``(n,)``; 1 for those that are all zeros, so that one can divide."""
     squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.int64)
-    return np.sqrt(np.maximum(squares, 1).astype(np.float64))
+    roots: NDArray[np.float64] = np.sqrt(np.maximum(squares, 1).astype(np.float64))
+    return roots
 
 
 def cosines(left: Whole, right: Whole) -> NDArray[np.float64]:
