@@ -76,7 +76,9 @@ def test_products_are_exact_in_any_order_of_adding(dim: int, seed: int) -> None:
         cosines(numbers, numbers), cosines(numbers[:, shuffled], numbers[:, shuffled])
     )
     exact = numbers.astype(object) @ numbers.astype(object).T
-    found = cosines(numbers, numbers) * np.sqrt(np.outer(exact.diagonal(), exact.diagonal()).astype(float))
+    found = cosines(numbers, numbers) * np.sqrt(
+        np.outer(exact.diagonal(), exact.diagonal()).astype(float)
+    )
     np.testing.assert_allclose(found, exact.astype(float), rtol=1e-14, atol=1e-8)
 
 
@@ -101,8 +103,8 @@ def test_vectors_that_are_not_finite_are_named() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(vector_sets, st.integers(1, 12), st.booleans())
-def test_nearest_is_what_sorting_everything_gives(vectors: Floats, k: int, apart: bool) -> None:
+@given(vectors=vector_sets, k=st.integers(1, 12), apart=st.booleans())
+def test_nearest_is_what_sorting_everything_gives(vectors: Floats, k: int, *, apart: bool) -> None:
     numbers = whole(np.round(vectors))  # rounded: many equally near
     near = cosines(numbers, numbers)
     if apart:

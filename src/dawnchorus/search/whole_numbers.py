@@ -46,7 +46,9 @@ def as_whole_numbers(vectors: Floats, mean: Floats) -> Whole:
     largest = np.abs(centred).max(axis=1, keepdims=True, initial=0.0)
     if not np.isfinite(largest).all():
         row = int(np.flatnonzero(~np.isfinite(largest[:, 0]))[0])
-        raise UsageError(f"vector {row} holds values that are not finite; store check names its part")
+        raise UsageError(
+            f"vector {row} holds values that are not finite; store check names its part"
+        )
     # a direction shorter than this is rounding of float16, not sound
     scale = np.divide(LARGEST, largest, out=np.zeros_like(largest), where=largest > 1e-6)
     numbers: Whole = np.rint(centred * scale).astype(np.int8)
