@@ -30,7 +30,7 @@ BLOCK_NUMBERS: Final = 1 << 24  # of products held at once: 64 MB
 def as_whole_numbers(vectors: Floats, mean: Floats) -> Whole:
     """Directions from a mean, each scaled so that its largest number is 127.
 
-    The cosine of two such vectors differs from that of the originals by 0.002 at most (768 dimensions, measured).
+    The cosine of two of them differs by 0.002 at most (768 dimensions, measured).
 
     Args:
         vectors: ``(n, dim)``.
