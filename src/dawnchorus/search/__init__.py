@@ -1,5 +1,6 @@
-"""Vectors in stores: what lies near a query, and what there is at all.
+"""From an archive of vectors to answers: what is like this, what is there, what is strange.
 
-It knows stores and encoders, not what a label is good for: probes, densities and pages are rooms
-above. Start reading in `dawnchorus.search.archive`, which gives the windows of stores their order.
+It knows stores and vectors; it must not know how a question is put or an answer shown. Start
+reading at ``archive`` (stores as one array that stays on disk), then ``neighbours`` (the best
+windows for a direction).
 """

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from dawnchorus.store.schema import RecordingRow
 
 # Where a window is stored: its part, and its row there. Users may have columns of any other name.
-_PART, _ROW = "\0part", "\0row"
+PART, ROW = "\0part", "\0row"
 _STORED_WINDOWS = pa.schema(
-    [("path", pa.string()), *WINDOW_SCHEMA, (_PART, pa.string()), (_ROW, pa.int64())]
+    [("path", pa.string()), *WINDOW_SCHEMA, (PART, pa.string()), (ROW, pa.int64())]
 )
 _ORDER = [("path", "ascending"), ("window", "ascending")]
 
@@ -59,6 +59,22 @@ class StoredRecording:
     windows: pa.Table
     vectors: NDArray[np.float32]
     scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedWindows:
+    """Windows of one moment of a store, and where each of them is stored.
+
+    Attributes:
+        windows: ``path``, the columns of `WINDOW_SCHEMA`, `PART` and `ROW`, in the order of path
+            and window.
+        recordings: as `Store.recordings`, of the same moment.
+        parts: the parts that finished recordings use, with their seals, by name.
+    """
+
+    windows: pa.Table
+    recordings: pa.Table
+    parts: dict[str, PartUse]
 
 
 class Store:
@@ -120,7 +136,21 @@ class Store:
             StoreError: A part is missing or damaged.
         """
         wanted = _default(columns)
-        return self._selected(wanted, WindowFilter(**filters))[0].select(wanted)
+        return self._selected(wanted, WindowFilter(**filters)).windows.select(wanted)
+
+    def located_windows(self, columns: Sequence[str] = (), **filters: Any) -> LocatedWindows:
+        """The windows that pass, and where they are stored, for those who read parts themselves.
+
+        Args:
+            columns: further ones, which must exist; they are added after those of a window.
+            filters: fields of `WindowFilter`.
+
+        Raises:
+            UsageError: A column or filter does not exist.
+            StoreError: A part is missing or damaged.
+        """
+        wanted = list(dict.fromkeys(["path", *WINDOW_SCHEMA.names, *columns]))
+        return self._selected(wanted, WindowFilter(**filters))
 
     def read_scores(
         self, columns: Sequence[str] | None = None, **filters: Any
@@ -166,7 +196,7 @@ class Store:
             pieces = [piece.filter(pc.equal(piece["recording_id"], own)) for piece in pieces]
             windows = pa.concat_tables([schema.empty_table(), *pieces]).sort_by("window")
             check_complete(windows, table.slice(at, 1), str(self.path))
-            values = [_as_array(windows[column]).astype(np.float32) for column in lists]
+            values = [as_array(windows[column]).astype(np.float32) for column in lists]
             values.append(np.zeros((len(windows), 0), np.float32))  # for scores not requested
             yield StoredRecording(row, windows.drop_columns(lists), values[0], values[1])
 
@@ -182,13 +212,11 @@ class Store:
         memory_map: str | Path | None = None,
     ) -> tuple[NDArray[np.float32], pa.Table]:
         wanted = _default(columns)
-        windows, parts = self._selected(wanted, rule)
-        return self._values(windows, parts, values, memory_map), windows.select(wanted)
+        located = self._selected(wanted, rule)
+        vectors = self._values(located.windows, located.parts, values, memory_map)
+        return vectors, located.windows.select(wanted)
 
-    def _selected(
-        self, wanted: Sequence[str], rule: WindowFilter
-    ) -> tuple[pa.Table, dict[str, PartUse]]:
-        """Windows that pass, in order, with the wanted columns, `_PART` and `_ROW`; all parts."""
+    def _selected(self, wanted: Sequence[str], rule: WindowFilter) -> LocatedWindows:
         recordings = self.recordings()
         own = {"path", *WINDOW_SCHEMA.names}
         known = [*own, *(name for name in recordings.column_names if name not in own)]
@@ -208,7 +236,8 @@ class Store:
             windows = windows.filter(pa.array(self._passes(windows, recordings, rule, parts)))
         windows = windows.sort_by(_ORDER)
         extra = [name for name in wanted if name not in own]
-        return _with_recordings(windows, recordings, extra, rule.time_zone), parts
+        windows = with_recordings(windows, recordings, extra, rule.time_zone)
+        return LocatedWindows(windows, recordings, parts)
 
     def _schema(self, names: Sequence[str]) -> pa.Schema:
         """Of some columns of a part of ``embeddings/``."""
@@ -224,7 +253,7 @@ class Store:
     ) -> NDArray[np.bool_]:
         clock = RECORDING_CLOCK if rule.needs_clock else ()
         extra = [name for name in {*clock, *rule.where} if name not in windows.column_names]
-        keep = rule.passes(_with_recordings(windows, recordings, extra, rule.time_zone))
+        keep = rule.passes(with_recordings(windows, recordings, extra, rule.time_zone))
         if rule.label is None:
             return keep
         labels = self.header.labels
@@ -239,8 +268,8 @@ class Store:
         """The windows of a part that belong to finished recordings, and where each is stored."""
         table = read_windows(self.path / EMBEDDINGS / part, WINDOW_SCHEMA)
         n_rows = len(table)
-        table = table.append_column(_PART, pa.array([part] * n_rows, pa.string()))
-        table = table.append_column(_ROW, pa.array(np.arange(n_rows), pa.int64()))
+        table = table.append_column(PART, pa.array([part] * n_rows, pa.string()))
+        table = table.append_column(ROW, pa.array(np.arange(n_rows), pa.int64()))
         # other rows are of a recording that failed later, or was embedded again
         ids = pa.array(list(use.paths), pa.string())
         table = table.filter(pc.is_in(table["recording_id"], ids))
@@ -258,14 +287,14 @@ class Store:
         schema = self._schema([column])
         width = schema.field(column).type.list_size
         values = _new_array((len(windows), width), memory_map)
-        order = pc.sort_indices(windows, [(_PART, "ascending"), (_ROW, "ascending")]).to_numpy()
-        stored = windows.select([_PART, _ROW]).take(order)
+        order = pc.sort_indices(windows, [(PART, "ascending"), (ROW, "ascending")]).to_numpy()
+        stored = windows.select([PART, ROW]).take(order)
         first = 0
-        for part, n_rows in _runs(stored[_PART]):
+        for part, n_rows in _runs(stored[PART]):
             stop = first + n_rows
             lists = read_sealed(self.path / EMBEDDINGS / part, parts[part].seals, schema)[column]
-            rows = stored[_ROW][first:stop].to_numpy()
-            values[order[first:stop]] = _as_array(lists)[rows]  # float16 becomes float32 here
+            rows = stored[ROW][first:stop].to_numpy()
+            values[order[first:stop]] = as_array(lists)[rows]  # float16 becomes float32 here
             first = stop
         return values
 
@@ -278,13 +307,13 @@ def _new_array(shape: tuple[int, int], memory_map: str | Path | None) -> NDArray
     return np.lib.format.open_memmap(memory_map, mode="w+", dtype=np.float32, shape=shape)
 
 
-def _as_array(lists: pa.ChunkedArray) -> NDArray[np.floating]:
+def as_array(lists: pa.ChunkedArray) -> NDArray[np.floating]:
     """A column of vectors or scores, ``(rows, n)`` in its own number format."""
     flat: NDArray[np.floating] = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(-1, lists.type.list_size)
 
 
-def _with_recordings(
+def with_recordings(
     windows: pa.Table, recordings: pa.Table, columns: Sequence[str], time_zone: str | None
 ) -> pa.Table:
     """Windows with columns of their recordings, and with those that are computed."""

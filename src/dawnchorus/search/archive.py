@@ -1,0 +1,243 @@
+"""The windows of one or several stores as one array that stays on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dawnchorus.errors import StoreError, UsageError
+from dawnchorus.paths import absolute, as_path, as_text, is_remote
+from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.search.facts import store_facts
+from dawnchorus.search.part_vectors import PartVectors
+from dawnchorus.store.filter import WindowFilter
+from dawnchorus.store.read import PART, ROW, Store, with_recordings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from dawnchorus.progress import Progress
+    from dawnchorus.search.facts import PartFacts
+    from dawnchorus.store.read import LocatedWindows
+    from dawnchorus.store.schema import StoreHeader
+
+    Rows = NDArray[np.int64]
+    Vectors = NDArray[np.float32]
+
+BLOCK_ROWS: Final = 65_536  # 200 MB of 768 numbers
+BASE_COLUMNS: Final = ("store", "recording_id", "path", "window", "start_s", "stop_s")
+
+
+class Archive:
+    """Windows of one or several stores that were made by one model with one set of settings.
+
+    What is in it is decided once, when it is opened: recordings that are added later are not seen.
+    A window has a row, its number in the order of store (as they were named), path and window.
+    That order depends on what is in the stores alone, not on how they were written.
+
+    Attributes:
+        stores: the stores, open for reading.
+        header: of the first; the others agree with it in all that vectors depend on.
+    """
+
+    def __init__(self, stores: str | Path | Sequence[str | Path], /, **filters: Any) -> None:
+        """Open the stores and find the windows that pass.
+
+        Args:
+            stores: folders or URLs of one store or more.
+            filters: fields of `WindowFilter`, as for `Store.read`.
+
+        Raises:
+            UsageError: No store or one twice was named, or a column or filter does not exist.
+            StoreError: A store is damaged, or has other settings than the first.
+        """
+        self._rule = WindowFilter(**filters)
+        self.stores = _opened(stores)
+        self.header: StoreHeader = self.stores[0].header
+        self._located = [store.located_windows(**filters) for store in self.stores]
+        counts = [len(located.windows) for located in self._located]
+        self._first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        # which part each row is in, over all stores, and its row there
+        self.parts: list[PartVectors] = []
+        self._first_part = [0]
+        self._facts: list[PartFacts] | None = None
+        codes = [self._add_parts(number) for number in range(len(self.stores))]
+        self.part_of: NDArray[np.int32] = np.concatenate(codes)
+        in_part = [located.windows[ROW].to_numpy() for located in self._located]
+        self.row_in_part: Rows = np.concatenate(in_part)
+
+    def _add_parts(self, number: int) -> NDArray[np.int32]:
+        """Add a store's parts; returns the part of each of its windows."""
+        store, located = self.stores[number], self._located[number]
+        first = len(self.parts)
+        names = pa.array(list(located.parts), pa.string())
+        for name, use in located.parts.items():
+            self.parts.append(PartVectors(store.path, name, use, store.header))
+        self._first_part.append(len(self.parts))
+        codes = pc.index_in(located.windows[PART], names)
+        part_of: NDArray[np.int32] = codes.to_numpy().astype(np.int32) + np.int32(first)
+        return part_of
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+        return self.header.dim
+
+    @property
+    def n_windows(self) -> int:
+        """How many windows pass."""
+        return int(self._first[-1])
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some windows may be left out."""
+        return not self._rule.is_open
+
+    def windows(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Every window, in order.
+
+        Args:
+            columns: further ones, of a window or of its recording, as for `Store.read`.
+
+        Returns:
+            `BASE_COLUMNS`, where ``store`` is the number of the store among those that were named,
+            and then the columns that were asked for.
+
+        Raises:
+            UsageError: None of the stores has such a column.
+        """
+        return self.describe(np.arange(self.n_windows), columns)
+
+    def describe(self, rows: Rows, columns: Sequence[str] | None = None) -> pa.Table:
+        """As `windows`, of some windows, in the order that they are named.
+
+        Raises:
+            UsageError: As of `windows`, or there is no such row.
+        """
+        rows = self._checked(rows)
+        wanted = list(dict.fromkeys([*BASE_COLUMNS, *(columns or ())]))
+        of_store = np.searchsorted(self._first, rows, side="right") - 1
+        pieces, order = [], []
+        for number, located in enumerate(self._located):
+            at = np.flatnonzero(of_store == number)
+            windows = located.windows.take(pa.array(rows[at] - self._first[number]))
+            windows = windows.append_column("store", pa.array(np.full(len(at), number, np.int32)))
+            pieces.append(self._with_columns(windows, located, wanted))
+            order.append(at)
+        table = pa.concat_tables(pieces, promote_options="default")
+        missing = [name for name in wanted if name not in table.column_names]
+        if missing:
+            raise UsageError(f"no column {missing[0]!r} in {self._names()}")
+        table = table.select(wanted)
+        if len(pieces) == 1:
+            return table
+        return table.take(pa.array(np.argsort(np.concatenate(order), kind="stable")))
+
+    def _with_columns(
+        self, windows: pa.Table, located: LocatedWindows, wanted: Sequence[str]
+    ) -> pa.Table:
+        own = {*windows.column_names}
+        known = {*located.recordings.column_names, "local_time"}
+        more = [name for name in wanted if name not in own and name in known]
+        table = with_recordings(windows, located.recordings, more, self._rule.time_zone)
+        return table.select([name for name in wanted if name in own or name in known])
+
+    def blocks(self, n_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, Vectors]]:
+        """All vectors in order, some at a time: the first row of each block, ``(n, dim)``."""
+        for first in range(0, self.n_windows, n_rows):
+            yield first, self.take(np.arange(first, min(first + n_rows, self.n_windows)))
+
+    def take(self, rows: Rows) -> Vectors:
+        """Vectors of some windows, ``(n, dim)``, in the order that they are named.
+
+        Raises:
+            UsageError: There is no such row.
+            StoreError: A part is missing or damaged.
+        """
+        rows = self._checked(rows)
+        vectors = np.empty((len(rows), self.dim), np.float32)
+        order = np.lexsort((self.row_in_part[rows], self.part_of[rows]))
+        codes = self.part_of[rows[order]]
+        bounds = np.flatnonzero(np.diff(codes)) + 1
+        for at in np.split(order, bounds):
+            if len(at):
+                part = self.parts[self.part_of[rows[at[0]]]]
+                vectors[at] = part.take(self.row_in_part[rows[at]])
+        return vectors
+
+    def prepare(self, progress: Progress = NO_PROGRESS) -> list[PartFacts]:
+        """Read what is not known of the parts yet, so that they can be mapped.
+
+        The first search does it, if nobody did it before; it reads the new parts of a store once.
+
+        Returns:
+            What is known of each of `parts`.
+
+        Raises:
+            StoreError: A part is missing or damaged.
+        """
+        if self._facts is None:
+            self._facts = []
+            for number, store in enumerate(self.stores):
+                parts = self.parts[self._first_part[number] : self._first_part[number + 1]]
+                facts = store_facts(store.path, parts, progress)
+                for part in parts:
+                    part.groups = facts[part.name].groups
+                    self._facts.append(facts[part.name])
+        return self._facts
+
+    def mean(self) -> Vectors:
+        """Mean of all finished windows of the stores, ``(dim,)``, whatever passes the filters.
+
+        So the score of a window does not depend on what else was asked for.
+
+        Raises:
+            StoreError: There is no finished window, or a part is missing or damaged.
+        """
+        facts = self.prepare()
+        n_windows = sum(fact.n_windows for fact in facts)
+        if not n_windows:
+            raise StoreError(f"{self._names()}: no recording is finished, so there is no mean")
+        total = np.sum([fact.total for fact in facts], axis=0)
+        mean: Vectors = (total / n_windows).astype(np.float32)
+        return mean
+
+    def _checked(self, rows: Rows) -> Rows:
+        rows = np.asarray(rows, np.int64).reshape(-1)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.n_windows:
+            raise UsageError(
+                f"rows {rows.min()} to {rows.max()} of {self._names()}: it has {self.n_windows}"
+            )
+        return rows
+
+    def _names(self) -> str:
+        return ", ".join(str(store.path) for store in self.stores)
+
+
+def _opened(stores: str | Path | Sequence[str | Path]) -> list[Store]:
+    """The stores, open; all of one model and settings."""
+    # a URL's path is no Path, and a text is a sequence of texts
+    single = isinstance(stores, str | Path) or is_remote(stores)
+    named = cast("Sequence[str | Path]", [stores] if single else stores)
+    paths = [as_path(name) for name in named]
+    if not paths:
+        raise UsageError("need at least one store")
+    texts = [as_text(absolute(path)) for path in paths]
+    twice = [text for text in texts if texts.count(text) > 1]
+    if twice:
+        raise UsageError(f"{twice[0]}: was named twice; name each store once")
+    opened = [Store(path) for path in paths]
+    for store in opened[1:]:
+        differences = opened[0].header.differences(store.header)
+        if differences:
+            raise StoreError(
+                f"{store.path}: its vectors cannot be compared with those of {paths[0]}: "
+                f"{'; '.join(differences)}. Search them one after the other"
+            )
+    return opened

@@ -1,0 +1,186 @@
+"""What is kept beside a store so that searches need not compute it again; always rebuildable.
+
+``search/vectors.npz`` holds for each part the sum of its vectors (for the mean), the squared length
+of each (for the cosine) and where they lie in the file (to map it). A part that is new, or whose
+owners changed, is read once, its seal checked, and the file written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dawnchorus.errors import DawnChorusWarning, StoreError
+from dawnchorus.machine import n_cores
+from dawnchorus.paths import is_remote, remote_errors
+from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.search.part_vectors import RowGroups
+from dawnchorus.store.files import write_whole
+from dawnchorus.store.storage import make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dawnchorus.progress import Progress
+    from dawnchorus.search.part_vectors import PartVectors
+
+FOLDER: Final = "search"  # in the store
+FACTS_NAME: Final = "vectors.npz"
+VERSION: Final = 1
+# What numpy and zipfile raise for files that are no longer what was written
+UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartFacts:
+    """What is known of the vectors of a part.
+
+    Attributes:
+        key: of its bytes and its owners; facts of another key are stale.
+        n_windows: rows that belong to finished recordings.
+        total: ``(dim,)`` float64, sum of those rows.
+        squares: ``(rows,)`` float32, squared length of every row.
+        groups: where the vectors lie, None where the part cannot be mapped.
+    """
+
+    key: str
+    n_windows: int
+    total: NDArray[np.float64]
+    squares: NDArray[np.float32]
+    groups: RowGroups | None
+
+
+def store_facts(
+    store: Path, parts: Sequence[PartVectors], progress: Progress = NO_PROGRESS
+) -> dict[str, PartFacts]:
+    """Facts of the parts of a store, by name; read where they are not known yet, and then kept.
+
+    Raises:
+        StoreError: A part is missing or damaged.
+    """
+    known = _read(store / FOLDER / FACTS_NAME)
+    keys = {part.name: _key(part) for part in parts}
+    facts = {name: known[name] for name, key in keys.items() if _is_fresh(known.get(name), key)}
+    missing = [part for part in parts if part.name not in facts]
+    if missing:
+        advance = progress.start("reading vectors", len(missing), "parts")
+        with ThreadPoolExecutor(n_cores()) as pool:
+            for part, fact in zip(missing, pool.map(_measured, missing), strict=True):
+                facts[part.name] = fact
+                advance(1)
+    if missing or len(known) > len(facts):
+        _write(store, facts)
+    return facts
+
+
+def _is_fresh(fact: PartFacts | None, key: str) -> bool:
+    return fact is not None and fact.key == key
+
+
+def _key(part: PartVectors) -> str:
+    """Of what facts of a part depend on; a file that was cut or replaced has another length."""
+    size = 0
+    if not is_remote(part.path):
+        try:
+            size = part.path.stat().st_size
+        except OSError:
+            size = -1  # reading it says what is wrong
+    owners = hashlib.sha256("\n".join(sorted(part.use.paths)).encode()).hexdigest()
+    return f"{'+'.join(sorted(part.use.seals))} {size} {owners[:16]}"
+
+
+def _measured(part: PartVectors) -> PartFacts:
+    vectors, owners = part.unpacked()
+    is_owned = pc.is_in(owners, pa.array(list(part.use.paths), pa.string())).to_numpy()
+    wide = vectors.astype(np.float64)
+    total = wide[is_owned].sum(axis=0)
+    if not np.isfinite(total).all():
+        raise StoreError(f"{part.path}: a vector holds a number that is not finite")
+    return PartFacts(
+        key=_key(part),
+        n_windows=int(is_owned.sum()),
+        total=total,
+        squares=np.einsum("nd,nd->n", wide, wide).astype(np.float32),
+        groups=part.find_groups(vectors),
+    )
+
+
+def _read(path: Path) -> dict[str, PartFacts]:
+    """What the file holds; nothing if it is missing, damaged or of another version."""
+    try:
+        with remote_errors(path):
+            content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return _unpacked({name: file[name] for name in file.files})
+    except UNREADABLE:
+        return {}
+
+
+def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> dict[str, PartFacts]:
+    if int(arrays["version"]) != VERSION:
+        return {}
+    n_rows, n_groups = arrays["n_rows"], arrays["n_groups"]
+    squares = np.split(arrays["squares"], np.cumsum(n_rows)[:-1])
+    offsets = np.split(arrays["offsets"], np.cumsum(n_groups)[:-1])
+    counts = np.split(arrays["counts"], np.cumsum(n_groups)[:-1])
+    facts = {}
+    for at, name in enumerate(arrays["names"].tolist()):
+        groups = RowGroups(offsets[at], counts[at]) if n_groups[at] else None
+        if len(squares[at]) != n_rows[at]:
+            raise ValueError("cut short")
+        facts[name] = PartFacts(
+            str(arrays["keys"][at]),
+            int(arrays["n_windows"][at]),
+            arrays["totals"][at],
+            squares[at],
+            groups,
+        )
+    return facts
+
+
+def _write(store: Path, facts: Mapping[str, PartFacts]) -> None:
+    """Keep them, unless the store cannot be written: then they are made again next time."""
+    empty = np.zeros(0, np.int64)
+    values = list(facts.values())
+    groups = [fact.groups or RowGroups(empty, empty) for fact in values]
+    sink = io.BytesIO()
+    np.savez(
+        sink,
+        version=np.int64(VERSION),
+        names=np.array(list(facts), np.str_),
+        keys=np.array([fact.key for fact in values], np.str_),
+        n_windows=np.array([fact.n_windows for fact in values], np.int64),
+        totals=np.array([fact.total for fact in values], np.float64),
+        n_rows=np.array([len(fact.squares) for fact in values], np.int64),
+        squares=np.concatenate([np.zeros(0, np.float32), *(fact.squares for fact in values)]),
+        n_groups=np.array([len(group.offsets) for group in groups], np.int64),
+        offsets=np.concatenate([empty, *(group.offsets for group in groups)]),
+        counts=np.concatenate([empty, *(group.n_rows for group in groups)]),
+    )
+    write_beside(store, FACTS_NAME, sink.getvalue())
+
+
+def write_beside(store: Path, name: str, content: bytes) -> bool:
+    """Write a file into the folder of searches; False, with a warning, if that cannot be."""
+    path = store / FOLDER / name
+    try:
+        with remote_errors(path):
+            make_folder(path.parent)
+        write_whole(path, content)
+    except (OSError, StoreError) as error:
+        text = f"{path}: cannot be kept ({error}); it is made again by every search"
+        warnings.warn(text, DawnChorusWarning, stacklevel=3)
+        return False
+    return True
