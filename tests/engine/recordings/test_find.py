@@ -10,7 +10,8 @@ import pytest
 from dawnchorus.engine.doctor.scan import doctor
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict
-from dawnchorus.engine.recordings.find import common_root, find_recordings, in_shard
+from dawnchorus.engine.recordings.find import common_root, find_recordings
+from dawnchorus.engine.recordings.jobs import in_shard
 from dawnchorus.errors import UsageError
 from dawnchorus.models.eat import EAT
 from dawnchorus.paths import relative_name

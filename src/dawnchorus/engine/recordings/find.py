@@ -307,8 +307,3 @@ def common_root(inputs: Inputs) -> Path:
 def root_of(recordings: str | Path | Sequence[str | Path], audio_root: str | Path | None) -> Path:
     """What paths are relative to: the folder that was given, there or not, else `common_root`."""
     return common_root(recordings) if audio_root is None else absolute(as_path(audio_root))
-
-
-def in_shard(identity: str, shard: tuple[int, int] | None) -> bool:
-    """Whether this shard, ``(i, n)``, is the one of n that a recording belongs to."""
-    return shard is None or int(identity, 16) % shard[1] == shard[0]
