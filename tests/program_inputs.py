@@ -1,12 +1,15 @@
 """What every command can be run on: small sounds, a store, a probe, results, recipes.
 
-`make_inputs` writes them once for a session, and tests only read them. A `Call` is a command with
-arguments in which ``{calls}`` stands for a path of the inputs and ``{out}`` for a fresh folder.
+`Inputs` writes each once for a session, when it is first needed, and tests only read them. A `Call`
+is a command with arguments in which ``{calls}`` stands for a path of the inputs and ``{out}`` for a
+fresh folder.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,27 +69,42 @@ class Call:
     code: int = 0
     message: str = ""
 
-    def line(self, inputs: dict[str, Path], out: Path) -> list[str]:
+    def line(self, inputs: Mapping[str, Path], out: Path) -> list[str]:
         """The arguments of the program."""
+        names = re.findall(r"{(\w+)}", self.arguments)
+        needed = {name: inputs[name] for name in names if name != "out"}
         # split first: a path may hold a blank
-        filled = [text.format(out=out, **inputs) for text in self.arguments.split()]
+        filled = [text.format_map({"out": out, **needed}) for text in self.arguments.split()]
         return [*self.words.split(), *filled]
 
 
-def make_inputs(root: Path, model: Path) -> dict[str, Path]:
-    """Write all inputs below ``root``; gives their paths by name."""
-    inputs = {"root": root, "model": model, "calls": root / "calls"}
+class Inputs(Mapping[str, Path]):
+    """Paths of the inputs by name; the first test that asks for one has it written."""
+
+    def __init__(self, root: Path, model: Path) -> None:
+        """Nothing is written yet; ``model`` is a folder that is there."""
+        root.mkdir(parents=True)
+        self._paths = {"root": root, "model": model}
+
+    def __getitem__(self, name: str) -> Path:
+        if name not in self._paths:
+            path = self["root"] / name
+            self._paths[name] = _MADE[name](self, path) or path
+        return self._paths[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("root", "model", *_MADE))
+
+    def __len__(self) -> int:
+        return len(_MADE) + 2
+
+
+def _calls(_: Inputs, folder: Path) -> None:
     for number, (label, pitch) in enumerate(PITCHES.items()):
         for k in range(N_CALLS):
-            path = inputs["calls"] / label / f"{k}.wav"
+            path = folder / label / f"{k}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, _call(pitch, seed=100 * number + k), RATE)
-    inputs["recordings"] = root / "recordings"
-    for k, name in enumerate(("a.wav", "b.wav")):
-        make_sound(inputs["recordings"] / name, 2.5 + k, seed=k)
-    inputs |= _manifests(root, inputs["calls"])
-    inputs |= _made_by_runs(root, model, inputs)
-    return inputs | _recipes(root, inputs["corpus"]) | _collections(root)
 
 
 def _call(pitch: float, seed: int) -> np.ndarray:
@@ -96,55 +114,85 @@ def _call(pitch: float, seed: int) -> np.ndarray:
     return 0.3 * wave * np.hanning(len(wave)) + 0.02 * rng.normal(size=len(wave))
 
 
-def _manifests(root: Path, calls: Path) -> dict[str, Path]:
-    manifest = root / "all.parquet"
-    write_manifest(manifest_of_folder(calls).manifest, manifest)
-    online = root / "online.parquet"
+def _recordings(_: Inputs, folder: Path) -> None:
+    for k, name in enumerate(("a.wav", "b.wav")):
+        make_sound(folder / name, 2.5 + k, seed=k)
+
+
+def _manifest(inputs: Inputs, path: Path) -> Path:
+    path = path.with_suffix(".parquet")
+    write_manifest(manifest_of_folder(inputs["calls"]).manifest, path)
+    return path
+
+
+def _online(_: Inputs, path: Path) -> Path:
     # under a licence that no call accepts: a download of it asks nobody
     rows = [
         {"id": str(k), "path": url, "url": url, "labels": ["owl"], "licence": "all rights reserved"}
         for k, url in enumerate(("https://x.invalid/0.mp3", "https://x.invalid/1.mp3"))
     ]
-    pq.write_table(pa.Table.from_pylist(rows), online)
-    return {"manifest": manifest, "online": online}
+    path = path.with_suffix(".parquet")
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
 
 
-def _made_by_runs(root: Path, model: Path, inputs: dict[str, Path]) -> dict[str, Path]:
-    made = {name: root / name for name in ("store", "probe", "results", "corpus")}
-    embed(inputs["recordings"], store=made["store"], model=model, device="cpu", predict=True)
-    probe_fit(read_labels([inputs["calls"]]), made["probe"], model=model, config=PROBE_CONFIG)
-    make_corpus(made["corpus"])
+def _store(inputs: Inputs, folder: Path) -> None:
+    embed(inputs["recordings"], store=folder, model=inputs["model"], device="cpu", predict=True)
+
+
+def _probe(inputs: Inputs, folder: Path) -> None:
+    labels = read_labels([inputs["calls"]])
+    probe_fit(labels, folder, model=inputs["model"], config=PROBE_CONFIG)
+
+
+def _corpus(_: Inputs, folder: Path) -> None:
+    make_corpus(folder)
+
+
+def _results(inputs: Inputs, folder: Path) -> None:
     benchmark(
         BenchmarkConfig(
-            models=[str(model)], tasks=["local/bird_species"], data=str(made["corpus"]),
-            output=str(made["results"]), probes=[], device="cpu",
+            models=[str(inputs["model"])], tasks=["local/bird_species"], probes=[],
+            data=str(inputs["corpus"]), output=str(folder), device="cpu",
         )
     )  # fmt: skip
-    return made
 
 
-def _recipes(root: Path, corpus: Path) -> dict[str, Path]:
-    data = {"root": str(corpus)}
-    recipes = {
-        "pretraining": {
-            **TRAINING, "kind": "pretrain", "data": data, "n_clones": 2,
-            "decoder": {"n_layers": 1}, "ema": {"start": 0.9, "end": 0.95, "n_steps": 10},
-        },
-        "posttraining": {**TRAINING, "kind": "posttrain", "data": data, "pooling": "valid"},
-    }  # fmt: skip
-    for name, values in recipes.items():
-        (root / f"{name}.yaml").write_text(yaml.safe_dump(values))
-    return {name: root / f"{name}.yaml" for name in recipes}
+def _recipe(kind: str, **own: Any) -> Callable[[Inputs, Path], Path]:
+    def write(inputs: Inputs, path: Path) -> Path:
+        values = {**TRAINING, "kind": kind, "data": {"root": str(inputs["corpus"])}, **own}
+        path = path.with_suffix(".yaml")
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+    return write
 
 
-def _collections(root: Path) -> dict[str, Path]:
-    """A small published collection of each source, by the name of the source without hyphens."""
-    paths = {}
-    for source, sample in SAMPLES.items():
-        name = "".join(filter(str.isalpha, source))
-        (root / name).mkdir()
-        paths[name] = sample.write(root / name)
-    return paths
+def _collection(source: str) -> Callable[[Inputs, Path], Path]:
+    """A small published collection of a source."""
+
+    def write(_: Inputs, folder: Path) -> Path:
+        folder.mkdir()
+        return SAMPLES[source].write(folder)
+
+    return write
+
+
+_EMA = {"start": 0.9, "end": 0.95, "n_steps": 10}
+# how each input is made in a path of its name; a function gives the path if it is another
+_MADE: dict[str, Callable[[Inputs, Path], Path | None]] = {
+    "calls": _calls,
+    "recordings": _recordings,
+    "manifest": _manifest,
+    "online": _online,
+    "store": _store,
+    "probe": _probe,
+    "corpus": _corpus,
+    "results": _results,
+    "pretraining": _recipe("pretrain", n_clones=2, decoder={"n_layers": 1}, ema=_EMA),
+    "posttraining": _recipe("posttrain", pooling="valid"),
+    **{"".join(filter(str.isalpha, name)): _collection(name) for name in SAMPLES},
+}
 
 
 def state_of(folder: Path) -> dict[str, bytes | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from program_inputs import emptied, make_inputs
+from program_inputs import Inputs, emptied
 
 WriteSound = Callable[..., Path]
 
@@ -24,9 +24,9 @@ def mixed(tmp_path: Path, write_sound: WriteSound) -> Path:
 
 
 @pytest.fixture(scope="session")
-def inputs(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def inputs(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     """Something to run each command on, by name; nothing may change it."""
-    return make_inputs(tmp_path_factory.mktemp("inputs") / "given", tiny_folder)
+    return Inputs(tmp_path_factory.mktemp("inputs") / "given", tiny_folder)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dawnchorus.cli import app
 from dawnchorus.cli.app import COMMANDS, functions_of, main
 from dawnchorus.cli.renamed import new_name
 from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
-from program_inputs import Call, state_of
+from program_inputs import Call, Inputs, state_of
 
 SLOW = ("pretrain", "posttrain")  # a second each
 # of the commands that have it
@@ -203,10 +203,11 @@ def test_every_command_is_in_both_tables() -> None:
 
 @right
 def test_it_runs_and_writes_what_it_says(
-    call: Call, inputs: dict[str, Path], out: Path, capsys: Capture
+    call: Call, inputs: Inputs, out: Path, capsys: Capture
 ) -> None:
+    line = call.line(inputs, out)
     before = state_of(inputs["root"])
-    assert main(call.line(inputs, out)) == call.code
+    assert main(line) == call.code
     told = capsys.readouterr()
     assert told.out.strip()
     assert not told.err.startswith("dawnchorus: ")
@@ -225,7 +226,7 @@ def test_it_runs_and_writes_what_it_says(
     ids=name_of,
 )
 def test_json_is_one_document_and_quiet_is_silent(
-    call: Call, inputs: dict[str, Path], out: Path, capsys: Capture
+    call: Call, inputs: Inputs, out: Path, capsys: Capture
 ) -> None:
     quiet = ["--quiet"] if has(call.words, "quiet") else []
     assert main([*call.line(inputs, out), "--json", *quiet]) == call.code
@@ -240,11 +241,10 @@ def test_json_is_one_document_and_quiet_is_silent(
 @pytest.mark.parametrize(
     "call", [call for call in RIGHT if has(call.words, "dry_run")], ids=name_of
 )
-def test_a_dry_run_writes_nothing(
-    call: Call, inputs: dict[str, Path], out: Path, capsys: Capture
-) -> None:
+def test_a_dry_run_writes_nothing(call: Call, inputs: Inputs, out: Path, capsys: Capture) -> None:
+    line = [*call.line(inputs, out), "--dry-run"]
     before = state_of(inputs["root"])
-    assert main([*call.line(inputs, out), "--dry-run"]) == call.code
+    assert main(line) == call.code
     told = capsys.readouterr()
     assert told.out + told.err
     assert state_of(out) == {}
@@ -253,10 +253,11 @@ def test_a_dry_run_writes_nothing(
 
 @pytest.mark.parametrize("call", WRONG, ids=name_of)
 def test_what_is_wrong_is_said_in_a_line_and_leaves_nothing(
-    call: Call, inputs: dict[str, Path], out: Path, capsys: Capture
+    call: Call, inputs: Inputs, out: Path, capsys: Capture
 ) -> None:
+    line = call.line(inputs, out)
     before = state_of(inputs["root"])
-    assert main(call.line(inputs, out)) == call.code
+    assert main(line) == call.code
     told = capsys.readouterr()
     assert told.out == ""
     first, *others = told.err.splitlines()
@@ -268,9 +269,7 @@ def test_what_is_wrong_is_said_in_a_line_and_leaves_nothing(
     assert state_of(inputs["root"]) == before
 
 
-def test_sizes_of_shards_are_above_nothing(
-    inputs: dict[str, Path], out: Path, capsys: Capture
-) -> None:
+def test_sizes_of_shards_are_above_nothing(inputs: Inputs, out: Path, capsys: Capture) -> None:
     for size in ("0", "-1"):
         call = ["data", "pack", str(inputs["manifest"]), "-o", str(out / "x"), "--shard-mb", size]
         assert main(call) == 2
