@@ -1,12 +1,15 @@
-"""Recordings that the tests of the program share."""
+"""Recordings, inputs and a stand-in for commands that the tests of the program share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dawnchorus.cli import app
 from program_inputs import Inputs, emptied
 
 WriteSound = Callable[..., Path]
@@ -33,3 +36,20 @@ def inputs(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Input
 def out(tmp_path: Path) -> Path:
     """An empty folder for what a command writes, which is where it runs, too."""
     return emptied(tmp_path / "out")
+
+
+@pytest.fixture
+def received(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What each command is called with, instead of running it."""
+    calls: list[dict[str, Any]] = []
+
+    def recording(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(**given: Any) -> int:
+            calls.append(given)
+            return 0
+
+        return call
+
+    monkeypatch.setattr(app, "_finite", recording)
+    return calls

@@ -288,23 +288,6 @@ def test_an_unknown_option_is_named_and_help_is_offered(words: str, capsys: Capt
     assert "did you mean" not in first.lower()
 
 
-@pytest.fixture
-def received(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What each command is called with, instead of running it."""
-    calls: list[dict[str, Any]] = []
-
-    def recording(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def call(**given: Any) -> int:
-            calls.append(given)
-            return 0
-
-        return call
-
-    monkeypatch.setattr(app, "_finite", recording)
-    return calls
-
-
 @every_command
 def test_its_examples_are_calls_of_it(
     words: str, received: list[dict[str, Any]], capsys: Capture
