@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dawnchorus.probing.fit import probe_fit
     from dawnchorus.recipes.posttrain import posttrain
     from dawnchorus.recipes.pretrain import pretrain
+    from dawnchorus.search.cluster import cluster_stores
     from dawnchorus.store.read import Store
 
 __version__ = VERSION
@@ -42,6 +43,7 @@ __all__ = [
     "EncoderOutput",
     "Store",
     "__version__",
+    "cluster_stores",
     "describe_model",
     "embed",
     "list_model_layers",
@@ -65,6 +67,7 @@ _HOME = {
     "Encoder": "dawnchorus.models.encoder",
     "EncoderOutput": "dawnchorus.models.encoder",
     "Store": "dawnchorus.store.read",
+    "cluster_stores": "dawnchorus.search.cluster",
     "describe_model": "dawnchorus.models.registry",
     "embed": "dawnchorus.engine.embed",
     "list_model_layers": "dawnchorus.models.registry",

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "embed": "Turn recordings into embeddings, in a store.",
     "predict": "Name what is heard in recordings.",
     "probe": "Make a classifier of labelled clips, score it, and use it.",
+    "cluster": "Group what an archive holds by its sound, and draw a map.",
     "store": "Look into a store, check, merge or export it.",
     "doctor": "Say what is in a folder of recordings, and what is wrong.",
     "models": "List the models that are known.",

@@ -29,6 +29,10 @@ ManifestPath = Annotated[
     str, typer.Argument(metavar="MANIFEST", help="A manifest (.parquet), or its URL.")
 ]
 StorePath = Annotated[str, typer.Argument(help="Folder of the store, or its URL (s3://).")]
+StorePaths = Annotated[
+    list[str],
+    typer.Argument(metavar="STORE...", help="Stores of one model and settings, or their URLs."),
+]
 ModelName = Annotated[
     str, typer.Argument(help="A model's name, weights file, folder, or hf://owner/repo.")
 ]
@@ -76,6 +80,21 @@ FromStore = Annotated[
 ]
 Where = Annotated[
     list[str] | None, typer.Option(help="COLUMN=VALUE: keep only these rows. Repeatable.")
+]
+TimeOfDay = Annotated[
+    str | None,
+    typer.Option(help="Keep windows that begin in this span of local time, such as 04:00-07:00."),
+]
+Dates = Annotated[
+    str | None,
+    typer.Option(help="Keep windows of these local dates, such as 2024-05-01..2024-05-31."),
+]
+Annotations = Annotated[
+    Path | None,
+    typer.Option(
+        "--annotations",
+        help="Folder of the annotations. Default: X.annotations beside the store X.store.",
+    ),
 ]
 Split = Annotated[
     str | None, typer.Option(help="Use only clips of this split: train, val, test, or all.")
@@ -337,3 +356,27 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if not (share.isdecimal() and count.isdecimal()):
         raise UsageError(f"--shard {text}: need I/N with I from 0, such as 0/8 to 7/8")
     return int(share), int(count)
+
+
+def window_filters(
+    where: list[str] | None,
+    time_of_day: str | None,
+    dates: str | None,
+    time_zone: str | None,
+) -> dict[str, Any]:
+    """The fields of a `WindowFilter` that were given.
+
+    Raises:
+        UsageError: One is not of the form that its help shows.
+    """
+    given = {
+        "where": pairs("--where", where),
+        "time_of_day": _span("--time-of-day", time_of_day, "-", "04:00-07:00"),
+        "dates": _span("--dates", dates, "..", "2024-05-01..2024-05-31"),
+        "time_zone": time_zone,
+    }
+    return {name: value for name, value in given.items() if value not in (None, {})}
+
+
+def _span(flag: str, text: str | None, separator: str, example: str) -> tuple[str, str] | None:
+    return None if text is None else pair(flag, text, separator, f"two, as in {example}")

@@ -134,16 +134,8 @@ def export(
             "--scores", help="Write the probabilities of the labels too (needs embed --predict)."
         ),
     ] = False,
-    time_of_day: Annotated[
-        str | None,
-        typer.Option(
-            help="Keep windows that begin in this span of local time, such as 04:00-07:00."
-        ),
-    ] = None,
-    dates: Annotated[
-        str | None,
-        typer.Option(help="Keep windows of these local dates, such as 2024-05-01..2024-05-31."),
-    ] = None,
+    time_of_day: options.TimeOfDay = None,
+    dates: options.Dates = None,
     time_zone: options.TimeZone = None,
     label: Annotated[
         str | None, typer.Option(help="Keep windows where this label reaches --min-score.")
@@ -163,15 +155,9 @@ def export(
     from dawnchorus.store.export import export_store
     from dawnchorus.store.read import Store
 
-    filters = {
-        "where": options.pairs("--where", where),
-        "time_of_day": _span("--time-of-day", time_of_day, "-", "04:00-07:00"),
-        "dates": _span("--dates", dates, "..", "2024-05-01..2024-05-31"),
-        "time_zone": time_zone,
-        "label": label,
-        "min_score": min_score if label else None,
-    }
-    given = {name: value for name, value in filters.items() if value not in (None, {})}
+    filters = options.window_filters(where, time_of_day, dates, time_zone)
+    if label:
+        filters |= {"label": label, "min_score": min_score}
     n_windows = export_store(
         Store(path),
         output,
@@ -179,16 +165,12 @@ def export(
         vectors=not no_vectors,
         scores=scores,
         spreadsheet_safe=spreadsheet_safe,
-        **given,
+        **filters,
     )
     if time_of_day or dates:
         say(f"chosen by local time; UTC and clocks without a zone: {time_zone or 'as embedded'}")
     print(f"{output}: {n_windows} windows")
     return 0
-
-
-def _span(flag: str, text: str | None, separator: str, example: str) -> tuple[str, str] | None:
-    return None if text is None else options.pair(flag, text, separator, f"two, as in {example}")
 
 
 subcommands = [info, check, merge, export]

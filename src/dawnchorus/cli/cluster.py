@@ -1,0 +1,106 @@
+"""``dawnchorus cluster``: what there is in an archive, as clusters and a map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dawnchorus.cli import options
+
+if TYPE_CHECKING:
+    from dawnchorus.search.map_files import ClusterReport
+
+SHOWN = 15  # clusters on the terminal
+
+
+def command(
+    stores: options.StorePaths,
+    output: Annotated[Path, options.output("Folder for the map, its tables and pictures.")],
+    annotations: options.Annotations = None,
+    duplicates: Annotated[
+        float | None,
+        typer.Option(
+            help="Also list windows of different recordings with at least this cosine, such as "
+            "0.98, and draw how alike all are."
+        ),
+    ] = None,
+    novel: Annotated[
+        int,
+        typer.Option(help="Also list this many windows of each site that are like nothing else."),
+    ] = 0,
+    landmarks: Annotated[
+        int, typer.Option(help="Windows that are compared each with each; others follow them.")
+    ] = 20_000,
+    least: Annotated[
+        int, typer.Option("--min-size", help="Landmarks in the smallest cluster.")
+    ] = 10,
+    coarse: Annotated[
+        bool, typer.Option("--coarse", help="Fewer, larger clusters, often one a site or recorder.")
+    ] = False,
+    where: options.Where = None,
+    time_of_day: options.TimeOfDay = None,
+    dates: options.Dates = None,
+    time_zone: options.TimeZone = None,
+    audio_root: options.AudioRoot = None,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Group the windows of stores by what they sound like, and draw a map of them.
+
+    Clusters are named by the annotations of their windows. Run again on a store that has grown, the
+    new windows are placed on the same map, and no point moves.
+
+    Example: dawnchorus cluster archive.store -o archive.map --novel 10
+    """
+    from dawnchorus.cli.output import say, watched
+    from dawnchorus.configs.search import ClusterConfig
+    from dawnchorus.search.cluster import cluster_stores
+
+    config = ClusterConfig(
+        landmarks=landmarks,
+        least=least,
+        coarse=coarse,
+        seed=seed,
+        duplicates=duplicates,
+        novel=novel,
+    )
+    with watched(quiet=quiet) as progress:
+        report = cluster_stores(
+            stores,
+            output,
+            config=config,
+            annotations=annotations,
+            overwrite=overwrite,
+            audio_root=audio_root,
+            progress=progress,
+            **options.window_filters(where, time_of_day, dates, time_zone),
+        )
+    for warning in report.warnings:
+        say(f"warning: {warning}")
+    _print(report, as_json=as_json)
+    return 0
+
+
+def _print(report: ClusterReport, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from dawnchorus.cli.output import print_json, print_table, say
+
+    if as_json:
+        print_json(asdict(report))
+        return
+    rows = list(zip(report.sizes, (name.text for name in report.names), strict=True))
+    if rows:
+        print_table(["windows", "cluster"], rows[:SHOWN])
+    if len(rows) > SHOWN:
+        print(f"and {len(rows) - SHOWN} smaller clusters")
+    new = "" if report.n_new == report.n_windows else f", {report.n_new:,} of them new on the map"
+    print(f"{report.n_windows:,} windows{new}: {len(rows)} clusters, {report.n_none:,} in none")
+    if report.n_duplicates is not None:
+        print(f"{report.n_duplicates:,} pairs of duplicates")
+    for path in report.files:
+        say(f"written: {path}")

@@ -1,0 +1,154 @@
+"""From stores to a folder that says what is in them: clusters, a map, twins, strange sounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside
+from dawnchorus.configs.search import ClusterConfig
+from dawnchorus.errors import UsageError
+from dawnchorus.paths import as_path
+from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.search.archive import Archive
+from dawnchorus.search.cluster_names import cluster_names, labelled_windows, medoids
+from dawnchorus.search.clusters import NONE
+from dawnchorus.search.map import ArchiveMap, add_new_windows, map_archive, whole_vectors
+from dawnchorus.search.map_files import ClusterReport, MapFiles
+from dawnchorus.search.oddities import nearest_elsewhere, strangeness
+from dawnchorus.store.files import remove_if_possible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from dawnchorus.progress import Progress
+
+MOST_COMPARED: Final = 100_000  # windows for duplicates: each is compared with each
+CONTEXT: Final = ("site", "local_time")  # columns of a recording that a map is coloured by
+
+
+def cluster_stores(
+    stores: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    config: ClusterConfig | None = None,
+    annotations: str | Path | None = None,
+    overwrite: bool = False,
+    audio_root: str | Path | None = None,
+    progress: Progress = NO_PROGRESS,
+    **filters: Any,
+) -> ClusterReport:
+    """Group the windows of stores by what they sound like, and draw a map of them.
+
+    A folder that holds a map of the same model and settings keeps it: windows that are new are
+    placed on it, and no point moves.
+
+    Args:
+        stores: one or several, of one model and settings.
+        output: a folder for the map, its tables and pictures.
+        config: how; None: as `ClusterConfig` has it.
+        annotations: a folder of annotations that clusters are named by. None: the one beside the
+            first store, if it is there.
+        overwrite: make the map again although there is one.
+        audio_root: where the recordings lie now. None: where they were.
+        progress: who is told.
+        **filters: fields of `WindowFilter`, such as ``where={"site": "North"}``.
+
+    Raises:
+        UsageError: Too few windows pass, or an earlier map does not fit.
+        DependencyError: scikit-learn is not installed.
+        StoreError: A store is damaged, or the output cannot be written.
+    """
+    archive = Archive(stores, **filters)
+    config = config or ClusterConfig()
+    if config.duplicates is not None and archive.n_windows > MOST_COMPARED:
+        raise UsageError(
+            f"{archive.n_windows:,} windows are too many to compare each with each for duplicates; "
+            f"at most {MOST_COMPARED:,}: choose some with --where or --dates"
+        )
+    folder = as_path(output)
+    earlier = None if overwrite else _earlier(folder, config)
+    if earlier is None:
+        made, n_new = map_archive(archive, config, progress), archive.n_windows
+    else:
+        made, n_new = add_new_windows(earlier, archive, progress)
+    for old in folder.glob("map-*.parquet") if folder.is_dir() else ():
+        if overwrite and old.name != made.name:
+            remove_if_possible(old)
+    folder.mkdir(parents=True, exist_ok=True)
+    vectors = whole_vectors(archive, made.mean, progress)
+    table = _with_context(archive, made)
+    labelled = _labelled(archive, table, annotations)
+    names = cluster_names(made.clusters, labelled)
+    sizes = np.bincount(made.clusters[made.clusters != NONE], minlength=len(names)).tolist()
+    report = ClusterReport(
+        n_windows=archive.n_windows,
+        n_new=n_new,
+        n_landmarks=len(made.landmarks),
+        names=names,
+        sizes=sizes,
+        n_none=int((made.clusters == NONE).sum()),
+        files=[made.write(folder)],
+    )
+    writer = MapFiles(folder, as_path(audio_root or archive.header.audio_root), report)
+    typical = medoids(vectors, made.clusters)
+    writer.clusters(table, names, sizes, typical)
+    writer.windows(table, made, names, labelled)
+    recordings = np.unique(table["recording_id"].to_numpy(), return_inverse=True)[1]
+    if config.duplicates is not None:
+        advance = progress.start("comparing recordings", len(vectors), "windows")
+        near = nearest_elsewhere(vectors, recordings, advance)
+        writer.duplicates(table, near, config.duplicates)
+    if config.novel:
+        advance = progress.start("looking for strange sounds", len(vectors), "windows")
+        strange = strangeness(vectors, recordings, made.landmarks, advance)
+        writer.strangest(table, strange, config.novel)
+    writer.pictures(table, made, names, labelled, typical)
+    return report
+
+
+def _earlier(folder: Path, config: ClusterConfig) -> ArchiveMap | None:
+    """The map that the folder holds, if there is one.
+
+    Raises:
+        UsageError: It was made with other settings.
+    """
+    found = sorted(folder.glob("map-*.parquet")) if folder.is_dir() else []
+    if not found:
+        return None
+    earlier = ArchiveMap.read(found[-1])
+    settings = config.of_the_map
+    if earlier.facts.get("settings") != settings:
+        raise UsageError(
+            f"{found[-1]}: was made with {earlier.facts.get('settings')}, now {settings} is asked "
+            "for; choose another folder, or say --overwrite"
+        )
+    return earlier
+
+
+def _with_context(archive: Archive, made: ArchiveMap) -> pa.Table:
+    """Windows of the map with site and local time, where recordings have them."""
+    table = made.windows
+    for name in CONTEXT:
+        try:
+            column = archive.windows([name])[name]
+        except UsageError:
+            continue  # no recording of these stores says it
+        table = table.append_column(name, column)
+    return table
+
+
+def _labelled(
+    archive: Archive, table: pa.Table, annotations: str | Path | None
+) -> dict[str, NDArray[np.bool_]]:
+    if annotations is None:
+        beside = annotations_beside(archive.stores[0].path)
+        if not beside.is_dir():
+            return {}
+        annotations = beside
+    return labelled_windows(table, AnnotationTable(annotations).rows())

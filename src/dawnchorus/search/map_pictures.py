@@ -1,0 +1,191 @@
+"""Pictures of a map: its windows coloured four ways, typical sounds of clusters, twins counted."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dawnchorus.errors import DependencyError
+from dawnchorus.store.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Points = NDArray[np.float64]
+    Images = Sequence[tuple[str, NDArray[np.uint8] | None]]
+
+# Okabe and Ito's eight, apart for every kind of colour-blindness; then marks tell them apart.
+COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+MARKS: Final = ("o", "^", "s", "D", "v")
+NOTHING: Final = "#d5d5d5"
+MOST_NAMED: Final = 12  # in a legend; the rest is grey
+MOST_DRAWN: Final = 40_000  # points of a picture: more hide each other
+DOTS_PER_INCH: Final = 110
+ACROSS: Final = 4  # sounds side by side
+
+
+def plot_map(
+    path: Path, points: Points, colourings: Mapping[str, Sequence[str | None] | Points]
+) -> None:
+    """Draw the same map once for each way to colour it.
+
+    Args:
+        path: the picture; its suffix says the format.
+        points: ``(n, 2)``.
+        colourings: a title to a word for each window, None for none; or to numbers ``(n,)`` that
+            run in a circle of 24, the hour.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    columns = min(2, len(colourings))
+    rows = -(-len(colourings) // columns)
+    figure = _figure(8.5 * columns, 6.5 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    shown = _some(len(points))
+    for axes, (title, values) in zip(grid.flat, colourings.items(), strict=False):
+        axes.set_title(title, loc="left")
+        axes.set(xticks=[], yticks=[], aspect="equal")
+        for edge in axes.spines.values():
+            edge.set_color("#bbbbbb")
+        if isinstance(values, np.ndarray):
+            _draw_hours(figure, axes, points[shown], values[shown])
+        else:
+            _draw_words(axes, points[shown], [values[row] for row in shown.tolist()])
+    for axes in list(grid.flat)[len(colourings) :]:
+        axes.set_axis_off()
+    figure.supxlabel(
+        "Near means alike. Directions and distances across the map mean nothing.",
+        fontsize=9,
+        color="#555555",
+    )
+    _save(figure, path)
+
+
+def _draw_words(axes: Any, points: Points, words: Sequence[str | None]) -> None:
+    size = _point_size(len(points))
+    names = [word for word in words if word is not None]
+    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    named = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_NAMED]
+    keys = np.array([named.index(word) if word in named else -1 for word in words])
+    rest = keys < 0
+    axes.scatter(*points[rest].T, s=size, c=NOTHING, linewidths=0, rasterized=True)
+    for at, name in enumerate(named):
+        mark = MARKS[at // len(COLOURS)]
+        axes.scatter(
+            *points[keys == at].T,
+            s=size,
+            c=COLOURS[at % len(COLOURS)],
+            marker=mark,
+            linewidths=0,
+            rasterized=True,
+            label=f"{_short(name)} ({counts[name]:,})",
+        )
+    if rest.any():
+        axes.scatter([], [], s=size, c=NOTHING, label=f"none or other ({int(rest.sum()):,})")
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8, scatterpoints=1,
+        markerscale=max(1.0, (30 / size) ** 0.5),
+    )  # fmt: skip
+
+
+def _draw_hours(figure: Any, axes: Any, points: Points, hours: NDArray[np.float64]) -> None:
+    size = _point_size(len(points))
+    known = np.isfinite(hours)
+    axes.scatter(*points[~known].T, s=size, c=NOTHING, linewidths=0, rasterized=True)
+    # midnight is beside midnight, so the colours run in a circle
+    drawn = axes.scatter(
+        *points[known].T, s=size, c=hours[known], cmap="twilight_shifted", vmin=0, vmax=24,
+        linewidths=0, rasterized=True,
+    )  # fmt: skip
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, ticks=range(0, 25, 6))
+    bar.set_label("local hour")
+
+
+def plot_sheet(path: Path, images: Images, heading: str) -> None:
+    """Draw typical sounds side by side, each with its name.
+
+    Args:
+        path: the picture.
+        images: a caption of each and its spectrogram; None where the sound could not be read.
+        heading: over all of them.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    rows = max(1, -(-len(images) // ACROSS))
+    figure = _figure(3.4 * ACROSS, 1.9 * rows + 0.6)
+    grid = figure.subplots(rows, ACROSS, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (caption, image) in zip(grid.flat, images, strict=False):
+        axes.set_title(caption, fontsize=8, loc="left")
+        if image is None:
+            axes.text(0.5, 0.5, "not readable now", ha="center", va="center", color="#888888")
+        else:
+            axes.imshow(image, aspect="auto")
+    figure.suptitle(heading, fontsize=11, x=0.01, ha="left")
+    _save(figure, path)
+
+
+def plot_twins(path: Path, near: NDArray[np.float64], threshold: float) -> None:
+    """Draw how alike each window is to the nearest in another recording, and the threshold.
+
+    Args:
+        path: the picture.
+        near: ``(n,)`` cosines; nan is left out.
+        threshold: from which on windows count as duplicates.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    values = near[np.isfinite(near)]
+    figure = _figure(7, 3.6)
+    axes = figure.subplots()
+    axes.hist(values, bins=np.linspace(min(values.min(initial=1.0), 0.0), 1, 101), color=COLOURS[0])
+    axes.axvline(threshold, color=COLOURS[5], linewidth=1.5)
+    axes.set_yscale("symlog")
+    axes.set(
+        xlabel="cosine to the most similar window of another recording", ylabel="windows",
+        title=f"{int((values >= threshold).sum()):,} of {len(values):,} windows at "
+        f"{threshold:g} or more",
+    )  # fmt: skip
+    _save(figure, path)
+
+
+def _some(n: int) -> NDArray[np.int64]:
+    """Rows to draw: all, or as many as can be seen, the same ones each time."""
+    if n <= MOST_DRAWN:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).permutation(n)[:MOST_DRAWN])
+
+
+def _point_size(n: int) -> float:
+    return float(np.clip(20_000 / max(n, 1), 2, 30))
+
+
+def _short(text: str, most: int = 34) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _figure(width: float, height: float) -> Any:
+    try:
+        # not pyplot, which keeps every figure and picks a window system
+        from matplotlib.figure import Figure  # noqa: PLC0415  an extra, slow to import
+    except ImportError as error:
+        raise DependencyError("matplotlib", "search", "a picture") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    buffer = io.BytesIO()
+    kind = path.suffix.lstrip(".").lower() or "png"
+    # without its date and version the same map is the same file
+    metadata = {"Software": None} if kind == "png" else None
+    figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+    write_whole(path, buffer.getvalue())
