@@ -196,10 +196,14 @@ _MADE: dict[str, Callable[[Inputs, Path], Path | None]] = {
 
 
 def state_of(folder: Path) -> dict[str, bytes | None]:
-    """Every file below a folder with its bytes, every folder with None."""
+    """Every file below a folder with its bytes, every folder with None.
+
+    What searches keep in a store can be made again at any time, and is left out.
+    """
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
+        if "search" not in path.relative_to(folder).parts
     }
 
 
