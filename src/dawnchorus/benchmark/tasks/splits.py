@@ -34,8 +34,8 @@ def stratified(labels: Sequence[Hashable], *, stratify: bool = True) -> list[Spl
     """
     strata = labels if stratify else None
     # two draws, as the published scripts make them: another order would be another split
-    rest, train = _halved(range(len(labels)), strata, 0.4)
-    test, val = _halved(rest, strata, 0.5)
+    rest, train = _drawn_and_kept(range(len(labels)), strata, 0.4)
+    test, val = _drawn_and_kept(rest, strata, 0.5)
     return _as_list(len(labels), {"train": train, "val": val, "test": test})
 
 
@@ -44,7 +44,7 @@ def train_and_val(labels: Sequence[Hashable], *, val: float = 0.2) -> list[Split
 
     Labels that occur once make scikit-learn refuse; those clips stay in train.
     """
-    drawn, _ = _halved(_repeated(range(len(labels)), labels), labels, val)
+    drawn, _ = _drawn_and_kept(_repeated(range(len(labels)), labels), labels, val)
     return _as_list(len(labels), {"val": drawn})
 
 
@@ -68,10 +68,10 @@ def grouped(
         }
     )
     names: tuple[Split, ...] = ("train", "val", "test")
-    wanted: dict[str, float] = {}
-    wanted |= {name: share for name, share in zip(names, shares, strict=True) if share > 0}
+    share_of: dict[str, float] = {}
+    share_of |= {name: share for name, share in zip(names, shares, strict=True) if share > 0}
     clips = Manifest(table, as_path("."), named="clips to be split")
-    dealt, _ = split_manifest(clips, wanted, by=(), seed=SEED)
+    dealt, _ = split_manifest(clips, share_of, by=(), seed=SEED)
     splits: list[Split] = ["train"] * len(order)
     for at, split in zip(order, dealt.table["split"].to_pylist(), strict=True):
         splits[at] = split
@@ -82,8 +82,9 @@ def shares_of_clips(labels: Sequence[Hashable], shares: tuple[float, float, floa
     """Train, val and test by clip, each label in proportion; labels of one clip stay in train."""
     # scikit-learn refuses a class of one clip, so those never leave train
     several = _repeated(range(len(labels)), labels)
-    rest, _ = _halved(several, labels, round(1 - shares[0], 9))
-    test, _ = _halved(_repeated(rest, labels), labels, shares[2] / (shares[1] + shares[2]))
+    # rounded, since 1 - 0.8 is 0.19999999999999996 and could draw a clip fewer
+    rest, _ = _drawn_and_kept(several, labels, round(1 - shares[0], 9))
+    test, _ = _drawn_and_kept(_repeated(rest, labels), labels, shares[2] / (shares[1] + shares[2]))
     return _as_list(len(labels), {"val": rest, "test": test})  # test is drawn from the rest
 
 
@@ -93,15 +94,15 @@ def by_key(keys: Sequence[str]) -> list[Split]:
     Source: earthspecies/alp-data, conversion of the zebra finches: at least one clip of a key is in
     val and one in test. Its order of files is that of a folder's listing, ours is by name.
     """
-    by_key: dict[str, list[int]] = {}
+    clips_of: dict[str, list[int]] = {}
     for at, key in enumerate(keys):
-        by_key.setdefault(key, []).append(at)
+        clips_of.setdefault(key, []).append(at)
     members: dict[Split, list[int]] = {"val": [], "test": []}
-    for indices in by_key.values():
+    for indices in clips_of.values():
         if len(indices) >= FEWEST_GROUPS:  # fewer cannot be on three sides
             n_val, n_test = _tenths(len(indices))
-            rest, _ = _halved(indices, keys, n_val + n_test)
-            test, val = _halved(rest, keys, n_test)
+            rest, _ = _drawn_and_kept(indices, keys, n_val + n_test)
+            test, val = _drawn_and_kept(rest, keys, n_test)
             members["val"] += val
             members["test"] += test
     return _as_list(len(keys), members)
@@ -111,6 +112,7 @@ def _tenths(n: int) -> tuple[int, int]:
     """Clips of val and test among ``n``, each at least one."""
     n_train, n_val = max(1, int(n * 0.8)), max(1, int(n * 0.1))
     n_test = n - n_train - n_val
+    # of up to five clips rounding leaves none for test: then train gives one up
     return (n_val, n_test) if n_test >= 1 else (max(1, n_val - 1), 1)
 
 
@@ -123,7 +125,7 @@ def thin_classes(labels: Sequence[str], groups: Sequence[str]) -> dict[str, int]
     return {label: n for label, n in counts.items() if n < FEWEST_GROUPS}
 
 
-def _halved(
+def _drawn_and_kept(
     indices: Sequence[int], labels: Sequence[Hashable] | None, share: float | int
 ) -> tuple[list[int], list[int]]:
     """The share of the indices that scikit-learn draws, stratified by label, and the others."""
