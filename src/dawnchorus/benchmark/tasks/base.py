@@ -24,7 +24,8 @@ class Item:
     """A clip that is one row of a task.
 
     Attributes:
-        id: unique in the task, stable between protocols.
+        id: unique in the task; under both protocols of the same file and start, but a quirk may
+            end it earlier.
         path: audio file, relative to the task's data folder, with ``/``.
         start_s: where the clip begins in the file.
         stop_s: where it ends; None is the end of the file.
