@@ -14,6 +14,7 @@ from dawnchorus.paths import absolute, as_path, as_text, is_remote
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.facts import store_facts
 from dawnchorus.search.part_vectors import PartVectors
+from dawnchorus.search.scan import PartRows
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.read import PART, ROW, Store, with_recordings
 
@@ -67,6 +68,7 @@ class Archive:
         self.parts: list[PartVectors] = []
         self._first_part = [0]
         self._facts: list[PartFacts] | None = None
+        self._part_rows: list[PartRows] | None = None
         codes = [self._add_parts(number) for number in range(len(self.stores))]
         self.part_of: NDArray[np.int32] = np.concatenate(codes)
         in_part = [located.windows[ROW].to_numpy() for located in self._located]
@@ -93,6 +95,11 @@ class Archive:
     def n_windows(self) -> int:
         """How many windows pass."""
         return int(self._first[-1])
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a store lies behind a URL; its parts are fetched and unpacked, never mapped."""
+        return any(is_remote(store.path) for store in self.stores)
 
     @property
     def is_filtered(self) -> bool:
@@ -191,6 +198,39 @@ class Archive:
                     part.groups = facts[part.name].groups
                     self._facts.append(facts[part.name])
         return self._facts
+
+    def part_rows(self) -> list[PartRows]:
+        """The windows that pass, by the part that they are in; parts without any are left out.
+
+        Raises:
+            StoreError: A part is missing or damaged.
+        """
+        facts = self.prepare()
+        if self._part_rows is None:
+            order = np.lexsort((self.row_in_part, self.part_of))
+            bounds = np.flatnonzero(np.diff(self.part_of[order])) + 1
+            owners = self.recording_numbers()
+            self._part_rows = [
+                PartRows(
+                    part=self.parts[self.part_of[rows[0]]],
+                    squares=facts[self.part_of[rows[0]]].squares,
+                    in_part=self.row_in_part[rows],
+                    rows=rows,
+                    recordings=owners[rows],
+                )
+                for rows in np.split(order, bounds)
+                if len(rows)
+            ]
+        return self._part_rows
+
+    def recording_numbers(self) -> NDArray[np.int32]:
+        """A number for the recording of each window, ``(n_windows,)``; equal ones are of one."""
+        numbers, n_before = [], 0
+        for located in self._located:
+            encoded = located.windows["recording_id"].combine_chunks().dictionary_encode()
+            numbers.append(encoded.indices.to_numpy().astype(np.int32) + np.int32(n_before))
+            n_before += len(encoded.dictionary)
+        return np.concatenate(numbers)
 
     def mean(self) -> Vectors:
         """Mean of all finished windows of the stores, ``(dim,)``, whatever passes the filters.

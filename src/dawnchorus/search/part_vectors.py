@@ -86,7 +86,7 @@ class PartVectors:
             StoreError: The part is missing or damaged.
         """
         if self.groups is None:
-            return [self.unpacked()[0]]
+            return [np.array(self.unpacked()[0])]  # its own memory: torch wants to write
         if self._mapped is None:
             self._mapped = self._map(self.groups)
         return self._mapped
@@ -155,7 +155,8 @@ class PartVectors:
 
     def _views(self, groups: RowGroups) -> list[Stored]:
         with self.path.open("rb") as file:
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            # private: torch takes no array that cannot be written, and nothing writes to this one
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         shapes = zip(groups.offsets.tolist(), groups.n_rows.tolist(), strict=True)
         return [
             np.ndarray((n, self._dim), self._dtype, buffer=content, offset=offset)
