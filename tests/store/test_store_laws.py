@@ -581,3 +581,19 @@ def test_windows_keep_their_numbers_whatever_the_order_and_size_of_pieces(tmp_pa
     assert table["path"].to_pylist() == [name for name in NAMES for _ in range(7)]
     assert table["start_sample"].to_pylist() == whole.start_sample.tolist() * 3
     assert table[FLAGS[0]].to_pylist() == [flag == 1 for flag in whole.flags] * 3
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_store_and_its_exports_may_lie_under_a_name_that_is_not_utf8(
+    tmp_path: Path, suffix: str
+) -> None:
+    folder = tmp_path / "caf\udce9"
+    with StoreWriter(folder / "a.store", HEADER) as writer:
+        put(writer, "a.wav", [2], seed=1)
+    store = Store(folder / "a.store")
+    np.testing.assert_array_equal(store.read()[0], expected(2, seed=1))
+    assert store.check().damages == ()
+    with StoreWriter(folder / "a.store", HEADER) as writer:
+        assert writer.catalog.get(recording_id("a.wav")) is not None
+    assert export_store(store, folder / f"out{suffix}") == 2
+    assert (folder / f"out{suffix}").stat().st_size > 0

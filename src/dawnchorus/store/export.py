@@ -136,7 +136,8 @@ def _write_csv(
     plain = pa.table(flat, names=table.column_names)
     if spreadsheet_safe:
         plain = pa.table([_as_text(column) for column in plain.columns], names=plain.column_names)
-    pa.csv.write_csv(_with_numbers(plain, arrays, labels), path)
+    with path.open("wb") as file:  # opened here: Arrow opens no path that is not UTF-8
+        pa.csv.write_csv(_with_numbers(plain, arrays, labels), file)
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -153,7 +154,8 @@ def _write_parquet(
     labels: Sequence[str],
     path: Path,
 ) -> None:
-    pq.write_table(_with_numbers(table, arrays, labels), path)
+    with path.open("wb") as file:
+        pq.write_table(_with_numbers(table, arrays, labels), file)
 
 
 def _with_numbers(

@@ -6,14 +6,14 @@ import hashlib
 import io
 import re
 import uuid
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, shortened, shown
-from dawnchorus.paths import is_remote, remote_errors
+from dawnchorus.paths import remote_errors
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.schema import PART_NAME, Part
 from dawnchorus.store.storage import names_in
@@ -82,10 +82,8 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         StoreError: The part is missing, damaged, or larger than any part.
     """
-    with (
-        _part_errors(path),
-        path.open("rb") if is_remote(path) else nullcontext(path) as source,
-    ):
+    # opened here: Arrow opens no path with a name that is not UTF-8
+    with _part_errors(path), path.open("rb") as source:
         return _read_table(source, columns, verify=True)
 
 

@@ -20,7 +20,9 @@ class ParquetFile:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Start the file."""
-        self._writer = pq.ParquetWriter(path, schema, write_page_checksum=True)
+        # opened here: Arrow opens no path with a name that is not UTF-8
+        self._file = path.open("xb")
+        self._writer = pq.ParquetWriter(self._file, schema, write_page_checksum=True)
         self._waiting: list[pa.Table] = []
 
     def write(self, detections: RecordingDetections) -> None:
@@ -36,5 +38,8 @@ class ParquetFile:
 
     def close(self) -> None:
         """Finish the file."""
-        self._write_group()
-        self._writer.close()
+        try:
+            self._write_group()
+            self._writer.close()
+        finally:
+            self._file.close()
