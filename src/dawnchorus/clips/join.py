@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -86,7 +87,8 @@ def join_manifests(
 
 
 def _ids(parts: Sequence[Manifest]) -> pa.ChunkedArray:
-    return pa.chunked_array([chunk for part in parts for chunk in part.table["id"].chunks])
+    chunks = [chunk for part in parts for chunk in part.table["id"].chunks]
+    return pa.chunked_array(chunks, pa.string())  # of manifests without rows there is no chunk
 
 
 def _n_clashing(parts: Sequence[Manifest]) -> int:
@@ -106,7 +108,11 @@ def _names(parts: Sequence[Manifest]) -> list[str]:
     for number, part in enumerate(parts):
         path = PurePosixPath(part.named)
         name = part.folder.name if path.stem in {"manifest", "index"} else path.stem
-        found.append(name if name and name not in found else f"{name}{number}")
+        # with a number where it is taken, and with a higher one where that is a name, too
+        numbered = (f"{name}{n}" for n in count(number))
+        found.append(
+            name if name and name not in found else next(n for n in numbered if n not in found)
+        )
     return found
 
 

@@ -399,7 +399,7 @@ def _fill_columns(table: pa.Table) -> pa.Table:
     filled = {
         "start_s": start_s,
         "stop_s": stop_s,
-        "labels": held("labels"),
+        "labels": _each_once(held("labels")),
         "dataset": pc.coalesce(texts(held("dataset")), texts(held("source")), ""),
         "level": pc.coalesce(texts(held("level")), level),
         "kind": pc.fill_null(texts(held("kind")), "species"),
@@ -408,6 +408,24 @@ def _fill_columns(table: pa.Table) -> pa.Table:
     for name, column in filled.items():
         table = with_column(table, name, column.dictionary_encode() if name in _SHARED else column)
     return table.combine_chunks()
+
+
+def _each_once(lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Labels of clips without those that a clip has twice: they would count as two clips."""
+    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    if counts.max(initial=0) < 2:
+        return lists
+    flat = pc.list_flatten(lists).combine_chunks()
+    owner = np.repeat(np.arange(len(lists)), counts)
+    label = pc.index_in(flat, pc.unique(flat)).to_numpy()
+    # one number for a clip and a label; the first place of each is kept
+    _, first = np.unique(owner * (int(label.max()) + 1) + label, return_index=True)
+    if len(first) == len(flat):
+        return lists
+    kept = np.sort(first)
+    ends = np.cumsum(np.bincount(owner[kept], minlength=len(lists)))
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+    return pa.chunked_array([pa.ListArray.from_arrays(offsets, flat.take(pa.array(kept)))])
 
 
 def _check_rows(table: pa.Table, named: str) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -101,11 +102,13 @@ def _length_s(manifest: Manifest) -> NDArray[np.float64]:
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     """How often each value is there, the commonest first."""
-    # null is counted by Arrow as a value of its own
-    entries = column.value_counts().to_pylist()
-    found = [(str(entry["values"]), entry["counts"]) for entry in entries if entry["values"] != ""]
-    found = [(UNKNOWN if name == "None" else name, count) for name, count in found]
-    return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+    found: Counter[str] = Counter()
+    # Arrow counts null as a value of its own; a text "unknown" may stand beside it
+    for entry in column.value_counts().to_pylist():
+        if entry["values"] != "":
+            name = UNKNOWN if entry["values"] is None else str(entry["values"])
+            found[name] += entry["counts"]
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _column_counts(manifest: Manifest, name: str) -> dict[str, int]:
