@@ -1,0 +1,142 @@
+"""``dawnchorus label density``: how many windows hold a call, without choosing a threshold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dawnchorus.cli import options
+
+if TYPE_CHECKING:
+    from dawnchorus.labelling.run_density import DensityReport
+
+HEADINGS = ("site", "date", "hour", "windows", "judged", "density", "low", "high", "method")
+POINT_HEADINGS = ("threshold", "windows above", "precision", "low", "high", "recall", "low", "high")
+BIN_HEADINGS = ("bin", "scores from", "windows", "judged", "with the call")
+OWN = "own"
+
+
+def density(
+    store: options.StorePath,
+    *,
+    label: options.Label = None,
+    output: Annotated[Path | None, options.output("CSV to write.")] = None,
+    scored_by: Annotated[
+        str,
+        typer.Option(
+            "--scores",
+            help="What scores the windows: own, the store's own scores, or the folder of a probe.",
+        ),
+    ] = OWN,
+    annotations: options.Annotations = None,
+    judge: Annotated[
+        int | None,
+        typer.Option(
+            "--judge",
+            help="Draw this many windows to judge and add them to the annotations as suggestions. "
+            "Default: estimate from what was judged.",
+        ),
+    ] = None,
+    strata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strata",
+            help="Also estimate for each site, date, hour (local) or several of these, such as "
+            "site,hour. Repeatable.",
+        ),
+    ] = None,
+    thresholds: Annotated[
+        bool,
+        typer.Option("--precision-recall", help="Also print precision and recall by threshold."),
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Also draw the result (.png, .svg or .pdf).")
+    ] = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Estimate how many windows hold a call, with a 90% interval, from windows judged at random.
+
+    First draw windows (--judge 200), then judge them as with any suggestion, then call it again.
+
+    Example: dawnchorus label density archive.store --label wren --scores wren.probe --strata site
+    """
+    from dawnchorus.annotations.annotation_table import annotations_beside
+    from dawnchorus.cli.output import say, watched
+    from dawnchorus.errors import UsageError
+    from dawnchorus.labelling.draw_judgements import draw_judgements
+    from dawnchorus.labelling.density import Settings
+    from dawnchorus.labelling.density_files import plot_density, write_density
+    from dawnchorus.labelling.run_density import call_density
+
+    if label is None:
+        raise UsageError("a density is of one label; name it: --label wren")
+    given: dict[str, Any] = {"probe": None if scored_by == OWN else scored_by}
+    folder = annotations or annotations_beside(store)
+    with watched(quiet=quiet) as progress:
+        if judge is not None:
+            rows = draw_judgements(
+                store, label, judge, annotations=folder, seed=seed, progress=progress, **given
+            )
+            say(f"{len(rows)} windows to judge were added to {folder}; estimates come from these")
+            return 0
+        report = call_density(
+            store, label, annotations=folder, by=[text.split(",") for text in strata or ()],
+            settings=Settings(seed=seed), progress=progress, **given,
+        )  # fmt: skip
+    if output is not None:
+        write_density(report, output)
+    if picture is not None:
+        plot_density(report, picture)
+    _show(report, thresholds=thresholds, as_json=as_json)
+    if not quiet:
+        _remarks(report)
+    return 0
+
+
+def _show(report: DensityReport, *, thresholds: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from dawnchorus.cli.output import print_json, print_table
+    from dawnchorus.labelling.density_files import COLUMNS, number, table_rows
+
+    points = [
+        {n: number(v) if isinstance(v, float) else v for n, v in asdict(point).items()}
+        for point in report.points
+    ]
+    if as_json:
+        rows = [dict(zip(COLUMNS, cells, strict=True)) for cells in table_rows(report)]
+        facts = {"scored_by": report.scored_by, "n_unsure": report.n_unsure,
+                 "n_waiting": report.n_waiting}  # fmt: skip
+        print_json({"densities": rows, **facts, "bins": report.bins, "thresholds": points})
+        return
+    shown = [[_cell(cell) for cell in row[1:10]] for row in table_rows(report)]
+    print_table(HEADINGS, [["all" if not any(r[:3]) else r[0], *r[1:]] for r in shown])
+    if thresholds:
+        print()
+        print_table(POINT_HEADINGS, [[_cell(v) for v in point.values()] for point in points])
+        print()
+        rows_of_bins = [(n, *one) for n, one in enumerate(report.bins, 1)]
+        print_table(BIN_HEADINGS, [[_cell(cell) for cell in row] for row in rows_of_bins])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _remarks(report: DensityReport) -> None:
+    from dawnchorus.cli.output import say
+
+    if report.n_waiting:
+        say(f"{report.n_waiting} windows that were drawn are not judged yet")
+    if report.n_unsure:
+        say(f"{report.n_unsure} judged windows are left out: somebody is unsure, or people differ")
+    notes = dict.fromkeys(row.density.note for row in report.rows if row.density.note)
+    for note in notes:
+        n_rows = sum(row.density.note == note for row in report.rows)
+        say(f"{n_rows} rows: {note}")
