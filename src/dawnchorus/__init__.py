@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dawnchorus.benchmark.run import benchmark as run_benchmark
     from dawnchorus.engine.embed import embed
     from dawnchorus.engine.predict import predict
+    from dawnchorus.labelling.run_density import call_density
     from dawnchorus.models.encoder import Encoder, EncoderOutput
     from dawnchorus.models.load import load_model
     from dawnchorus.models.registry import (
@@ -43,6 +44,7 @@ __all__ = [
     "EncoderOutput",
     "Store",
     "__version__",
+    "call_density",
     "cluster_stores",
     "describe_model",
     "embed",
@@ -68,6 +70,7 @@ _HOME = {
     "EncoderOutput": "dawnchorus.models.encoder",
     "Store": "dawnchorus.store.read",
     "cluster_stores": "dawnchorus.search.cluster",
+    "call_density": "dawnchorus.labelling.run_density",
     "describe_model": "dawnchorus.models.registry",
     "embed": "dawnchorus.engine.embed",
     "list_model_layers": "dawnchorus.models.registry",

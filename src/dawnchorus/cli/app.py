@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "predict": "Name what is heard in recordings.",
     "probe": "Make a classifier of labelled clips, score it, and use it.",
     "cluster": "Group what an archive holds by its sound, and draw a map.",
+    "label": "Import and export annotations, judge windows, count calls.",
     "store": "Look into a store, check, merge or export it.",
     "doctor": "Say what is in a folder of recordings, and what is wrong.",
     "models": "List the models that are known.",
@@ -155,6 +156,9 @@ def program(functions: Functions) -> Typer:
     style: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
     # plain help, the same in a file as on a terminal
     root = typer.Typer(**style, pretty_exceptions_enable=False)
+    if len(functions) == 1 and () not in functions:
+        # typer takes a single subcommand for the command itself, and its word for an argument
+        root.callback()(lambda: None)
     groups: dict[str, Typer] = {}
     for words, function in functions.items():
         place = root

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 HEADINGS = ("site", "date", "hour", "windows", "judged", "density", "low", "high", "method")
 POINT_HEADINGS = ("threshold", "windows above", "precision", "low", "high", "recall", "low", "high")
 BIN_HEADINGS = ("bin", "scores from", "windows", "judged", "with the call")
-OWN = "own"
 
 
 def density(
@@ -23,13 +22,10 @@ def density(
     *,
     label: options.Label = None,
     output: Annotated[Path | None, options.output("CSV to write.")] = None,
-    scored_by: Annotated[
-        str,
-        typer.Option(
-            "--scores",
-            help="What scores the windows: own, the store's own scores, or the folder of a probe.",
-        ),
-    ] = OWN,
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
+    ] = None,
     annotations: options.Annotations = None,
     judge: Annotated[
         int | None,
@@ -39,17 +35,17 @@ def density(
             "Default: estimate from what was judged.",
         ),
     ] = None,
-    strata: Annotated[
+    by: Annotated[
         list[str] | None,
         typer.Option(
-            "--strata",
+            "--by",
             help="Also estimate for each site, date, hour (local) or several of these, such as "
             "site,hour. Repeatable.",
         ),
     ] = None,
     thresholds: Annotated[
         bool,
-        typer.Option("--precision-recall", help="Also print precision and recall by threshold."),
+        typer.Option("--thresholds", help="Also print precision and recall by threshold."),
     ] = False,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Also draw the result (.png, .svg or .pdf).")
@@ -60,21 +56,22 @@ def density(
 ) -> int:
     """Estimate how many windows hold a call, with a 90% interval, from windows judged at random.
 
-    First draw windows (--judge 200), then judge them as with any suggestion, then call it again.
+    First draw windows (--judge 200), then judge them like any suggestion, then call it again. The
+    windows are put in bins by the scores of a probe, or by those that the store holds.
 
-    Example: dawnchorus label density archive.store --label wren --scores wren.probe --strata site
+    Example: dawnchorus label density archive.store --label wren --probe wren.probe --by site,hour
     """
     from dawnchorus.annotations.annotation_table import annotations_beside
     from dawnchorus.cli.output import say, watched
     from dawnchorus.errors import UsageError
-    from dawnchorus.labelling.draw_judgements import draw_judgements
     from dawnchorus.labelling.density import Settings
     from dawnchorus.labelling.density_files import plot_density, write_density
+    from dawnchorus.labelling.draw_judgements import draw_judgements
     from dawnchorus.labelling.run_density import call_density
 
     if label is None:
         raise UsageError("a density is of one label; name it: --label wren")
-    given: dict[str, Any] = {"probe": None if scored_by == OWN else scored_by}
+    given: dict[str, Any] = {"probe": probe}
     folder = annotations or annotations_beside(store)
     with watched(quiet=quiet) as progress:
         if judge is not None:
@@ -84,7 +81,7 @@ def density(
             say(f"{len(rows)} windows to judge were added to {folder}; estimates come from these")
             return 0
         report = call_density(
-            store, label, annotations=folder, by=[text.split(",") for text in strata or ()],
+            store, label, annotations=folder, by=[text.split(",") for text in by or ()],
             settings=Settings(seed=seed), progress=progress, **given,
         )  # fmt: skip
     if output is not None:

@@ -78,6 +78,10 @@ FromStore = Annotated[
     str | None,
     typer.Option("--store", help="Take embeddings from this store instead of computing them."),
 ]
+Label = Annotated[
+    str | None,
+    typer.Option("--label", help="Label that is asked for, spelled as it is there. Default: all."),
+]
 Where = Annotated[
     list[str] | None, typer.Option(help="COLUMN=VALUE: keep only these rows. Repeatable.")
 ]

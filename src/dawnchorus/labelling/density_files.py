@@ -155,7 +155,5 @@ def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415  half a second, for pictures alone
     except ImportError as error:
-        raise DependencyError(
-            "a picture needs matplotlib: pip install 'dawnchorus[search]'"
-        ) from error
+        raise DependencyError("matplotlib", "search", "a picture of a density") from error
     return Figure(figsize=(width, height), layout="constrained")

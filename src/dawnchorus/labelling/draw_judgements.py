@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from dawnchorus.annotations.annotation_row import AnnotationRow
     from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.progress import Progress
+
+# Ids from this repeat on are of windows drawn for densities. A label of the same window that was
+# given in order to learn has another id, so neither ever takes the place of the other.
+OWN_IDS: Final = 101
 
 
 def draw_judgements(
@@ -113,15 +117,13 @@ def _suggestions(scored: ScoredWindows, rows: NDArray[np.int64]) -> list[Annotat
 def _suggestion(
     scored: ScoredWindows, window: dict[str, Any], score: float, taken: set[str]
 ) -> AnnotationRow:
-    repeat = 1
+    repeat = OWN_IDS
     while True:
         row = new_row(
             window["path"], window["start_s"], window["stop_s"], scored.label, state=None,
             source="suggested", purpose="estimate", score=score, model=scored.scored_by,
             repeat=repeat,
         )  # fmt: skip
-        # a window that somebody labelled in order to learn is judged again: an opinion that is
-        # there already was not given to a window drawn at random
         if row.id not in taken:
             return row
         repeat += 1

@@ -17,8 +17,8 @@ from dawnchorus.search.archive import Archive
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from dawnchorus.annotations.annotation_row import AnnotationRow
