@@ -137,10 +137,10 @@ def export(
     time_of_day: options.TimeOfDay = None,
     dates: options.Dates = None,
     time_zone: options.TimeZone = None,
-    label: Annotated[
-        str | None, typer.Option(help="Keep windows where this label reaches --min-score.")
-    ] = None,
-    min_score: Annotated[float, typer.Option(help="With --label: its lowest probability.")] = 0.5,
+    label: options.Label = None,
+    min_score: Annotated[
+        float, typer.Option(help="With --label: keep windows where it is at least this probable.")
+    ] = 0.5,
     where: options.Where = None,
     spreadsheet_safe: options.SpreadsheetSafe = False,
 ) -> int:
