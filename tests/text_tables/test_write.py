@@ -7,7 +7,7 @@ import io
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.text_tables.write import CsvWriter, csv_text, runs_as_formula
@@ -51,3 +51,25 @@ def test_what_a_spreadsheet_would_run_can_be_written_as_text(cell: str) -> None:
 @pytest.mark.parametrize("cell", ["-0.5", "+3", "-1e-3", "wren", "", "a=b"])
 def test_numbers_and_plain_text_are_no_formulas(cell: str) -> None:
     assert csv_text(["a", "b"], [[cell, "x"]], spreadsheet_safe=True) == f"a,b\n{cell},x\n"
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=2)), st.sampled_from([",", "\t", ";"]))
+def test_a_safe_table_runs_nothing_and_loses_nothing_but_apostrophes(
+    rows: list[list[str]], delimiter: str
+) -> None:
+    file = io.StringIO(newline="")
+    CsvWriter(file, delimiter=delimiter, spreadsheet_safe=True).rows(rows)
+    read = list(csv.reader(io.StringIO(file.getvalue(), newline=""), delimiter=delimiter))
+    for cells, given_cells in zip(read, rows, strict=True):
+        assert not any(map(runs_as_formula, cells))
+        assert given_cells == [
+            cell.removeprefix("'") if runs_as_formula(cell.removeprefix("'")) else cell
+            for cell in cells
+        ] or any(cell.startswith("'") for cell in given_cells)
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=5))
+def test_numbers_come_back_to_the_last_bit(numbers: list[float]) -> None:
+    text = csv_text(["a"], ([number] for number in numbers), spreadsheet_safe=True)
+    assert [float(line) for line in text.splitlines()[1:]] == numbers
