@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.errors import UsageError
+from dawnchorus.paths import as_path
 from dawnchorus.search import scan
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.best import Candidates, RunningBest, limited
@@ -131,7 +132,7 @@ def test_many_queries_give_what_each_gives_alone(
     alone = [best_windows(archive, query[None], 5, per_recording=2) for query in queries]
     np.testing.assert_array_equal(together.rows, np.concatenate([one.rows for one in alone]))
     np.testing.assert_array_equal(together.scores, np.concatenate([one.scores for one in alone]))
-    monkeypatch.setattr("dawnchorus.search.neighbours.QUERIES_AT_ONCE", 4)
+    monkeypatch.setattr("dawnchorus.search.exact.QUERIES_AT_ONCE", 4)
     np.testing.assert_array_equal(
         best_windows(archive, queries, 5, per_recording=2).rows, together.rows
     )
@@ -154,6 +155,25 @@ def test_only_windows_that_pass_are_found(tmp_path: Path) -> None:
     assert best.rows[1, :76].tolist() == rows[1]
     nothing = best_windows(Archive(store, where={"site": "q"}), directions(2), 3)
     assert (nothing.rows == -1).all()
+
+
+def test_a_store_behind_a_url_is_streamed_and_gives_the_same_answer(tmp_path: Path) -> None:
+    store = make(tmp_path / "s", some_recordings())
+    pytest.importorskip("upath")
+    remote = as_path(f"memory://search-{tmp_path.name}/s")
+    for file in store.rglob("*"):
+        if file.is_file():
+            (remote / file.relative_to(store).as_posix()).write_bytes(file.read_bytes())
+    archive = Archive(remote)
+    assert archive.is_remote
+    found = best_windows(archive, directions(3), 8, per_recording=2)
+    wanted = best_windows(Archive(store), directions(3), 8, per_recording=2)
+    np.testing.assert_array_equal(found.rows, wanted.rows)
+    np.testing.assert_array_equal(found.scores, wanted.scores)
+    assert all(part.groups is None for part in archive.parts)
+    assert (remote / "search" / "vectors.npz").exists()  # kept there for the next search
+    with pytest.raises(UsageError, match="behind URLs"):
+        best_windows(archive, directions(1), 3, sketch="on")
 
 
 def test_a_window_is_its_own_nearest(archive: Archive) -> None:

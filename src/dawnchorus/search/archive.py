@@ -44,6 +44,7 @@ class Archive:
 
     Attributes:
         stores: the stores, open for reading.
+        rule: which windows pass.
         header: of the first; the others agree with it in all that vectors depend on.
     """
 
@@ -58,7 +59,7 @@ class Archive:
             UsageError: No store or one twice was named, or a column or filter does not exist.
             StoreError: A store is damaged, or has other settings than the first.
         """
-        self._rule = WindowFilter(**filters)
+        self.rule = WindowFilter(**filters)
         self.stores = _opened(stores)
         self.header: StoreHeader = self.stores[0].header
         self._located = [store.located_windows(**filters) for store in self.stores]
@@ -104,7 +105,7 @@ class Archive:
     @property
     def is_filtered(self) -> bool:
         """Whether some windows may be left out."""
-        return not self._rule.is_open
+        return not self.rule.is_open
 
     def windows(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Every window, in order.
@@ -152,7 +153,7 @@ class Archive:
         own = {*windows.column_names}
         known = {*located.recordings.column_names, "local_time"}
         more = [name for name in wanted if name not in own and name in known]
-        table = with_recordings(windows, located.recordings, more, self._rule.time_zone)
+        table = with_recordings(windows, located.recordings, more, self.rule.time_zone)
         return table.select([name for name in wanted if name in own or name in known])
 
     def blocks(self, n_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, Vectors]]:
@@ -198,6 +199,14 @@ class Archive:
                     part.groups = facts[part.name].groups
                     self._facts.append(facts[part.name])
         return self._facts
+
+    def parts_of_stores(
+        self, facts: list[PartFacts]
+    ) -> Iterator[tuple[Store, list[PartVectors], list[PartFacts]]]:
+        """Each store with its parts, and what `prepare` returned of them."""
+        for number, store in enumerate(self.stores):
+            own = slice(self._first_part[number], self._first_part[number + 1])
+            yield store, self.parts[own], facts[own]
 
     def part_rows(self) -> list[PartRows]:
         """The windows that pass, by the part that they are in; parts without any are left out.
