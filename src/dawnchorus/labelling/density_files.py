@@ -92,7 +92,6 @@ def _draw(axes: Any, rows: Sequence[DensityRow], ticks: Sequence[str]) -> None:
         face = "white" if found.method == "others" else BLUE
         axes.plot(at, 100 * found.density, "o", color=BLUE, markerfacecolor=face, markersize=5)
     axes.set_ylabel("windows (%)")
-    axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -100,9 +99,11 @@ def _draw(axes: Any, rows: Sequence[DensityRow], ticks: Sequence[str]) -> None:
 
 def _finish(figure: Any, all_axes: Any, ticks: Sequence[str], strata: Sequence[DensityRow]) -> None:
     last = all_axes[-1]
+    # once all is drawn: a limit that is set before would hold for every panel
+    last.set_ylim(0, max(axes.dataLim.y1 for axes in all_axes) * 1.05 or 1)
     step = math.ceil(len(ticks) / 24)  # labels that fit side by side
     last.set_xticks(range(0, len(ticks), step), ticks[::step])
-    if max(map(len, ticks)) > 4:
+    if len(ticks) * max(map(len, ticks)) > 60:
         last.tick_params(axis="x", rotation=45)
         for label in last.get_xticklabels():
             label.set_horizontalalignment("right")
