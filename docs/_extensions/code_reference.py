@@ -22,6 +22,7 @@ from sphinx.util import logging
 import dawnchorus
 from dawnchorus import configs
 from dawnchorus.cli import app as program
+from dawnchorus.cli.renamed import new_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,8 +142,10 @@ def command_page(name: str) -> str:
 
 
 def commands_of(name: str) -> Iterator[tuple[str, Any]]:  # Any: typer's own click
-    """Every command that takes options, with the words that call it."""
+    """Every command that takes options, with the words that call it; old names are left out."""
     for words, function in program.functions_of(name).items():
+        if new_name(function) is not None:
+            continue
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command()(function)
         yield " ".join(("dawnchorus", name, *words)), typer.main.get_command(app)
