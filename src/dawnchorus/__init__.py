@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dawnchorus.recipes.posttrain import posttrain
     from dawnchorus.recipes.pretrain import pretrain
     from dawnchorus.search.cluster import cluster_stores
+    from dawnchorus.search.run import search_stores
     from dawnchorus.store.read import Store
 
 __version__ = VERSION
@@ -59,6 +60,7 @@ __all__ = [
     "probe_fit",
     "register_model",
     "run_benchmark",
+    "search_stores",
 ]
 
 # Where each name is; ``module:name`` where it has another name there. A test holds this against
@@ -84,6 +86,7 @@ _HOME = {
     "probe_fit": "dawnchorus.probing.fit",
     "register_model": "dawnchorus.models.registry",
     "run_benchmark": "dawnchorus.benchmark.run:benchmark",
+    "search_stores": "dawnchorus.search.run",
 }
 
 

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "embed": "Turn recordings into embeddings, in a store.",
     "predict": "Name what is heard in recordings.",
     "probe": "Make a classifier of labelled clips, score it, and use it.",
+    "search": "Find the windows of an archive that sound like an example.",
     "cluster": "Group what an archive holds by its sound, and draw a map.",
     "label": "Import and export annotations, judge windows, count calls.",
     "store": "Look into a store, check, merge or export it.",

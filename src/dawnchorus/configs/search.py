@@ -1,12 +1,34 @@
-"""Options of `cluster_stores`: how windows of an archive are grouped and laid out."""
+"""Options of `search_stores` and `cluster_stores`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from dawnchorus.configs.base import Config
+
+
+class SearchConfig(Config):
+    """How many windows a search gives, and how it looks for them."""
+
+    k: int = Field(default=50, ge=1, description="windows to find")
+    per_recording: int | None = Field(
+        default=5,
+        ge=1,
+        description="at most so many of one recording, or a noisy one fills the page; None: any",
+    )
+    columns: tuple[str, ...] = Field(
+        default=(), description="further columns of windows or recordings in the result"
+    )
+    annotations: str | None = Field(
+        default=None, description="folder of annotations; None: the one beside the first store"
+    )
+    sketch: Literal["auto", "on", "off"] = Field(
+        default="auto", description="score only windows that a sketch chooses, not all of them"
+    )
+    device: str = Field(default="auto", description="of the products: auto, cpu, cuda or mps")
+    seed: int = Field(default=0, ge=0, description="of the random windows of a linear head")
 
 
 class ClusterConfig(Config):

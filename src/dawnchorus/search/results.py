@@ -1,0 +1,170 @@
+"""What a search found: as a table, a file, and sounds to listen to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dawnchorus.audio.decode.flac import encode_flac
+from dawnchorus.audio.decode.read import read_audio, read_info
+from dawnchorus.audio.spectrogram import png_bytes, spectrogram_image
+from dawnchorus.engine.exports.file_names import legal
+from dawnchorus.errors import AudioError, DependencyError, UsageError
+from dawnchorus.failures import Failure
+from dawnchorus.paths import from_stored_name, local_copy
+from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.search.neighbours import NO_ROW
+from dawnchorus.store.files import write_whole
+from dawnchorus.text_tables.write import csv_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dawnchorus.progress import Progress
+    from dawnchorus.search.archive import Archive
+    from dawnchorus.search.neighbours import Neighbours
+
+CONTEXT_S: Final = 1.0  # of sound before and after a window, for the ear
+RESULT_COLUMNS: Final = (
+    "rank", "query", "path", "start_s", "stop_s", "score", "percentile", "recording_id", "window"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The windows that were found.
+
+    Attributes:
+        table: `RESULT_COLUMNS` and those that were asked for; one row a window, by query and rank.
+        n_windows: that were searched.
+        is_exact: all of them were scored.
+        recall: of the sketch that chose them, None if `is_exact`.
+    """
+
+    table: pa.Table
+    n_windows: int
+    is_exact: bool
+    recall: float | None
+
+
+def result_of(
+    archive: Archive, found: Neighbours, queries: Sequence[str], columns: Sequence[str]
+) -> SearchResult:
+    """Rows of a result from what `best_windows` found.
+
+    Args:
+        archive: that was searched.
+        found: for each query.
+        queries: what each is called.
+        columns: further ones, of windows and recordings.
+    """
+    there = found.rows != NO_ROW
+    query, place = np.nonzero(there)
+    rows = found.rows[there]
+    windows = archive.describe(rows, columns)
+    own = {
+        "rank": pa.array(place + 1, pa.int32()),
+        "query": pa.array([queries[at] for at in query.tolist()], pa.string()),
+        "score": pa.array(found.scores[there], pa.float32()),
+        "percentile": pa.array(found.percentiles[there], pa.float64()),
+    }
+    names = [*RESULT_COLUMNS, *(name for name in columns if name not in RESULT_COLUMNS)]
+    if len(archive.stores) > 1:
+        names.append("store")
+        stores = [str(store.path) for store in archive.stores]
+        of_window = [stores[number] for number in windows["store"].to_pylist()]
+        own["store"] = pa.array(of_window, pa.string())
+    table = pa.table({name: own[name] if name in own else windows[name] for name in names})
+    return SearchResult(table, archive.n_windows, found.is_exact, found.recall)
+
+
+def write_results(table: pa.Table, path: Path, *, spreadsheet_safe: bool = False) -> None:
+    """Write a result as CSV, Parquet or JSON lines, by the file's suffix.
+
+    Raises:
+        UsageError: The suffix is none of these.
+        StoreError: It cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        rows = zip(
+            *(map(_cell, table[name].to_pylist()) for name in table.column_names), strict=True
+        )
+        text = csv_text(table.column_names, rows, spreadsheet_safe=spreadsheet_safe)
+        write_whole(path, text.encode())
+    elif suffix == ".parquet":
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        write_whole(path, sink.getvalue().to_pybytes())
+    elif suffix == ".jsonl":
+        lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
+        write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+    else:
+        raise UsageError(f"{path}: need a file that ends in .csv, .parquet or .jsonl")
+
+
+def _cell(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def write_clips(
+    table: pa.Table, folder: Path, audio_root: Path, *, progress: Progress = NO_PROGRESS
+) -> list[Failure]:
+    """Cut the windows of a result out of their recordings, each with a picture beside it.
+
+    Writes ``RANK_RECORDING_STARTs.flac`` with a second of sound before and after, a spectrogram of
+    the same name, and ``index.csv``.
+
+    Args:
+        table: `RESULT_COLUMNS` at least.
+        folder: where to.
+        audio_root: where the recordings lie.
+        progress: gets a stage that counts clips.
+
+    Returns:
+        What could not be cut; the others are there.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    failures, lines = [], []
+    advance = progress.start("cutting clips", len(table), "clips")
+    for row in table.to_pylist():
+        stem = f"{row['rank']:04d}_{row['path'].rpartition('/')[2].rpartition('.')[0]}"
+        name = legal(stem, behind=f"_{row['start_s']:.2f}s")
+        try:
+            lead_in_s = _write_clip(row, folder, name, audio_root)
+        except (AudioError, OSError) as error:
+            reason = error.reason if isinstance(error, AudioError) else "denied"
+            failures.append(Failure(row["path"], reason, str(error)))
+        else:
+            lines.append({"file": f"{name}.flac", "starts_in_clip_s": lead_in_s, **row})
+        advance(1)
+    if lines:
+        cells = ([_cell(value) for value in line.values()] for line in lines)
+        write_whole(folder / "index.csv", csv_text(list(lines[0]), cells).encode())
+    return failures
+
+
+def _write_clip(row: dict[str, Any], folder: Path, name: str, audio_root: Path) -> float:
+    """Write one window's sound and picture; returns the seconds of sound before the window."""
+    lead_in_s = min(CONTEXT_S, float(row["start_s"]))
+    with local_copy(from_stored_name(row["path"], audio_root)) as path:
+        rate = read_info(path).sample_rate
+        start_s, stop_s = row["start_s"] - lead_in_s, row["stop_s"] + CONTEXT_S
+        samples = read_audio(path, start_s=start_s, stop_s=stop_s)
+    if not len(samples):
+        raise AudioError(f"{path}: no sound from {start_s:g} s on", reason="empty")
+    write_whole(folder / f"{name}.flac", encode_flac(samples, rate))
+    try:
+        write_whole(folder / f"{name}.png", png_bytes(spectrogram_image(samples, rate)))
+    except DependencyError:
+        pass  # sounds without pictures are worth having; the command says what is missing
+    return lead_in_s

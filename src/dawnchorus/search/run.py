@@ -1,0 +1,184 @@
+"""`search_stores`: the windows of an archive that sound most like what is looked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside, new_row
+from dawnchorus.annotations.window_labels import ABSENT, PRESENT, window_labels
+from dawnchorus.configs.search import SearchConfig
+from dawnchorus.errors import UsageError
+from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.search.archive import Archive
+from dawnchorus.search.neighbours import best_windows
+from dawnchorus.search.query import SoundQuery, direction_of, embed_sounds
+from dawnchorus.search.results import SearchResult, result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from dawnchorus.models.encoder import Encoder
+    from dawnchorus.progress import Progress
+
+    Floats = NDArray[np.float32]
+    Sounds = Sequence[str | SoundQuery]
+
+SHOWN_IF_THERE: Final = ("site", "local_time")
+
+
+def search_stores(
+    stores: str | Path | Sequence[str | Path],
+    like: Sounds | NDArray[np.floating] = (),
+    *,
+    unlike: Sounds = (),
+    label: str | None = None,
+    config: SearchConfig | None = None,
+    model: Encoder | str | Path | None = None,
+    progress: Progress = NO_PROGRESS,
+    **filters: Any,
+) -> SearchResult:
+    """Find the windows of stores that sound most like what is looked for.
+
+    Several sounds, and those of a label, are one query: their mean direction; with sounds that it
+    must not be mistaken for, a linear head.
+
+    Args:
+        stores: one or several, of one model and settings.
+        like: sounds, such as ``call.wav`` or ``night.wav@12.5-14.0``; or vectors of the encoder
+            ``(n, dim)``.
+        unlike: sounds that are mistaken for them.
+        label: of the annotations: windows that people said hold it are looked for, those that they
+            said do not are as ``unlike``.
+        config: how many, and how; None: as `SearchConfig` has it.
+        model: the stores' encoder, for sounds. None: the one whose name the first store has.
+        progress: who is told.
+        **filters: fields of `WindowFilter`, such as ``where={"site": "North"}``.
+
+    Raises:
+        UsageError: Nothing is looked for, or a column, filter or label does not exist.
+        AudioError: A sound cannot be read.
+        WeightsError: A sound cannot be embedded as the stores were.
+        StoreError: A store is damaged.
+    """
+    config = config or SearchConfig()
+    archive = Archive(stores, **filters)
+    if not archive.n_windows:
+        raise UsageError("no window passes the filters; there is nothing to search")
+    positives, negatives = _examples(archive, like, unlike, model)
+    if label is not None:
+        of_label = _of_label(archive, label, config)
+        positives, negatives = positives + of_label[0], negatives + of_label[1]
+    direction = direction_of(
+        archive, _stacked(positives, archive.dim), _stacked(negatives, archive.dim),
+        seed=config.seed,
+    )  # fmt: skip
+    found = best_windows(
+        archive,
+        direction[None],
+        config.k,
+        per_recording=config.per_recording,
+        sketch=config.sketch,
+        device=config.device,
+        progress=progress,
+    )
+    return result_of(archive, found, [_name(like, label)], _columns(archive, config.columns))
+
+
+def _examples(
+    archive: Archive,
+    like: Sounds | NDArray[np.floating],
+    unlike: Sounds,
+    model: Encoder | str | Path | None,
+) -> tuple[list[Floats], list[Floats]]:
+    """Vectors of what is like and unlike the sound that is looked for."""
+    if isinstance(like, np.ndarray):
+        if like.ndim != 2 or like.shape[1] != archive.dim:
+            raise UsageError(f"vectors: need (n, {archive.dim}), got {like.shape}")
+        positives, sounds = [like.astype(np.float32)], [_sound(one) for one in unlike]
+        n_like = 0
+    else:
+        positives, sounds = [], [_sound(one) for one in (*like, *unlike)]
+        n_like = len(like)
+    vectors = embed_sounds(sounds, archive.header, model) if sounds else []
+    return positives + vectors[:n_like], vectors[n_like:]
+
+
+def _sound(given: str | SoundQuery) -> SoundQuery:
+    return given if isinstance(given, SoundQuery) else SoundQuery.parse(str(given))
+
+
+def _of_label(
+    archive: Archive, label: str, config: SearchConfig
+) -> tuple[list[Floats], list[Floats]]:
+    """Vectors of windows that people said do, or do not, hold a label."""
+    folder = config.annotations or annotations_beside(archive.stores[0].path)
+    rows = AnnotationTable(folder).rows()
+    labels = window_labels(archive.windows(), rows, label)
+    if not (labels == PRESENT).any():
+        known = sorted({row.label for row in rows if row.label})
+        raise UsageError(
+            f"{folder}: no window of these stores is said to hold {label!r}; labels there: "
+            f"{', '.join(known[:20]) or 'none'}"
+        )
+    return tuple([archive.take(np.flatnonzero(labels == state))] for state in (PRESENT, ABSENT))  # type: ignore[return-value]
+
+
+def _stacked(pieces: Sequence[Floats], dim: int) -> Floats:
+    return np.concatenate([np.zeros((0, dim), np.float32), *pieces])
+
+
+def _name(like: Sounds | NDArray[np.floating], label: str | None) -> str:
+    """What the query is called in the result."""
+    sounds = ["vectors"] if isinstance(like, np.ndarray) else [str(one) for one in like]
+    return " + ".join([*sounds, *([label] if label is not None else [])])
+
+
+def _columns(archive: Archive, asked: Sequence[str]) -> list[str]:
+    """Columns of the result beside its own: what was asked for, and what helps if it is there."""
+    columns = list(asked)
+    for name in SHOWN_IF_THERE:
+        try:
+            archive.describe(np.zeros(1, np.int64), [name])
+        except UsageError:
+            continue  # no recording of these stores says it
+        columns.append(name)
+    return list(dict.fromkeys(columns))
+
+
+def suggest_matches(table: pa.Table, annotations: str | Path, label: str, *, model: str) -> int:
+    """Write the windows of a result into an annotation table, as suggestions to be judged.
+
+    Args:
+        table: of a `SearchResult`.
+        annotations: the folder of the table; it is made if it is not there.
+        label: that they are suggested to hold.
+        model: the encoder's name, to be kept with them.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        StoreError: They cannot be written.
+    """
+    rows = [
+        new_row(
+            row["path"],
+            row["start_s"],
+            row["stop_s"],
+            label,
+            recording_id=row["recording_id"],
+            state=None,
+            source="suggested",
+            score=float(row["score"]),
+            model=model,
+        )
+        for row in table.to_pylist()
+    ]
+    AnnotationTable(annotations, create=True).append(rows)
+    return len(rows)
