@@ -73,8 +73,8 @@ def command(
 ) -> int:
     """Find the windows of stores that sound most like an example.
 
-    Every window is compared, without an index. Words are not searched for: give a sound, or a label
-    of the annotations. The score is a cosine; the percentile says how many windows score lower, and
+    Every window is compared, without an index. Words are not searched for: give a sound, or with
+    --label a label of the annotations, whose windows are then looked for. The score is a cosine; the percentile says how many windows score lower, and
     is what to compare between stores.
 
     Example: dawnchorus search archive.store --like night.wav@12.5-14.0 --clips found/
@@ -89,7 +89,7 @@ def command(
         k=k,
         per_recording=per_recording or None,
         columns=tuple(options.names(columns) or ()),
-        annotations=annotations,
+        annotations=None if annotations is None else str(annotations),
         device=device or "auto",
         seed=seed,
     )
@@ -117,7 +117,7 @@ def command(
         say(f"{n_rows} suggestions of {annotate!r} written to {folder}")
     for failure in failures:
         say(f"warning: {failure.path}: not cut: {failure.message}")
-    for written in filter(None, (output, clips)):
+    for written in () if quiet else filter(None, (output, clips)):
         say(f"written: {written}")
     _show(result, as_json=as_json, has_file=output is not None)
     return 3 if failures else 0

@@ -15,6 +15,7 @@ from dawnchorus.audio.decode.read import read_audio, read_info
 from dawnchorus.configs.engine import EmbedConfig, WindowConfig
 from dawnchorus.engine.embed import embed
 from dawnchorus.errors import AudioError, UsageError, WeightsError
+from dawnchorus.models.registry import list_models
 from dawnchorus.paths import as_path, local_copy
 from dawnchorus.search.neighbours import query_directions
 from dawnchorus.store.read import Store
@@ -98,11 +99,10 @@ def embed_sounds(
         folder = Path(name)
         for at, sound in enumerate(sounds):
             _cut(sound, folder / "sounds" / f"{at:06d}.flac", header)
+        if model is None:
+            model = _known(header.model)
         report = embed(
-            folder / "sounds",
-            store=folder / "store",
-            model=header.model if model is None else model,
-            config=_settings(header),
+            folder / "sounds", store=folder / "store", model=model, config=_settings(header)
         )
         store = Store(folder / "store")
         _check_same(header, store.header)
@@ -115,13 +115,30 @@ def embed_sounds(
         return [vectors[np.array(of_sound) == at] for at in range(len(sounds))]
 
 
+def _known(name: str) -> str:
+    """The name of a model, if it can be loaded by it.
+
+    Raises:
+        UsageError: It was a folder or file of the user's, of which a store keeps the name alone.
+    """
+    # an address of a hub has a slash; a folder or file is kept by its name alone
+    if name not in list_models() and "/" not in name:
+        raise UsageError(
+            f"the store was made with the model {name!r}, which is not known by its name; say "
+            "where it lies with --model"
+        )
+    return name
+
+
 def _settings(header: StoreHeader) -> EmbedConfig:
-    return EmbedConfig(
-        windows=WindowConfig(window_s=header.window_s, hop_s=header.window_s),
-        readout=header.readout,
-        precision=header.precision,
-        dtype="float32",
-        content_hash=False,
+    return EmbedConfig.model_validate(
+        {
+            "windows": WindowConfig(window_s=header.window_s, hop_s=header.window_s),
+            "readout": header.readout,
+            "precision": header.precision,
+            "dtype": "float32",
+            "content_hash": False,
+        }
     )
 
 
@@ -129,11 +146,13 @@ def _cut(sound: SoundQuery, target: Path, header: StoreHeader) -> None:
     """Write the sound as a file of its own, one channel at its own rate."""
     with local_copy(sound.path) as path:
         info = read_info(path)
-        start_s, stop_s = _heard(sound, info.duration_s, header.window_s)
+        # a file without a length in its header is not widened
+        length_s = None if info.n_samples is None else info.n_samples / info.sample_rate
+        start_s, stop_s = _heard(sound, length_s, header.window_s)
         samples = read_audio(path, start_s=start_s, stop_s=stop_s, channel=header.channel)
         if not len(samples):
             raise AudioError(
-                f"{sound}: there is no sound; the recording has {info.duration_s:g} s",
+                f"{sound}: there is no sound at this place of the recording",
                 reason="empty",
             )
     write_flac(target, samples, info.sample_rate)

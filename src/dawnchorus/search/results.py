@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -163,8 +164,6 @@ def _write_clip(row: dict[str, Any], folder: Path, name: str, audio_root: Path) 
     if not len(samples):
         raise AudioError(f"{path}: no sound from {start_s:g} s on", reason="empty")
     write_whole(folder / f"{name}.flac", encode_flac(samples, rate))
-    try:
+    with suppress(DependencyError):  # sounds without pictures are worth having
         write_whole(folder / f"{name}.png", png_bytes(spectrogram_image(samples, rate)))
-    except DependencyError:
-        pass  # sounds without pictures are worth having; the command says what is missing
     return lead_in_s

@@ -144,10 +144,11 @@ def _columns(archive: Archive, asked: Sequence[str]) -> list[str]:
     columns = list(asked)
     for name in SHOWN_IF_THERE:
         try:
-            archive.describe(np.zeros(1, np.int64), [name])
+            values = archive.windows([name])[name]
         except UsageError:
-            continue  # no recording of these stores says it
-        columns.append(name)
+            continue  # no recording of these stores has such a column
+        if values.null_count < len(values):
+            columns.append(name)
     return list(dict.fromkeys(columns))
 
 
