@@ -74,8 +74,8 @@ def command(
     """Find the windows of stores that sound most like an example.
 
     Every window is compared, without an index. Words are not searched for: give a sound, or with
-    --label a label of the annotations, whose windows are then looked for. The score is a cosine; the percentile says how many windows score lower, and
-    is what to compare between stores.
+    --label a label of the annotations, whose windows are then looked for. The score is a cosine;
+    the percentile says how many windows score lower, and is what to compare between stores.
 
     Example: dawnchorus search archive.store --like night.wav@12.5-14.0 --clips found/
     """
