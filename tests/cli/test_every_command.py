@@ -41,6 +41,8 @@ RIGHT = [
     Call("search", "{store} --like {recordings}/a.wav@0.5-1 -m {model} -o {out}/f.csv "
          "--clips {out}/f", ("f.csv", "f/index.csv")),
     Call("cluster", "{store} -o {out}/m --min-size 2", ("m/clusters.csv", "m/map.png")),
+    Call("label density", "{store} --label robin --annotations {out}/a --judge 4",
+         ("a/annotations.json",)),
     Call("store info", "{store}"),
     Call("store check", "{store}"),
     Call("store merge", "{store} -o {out}/all", ("all/store.json",)),
@@ -120,6 +122,8 @@ WRONG = [
     Call("cluster", "{calls} -o {out}/m", code=1, message="not an embedding store"),
     Call("cluster", "{store} -o {out}/m --duplicates 2", code=2, message="duplicates"),
     Call("cluster", "{store} -o {out}/m --dates may", code=2, message="2024-05-01.."),
+    Call("label density", "{store} --label emu --judge 4 --annotations {out}/a", code=2,
+         message="emu"),
     Call("store info", "{calls}", code=1, message="not an embedding store"),
     Call("store check", _GONE, code=1, message="not an embedding store"),
     Call("store merge", "{calls} -o {out}/all", code=1, message="not an embedding store"),

@@ -62,7 +62,7 @@ def density(
     Example: dawnchorus label density archive.store --label wren --probe wren.probe --by site,hour
     """
     from dawnchorus.annotations.annotation_table import annotations_beside
-    from dawnchorus.cli.output import say, watched
+    from dawnchorus.cli.output import print_json, watched
     from dawnchorus.errors import UsageError
     from dawnchorus.labelling.density import Settings
     from dawnchorus.labelling.density_files import plot_density, write_density
@@ -78,7 +78,10 @@ def density(
             rows = draw_judgements(
                 store, label, judge, annotations=folder, seed=seed, progress=progress, **given
             )
-            say(f"{len(rows)} windows to judge were added to {folder}; estimates come from these")
+            if as_json:
+                print_json({"annotations": str(folder), "n_to_judge": len(rows)})
+            else:
+                print(f"{len(rows)} windows to judge are in {folder}; estimates come from these")
             return 0
         report = call_density(
             store, label, annotations=folder, by=[text.split(",") for text in by or ()],

@@ -55,6 +55,13 @@ def command(
         int,
         typer.Option(help="At most this many windows of one recording; 0: any number."),
     ] = 5,
+    sketch: Annotated[
+        str,
+        typer.Option(
+            help="on: compare only windows that a sketch of the store chooses, off: all of them, "
+            "auto: on if the vectors do not fit into memory."
+        ),
+    ] = "auto",
     columns: Annotated[
         str | None,
         typer.Option(help="Columns to add, such as site,local_time,silent. Default: both of them."),
@@ -73,7 +80,7 @@ def command(
 ) -> int:
     """Find the windows of stores that sound most like an example.
 
-    Every window is compared, without an index. Words are not searched for: give a sound, or with
+    Every window is compared. Words are not searched for: give a sound, or with
     --label a label of the annotations, whose windows are then looked for. The score is a cosine;
     the percentile says how many windows score lower, and is what to compare between stores.
 
@@ -85,13 +92,16 @@ def command(
     from dawnchorus.search.results import write_clips, write_results
     from dawnchorus.search.run import search_stores, suggest_matches
 
-    config = SearchConfig(
-        k=k,
-        per_recording=per_recording or None,
-        columns=tuple(options.names(columns) or ()),
-        annotations=None if annotations is None else str(annotations),
-        device=device or "auto",
-        seed=seed,
+    config = SearchConfig.model_validate(
+        {
+            "k": k,
+            "per_recording": per_recording or None,
+            "columns": tuple(options.names(columns) or ()),
+            "annotations": None if annotations is None else str(annotations),
+            "sketch": sketch,
+            "device": device or "auto",
+            "seed": seed,
+        }
     )
     failures = []
     with watched(quiet=quiet) as progress:

@@ -19,7 +19,7 @@ from dawnchorus.errors import AudioError, DependencyError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.paths import from_stored_name, local_copy
 from dawnchorus.progress import NO_PROGRESS
-from dawnchorus.search.neighbours import NO_ROW
+from dawnchorus.search.exact import NO_ROW
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.progress import Progress
     from dawnchorus.search.archive import Archive
-    from dawnchorus.search.neighbours import Neighbours
+    from dawnchorus.search.exact import Neighbours
 
 CONTEXT_S: Final = 1.0  # of sound before and after a window, for the ear
 RESULT_COLUMNS: Final = (
