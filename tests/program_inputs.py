@@ -22,6 +22,7 @@ import yaml
 
 from benchmark.corpus import make_corpus
 from conftest import make_sound
+from dawnchorus.annotations.annotation_table import AnnotationTable, new_row
 from dawnchorus.benchmark.run import benchmark
 from dawnchorus.clips.folders import manifest_of_folder
 from dawnchorus.clips.manifest import write_manifest
@@ -140,6 +141,17 @@ def _store(inputs: Inputs, folder: Path) -> None:
     embed(inputs["recordings"], store=folder, model=inputs["model"], device="cpu", predict=True)
 
 
+def _boxes(_: Inputs, path: Path) -> Path:
+    path = path.with_suffix(".csv")
+    path.write_text("path,start_s,end_s,label\na.wav,0,2,owl\na.wav,3,4,frog\n")
+    return path
+
+
+def _table(_: Inputs, folder: Path) -> None:
+    rows = [new_row("a.wav", start, start + 2, "owl", author="ann") for start in (0, 5)]
+    AnnotationTable(folder, create=True).append(rows)
+
+
 def _probe(inputs: Inputs, folder: Path) -> None:
     labels = read_labels([inputs["calls"]])
     probe_fit(labels, folder, model=inputs["model"], config=PROBE_CONFIG)
@@ -186,6 +198,8 @@ _MADE: dict[str, Callable[[Inputs, Path], Path | None]] = {
     "manifest": _manifest,
     "online": _online,
     "store": _store,
+    "boxes": _boxes,
+    "saidrows": _table,
     "probe": _probe,
     "corpus": _corpus,
     "results": _results,

@@ -10,6 +10,8 @@ from dawnchorus.failures import Failure
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dawnchorus.annotations.annotation_row import AnnotationRow
+
 NO_LENGTH, BEFORE_START = "no-length", "before-start"
 # Raven and Audacity write the band of an annotation in these columns.
 LOW_HZ, HIGH_HZ = "Low Freq (Hz)", "High Freq (Hz)"
@@ -29,6 +31,10 @@ class Annotation:
         where: table and line, for messages.
         recording_s: how long the table says that the recording is.
         columns: every other column of the table, by our name where it has one.
+        channel: from 0, where the table is of a program that says it.
+        extra: columns that are not read, in their order, and their cells; only if asked for.
+        stored: the row of an annotation table that this was written from; only if asked for.
+        state: what one of our own tables says of it now, beside ``stored``.
     """
 
     path: str
@@ -40,6 +46,10 @@ class Annotation:
     high_hz: float | None = None
     recording_s: float | None = None
     columns: dict[str, Any] = field(default_factory=dict)
+    channel: int | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+    stored: AnnotationRow | None = None
+    state: str | None = None
 
     @property
     def id(self) -> str:

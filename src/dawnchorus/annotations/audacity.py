@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Final
 
 from dawnchorus.annotations.annotation import Annotation, AnnotationList
 from dawnchorus.annotations.label_cells import LabelCells
-from dawnchorus.errors import TaskError
+from dawnchorus.annotations.own_columns import check_readable, number
+from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.text_tables.read import read_text
 from dawnchorus.text_tables.values import has_decimal_comma, parse_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from dawnchorus.annotations.annotation_row import AnnotationRow
+    from dawnchorus.annotations.places import Places
     from dawnchorus.annotations.recordings import Recordings
 
 POINT: Final = "point"
@@ -67,7 +70,7 @@ def _labels(table: Path, text: str, path: str) -> Iterator[Annotation]:
     lines = [line.split("\t") for line in re.split(r"\r\n|\r|\n", text)]
     decimal_comma = has_decimal_comma(cell for cells in lines for cell in cells[:2])
     label: Annotation | None = None
-    for number, cells in enumerate(lines, start=1):
+    for n, cells in enumerate(lines, start=1):
         if cells[0].startswith(BAND_LINE):
             if label is not None:
                 label = _with_band(label, cells[1:], decimal_comma=decimal_comma)
@@ -76,7 +79,7 @@ def _labels(table: Path, text: str, path: str) -> Iterator[Annotation]:
             continue
         if label is not None:
             yield label
-        label = _label(cells, f"{table}, line {number}", path, decimal_comma=decimal_comma)
+        label = _label(cells, f"{table}, line {n}", path, decimal_comma=decimal_comma)
     if label is not None:
         yield label
 
@@ -106,3 +109,35 @@ def _with_band(label: Annotation, cells: list[str], *, decimal_comma: bool) -> A
     except ValueError:
         return label
     return replace(label, low_hz=low if low >= 0 else None, high_hz=high if high >= 0 else None)
+
+
+def audacity_text(rows: Sequence[AnnotationRow], places: Places) -> str:
+    """A label track of one recording, with a line of frequencies where a row has a band.
+
+    Raises:
+        UsageError: The rows are not of one recording, say more than that a label is heard, or have
+            a label that would be read as another one.
+    """
+    if len({row.path for row in rows}) > 1:
+        raise UsageError("an Audacity track is of one recording; name a folder for several")
+    states = {row.state for row in rows}
+    if states - {"present", None} or len(states) > 1:
+        n_others = sum(row.state != "present" for row in rows)
+        raise UsageError(
+            f"Audacity has no state, and {n_others} of {len(rows)} annotations of {rows[0].path} "
+            "are not 'present'; write one state alone, with --state present or --state suggested, "
+            "or another format"
+        )
+    lines = []
+    for row in rows:
+        check_readable(row.label, row.where, "Audacity")
+        if _SCORED.fullmatch(row.label) or row.label.startswith(BAND_LINE):
+            raise UsageError(
+                f"{row.where}: the label {row.label!r} ends like one with a score; use another "
+                "format"
+            )
+        lines.append(f"{number(row.start_s)}\t{number(places.end_s(row))}\t{row.label}")
+        if row.low_hz is not None or row.high_hz is not None:
+            band = (number(-1.0 if hz is None else hz) for hz in (row.low_hz, row.high_hz))
+            lines.append("\t".join((BAND_LINE, *band)))
+    return "".join(f"{line}\n" for line in lines)

@@ -12,6 +12,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.annotations.annotation import AnnotationList
+from dawnchorus.annotations.foreign_cells import RAVEN_COLUMNS
+from dawnchorus.annotations.own_columns import (
+    OWN_COLUMNS,
+    SELECTION,
+    check_readable,
+    number,
+    own_cells,
+    shown_columns,
+)
 from dawnchorus.annotations.row_reader import RAVEN_BEGIN, ReadOptions, RowReader
 from dawnchorus.errors import TaskError
 from dawnchorus.text_tables.column_names import column_key, key_and_unit
@@ -19,8 +28,11 @@ from dawnchorus.text_tables.columns import START
 from dawnchorus.text_tables.read import open_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from dawnchorus.annotations.annotation_row import AnnotationRow
+    from dawnchorus.annotations.places import Places
     from dawnchorus.annotations.recordings import Recordings
 
 RAVEN_SUFFIX: Final = ".txt"
@@ -56,7 +68,8 @@ def read_raven(
     reader = RowReader(text, recordings, options)
     selections = reader.read()
     check_one_clock(reader, selections, options)
-    selections.annotations = [replace(one, columns={}) for one in selections.annotations]
+    if not options.keep:
+        selections.annotations = [replace(one, columns={}) for one in selections.annotations]
     return selections
 
 
@@ -105,3 +118,46 @@ def _numbers_start_again(reader: RowReader) -> bool:
     # numbers count up over recordings that are open together
     pairs = {(row[path], row[column]) for _, row in reader.rows}
     return len({number for _, number in pairs}) < len(pairs)
+
+
+def raven_text(rows: Sequence[AnnotationRow], places: Places) -> str:
+    """A selection table of one or more recordings, in the order of the rows.
+
+    Begin and end times run on from recording to recording, as Raven counts them when the recordings
+    are opened together in that order; ``File Offset (s)`` is the time in the recording. Foreign
+    columns stand behind Raven's, then our own.
+
+    Raises:
+        UsageError: A label cannot be written, or the length of a recording is needed.
+    """
+    shown, numbers = shown_columns(rows, RAVEN_COLUMNS), _numbers(rows)
+    # where the numbers are the rows' own, they are a foreign column like the others
+    visible = [SELECTION, *shown] if numbers else []
+    lines = [(*RAVEN_COLUMNS, *shown, *OWN_COLUMNS)]
+    clock_s = places.begin_s(rows)
+    for n, row in enumerate(rows):
+        check_readable(row.label, row.where, "Raven")
+        end_s, own = places.end_s(row), own_cells(row, visible if numbers else ["", *shown])
+        whole = places.whole(row.path)
+        cells = (
+            numbers[n] if numbers else str(n + 1),
+            "Spectrogram 1",
+            str((row.channel or 0) + 1),
+            number(clock_s[row.path] + row.start_s),
+            number(clock_s[row.path] + end_s),
+            number(row.low_hz),
+            number(row.high_hz),
+            whole.rpartition("/")[2],
+            whole,
+            number(row.start_s),
+            row.label,
+        )
+        extra = dict(row.extra)
+        lines.append((*cells, *(extra.get(name, "") for name in shown), *own.values()))
+    return "".join("\t".join(" ".join(cell.split()) for cell in line) + "\n" for line in lines)
+
+
+def _numbers(rows: Sequence[AnnotationRow]) -> list[str]:
+    """The numbers that Raven gave the selections; none where they are not all there, or not one."""
+    numbers = [dict(row.extra).get(SELECTION, "") for row in rows]
+    return numbers if all(numbers) and len(set(numbers)) == len(numbers) else []

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.annotations.annotation import HIGH_HZ, LOW_HZ, Annotation, AnnotationList
+from dawnchorus.annotations.foreign_cells import ForeignCells, own_roles, read_names
 from dawnchorus.annotations.kaleidoscope import UNREVIEWED, is_reviewed
 from dawnchorus.annotations.label_cells import LabelCells
+from dawnchorus.annotations.own_columns import ROW_COLUMN, STATE_COLUMN, is_judged_present
 from dawnchorus.errors import TaskError
 from dawnchorus.failures import Failure
 from dawnchorus.text_tables import column_names as known
@@ -47,12 +49,16 @@ class ReadOptions:
         values: our column to a value that stands for every row: those of ``path`` and ``labels``
             are used here, columns of the others are not looked for.
         known: our further columns, each found by its own name and read as this type.
+        keep: whether annotations are wanted as rows of an annotation table: with their foreign
+            columns, and all states of our own tables. Otherwise what one of our own tables does not
+            call present is left out.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     separator: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, type] = field(default_factory=dict)
+    keep: bool = False
 
 
 class RowReader:
@@ -80,9 +86,9 @@ class RowReader:
         is_raven = RAVEN_BEGIN in text.names
         self.roles = assign_columns(
             self.table,
-            text.names,
+            read_names(text.names),
             lambda name: [row[name] for _, row in self.rows],
-            given=options.columns,
+            given={**own_roles(text.names), **options.columns},
             fixed=options.values,
             # an ID of Raven's is a label or a number, not the name of a clip
             others=[name for name in options.known if name != "id" or not is_raven],
@@ -114,8 +120,18 @@ class RowReader:
         )
         # a rule of Kaleidoscope's
         reviewed = is_reviewed(self.roles.labels, (row for _, row in self.rows))
+        foreign = ForeignCells(self.text.names, self.roles)
         for line, row in self.rows:
             where = f"{self.table}, line {line}"
+            if self._options.keep and row.get(ROW_COLUMN):
+                result.add(foreign.stored(self._annotation(row, where, ""), row))
+                continue
+            if not (self._options.keep or is_judged_present(row)):
+                message = f"{where}: {STATE_COLUMN} is {row[STATE_COLUMN]!r}, not 'present'"
+                result.failures.append(Failure(self._locate(row, where).path, UNREVIEWED, message))
+                continue
+            if self._options.keep and foreign.is_other_view(row):
+                continue
             location = self._locate(row, where)
             if location.failure is not None:
                 reason, message = location.failure
@@ -124,7 +140,9 @@ class RowReader:
                 message = f"{where}: {self.roles.labels[0]} is empty; not reviewed"
                 result.failures.append(Failure(location.path, UNREVIEWED, message))
             else:
-                result.add(self._annotation(row, where, location.path))
+                annotation = self._annotation(row, where, location.path)
+                result.add(foreign.kept(annotation, row) if self._options.keep else annotation)
+        result.remarks += foreign.remarks(self.table)
         # after all rows: the remarks count them
         result.remarks += [*self._half_timed(result.annotations), *self._label_cells.notes()]
         return result
@@ -136,8 +154,8 @@ class RowReader:
             start_s=start_s,
             end_s=end_s,
             labels=self._labels(row),
-            low_hz=_hertz(row, LOW_HZ),
-            high_hz=_hertz(row, HIGH_HZ),
+            low_hz=_hertz(row, LOW_HZ, "low_hz"),
+            high_hz=_hertz(row, HIGH_HZ, "high_hz"),
             where=where,
             recording_s=self._recording_s(row),
             columns=self._others(row, where),
@@ -252,8 +270,8 @@ class RowReader:
         return text
 
 
-def _hertz(row: Mapping[str, str], column: str) -> float | None:
+def _hertz(row: Mapping[str, str], theirs: str, ours: str) -> float | None:
     try:
-        return parse_number(row.get(column, ""))
+        return parse_number(row.get(theirs) or row.get(ours, ""))
     except ValueError:
         return None

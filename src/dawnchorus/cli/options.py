@@ -43,6 +43,61 @@ LabelledClips = Annotated[
         "Audacity labels, or a manifest (.parquet)."
     ),
 ]
+MaybeLabelledClips = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[LABELS]...",
+        help="CSV (path,label,...), a folder with a folder for each label, Raven selection tables, "
+        "Audacity labels, or a manifest (.parquet); or --annotations instead.",
+    ),
+]
+AnnotationFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="ANNOTATIONS",
+        help="Folder of an annotation table. A store stands for the one beside it.",
+    ),
+]
+AnyPurpose = Annotated[
+    bool,
+    typer.Option(
+        "--any-purpose",
+        help="Use annotations of every purpose. By default a fit uses those of train, an "
+        "evaluation those of estimate.",
+    ),
+]
+AnnotationFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        help="raven, audacity, kaleidoscope, csv or parquet. Default: by the suffix of the output. "
+        "A folder for raven or audacity gets one file per recording.",
+    ),
+]
+OfState = Annotated[
+    str | None,
+    typer.Option(
+        "--state",
+        help="State of the annotations: present, absent, unsure, or suggested (not judged yet). "
+        "Default: present in an import, otherwise all.",
+    ),
+]
+OfPurpose = Annotated[
+    str | None,
+    typer.Option(
+        "--purpose",
+        help="Purpose of the annotations: train, or estimate (drawn by chance, never trained on). "
+        "Default: train in an import, otherwise all.",
+    ),
+]
+Author = Annotated[
+    str | None,
+    typer.Option(
+        "--author",
+        help="Author of the annotations. Default: in an import and while judging "
+        "$DAWNCHORUS_AUTHOR or the name of the login, otherwise everybody.",
+    ),
+]
 Recordings = Annotated[
     Path | None,
     typer.Option(

@@ -16,6 +16,7 @@ from dawnchorus.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from dawnchorus.annotations.annotation_row import Purpose
     from dawnchorus.clips.build import ImportedClips
     from dawnchorus.probing.evaluate import EvaluationReport
     from dawnchorus.probing.fit import ProbeReport
@@ -26,9 +27,12 @@ INPUT_FLAGS = {"--format": "--input-format"}
 
 @renamed({**INPUT_FLAGS, "--nothing": "--background", "--probe": "--probe-type"})
 def fit(
-    labels: options.LabelledClips,
+    labels: options.MaybeLabelledClips = None,
     *,
     output: Annotated[Path, options.output("Folder of the probe.")],
+    annotations: options.Annotations = None,
+    label: options.Label = None,
+    any_purpose: options.AnyPurpose = False,
     form: options.InputFormat = None,
     audio: options.Audio = None,
     column: options.Columns = None,
@@ -85,6 +89,8 @@ def fit(
     Clips of split val choose and calibrate; without them that is done by folds of whole recordings.
     Clips of split test are left alone.
 
+    With --annotations the judged spans of an annotation table are the clips.
+
     Example: dawnchorus probe fit clips.csv -o wren.probe
     """
     from dawnchorus.cli.output import watched
@@ -110,9 +116,15 @@ def fit(
         ),
         fit=FitConfig(**choices),
     )
+    if annotations is None:
+        clips = _read(labels, form, audio, column, separator, quiet=quiet)
+    else:
+        _only_annotations(labels, form, column, separator)
+        only: Purpose | None = None if any_purpose else "train"
+        clips = _annotated(str(annotations), audio, store, label, only, quiet=quiet)
     with watched(quiet=quiet) as progress:
         report = probe_fit(
-            _read(labels, form, audio, column, separator, quiet=quiet),
+            clips,
             output,
             config=config,
             cache=_cache(cache, no_cache=no_cache),
@@ -131,9 +143,12 @@ def fit(
 @renamed({**INPUT_FLAGS, "--nothing": "--background"})
 def evaluate(
     probe: Annotated[Path, typer.Argument(help="Folder of the probe.")],
-    labels: options.LabelledClips,
+    labels: options.MaybeLabelledClips = None,
     *,
     output: Annotated[Path | None, options.output("Folder for a page and a picture.")] = None,
+    annotations: options.Annotations = None,
+    label: options.Label = None,
+    any_purpose: options.AnyPurpose = False,
     form: options.InputFormat = None,
     audio: options.Audio = None,
     column: options.Columns = None,
@@ -163,7 +178,13 @@ def evaluate(
     from dawnchorus.probing.evaluate import probe_evaluate
     from dawnchorus.probing.report import class_rows, evaluation_lines, write_evaluation
 
-    clips = _of_split(_read(labels, form, audio, column, separator, quiet=quiet), split)
+    if annotations is None:
+        clips = _read(labels, form, audio, column, separator, quiet=quiet)
+    else:
+        _only_annotations(labels, form, column, separator)
+        only: Purpose | None = None if any_purpose else "estimate"
+        clips = _annotated(str(annotations), audio, store, label, only, quiet=quiet)
+    clips = _of_split(clips, split)
     with watched(quiet=quiet) as progress:
         report = probe_evaluate(
             probe,
@@ -222,8 +243,37 @@ def _config(
     )
 
 
+def _only_annotations(labels: object, form: object, column: object, separator: object) -> None:
+    given = {"labels": labels, "--input-format": form, "--column": column, "--separator": separator}
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"--annotations and {name} exclude each other; label import adds both")
+
+
+def _annotated(
+    name: str,
+    audio: Path | None,
+    store: str | None,
+    label: str | None,
+    purpose: Purpose | None,
+    *,
+    quiet: bool,
+) -> ImportedClips:
+    """Judged spans of an annotation table, whose recordings lie where those of its store do."""
+    from dawnchorus.cli.findings import say_notes
+    from dawnchorus.cli.label_tables import open_annotations, stored_root
+    from dawnchorus.probing.annotated import annotated_clips
+
+    table = open_annotations(name)
+    folder = audio or stored_root(store or name) or table.folder.parent
+    clips = annotated_clips(table, folder, purpose=purpose, label=label)
+    if not quiet:
+        say_notes(clips.notes)
+    return clips
+
+
 def _read(
-    labels: Sequence[Path],
+    labels: Sequence[Path] | None,
     form: str | None,
     audio: Path | None,
     column: list[str] | None,
@@ -234,6 +284,8 @@ def _read(
     from dawnchorus.cli.findings import say_notes
     from dawnchorus.probing.labels import FORMS, read_labels
 
+    if not labels:
+        raise UsageError("need labelled clips: a table, a folder for each label, or --annotations")
     chosen = next((name for name in FORMS if name == form), None)
     if form is not None and chosen is None:
         raise UsageError(f"--input-format {form!r}; known: {', '.join(FORMS)}")

@@ -98,7 +98,7 @@ def read_labels(
     options = ReadOptions(
         columns=columns or {}, separator=separator, values=values, known=_KNOWN_COLUMNS
     )
-    annotations = _read_tables(named, form, folder, options)
+    annotations = read_tables(named, form, folder, options)
     rows = _rows(annotations, values if form == "csv" else {**_DRAWN, **values})
     if form != "csv":
         rows = [{**row, "group": row["path"]} for row in rows]
@@ -118,10 +118,21 @@ def read_labels(
     )
 
 
-def _read_tables(
+def read_tables(
     named: Sequence[Path], form: Form, folder: Path, options: ReadOptions
 ) -> AnnotationList:
-    """The annotations of all tables, whose recordings lie below a folder."""
+    """The annotations of all tables, whose recordings lie below a folder.
+
+    Args:
+        named: tables, or folders of them.
+        form: csv, raven or audacity.
+        folder: of the recordings.
+        options: what the user says of the tables.
+
+    Raises:
+        TaskError: A table cannot be read; the line is named.
+        UsageError: It is not clear which column is which.
+    """
     recordings = Recordings(folder, partial(rate_of, folder))
     readers: dict[Form, Callable[[Path], AnnotationList]] = {
         "csv": lambda table: read_table(table, recordings, options),

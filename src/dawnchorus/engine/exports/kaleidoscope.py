@@ -6,8 +6,9 @@ INDIR/FOLDER/IN FILE. OFFSET and DURATION are seconds in the file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from dawnchorus.annotations.foreign_cells import KALEIDOSCOPE_COLUMNS
 from dawnchorus.engine.exports.text_file import RowsFile, number, whole_path
 from dawnchorus.filename_text import escaped_name
 from dawnchorus.paths import stored_name
@@ -20,24 +21,12 @@ if TYPE_CHECKING:
 
     from dawnchorus.engine.exports.detection_table import RecordingDetections
 
-COLUMNS: Final = (
-    "INDIR",
-    "FOLDER",
-    "IN FILE",
-    "CHANNEL",
-    "OFFSET",
-    "DURATION",
-    "TOP1MATCH",
-    "PROBABILITY",
-    "MANUAL ID",
-)
-
 
 def open_kaleidoscope(
     path: Path, _schema: pa.Schema, *, spreadsheet_safe: bool = False
 ) -> RowsFile:
     """A table for review."""
-    return RowsFile(path, COLUMNS, _rows, spreadsheet_safe=spreadsheet_safe)
+    return RowsFile(path, KALEIDOSCOPE_COLUMNS, _rows, spreadsheet_safe=spreadsheet_safe)
 
 
 def _rows(detections: RecordingDetections) -> Iterator[list[Any]]:

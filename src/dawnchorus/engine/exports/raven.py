@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from dawnchorus.annotations.foreign_cells import RAVEN_COLUMNS
 from dawnchorus.engine.exports.text_file import RowsFile, number, whole_path
 from dawnchorus.filename_text import escaped_name
 from dawnchorus.paths import stored_name
@@ -24,20 +25,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.engine.exports.detection_table import RecordingDetections
 
-COLUMNS: Final = (
-    "Selection",
-    "View",
-    "Channel",
-    "Begin Time (s)",
-    "End Time (s)",
-    "Low Freq (Hz)",
-    "High Freq (Hz)",
-    "Begin File",
-    "Begin Path",
-    "File Offset (s)",
-    "Label",
-    "Probability",
-)
+COLUMNS: Final = (*RAVEN_COLUMNS, "Probability")
 
 
 def open_raven(path: Path, schema: pa.Schema, *, spreadsheet_safe: bool = False) -> RowsFile:
