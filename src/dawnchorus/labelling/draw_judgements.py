@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dawnchorus.annotations.annotation_row import new_row
 from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import DawnChorusError, UsageError
 from dawnchorus.labelling.density_plan import DensityPlan, DrawnWindow, new_plan_path, write_plan
 from dawnchorus.labelling.scored_windows import ScoredWindows, Scorer, scored_windows
 from dawnchorus.labelling.strata import bin_edges, bins_of, draw_windows, n_bins_for
 from dawnchorus.labelling.verdicts import NOT_THERE, suggested
+from dawnchorus.paths import as_path, is_remote
 from dawnchorus.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
@@ -60,11 +62,17 @@ def draw_judgements(
         UsageError: There is nothing to draw, or no score.
         StoreError: Store or annotations are damaged, or cannot be written.
     """
-    folder = annotations_beside(store) if annotations is None else annotations
+    folder = as_path(annotations_beside(store) if annotations is None else annotations)
+    is_new = not folder.exists()
     table = AnnotationTable(folder, create=True)
-    scored = scored_windows(
-        store, table, label, Scorer(probe=probe, query=query), progress=progress
-    )
+    try:
+        scored = scored_windows(
+            store, table, label, Scorer(probe=probe, query=query), progress=progress
+        )
+    except DawnChorusError:
+        if is_new and not is_remote(folder):  # a label with a slip leaves no empty table behind
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     plan = scored.plan or _empty_plan(scored, n_judge, seed)
     is_drawn = np.zeros(len(scored.scores), bool)
     is_drawn[[at for at in scored.drawn.values() if at != NOT_THERE]] = True
