@@ -182,7 +182,7 @@ def test_only_the_columns_asked_for_are_read_beside_those_of_a_clip(
         {"species_key": pa.array([1.0, 2.0])},
         {"labels": pa.array([["x"], ["y"]], pa.large_list(pa.string()))},
     ],
-    ids=str,
+    ids=["int32", "float32", "dictionary", "large_string", "double", "large_list"],
 )
 def test_columns_of_a_kindred_type_are_read_as_those_of_the_schema(
     columns: dict[str, pa.Array], tmp_path: Path
