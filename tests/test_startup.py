@@ -39,7 +39,7 @@ PUBLIC = [
     "call_density", "cluster_stores", "describe_model", "embed", "list_model_layers", "list_models",
     "load_label_mapping", "load_model", "posttrain",
     "predict", "pretrain", "probe_evaluate", "probe_fit", "register_model", "run_benchmark",
-    "search_stores",
+    "search_stores", "suggest_windows",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dawnchorus.engine.embed import embed
     from dawnchorus.engine.predict import predict
     from dawnchorus.labelling.run_density import call_density
+    from dawnchorus.labelling.suggest import suggest_windows
     from dawnchorus.models.encoder import Encoder, EncoderOutput
     from dawnchorus.models.load import load_model
     from dawnchorus.models.registry import (
@@ -61,6 +62,7 @@ __all__ = [
     "register_model",
     "run_benchmark",
     "search_stores",
+    "suggest_windows",
 ]
 
 # Where each name is; ``module:name`` where it has another name there. A test holds this against
@@ -87,6 +89,7 @@ _HOME = {
     "register_model": "dawnchorus.models.registry",
     "run_benchmark": "dawnchorus.benchmark.run:benchmark",
     "search_stores": "dawnchorus.search.run",
+    "suggest_windows": "dawnchorus.labelling.suggest",
 }
 
 

@@ -49,7 +49,7 @@ def test_from_a_folder_to_shards(calls: Path, capsys: pytest.CaptureFixture[str]
     code, out, _ = run(capsys, "pack", "split.parquet", "-o", "shards", "--shard-mb", "0.2", "-q")
     assert code == 0
     assert "12 clips of 12 files" in out
-    code, out, _ = run(capsys, "statistics", "shards/index.parquet", "--clips", "0")
+    code, out, _ = run(capsys, "statistics", "shards/index.parquet", "--n-clips", "0")
     assert code == 0
     assert out.startswith("normalization: [")
     again = read_manifest("shards/index.parquet")

@@ -46,6 +46,8 @@ OLD = [
      "--prefix is no longer an option and is ignored: shards are named shard-NUMBER"),
     ("data pack m.parquet -o s --prefix=x", "data pack m.parquet -o s",
      "--prefix is no longer an option and is ignored: shards are named shard-NUMBER"),
+    ("data statistics m.parquet --clips 9", "data statistics m.parquet --n-clips 9",
+     "--clips is now --n-clips"),
     ("benchmark run -m log-mel -o b --labels 5,10", "benchmark run -m log-mel -o b "
      "--few-shot 5,10", "--labels is now --few-shot"),
     ("benchmark run -m log-mel -o b --probe knn", "benchmark run -m log-mel -o b --probe-type knn",

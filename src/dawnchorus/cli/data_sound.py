@@ -159,11 +159,13 @@ def pack(
     return SOME_FAILED if report.failures else 0
 
 
+@renamed({"--clips": "--n-clips"})
 def statistics(
     manifest: options.ManifestPath,
     split: options.Split = "train",
     clips: Annotated[
-        int, typer.Option(help="Number of clips to measure, drawn at random; 0: all.")
+        int,
+        typer.Option("--n-clips", help="Number of clips to measure, drawn at random; 0: all."),
     ] = 10_000,
     crop_s: Annotated[float, typer.Option(help="Most seconds to use of each clip.")] = 10.0,
     seed: options.Seed = 0,

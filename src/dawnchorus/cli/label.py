@@ -7,5 +7,6 @@ from dawnchorus.cli.label_export import export
 from dawnchorus.cli.label_import import import_
 from dawnchorus.cli.label_list import list_
 from dawnchorus.cli.label_merge import merge
+from dawnchorus.cli.label_suggest import suggest
 
-subcommands = [import_, export, list_, merge, density]
+subcommands = [import_, export, list_, merge, suggest, density]

@@ -64,7 +64,9 @@ def command(
     ] = "auto",
     columns: Annotated[
         str | None,
-        typer.Option(help="Columns to add, such as site,local_time,silent. Default: both of them."),
+        typer.Option(
+            "--add", help="Columns to add, such as recorded_at,silent. Default: site, local_time."
+        ),
     ] = None,
     where: options.Where = None,
     time_of_day: options.TimeOfDay = None,

@@ -1,0 +1,152 @@
+"""`suggest_windows`: windows of a store that are worth labelling next, as suggestions to judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside, new_row
+from dawnchorus.annotations.window_labels import ABSENT, PRESENT, UNLABELLED, window_labels
+from dawnchorus.labelling.choose import Choosable, choose
+from dawnchorus.labelling.scores import window_scores
+from dawnchorus.paths import as_path
+from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.search.archive import Archive
+from dawnchorus.search.query import direction_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from dawnchorus.annotations.annotation_row import AnnotationRow
+    from dawnchorus.labelling.choose import Strategy
+    from dawnchorus.probes.fitted import FittedProbe
+    from dawnchorus.progress import Progress
+
+    Labels = NDArray[np.int8]
+    Floats = NDArray[np.floating]
+
+HALF: Final = 0.5  # the boundary of a probability
+FIRST_GUESS: Final = 0.9  # quantile taken for the boundary before anything was called absent
+
+
+def suggest_windows(
+    store: str | Path,
+    label: str,
+    n: int = 50,
+    *,
+    strategy: Strategy = "mixed",
+    scorer: FittedProbe | str | Path | Floats | None = None,
+    annotations: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress = NO_PROGRESS,
+    **filters: Any,
+) -> list[AnnotationRow]:
+    """Choose windows to label next, and add them to the annotations as suggestions.
+
+    Windows are scored by a probe, otherwise by how much they sound like those that people said hold
+    the label, and like vectors; without any of these they are spread over all there is.
+    Windows that are labelled or suggested for the label already are not chosen again.
+
+    Args:
+        store: whose windows.
+        label: that is asked about.
+        n: how many.
+        strategy: see `dawnchorus.labelling.choose.choose`.
+        scorer: a fitted probe that has the label, or its folder; or vectors ``(n, dim)`` of sounds
+            that are alike, by the store's encoder.
+        annotations: folder of the table. None: the one beside the store; it is made if it is not
+            there.
+        seed: of what is drawn.
+        progress: who is told.
+        **filters: fields of `WindowFilter`, such as ``where={"site": "North"}``.
+
+    Returns:
+        The suggestions, in the order to judge them. Those drawn evenly, which an estimate may use,
+        have the purpose ``estimate``, the others ``train``.
+
+    Raises:
+        UsageError: Nothing is left to label, the probe does not have the label, or the strategy
+            needs scores and there are none.
+        StoreError: Store or annotations are damaged, or cannot be written.
+    """
+    archive = Archive(store, **filters)
+    folder = as_path(annotations_beside(store) if annotations is None else annotations)
+    rows = AnnotationTable(folder).rows() if folder.exists() else []
+    windows = archive.windows()
+    labels = window_labels(windows, rows, label)
+    scores, boundary = _scored(archive, labels, label, scorer, progress=progress)
+    choosable = Choosable(
+        scores=scores,
+        boundary=boundary,
+        recordings=windows["recording_id"].combine_chunks().dictionary_encode().indices.to_numpy(),
+        done=(labels != UNLABELLED) | _spoken_of(windows, rows, label),
+        n_positives=int((labels == PRESENT).sum()),
+        vectors=lambda wanted: archive.take(wanted) - archive.mean(),
+    )
+    chosen = choose(choosable, n, strategy, seed)
+    suggestions = [
+        new_row(
+            window["path"],
+            window["start_s"],
+            window["stop_s"],
+            label,
+            recording_id=window["recording_id"],
+            state=None,
+            source="suggested",
+            purpose="estimate" if at_random else "train",
+            model=archive.header.model,
+            score=None if scores is None else float(scores[row]),
+        )
+        for window, row, at_random in zip(
+            archive.describe(chosen.rows).to_pylist(),
+            chosen.rows.tolist(),
+            chosen.at_random.tolist(),
+            strict=True,
+        )
+    ]
+    AnnotationTable(folder, create=True).append(suggestions)
+    return suggestions
+
+
+def _scored(
+    archive: Archive,
+    labels: Labels,
+    label: str,
+    scorer: FittedProbe | str | Path | Floats | None,
+    *,
+    progress: Progress,
+) -> tuple[Floats | None, float]:
+    """Scores of all windows, and the boundary between present and absent."""
+    vectors = np.zeros((0, archive.dim), np.float32)
+    if isinstance(scorer, np.ndarray):
+        vectors = scorer.astype(np.float32)
+    elif scorer is not None:
+        return window_scores(archive, probe=scorer, label=label, progress=progress), HALF
+    like = np.concatenate([archive.take(np.flatnonzero(labels == PRESENT)), vectors])
+    if not len(like):
+        return None, 0.0
+    unlike = archive.take(np.flatnonzero(labels == ABSENT))
+    direction = direction_of(archive, like, unlike)
+    scores = window_scores(archive, query=direction, progress=progress)
+    present, absent = scores[labels == PRESENT], scores[labels == ABSENT]
+    if len(present) and len(absent):
+        return scores, float((np.median(present) + np.median(absent)) / 2)
+    return scores, float(np.quantile(scores, FIRST_GUESS))
+
+
+def _spoken_of(windows: pa.Table, rows: Sequence[AnnotationRow], label: str) -> NDArray[np.bool_]:
+    """Windows that a row of this label is about, judged or not, whoever is unsure of it."""
+    about = {(row.recording_id, row.start_s, row.end_s) for row in rows if row.label == label}
+    columns = (windows[name].to_pylist() for name in ("recording_id", "start_s", "stop_s"))
+    return np.array(
+        [
+            (who, round(start, 6), round(stop, 6)) in about
+            for who, start, stop in zip(*columns, strict=True)
+        ],
+        bool,
+    )

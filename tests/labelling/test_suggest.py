@@ -1,0 +1,177 @@
+"""What to label next: few of a recording, never twice, and what teaches most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dawnchorus import AnnotationTable, suggest_windows
+from dawnchorus.annotations.annotation_row import changed, new_row
+from dawnchorus.errors import UsageError
+from dawnchorus.labelling.choose import (
+    FEW_POSITIVES,
+    PER_RECORDING,
+    STRATEGIES,
+    Choosable,
+    choose,
+)
+from planted_store import plant, planted_vectors
+
+GROUPS = {f"{at}.wav": [at % 4] * 10 + [(at + 1) % 4] * 5 for at in range(12)}
+
+
+def windows(
+    n: int = 60, *, n_recordings: int = 20, n_positives: int = 0, seed: int = 0, **more: object
+) -> Choosable:
+    draws = np.random.default_rng(seed)
+    vectors = draws.normal(size=(n, 8))
+    given: dict[str, object] = {
+        "scores": draws.random(n),
+        "boundary": 0.5,
+        "recordings": draws.integers(0, n_recordings, n),
+        "done": np.zeros(n, bool),
+        "n_positives": n_positives,
+        "vectors": lambda rows: vectors[rows],
+    }
+    return Choosable(**{**given, **more})  # type: ignore[arg-type]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(STRATEGIES),
+    st.integers(1, 70),
+    st.integers(0, 20),
+    st.lists(st.booleans(), min_size=60, max_size=60).filter(lambda done: not all(done)),
+)
+def test_windows_are_chosen_once_and_never_again(
+    strategy: str, n: int, n_positives: int, done: list[bool]
+) -> None:
+    some = windows(n_positives=n_positives, done=np.array(done))
+    chosen = choose(some, n, strategy, seed=3)  # type: ignore[arg-type]
+    assert len(chosen.rows) == min(n, done.count(False))
+    assert len(set(chosen.rows.tolist())) == len(chosen.rows)
+    assert not np.array(done)[chosen.rows].any()
+    again = choose(some, n, strategy, seed=3)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(chosen.rows, again.rows)
+
+
+def test_high_takes_the_best_and_margin_the_least_sure() -> None:
+    some = windows(recordings=np.arange(60))
+    assert some.scores is not None
+    best = choose(some, 5, "high").rows
+    np.testing.assert_array_equal(best, np.argsort(-some.scores)[:5])
+    unsure = choose(some, 5, "margin").rows
+    np.testing.assert_array_equal(unsure, np.argsort(np.abs(some.scores - 0.5))[:5])
+
+
+@pytest.mark.parametrize("strategy", ["high", "margin", "diverse"])
+def test_a_recording_gives_two_while_others_are_left(strategy: str) -> None:
+    some = windows(60, recordings=np.repeat(np.arange(12), 5))
+    chosen = choose(some, 20, strategy).rows  # type: ignore[arg-type]
+    assert np.bincount(some.recordings[chosen]).max() <= PER_RECORDING
+    more = choose(some, 60, strategy).rows  # type: ignore[arg-type]
+    assert sorted(more.tolist()) == list(range(60))
+
+
+def test_diverse_reaches_every_group_first() -> None:
+    groups = np.repeat(np.arange(6), [50, 50, 50, 20, 5, 5])
+    vectors = planted_vectors(groups)
+    some = windows(180, recordings=np.arange(180), scores=None, vectors=lambda rows: vectors[rows])
+    assert set(groups[choose(some, 6, "diverse").rows]) == set(range(6))
+
+
+def test_a_fifth_of_mixed_is_drawn_evenly_and_said() -> None:
+    chosen = choose(windows(), 20, "mixed")
+    assert chosen.at_random.sum() == 4
+    assert not choose(windows(), 20, "high").at_random.any()
+    assert choose(windows(), 20, "random").at_random.all()
+
+
+def test_every_window_is_as_likely_to_be_drawn() -> None:
+    counts = np.zeros(60)
+    for seed in range(400):
+        chosen = choose(windows(), 20, "mixed", seed)
+        counts[chosen.rows[chosen.at_random]] += 1
+    expected = 400 * 4 / 60
+    assert ((counts - expected) ** 2 / expected).sum() < 95  # chi squared of 59, 0.2 %
+
+
+@pytest.mark.parametrize("n_positives", [FEW_POSITIVES - 1, FEW_POSITIVES])
+def test_mixed_looks_at_the_best_first_and_at_the_boundary_later(n_positives: int) -> None:
+    some = windows(400, recordings=np.arange(400), n_positives=n_positives)
+    assert some.scores is not None
+    chosen = choose(some, 10, "mixed")
+    scores = some.scores[chosen.rows[~chosen.at_random]]
+    if n_positives < FEW_POSITIVES:
+        assert scores.max() == np.delete(some.scores, chosen.rows[chosen.at_random]).max()
+        assert scores.min() > 0.45  # the pool is the best 200 of 400
+    else:
+        assert np.abs(scores - 0.5).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("strategy", "n", "more", "said"),
+    [
+        ("best", 3, {}, "need one of mixed, margin"),
+        ("high", 0, {}, "need at least 1 window, got 0"),
+        ("high", 3, {"scores": None}, "high needs scores"),
+        ("margin", 3, {"scores": None}, "margin needs scores"),
+        ("random", 3, {"done": np.ones(60, bool)}, "every window .* already"),
+    ],
+)
+def test_what_cannot_be_chosen_is_said(
+    strategy: str, n: int, more: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        choose(windows(**more), n, strategy)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return plant(tmp_path / "x.store", GROUPS)
+
+
+def test_suggestions_are_rows_to_judge_and_are_not_made_twice(store: Path, tmp_path: Path) -> None:
+    first = suggest_windows(store, "wren", 20)
+    again = suggest_windows(store, "wren", 20)
+    places = [(row.path, row.start_s) for row in (*first, *again)]
+    assert len(set(places)) == 40
+    table = AnnotationTable(tmp_path / "x.annotations")
+    assert {row.id for row in table.rows(state="suggested")} == {r.id for r in (*first, *again)}
+    assert [row.purpose for row in first].count("estimate") == 4
+    assert {row.score for row in first} == {None}
+
+
+def test_judgements_steer_what_comes_next(store: Path, tmp_path: Path) -> None:
+    table = AnnotationTable(tmp_path / "x.annotations", create=True)
+    for row in suggest_windows(store, "wren", 20):
+        group = GROUPS[row.path][int(row.start_s)]
+        table.append([changed(row, author="ann", state="present" if group == 2 else "absent")])
+    best = suggest_windows(store, "wren", 10, strategy="high")
+    assert all(GROUPS[row.path][int(row.start_s)] == 2 for row in best)
+    assert all(row.score is not None and row.purpose == "train" for row in best)
+
+
+def test_sounds_that_are_alike_are_a_beginning(store: Path) -> None:
+    like = planted_vectors(np.array([3, 3]), seed=9)
+    best = suggest_windows(store, "owl", 8, strategy="high", scorer=like)
+    assert all(GROUPS[row.path][int(row.start_s)] == 3 for row in best)
+
+
+def test_another_label_and_other_filters_do_not_count(store: Path, tmp_path: Path) -> None:
+    table = AnnotationTable(tmp_path / "x.annotations", create=True)
+    table.append([new_row("0.wav", at, at + 1, "fox", author="ann") for at in range(15)])
+    rows = suggest_windows(store, "wren", 15, strategy="random", where={"path": "0.wav"})
+    assert {row.path for row in rows} == {"0.wav"}
+    with pytest.raises(UsageError, match="already"):
+        suggest_windows(store, "wren", 1, where={"path": "0.wav"})
+
+
+def test_a_refused_request_leaves_no_table(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs scores"):
+        suggest_windows(store, "wren", 3, strategy="margin")
+    assert not (tmp_path / "x.annotations").exists()
