@@ -119,7 +119,7 @@ def png_bytes(image: NDArray[np.uint8]) -> bytes:
     try:
         from PIL import Image  # noqa: PLC0415  an extra
     except ImportError as error:
-        raise DependencyError("Pillow", "search", "a picture of sound") from error
+        raise DependencyError("pillow", "search", "a picture of sound") from error
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "png", optimize=True)
     return buffer.getvalue()
