@@ -263,6 +263,40 @@ def new_row(
     return replace(row, id=annotation_id(rounded, repeat))
 
 
+def suggested_row(
+    window: Mapping[str, Any],
+    label: str,
+    *,
+    model: str,
+    score: float | None,
+    purpose: Purpose = "train",
+) -> AnnotationRow:
+    """A suggestion that a window holds a label, for people to judge.
+
+    Args:
+        window: ``path``, ``recording_id``, ``start_s`` and ``stop_s``.
+        label: that it may hold.
+        model: what suggested it.
+        score: that it was suggested with.
+        purpose: ``estimate`` only if it was drawn whatever its score.
+
+    Raises:
+        UsageError: A value cannot be true.
+    """
+    return new_row(
+        window["path"],
+        window["start_s"],
+        window["stop_s"],
+        label,
+        recording_id=window["recording_id"],
+        state=None,
+        source="suggested",
+        purpose=purpose,
+        model=model,
+        score=score,
+    )
+
+
 def changed(row: AnnotationRow, **columns: Any) -> AnnotationRow:
     """A row that takes the place of another: same id, later, with some columns changed.
 

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from dawnchorus.annotations.annotation_row import ROW_SCHEMA, AnnotationRow, changed, new_row
+from dawnchorus.annotations.annotation_row import (
+    ROW_SCHEMA,
+    AnnotationRow,
+    changed,
+    new_row,
+    suggested_row,
+)
 from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import StoreError, UsageError, shown
 from dawnchorus.paths import as_path, remote_errors
@@ -34,6 +40,7 @@ __all__ = [
     "changed",
     "new_row",
     "rows_as_table",
+    "suggested_row",
 ]
 
 HEADER: Final = "annotations.json"

@@ -32,14 +32,7 @@ def suggest(
         Path | None,
         typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
     ] = None,
-    like: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--like",
-            help="A sound to look for: call.wav, or night.wav@12.5-14.0 for a span in seconds. "
-            "Repeatable: several are one query.",
-        ),
-    ] = None,
+    like: options.Like = None,
     annotations: options.Annotations = None,
     where: options.Where = None,
     time_of_day: options.TimeOfDay = None,

@@ -140,6 +140,14 @@ Label = Annotated[
 Where = Annotated[
     list[str] | None, typer.Option(help="COLUMN=VALUE: keep only these rows. Repeatable.")
 ]
+Like = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--like",
+        help="A sound to look for: call.wav, or night.wav@12.5-14.0 for a span in seconds. "
+        "Repeatable: several are one query.",
+    ),
+]
 TimeOfDay = Annotated[
     str | None,
     typer.Option(help="Keep windows that begin in this span of local time, such as 04:00-07:00."),

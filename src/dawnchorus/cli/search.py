@@ -19,14 +19,7 @@ SHOWN = 20  # windows on the terminal
 
 def command(
     stores: options.StorePaths,
-    like: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--like",
-            help="A sound to look for: call.wav, or night.wav@12.5-14.0 for a span in seconds. "
-            "Repeatable: several are one query.",
-        ),
-    ] = None,
+    like: options.Like = None,
     unlike: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,10 +83,12 @@ def command(
     """
     from dawnchorus.cli.output import say, watched
     from dawnchorus.configs.search import SearchConfig
-    from dawnchorus.search.archive import Archive
-    from dawnchorus.search.results import write_clips, write_results
+    from dawnchorus.search.results import check_suffix, write_clips, write_results
     from dawnchorus.search.run import search_stores, suggest_matches
+    from dawnchorus.store.read import Store
 
+    if output is not None:
+        check_suffix(output)
     config = SearchConfig.model_validate(
         {
             "k": k,
@@ -117,7 +112,7 @@ def command(
             progress=progress,
             **options.window_filters(where, time_of_day, dates, time_zone),
         )
-        header = Archive(stores[0]).header
+        header = Store(stores[0]).header
         if output is not None:
             write_results(result.table, output, spreadsheet_safe=spreadsheet_safe)
         if clips is not None:

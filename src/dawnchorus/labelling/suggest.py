@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside, new_row
+from dawnchorus.annotations.annotation_table import (
+    AnnotationTable,
+    annotations_beside,
+    suggested_row,
+)
 from dawnchorus.annotations.window_labels import ABSENT, PRESENT, UNLABELLED, window_labels
 from dawnchorus.labelling.choose import Choosable, choose
 from dawnchorus.labelling.scores import window_scores
@@ -90,17 +94,12 @@ def suggest_windows(
     )
     chosen = choose(choosable, n, strategy, seed)
     suggestions = [
-        new_row(
-            window["path"],
-            window["start_s"],
-            window["stop_s"],
+        suggested_row(
+            window,
             label,
-            recording_id=window["recording_id"],
-            state=None,
-            source="suggested",
-            purpose="estimate" if at_random else "train",
             model=archive.header.model,
             score=None if scores is None else float(scores[row]),
+            purpose="estimate" if at_random else "train",
         )
         for window, row, at_random in zip(
             archive.describe(chosen.rows).to_pylist(),

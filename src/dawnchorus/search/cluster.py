@@ -73,15 +73,16 @@ def cluster_stores(
         )
     folder = as_path(output)
     earlier = None if overwrite else _earlier(folder, config)
+    mean = archive.mean() if earlier is None else earlier.mean
+    vectors = whole_vectors(archive, mean, progress)
     if earlier is None:
-        made, n_new = map_archive(archive, config, progress), archive.n_windows
+        made, n_new = map_archive(archive, vectors, mean, config, progress), archive.n_windows
     else:
-        made, n_new = add_new_windows(earlier, archive, progress)
+        made, n_new = add_new_windows(earlier, archive, vectors, progress)
     for old in folder.glob("map-*.parquet") if folder.is_dir() else ():
         if overwrite and old.name != made.name:
             remove_if_possible(old)
     folder.mkdir(parents=True, exist_ok=True)
-    vectors = whole_vectors(archive, made.mean, progress)
     table = _with_context(archive, made)
     labelled = _labelled(archive, table, annotations)
     names = cluster_names(made.clusters, labelled)

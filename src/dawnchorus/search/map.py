@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION: Final = 1
 METADATA: Final = b"dawnchorus map"
-READ_AT_ONCE: Final = 65_536
+PLACED_AT_ONCE: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,20 @@ WINDOW_COLUMNS: Final = (
 
 
 def map_archive(
-    archive: Archive, config: ClusterConfig, progress: Progress = NO_PROGRESS
+    archive: Archive,
+    vectors: Whole,
+    mean: NDArray[np.float32],
+    config: ClusterConfig,
+    progress: Progress = NO_PROGRESS,
 ) -> ArchiveMap:
     """Choose landmarks, group them, lay them out, and place every other window between them.
+
+    Args:
+        archive: that is mapped.
+        vectors: of all its windows, from `whole_vectors`.
+        mean: that was removed from them.
+        config: how.
+        progress: who is told.
 
     Raises:
         UsageError: There are fewer than three windows.
@@ -123,8 +134,6 @@ def map_archive(
     """
     if archive.n_windows < 3:
         raise UsageError(f"{archive.n_windows} windows pass; a map needs 3 at least")
-    mean = archive.mean()
-    vectors = whole_vectors(archive, mean, progress)
     rows = choose_landmarks(vectors, config.landmarks, config.seed)
     landmarks = vectors[rows]
     progress.message(f"{len(rows):,} of {archive.n_windows:,} windows are landmarks")
@@ -145,9 +154,15 @@ def map_archive(
 
 
 def add_new_windows(
-    earlier: ArchiveMap, archive: Archive, progress: Progress = NO_PROGRESS
+    earlier: ArchiveMap, archive: Archive, vectors: Whole, progress: Progress = NO_PROGRESS
 ) -> tuple[ArchiveMap, int]:
     """The map with windows that came since; those that were there stay where they are.
+
+    Args:
+        earlier: the map.
+        archive: that has grown.
+        vectors: of all its windows, from `whole_vectors` with the map's mean.
+        progress: who is told.
 
     Returns:
         The map of the archive as it is now, and how many windows are new.
@@ -175,37 +190,23 @@ def add_new_windows(
     places, clusters = old[before], earlier.clusters[before]
     new = np.flatnonzero(before < 0)
     if len(new):
-        landmarks = as_whole_numbers(archive.take(rows), earlier.mean)
-        vectors = whole_vectors(archive, earlier.mean, progress, new)
         groups = clusters[rows]
         clusters[new], places[new] = _placed(
-            vectors, landmarks, (groups, earlier.reach, places[rows]), progress
+            vectors[new], vectors[rows], (groups, earlier.reach, places[rows]), progress
         )
     table = _table(archive, places, clusters, rows)
     return ArchiveMap(table, earlier.reach, earlier.mean, earlier.facts), len(new)
 
 
 def whole_vectors(
-    archive: Archive,
-    mean: NDArray[np.float32],
-    progress: Progress = NO_PROGRESS,
-    rows: Rows | None = None,
+    archive: Archive, mean: NDArray[np.float32], progress: Progress = NO_PROGRESS
 ) -> Whole:
-    """Vectors of an archive in whole numbers, ``(n, dim)``: a byte for each number.
-
-    Args:
-        archive: that holds them.
-        mean: to remove.
-        progress: who is told.
-        rows: which, in this order. None: all.
-    """
-    wanted = np.arange(archive.n_windows) if rows is None else rows
-    advance = progress.start("reading vectors", len(wanted), "windows")
-    vectors = np.empty((len(wanted), archive.dim), np.int8)
-    for start in range(0, len(wanted), READ_AT_ONCE):
-        some = wanted[start : start + READ_AT_ONCE]
-        vectors[start : start + len(some)] = as_whole_numbers(archive.take(some), mean)
-        advance(len(some))
+    """All vectors of an archive in whole numbers, ``(n, dim)``: a byte for each number."""
+    advance = progress.start("reading vectors", archive.n_windows, "windows")
+    vectors = np.empty((archive.n_windows, archive.dim), np.int8)
+    for first, block in archive.blocks():
+        vectors[first : first + len(block)] = as_whole_numbers(block, mean)
+        advance(len(block))
     return vectors
 
 
@@ -220,8 +221,8 @@ def _placed(
     clusters = np.empty(len(vectors), np.int64)
     places = np.empty((len(vectors), 2))
     advance = progress.start("placing windows", len(vectors), "windows")
-    for start in range(0, len(vectors), READ_AT_ONCE):
-        block = slice(start, start + READ_AT_ONCE)
+    for start in range(0, len(vectors), PLACED_AT_ONCE):
+        block = slice(start, start + PLACED_AT_ONCE)
         anchors, near = nearest(vectors[block], landmarks, N_ANCHORS)
         clusters[block] = assign(anchors, near, groups, reach)
         places[block] = between(anchors, near, points)

@@ -27,10 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from dawnchorus.progress import Progress
     from dawnchorus.search.archive import Archive
     from dawnchorus.search.exact import Neighbours
 
+SHOWN_IF_THERE: Final = ("site", "local_time")
+SUFFIXES: Final = (".csv", ".parquet", ".jsonl")
 CONTEXT_S: Final = 1.0  # of sound before and after a window, for the ear
 RESULT_COLUMNS: Final = (
     "rank", "query", "path", "start_s", "stop_s", "score", "percentile", "recording_id", "window"
@@ -63,11 +67,12 @@ def result_of(
         archive: that was searched.
         found: for each query.
         queries: what each is called.
-        columns: further ones, of windows and recordings.
+        columns: further ones, of windows and recordings; `SHOWN_IF_THERE` come by themselves.
     """
     there = found.rows != NO_ROW
     query, place = np.nonzero(there)
     rows = found.rows[there]
+    columns = [*columns, *_helpful(archive, rows)]
     windows = archive.describe(rows, columns)
     own = {
         "rank": pa.array(place + 1, pa.int32()),
@@ -75,7 +80,7 @@ def result_of(
         "score": pa.array(found.scores[there], pa.float32()),
         "percentile": pa.array(found.percentiles[there], pa.float64()),
     }
-    names = [*RESULT_COLUMNS, *(name for name in columns if name not in RESULT_COLUMNS)]
+    names = list(dict.fromkeys([*RESULT_COLUMNS, *columns]))
     if len(archive.stores) > 1:
         names.append("store")
         stores = [str(store.path) for store in archive.stores]
@@ -85,6 +90,29 @@ def result_of(
     return SearchResult(table, archive.n_windows, found.is_exact, found.recall)
 
 
+def _helpful(archive: Archive, rows: NDArray[np.int64]) -> list[str]:
+    """Those of `SHOWN_IF_THERE` that say something of these windows."""
+    helpful = []
+    for name in SHOWN_IF_THERE:
+        try:
+            values = archive.describe(rows, [name])[name]
+        except UsageError:
+            continue  # no recording of these stores has such a column
+        if values.null_count < len(values):
+            helpful.append(name)
+    return helpful
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file that `write_results` could not write, before anything is searched.
+
+    Raises:
+        UsageError: The suffix is none of `SUFFIXES`.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path}: need a file that ends in .csv, .parquet or .jsonl")
+
+
 def write_results(table: pa.Table, path: Path, *, spreadsheet_safe: bool = False) -> None:
     """Write a result as CSV, Parquet or JSON lines, by the file's suffix.
 
@@ -92,6 +120,7 @@ def write_results(table: pa.Table, path: Path, *, spreadsheet_safe: bool = False
         UsageError: The suffix is none of these.
         StoreError: It cannot be written.
     """
+    check_suffix(path)
     suffix = path.suffix.lower()
     if suffix == ".csv":
         rows = zip(
@@ -103,11 +132,9 @@ def write_results(table: pa.Table, path: Path, *, spreadsheet_safe: bool = False
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink)
         write_whole(path, sink.getvalue().to_pybytes())
-    elif suffix == ".jsonl":
+    else:
         lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
         write_whole(path, "".join(f"{line}\n" for line in lines).encode())
-    else:
-        raise UsageError(f"{path}: need a file that ends in .csv, .parquet or .jsonl")
 
 
 def _cell(value: Any) -> Any:

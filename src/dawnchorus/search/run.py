@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside, new_row
+from dawnchorus.annotations.annotation_table import (
+    AnnotationTable,
+    annotations_beside,
+    suggested_row,
+)
 from dawnchorus.annotations.window_labels import ABSENT, PRESENT, window_labels
 from dawnchorus.configs.search import SearchConfig
 from dawnchorus.errors import UsageError
@@ -28,8 +32,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Sounds = Sequence[str | SoundQuery]
-
-SHOWN_IF_THERE: Final = ("site", "local_time")
 
 
 def search_stores(
@@ -87,7 +89,7 @@ def search_stores(
         device=config.device,
         progress=progress,
     )
-    return result_of(archive, found, [_name(like, label)], _columns(archive, config.columns))
+    return result_of(archive, found, [_name(like, label)], config.columns)
 
 
 def _examples(
@@ -139,19 +141,6 @@ def _name(like: Sounds | NDArray[np.floating], label: str | None) -> str:
     return " + ".join([*sounds, *([label] if label is not None else [])])
 
 
-def _columns(archive: Archive, asked: Sequence[str]) -> list[str]:
-    """Columns of the result beside its own: what was asked for, and what helps if it is there."""
-    columns = list(asked)
-    for name in SHOWN_IF_THERE:
-        try:
-            values = archive.windows([name])[name]
-        except UsageError:
-            continue  # no recording of these stores has such a column
-        if values.null_count < len(values):
-            columns.append(name)
-    return list(dict.fromkeys(columns))
-
-
 def suggest_matches(table: pa.Table, annotations: str | Path, label: str, *, model: str) -> int:
     """Write the windows of a result into an annotation table, as suggestions to be judged.
 
@@ -168,17 +157,7 @@ def suggest_matches(table: pa.Table, annotations: str | Path, label: str, *, mod
         StoreError: They cannot be written.
     """
     rows = [
-        new_row(
-            row["path"],
-            row["start_s"],
-            row["stop_s"],
-            label,
-            recording_id=row["recording_id"],
-            state=None,
-            source="suggested",
-            score=float(row["score"]),
-            model=model,
-        )
+        suggested_row(row, label, model=model, score=float(row["score"]))
         for row in table.to_pylist()
     ]
     AnnotationTable(annotations, create=True).append(rows)
