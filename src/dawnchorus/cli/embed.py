@@ -33,12 +33,8 @@ class EmbedFlags(RunFlags):
     predict: Annotated[
         bool, typer.Option("--predict", help="Store the probabilities of the labels too.")
     ] = False
-    engine: Annotated[str, typer.Option(help="local, or ray: all machines of a Ray cluster.")] = (
-        "local"
-    )
-    address: Annotated[
-        str | None, typer.Option(help="With --engine ray: address of the cluster, such as auto.")
-    ] = None
+    engine: options.Engine = "local"
+    address: options.Address = None
 
 
 @command_of(EmbedFlags)

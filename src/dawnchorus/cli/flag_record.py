@@ -1,7 +1,7 @@
 """Commands with many flags: the flags are fields of a dataclass, whose methods make sense of them.
 
-``embed`` and ``predict`` have two dozen flags in common. As a dataclass these are written once, and
-a command is a short function of one argument.
+``embed`` and ``predict`` have two dozen flags in common, ``search`` has as many of its own. As a
+dataclass they are written once, and a command is a short function of one argument.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from dawnchorus.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Flags = TypeVar("Flags", bound="RunFlags")
+    from _typeshed import DataclassInstance
+
+Flags = TypeVar("Flags", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)

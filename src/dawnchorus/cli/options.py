@@ -276,6 +276,10 @@ BatchSize = Annotated[
 Workers = Annotated[
     int | None, typer.Option(help="Batches at once on a CPU. Default: one for each core.")
 ]
+Engine = Annotated[str, typer.Option(help="local, or ray: all machines of a Ray cluster.")]
+Address = Annotated[
+    str | None, typer.Option(help="With --engine ray: address of the cluster, such as auto.")
+]
 Threads = Annotated[int, typer.Option(help="Files decoded at once; 0: one for each core.")]
 Shard = Annotated[
     str | None, typer.Option(help="I/N: do only this share of the work; I counts from 0.")

@@ -2,77 +2,122 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import command_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
+    from dawnchorus.configs.search import SearchConfig
+    from dawnchorus.failures import Failure
+    from dawnchorus.progress import Progress
     from dawnchorus.search.results import SearchResult
 
 SHOWN = 20  # windows on the terminal
 
 
-def command(
-    stores: options.StorePaths,
-    like: options.Like = None,
+@dataclass(frozen=True, kw_only=True)
+class SearchFlags:
+    """Flags of ``dawnchorus search``."""
+
+    stores: options.StorePaths
+    like: options.Like = None
     unlike: Annotated[
         list[str] | None,
         typer.Option(
             "--unlike", help="A sound that it must not be mistaken for, as --like. Repeatable."
         ),
-    ] = None,
-    label: options.Label = None,
+    ] = None
+    label: options.Label = None
     output: Annotated[
         Path | None, options.output("File to write: .csv, .parquet or .jsonl. Default: a table.")
-    ] = None,
+    ] = None
     clips: Annotated[
         Path | None,
         typer.Option(
             help="Folder for the sounds that were found, each with a spectrogram, and index.csv."
         ),
-    ] = None,
+    ] = None
     annotate: Annotated[
         str | None,
         typer.Option(
             help="Also write what was found into the annotations as suggestions of this label."
         ),
-    ] = None,
-    annotations: options.Annotations = None,
-    k: Annotated[int, typer.Option("-k", "--top", help="Windows to find.")] = 50,
+    ] = None
+    annotations: options.Annotations = None
+    k: Annotated[int, typer.Option("-k", "--top", help="Windows to find.")] = 50
     per_recording: Annotated[
         int,
         typer.Option(help="At most this many windows of one recording; 0: any number."),
-    ] = 5,
+    ] = 5
     sketch: Annotated[
         str,
         typer.Option(
             help="on: compare only windows that a sketch of the store chooses, off: all of them, "
             "auto: on if the vectors do not fit into memory."
         ),
-    ] = "auto",
+    ] = "auto"
     columns: Annotated[
         str | None,
         typer.Option(
             "--add", help="Columns to add, such as recorded_at,silent. Default: site, local_time."
         ),
-    ] = None,
-    where: options.Where = None,
-    time_of_day: options.TimeOfDay = None,
-    dates: options.Dates = None,
-    time_zone: options.TimeZone = None,
-    model: options.Model = None,
-    device: options.Device = None,
-    audio_root: options.AudioRoot = None,
-    seed: options.Seed = 0,
-    spreadsheet_safe: options.SpreadsheetSafe = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = None
+    where: options.Where = None
+    time_of_day: options.TimeOfDay = None
+    dates: options.Dates = None
+    time_zone: options.TimeZone = None
+    model: options.Model = None
+    device: options.Device = None
+    engine: options.Engine = "local"
+    address: options.Address = None
+    audio_root: options.AudioRoot = None
+    seed: options.Seed = 0
+    spreadsheet_safe: options.SpreadsheetSafe = False
+    as_json: options.AsJson = False
+    quiet: options.Quiet = False
+
+    def config(self) -> SearchConfig:
+        """How many windows, and how they are looked for.
+
+        Raises:
+            UsageError: A value is none that it may have.
+        """
+        from dawnchorus.configs.search import SearchConfig
+
+        return SearchConfig.model_validate(
+            {
+                "k": self.k,
+                "per_recording": self.per_recording or None,
+                "columns": options.names(self.columns) or (),
+                "annotations": None if self.annotations is None else str(self.annotations),
+                "sketch": self.sketch,
+                "device": self.device or "auto",
+                "seed": self.seed,
+                "engine": self.engine,
+                "address": self.address,
+            }
+        )
+
+    def filters(self) -> dict[str, Any]:
+        """Which windows are searched.
+
+        Raises:
+            UsageError: A flag's text is not of its form.
+        """
+        return options.window_filters(self.where, self.time_of_day, self.dates, self.time_zone)
+
+
+@command_of(SearchFlags)
+def command(flags: SearchFlags) -> int:
     """Find the windows of stores that sound most like an example.
 
     Every window is compared. Words are not searched for: give a sound, or with
@@ -81,59 +126,63 @@ def command(
 
     Example: dawnchorus search archive.store --like night.wav@12.5-14.0 --clips found/
     """
-    from dawnchorus.cli.output import say, watched
-    from dawnchorus.configs.search import SearchConfig
-    from dawnchorus.search.results import check_suffix, write_clips, write_results
-    from dawnchorus.search.run import search_stores, suggest_matches
-    from dawnchorus.store.read import Store
+    from dawnchorus.cli.output import watched
+    from dawnchorus.search.results import check_suffix
+    from dawnchorus.search.run import search_stores
 
-    if output is not None:
-        check_suffix(output)
-    config = SearchConfig.model_validate(
-        {
-            "k": k,
-            "per_recording": per_recording or None,
-            "columns": tuple(options.names(columns) or ()),
-            "annotations": None if annotations is None else str(annotations),
-            "sketch": sketch,
-            "device": device or "auto",
-            "seed": seed,
-        }
-    )
-    failures = []
-    with watched(quiet=quiet) as progress:
+    if flags.output is not None:
+        check_suffix(flags.output)
+    with watched(quiet=flags.quiet) as progress:
         result = search_stores(
-            stores,
-            like or (),
-            unlike=unlike or (),
-            label=label,
-            config=config,
-            model=model,
+            flags.stores,
+            flags.like or (),
+            unlike=flags.unlike or (),
+            label=flags.label,
+            config=flags.config(),
+            model=flags.model,
             progress=progress,
-            **options.window_filters(where, time_of_day, dates, time_zone),
+            **flags.filters(),
         )
-        header = Store(stores[0]).header
-        if output is not None:
-            write_results(result.table, output, spreadsheet_safe=spreadsheet_safe)
-        if clips is not None:
-            root = Path(audio_root or header.audio_root)
-            failures = write_clips(result.table, clips, root, progress=progress)
-    if annotate is not None:
-        folder = annotations or _beside(stores[0])
-        n_rows = suggest_matches(result.table, folder, annotate, model=header.model)
-        say(f"{n_rows} suggestions of {annotate!r} written to {folder}")
-    for failure in failures:
-        say(f"warning: {failure.path}: not cut: {failure.message}")
-    for written in () if quiet else filter(None, (output, clips)):
-        say(f"written: {written}")
-    _show(result, as_json=as_json, has_file=output is not None)
+        failures = _write(result, flags, progress)
+    _say_written(flags, failures)
+    _show(result, as_json=flags.as_json, has_file=flags.output is not None)
     return 3 if failures else 0
 
 
-def _beside(store: str) -> str:
-    from dawnchorus.annotations.annotation_table import annotations_beside
+def _write(result: SearchResult, flags: SearchFlags, progress: Progress) -> list[Failure]:
+    """Write what was asked for; returns what could not be cut."""
+    from dawnchorus.search.results import write_clips, write_results
+    from dawnchorus.store.read import Store
 
-    return str(annotations_beside(store))
+    failures = []
+    header = Store(flags.stores[0]).header
+    if flags.output is not None:
+        write_results(result.table, flags.output, spreadsheet_safe=flags.spreadsheet_safe)
+    if flags.clips is not None:
+        root = Path(flags.audio_root or header.audio_root)
+        failures = write_clips(result.table, flags.clips, root, progress=progress)
+    if flags.annotate is not None:
+        _annotate(result, flags, header.model)
+    return failures
+
+
+def _annotate(result: SearchResult, flags: SearchFlags, model: str) -> None:
+    from dawnchorus.annotations.annotation_table import annotations_beside
+    from dawnchorus.cli.output import say
+    from dawnchorus.search.run import suggest_matches
+
+    folder = flags.annotations or annotations_beside(flags.stores[0])
+    n_rows = suggest_matches(result.table, folder, str(flags.annotate), model=model)
+    say(f"{n_rows} suggestions of {flags.annotate!r} written to {folder}")
+
+
+def _say_written(flags: SearchFlags, failures: Sequence[Failure]) -> None:
+    from dawnchorus.cli.output import say
+
+    for failure in failures:
+        say(f"warning: {failure.path}: not cut: {failure.message}")
+    for written in () if flags.quiet else filter(None, (flags.output, flags.clips)):
+        say(f"written: {written}")
 
 
 def _show(result: SearchResult, *, as_json: bool, has_file: bool) -> None:

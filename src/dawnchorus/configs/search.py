@@ -29,6 +29,12 @@ class SearchConfig(Config):
     )
     device: str = Field(default="auto", description="of the products: auto, cpu, cuda or mps")
     seed: int = Field(default=0, ge=0, description="of the random windows of a linear head")
+    engine: Literal["local", "ray"] = Field(
+        default="local", description="who scores windows: this machine, or those of a Ray cluster"
+    )
+    address: str | None = Field(
+        default=None, description="of the Ray cluster, such as auto; None: this machine alone"
+    )
 
 
 class ClusterConfig(Config):

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dawnchorus.engine.cluster import imported_ray, ray_cluster
 from dawnchorus.engine.embed import EmbedReport, JobPlanner, embed_share, make_store
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.engine.options import embed_config
@@ -19,16 +20,17 @@ from dawnchorus.engine.recordings.find import as_paths, find_recordings
 from dawnchorus.engine.recordings.jobs import job_for, with_file_facts
 from dawnchorus.engine.recordings.moved import audio_root_of
 from dawnchorus.engine.spans import SpanJoiner, embed_span, may_be_long, spans_of
-from dawnchorus.errors import DawnChorusError, DependencyError, RunInterruptedError, UsageError
+from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.paths import absolute, as_path, as_text
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.store.write import StoreWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Unpack
 
     from dawnchorus.configs import EmbedConfig, EmbedOptions
+    from dawnchorus.engine.cluster import Cluster
     from dawnchorus.engine.recordings.find import Inputs, Scan
     from dawnchorus.engine.recordings.jobs import RecordingJob
     from dawnchorus.engine.spans import SpanDone
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     from dawnchorus.store.schema import StoreHeader
 
 SHARES_PER_WORKER: Final = 4  # so that no worker is left alone with the last long recordings
-RETRIES: Final = 10  # of a share whose worker was killed
+LOST: Final = (
+    "what was finished is in the store. Is there too little memory? Try a smaller --batch-size"
+)
 
 
 def embed_on_ray(
@@ -71,11 +75,7 @@ def embed_on_ray(
         DawnChorusError: A share failed, or its worker was killed again and again.
         RunInterruptedError: Ctrl-C; what was finished is in the store.
     """
-    try:
-        import ray as ray_module  # noqa: PLC0415  an extra, and heavy
-    except ImportError as missing:
-        raise DependencyError("ray", "ray", "embed --engine ray") from missing
-    ray: Any = ray_module  # it has types for half of what it does
+    imported_ray("embed")  # before the recordings are looked for, which may take minutes
     config = embed_config(config, options)
     if config.shard:
         raise UsageError("--engine ray makes shares itself; --shard is for job arrays")
@@ -89,53 +89,50 @@ def embed_on_ray(
         "audio_root": None if audio_root is None else as_text(absolute(as_path(audio_root))),
         "config": config,
     }
-    own_cluster = not ray.is_initialized()
-    if own_cluster:
-        try:
-            ray.init(address=address, log_to_driver=False, include_dashboard=False)
-        except (ConnectionError, ValueError) as error:
-            raise UsageError(f"no Ray cluster at {address}: {error}") from error
     try:
-        cluster = _Cluster(ray, config, cpus_per_worker)
-        advance = progress.start("embedding", scan.n_bytes, "bytes")
-        with ExitStack() as opened:
-            joiners = _long_recordings(cluster, scan, work, opened)
-            spans = [(joiner, span) for joiner in joiners for span in joiner.spans]
-            long_ids = frozenset(joiner.spans[0].recording_id for joiner in joiners)
-            n_shares = max(1, min(scan.n_recordings, SHARES_PER_WORKER * cluster.n_workers))
-            # spans first: they are the longest
-            tasks = {cluster.start(_embed_span, work, span): joiner for joiner, span in spans}
-            shares = [
-                cluster.start(_embed_share, work, long_ids, i, n_shares) for i in range(n_shares)
-            ]
-            # how far a share is nobody knows; each counts the same when it ends
-            each = scan.n_bytes // (len(tasks) + n_shares)
-            reports = []
-            for task, result in cluster.results([*tasks, *shares]):
-                if task in tasks:
-                    tasks[task].join(result)
-                else:
-                    reports.append(result)
-                advance(each)
+        with ray_cluster(address, config.device, cpus_per_worker=cpus_per_worker) as cluster:
+            reports, joiners = _embedded(cluster, scan, work, progress)
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(
             f"stopped: what was finished is in {store}, and the same command continues from there"
         ) from stop
-    finally:
-        if own_cluster:
-            ray.shutdown()
     elapsed_s = time.perf_counter() - started
     return _joined(reports, joiners, as_path(store), cluster.n_workers, elapsed_s)
 
 
+def _embedded(
+    cluster: Cluster, scan: Scan, work: dict[str, Any], progress: Progress
+) -> tuple[list[EmbedReport], list[SpanJoiner]]:
+    """Reports of all shares, and what joined the spans of long recordings."""
+    advance = progress.start("embedding", scan.n_bytes, "bytes")
+    with ExitStack() as opened:
+        joiners = _long_recordings(cluster, scan, work, opened)
+        spans = [(joiner, span) for joiner in joiners for span in joiner.spans]
+        long_ids = frozenset(joiner.spans[0].recording_id for joiner in joiners)
+        n_shares = max(1, min(scan.n_recordings, SHARES_PER_WORKER * cluster.n_workers))
+        # spans first: they are the longest
+        tasks = {cluster.start(_embed_span, work, span): joiner for joiner, span in spans}
+        shares = [cluster.start(_embed_share, work, long_ids, i, n_shares) for i in range(n_shares)]
+        # how far a share is nobody knows; each counts the same when it ends
+        each = scan.n_bytes // (len(tasks) + n_shares)
+        reports = []
+        for task, result in cluster.results([*tasks, *shares], lost=LOST):
+            if task in tasks:
+                tasks[task].join(result)
+            else:
+                reports.append(result)
+            advance(each)
+    return reports, joiners
+
+
 def _long_recordings(
-    cluster: _Cluster, scan: Scan, work: dict[str, Any], opened: ExitStack
+    cluster: Cluster, scan: Scan, work: dict[str, Any], opened: ExitStack
 ) -> list[SpanJoiner]:
     """Recordings that are worth several workers, claimed; the store is open while they are done."""
     long = [entry for entry in scan.entries() if may_be_long(entry[0])]
     if not long or cluster.n_workers < 2:
         return []
-    [(_, header)] = cluster.results([cluster.start(_make_store, work)])
+    [(_, header)] = cluster.results([cluster.start(_make_store, work)], lost=LOST)
     writer = opened.enter_context(StoreWriter(as_path(work["store"]), header))
     root = audio_root_of(writer, scan, work["audio_root"]).path
     planner = JobPlanner(writer, root, work["config"])
@@ -151,47 +148,6 @@ def _long_recordings(
         else:  # another run's, or nearly or wholly there: a share sees to it
             writer.give_up(job.recording_id)
     return joiners
-
-
-class _Cluster:
-    """Workers of a size, and the results of what they were given to do."""
-
-    def __init__(self, ray: Any, config: EmbedConfig, cpus_per_worker: int) -> None:
-        self._ray = ray
-        self.n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus_per_worker)
-        self._needs = {
-            "num_cpus": cpus_per_worker,
-            "num_gpus": 1 if config.device.startswith("cuda") else 0,
-            "max_retries": RETRIES,
-        }
-
-    def start(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call it on a worker."""
-        return self._ray.remote(**self._needs)(function).remote(*arguments)
-
-    def results(self, tasks: list[Any]) -> Iterator[tuple[Any, Any]]:
-        """Each task with its result, as they end.
-
-        Raises:
-            DawnChorusError: A task failed, or its worker was killed again and again.
-        """
-        ray = self._ray
-        while tasks:
-            ended, tasks = ray.wait(tasks)
-            try:
-                yield ended[0], ray.get(ended[0])
-            except ray.exceptions.RayTaskError as error:
-                # the others would work on for an answer that nobody reads
-                for task in tasks:
-                    ray.cancel(task)
-                if isinstance(error.cause, DawnChorusError):
-                    raise error.cause from error
-                raise
-            except ray.exceptions.RayError as error:
-                raise DawnChorusError(
-                    f"a worker was killed {RETRIES + 1} times ({error}); what was finished is in "
-                    "the store. Is there too little memory? Try a smaller --batch-size"
-                ) from error
 
 
 def _make_store(work: dict[str, Any]) -> StoreHeader:

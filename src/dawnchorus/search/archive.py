@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.progress import Progress
     from dawnchorus.search.facts import PartFacts
+    from dawnchorus.search.workers import Workers
     from dawnchorus.store.read import LocatedWindows
     from dawnchorus.store.schema import StoreHeader
 
@@ -179,10 +180,16 @@ class Archive:
                 vectors[at] = part.take(self.row_in_part[rows[at]])
         return vectors
 
-    def prepare(self, progress: Progress = NO_PROGRESS) -> list[PartFacts]:
+    def prepare(
+        self, progress: Progress = NO_PROGRESS, workers: Workers | None = None
+    ) -> list[PartFacts]:
         """Read what is not known of the parts yet, so that they can be mapped.
 
         The first search does it, if nobody did it before; it reads the new parts of a store once.
+
+        Args:
+            progress: is told how far it is.
+            workers: who read the parts; None: threads of this process.
 
         Returns:
             What is known of each of `parts`.
@@ -191,10 +198,11 @@ class Archive:
             StoreError: A part is missing or damaged.
         """
         if self._facts is None:
+            measured = None if workers is None else workers.measured
             self._facts = []
             for number, store in enumerate(self.stores):
                 parts = self.parts[self._first_part[number] : self._first_part[number + 1]]
-                facts = store_facts(store.path, parts, progress)
+                facts = store_facts(store.path, parts, progress, measured)
                 for part in parts:
                     part.groups = facts[part.name].groups
                     self._facts.append(facts[part.name])

@@ -28,13 +28,15 @@ from dawnchorus.store.files import write_whole
 from dawnchorus.store.storage import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from dawnchorus.progress import Progress
     from dawnchorus.search.part_vectors import PartVectors
+
+    Measured = Callable[[Sequence[PartVectors]], Iterator["PartFacts"]]
 
 FOLDER: Final = "search"  # in the store
 FACTS_NAME: Final = "vectors.npz"
@@ -63,9 +65,18 @@ class PartFacts:
 
 
 def store_facts(
-    store: Path, parts: Sequence[PartVectors], progress: Progress = NO_PROGRESS
+    store: Path,
+    parts: Sequence[PartVectors],
+    progress: Progress = NO_PROGRESS,
+    measured: Measured | None = None,
 ) -> dict[str, PartFacts]:
     """Facts of the parts of a store, by name; read where they are not known yet, and then kept.
+
+    Args:
+        store: that they are of.
+        parts: all that finished recordings use.
+        progress: is told how far it is.
+        measured: what reads parts and gives the facts of each, in order; None: threads.
 
     Raises:
         StoreError: A part is missing or damaged.
@@ -76,10 +87,9 @@ def store_facts(
     missing = [part for part in parts if part.name not in facts]
     if missing:
         advance = progress.start("reading vectors", len(missing), "parts")
-        with ThreadPoolExecutor(n_cores()) as pool:
-            for part, fact in zip(missing, pool.map(_measured, missing), strict=True):
-                facts[part.name] = fact
-                advance(1)
+        for part, fact in zip(missing, (measured or measured_by_threads)(missing), strict=True):
+            facts[part.name] = fact
+            advance(1)
     if missing or len(known) > len(facts):
         _write(store, facts)
     return facts
@@ -101,7 +111,22 @@ def _key(part: PartVectors) -> str:
     return f"{'+'.join(sorted(part.use.seals))} {size} {owners[:16]}"
 
 
-def _measured(part: PartVectors) -> PartFacts:
+def measured_by_threads(parts: Sequence[PartVectors]) -> Iterator[PartFacts]:
+    """Facts of each part, in order, read by all cores.
+
+    Raises:
+        StoreError: A part is missing or damaged.
+    """
+    with ThreadPoolExecutor(n_cores()) as pool:
+        yield from pool.map(measure, parts)
+
+
+def measure(part: PartVectors) -> PartFacts:
+    """What is known of a part once it was read, its seal checked.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
     vectors, owners = part.unpacked()
     is_owned = pc.is_in(owners, pa.array(list(part.use.paths), pa.string())).to_numpy()
     wide = vectors.astype(np.float64)

@@ -17,12 +17,14 @@ from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.exact import Neighbours, exact_best
 from dawnchorus.search.scan import unit_directions
 from dawnchorus.search.sketch_search import sketched_best
+from dawnchorus.search.workers import Threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dawnchorus.progress import Progress
     from dawnchorus.search.archive import Archive
+    from dawnchorus.search.workers import Workers
 
     Floats = NDArray[np.float32]
 
@@ -38,6 +40,7 @@ def best_windows(
     sketch: SketchUse = "auto",
     device: str = "auto",
     progress: Progress = NO_PROGRESS,
+    workers: Workers | None = None,
 ) -> Neighbours:
     """Find the windows nearest to each query.
 
@@ -50,8 +53,9 @@ def best_windows(
         sketch: ``off``: score every window; ``on``: score those that the sketch of the stores
             chooses, and make it where it is missing; ``auto``: on only where the vectors do not fit
             into free memory.
-        device: where products are made.
+        device: where products are made; of workers that are given, theirs.
         progress: is told how far it is.
+        workers: who score the windows; None: threads of this process.
 
     Raises:
         UsageError: An argument is wrong.
@@ -60,9 +64,19 @@ def best_windows(
     directions = _checked(archive, queries, k, per_recording)
     if sketch not in get_args(SketchUse):
         raise UsageError(f"sketch: must be one of {', '.join(get_args(SketchUse))}, got {sketch!r}")
-    if sketch == "on" or (sketch == "auto" and not _fits_in_memory(archive)):
-        return sketched_best(archive, directions, (k, per_recording), device, progress)
-    return exact_best(archive, directions, (k, per_recording), device, progress)
+    choose = sketched_best if _wants_sketch(archive, sketch, workers) else exact_best
+    return choose(
+        archive, directions, (k, per_recording), progress, workers=workers or Threads(device)
+    )
+
+
+def _wants_sketch(archive: Archive, sketch: SketchUse, workers: Workers | None) -> bool:
+    if workers is not None and not isinstance(workers, Threads):
+        # the sketch is read on one machine; what it is for, memory, a cluster has
+        if sketch == "on":
+            raise UsageError("sketch: is of one machine; on a cluster every window is scored")
+        return False
+    return sketch == "on" or (sketch == "auto" and not _fits_in_memory(archive))
 
 
 def query_directions(vectors: NDArray[np.floating], mean: Floats) -> Floats:

@@ -19,7 +19,7 @@ from dawnchorus.errors import AudioError, DependencyError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.paths import from_stored_name, local_copy
 from dawnchorus.progress import NO_PROGRESS
-from dawnchorus.search.exact import NO_ROW
+from dawnchorus.search.merged import NO_ROW
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
 

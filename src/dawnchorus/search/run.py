@@ -18,6 +18,7 @@ from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.neighbours import best_windows
 from dawnchorus.search.query import SoundQuery, direction_of, embed_sounds
+from dawnchorus.search.ray import search_workers
 from dawnchorus.search.results import SearchResult, result_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def search_stores(
         AudioError: A sound cannot be read.
         WeightsError: A sound cannot be embedded as the stores were.
         StoreError: A store is damaged.
+        DependencyError: A cluster is asked for, and Ray is not installed.
     """
     config = config or SearchConfig()
     archive = Archive(stores, **filters)
@@ -76,19 +78,21 @@ def search_stores(
     if label is not None:
         of_label = _of_label(archive, label, config)
         positives, negatives = positives + of_label[0], negatives + of_label[1]
-    direction = direction_of(
-        archive, _stacked(positives, archive.dim), _stacked(negatives, archive.dim),
-        seed=config.seed,
-    )  # fmt: skip
-    found = best_windows(
-        archive,
-        direction[None],
-        config.k,
-        per_recording=config.per_recording,
-        sketch=config.sketch,
-        device=config.device,
-        progress=progress,
-    )
+    with search_workers(config) as workers:
+        archive.prepare(progress, workers)
+        direction = direction_of(
+            archive, _stacked(positives, archive.dim), _stacked(negatives, archive.dim),
+            seed=config.seed,
+        )  # fmt: skip
+        found = best_windows(
+            archive,
+            direction[None],
+            config.k,
+            per_recording=config.per_recording,
+            sketch=config.sketch,
+            progress=progress,
+            workers=workers,
+        )
     return result_of(archive, found, [_name(like, label)], config.columns)
 
 

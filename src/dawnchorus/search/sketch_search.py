@@ -12,8 +12,9 @@ from dawnchorus.errors import UsageError
 from dawnchorus.paths import remote_errors
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.best import FINE_STEP, Candidates, limited
-from dawnchorus.search.exact import NO_ROW, Neighbours, exact_best, rescored
+from dawnchorus.search.exact import Neighbours, exact_best
 from dawnchorus.search.facts import FOLDER, write_beside
+from dawnchorus.search.merged import NO_ROW, rescored
 from dawnchorus.search.scan import Question, unit_directions
 from dawnchorus.search.sketch import candidates_for, open_sketch
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dawnchorus.progress import Progress
     from dawnchorus.search.archive import Archive
     from dawnchorus.search.sketch import Sketch
+    from dawnchorus.search.workers import Workers
 
     Floats = NDArray[np.float32]
     Rows = NDArray[np.int64]
@@ -37,8 +39,9 @@ def sketched_best(
     archive: Archive,
     directions: Floats,
     limits: tuple[int, int | None],
-    device: str,
     progress: Progress,
+    *,
+    workers: Workers,
 ) -> Neighbours:
     """The best of the windows that a sketch chooses; all windows where those are too few.
 
@@ -49,7 +52,7 @@ def sketched_best(
         raise UsageError("sketch: stores behind URLs are streamed, every window is scored; use off")
     k, per_recording = limits
     sketch, mean = open_sketch(archive, progress), archive.mean()
-    recall = measured_recall(archive, sketch, mean, progress)
+    recall = measured_recall(archive, sketch, mean, progress, workers=workers)
     question = Question(directions, mean, k, per_recording)
     chosen = sketch.nearest(directions, candidates_for(k))
     owners = archive.recording_numbers()
@@ -61,7 +64,7 @@ def sketched_best(
     short = (rows[:, -1] == NO_ROW) & (per_recording is not None)
     short &= np.array([len(some) for some in chosen]) < archive.n_windows
     if short.any():
-        whole = exact_best(archive, directions[short], limits, device, progress)
+        whole = exact_best(archive, directions[short], limits, progress, workers=workers)
         rows[short], scores[short] = whole.rows, whole.scores
         percentiles[short] = whole.percentiles
     return Neighbours(rows, scores, percentiles, is_exact=False, recall=recall)
@@ -86,7 +89,12 @@ def _of_candidates(
 
 
 def measured_recall(
-    archive: Archive, sketch: Sketch, mean: Floats, progress: Progress = NO_PROGRESS
+    archive: Archive,
+    sketch: Sketch,
+    mean: Floats,
+    progress: Progress = NO_PROGRESS,
+    *,
+    workers: Workers,
 ) -> float:
     """Share of the `RECALL_AT` best of random windows that a sketch keeps.
 
@@ -103,7 +111,7 @@ def measured_recall(
             return float(known["recall"])
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
         pass  # not measured yet
-    recall = _recall(archive, sketch, mean, progress)
+    recall = _recall(archive, sketch, mean, progress, workers)
     progress.message(
         f"the sketch keeps {recall:.1%} of the {RECALL_AT} nearest windows, measured on "
         f"{min(RECALL_QUERIES, archive.n_windows)} random windows of this archive"
@@ -118,7 +126,9 @@ def _recall_key(archive: Archive) -> str:
     return hashlib.sha256(f"{names}\n{archive.rule!r}".encode()).hexdigest()[:16]
 
 
-def _recall(archive: Archive, sketch: Sketch, mean: Floats, progress: Progress) -> float:
+def _recall(
+    archive: Archive, sketch: Sketch, mean: Floats, progress: Progress, workers: Workers
+) -> float:
     n = min(RECALL_QUERIES, archive.n_windows)
     picked = np.sort(np.random.default_rng(0).choice(archive.n_windows, n, replace=False))
     directions = unit_directions(archive.take(picked), mean).astype(np.float32)
@@ -127,7 +137,7 @@ def _recall(archive: Archive, sketch: Sketch, mean: Floats, progress: Progress) 
     if not len(picked):
         return 1.0
     # one more: the window itself is always found and does not count
-    exact = exact_best(archive, directions, (RECALL_AT + 1, None), progress=progress)
+    exact = exact_best(archive, directions, (RECALL_AT + 1, None), progress, workers=workers)
     chosen = sketch.nearest(directions, candidates_for(RECALL_AT))
     kept = [
         np.isin(rows[(rows != itself) & (rows != NO_ROW)][:RECALL_AT], some)
