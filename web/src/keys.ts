@@ -9,19 +9,21 @@ export type Action =
   | "filter" | "sort" | "more" | "add-like" | "add-unlike" | "learn" | "sources" | "open" | "back" | "leave"
   | "help" | "copy" | "sounds" | "map" | "overview"
   | "pan-left" | "pan-right" | "pan-up" | "pan-down" | "zoom-in" | "zoom-out" | "zoom-in-hz" | "zoom-out-hz"
-  | "zoom-reset" | "start-earlier" | "start-later" | "stop-earlier" | "stop-later" | "slow" | "band";
+  | "zoom-reset" | "start-earlier" | "start-later" | "stop-earlier" | "stop-later" | "slow" | "band"
+  | "map-take" | "map-line" | "map-colour";
 
 export interface Binding {
   keys: readonly string[]; // as `keyName` gives them
   action: Action;
   shown: string; // how the key is written
   says: string;
-  group: "Move" | "Listen" | "Judge" | "Find" | "Look closer" | "Page";
+  group: "Move" | "Listen" | "Judge" | "Find" | "Look closer" | "Map" | "Page";
   views: readonly View[];
 }
 
 const GRID: readonly View[] = ["grid"];
 const SOUND: readonly View[] = ["sound"];
+const MAP: readonly View[] = ["map"];
 const BOTH: readonly View[] = ["grid", "sound"];
 const ALL: readonly View[] = ["grid", "sound", "map", "overview"];
 
@@ -83,6 +85,20 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["]"], action: "start-later", shown: hidden, says: "begin the span later", group: "Look closer", views: SOUND },
   { keys: ["{", ","], action: "stop-earlier", shown: ", .", says: "move where the span ends", group: "Look closer", views: SOUND },
   { keys: ["}", "."], action: "stop-later", shown: hidden, says: "end the span later", group: "Look closer", views: SOUND },
+
+  { keys: ["ArrowRight"], action: "pan-right", shown: "← → ↑ ↓", says: "move over the map", group: "Map", views: MAP },
+  { keys: ["ArrowLeft"], action: "pan-left", shown: hidden, says: "move to the left", group: "Map", views: MAP },
+  { keys: ["ArrowUp"], action: "pan-up", shown: hidden, says: "move up", group: "Map", views: MAP },
+  { keys: ["ArrowDown"], action: "pan-down", shown: hidden, says: "move down", group: "Map", views: MAP },
+  { keys: ["+", "="], action: "zoom-in", shown: "+ − 0", says: "nearer, farther, all of it", group: "Map", views: MAP },
+  { keys: ["-"], action: "zoom-out", shown: hidden, says: "farther", group: "Map", views: MAP },
+  { keys: ["0"], action: "zoom-reset", shown: hidden, says: "all of it", group: "Map", views: MAP },
+  { keys: [" "], action: "play", shown: "Space", says: "play the sound of the marked point", group: "Map", views: MAP },
+  { keys: ["Enter"], action: "open", shown: "Enter", says: "that sound large", group: "Map", views: MAP },
+  { keys: ["m"], action: "more", shown: "M", says: "more like it", group: "Map", views: MAP },
+  { keys: ["g"], action: "map-take", shown: "G", says: "all points in view into the grid", group: "Map", views: MAP },
+  { keys: ["d"], action: "map-line", shown: "D", says: "draw a line around points (or hold Shift)", group: "Map", views: MAP },
+  { keys: ["c"], action: "map-colour", shown: "C", says: "colour by the next property", group: "Map", views: MAP },
 
   { keys: ["F2"], action: "sounds", shown: "F2 F3 F4", says: "sounds, map, overview", group: "Page", views: ALL },
   { keys: ["F3"], action: "map", shown: hidden, says: "map", group: "Page", views: ALL },
