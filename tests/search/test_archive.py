@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dawnchorus.errors import DawnChorusWarning, StoreError, UsageError
 from dawnchorus.search import facts as facts_module
+from dawnchorus.search import kept as kept_module
 from dawnchorus.search.archive import Archive
 from dawnchorus.store.read import Store
 from dawnchorus.store.write import StoreWriter
@@ -111,9 +112,9 @@ def test_the_file_beside_the_store_is_made_once_and_again_for_new_parts(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    measured = facts_module._measured
+    measured = facts_module.measure
     monkeypatch.setattr(
-        facts_module, "_measured", lambda part: (read.append(part.name), measured(part))[1]
+        facts_module, "measure", lambda part: (read.append(part.name), measured(part))[1]
     )
     first = Archive(store).mean()
     n_parts = len(names(store / "embeddings"))
@@ -163,7 +164,7 @@ def test_a_part_in_another_layout_is_unpacked(tmp_path: Path) -> None:
     pq.write_table(table, path, compression="zstd")
     archive = Archive(store)
     part = archive.parts[0]
-    assert part.find_groups(np.stack(table["vector"].to_numpy())) is None
+    assert part.find_groups(np.stack(table["vector"].to_numpy()), path.read_bytes()) is None
 
 
 def test_a_part_that_was_changed_after_it_was_kept_is_not_believed(store: Path) -> None:
@@ -175,15 +176,58 @@ def test_a_part_that_was_changed_after_it_was_kept_is_not_believed(store: Path) 
 
 
 def test_a_store_that_cannot_be_written_is_searched_with_a_warning(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, content: bytes) -> None:
-        raise StoreError(f"{path}: read-only, {len(content)} bytes")
-
-    monkeypatch.setattr(facts_module, "write_whole", refuse)
+    wanted = Store(store).read()[0].mean(axis=0)
+    monkeypatch.setenv("DAWNCHORUS_CACHE", str(tmp_path / "cache"))
+    refuse_to_write(monkeypatch, tmp_path)
     with pytest.warns(DawnChorusWarning, match="made again by every search"):
         mean = Archive(store).mean()
-    np.testing.assert_allclose(mean, Store(store).read()[0].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(mean, wanted, rtol=1e-5)
+
+
+def test_what_a_store_of_others_needs_is_kept_in_the_users_cache(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAWNCHORUS_CACHE", str(tmp_path / "cache"))
+    refuse_to_write(monkeypatch, store)
+    wanted = Archive(store).mean()
+    assert not (store / "search" / "vectors.npz").exists()
+    assert len(list((tmp_path / "cache" / "search").glob("*/vectors.npz"))) == 1
+    monkeypatch.setattr(facts_module, "measure", None)  # nothing is read again
+    np.testing.assert_array_equal(Archive(store).mean(), wanted)
+
+
+def test_of_two_files_each_part_is_taken_from_the_one_that_is_true(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner kept some parts, then the store grew, and a guest read the new ones."""
+    monkeypatch.setenv("DAWNCHORUS_CACHE", str(tmp_path / "cache"))
+    Archive(store).mean()
+    with StoreWriter(store, HEADER) as writer:
+        put(writer, "z.wav", [9], seed=9)
+    with monkeypatch.context() as guest:
+        refuse_to_write(guest, store)
+        wanted = Archive(store).mean()
+    read: list[str] = []
+    measured = facts_module.measure
+    monkeypatch.setattr(
+        facts_module, "measure", lambda part: (read.append(part.name), measured(part))[1]
+    )
+    np.testing.assert_array_equal(Archive(store).mean(), wanted)
+    assert read == []
+
+
+def refuse_to_write(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """As a folder that belongs to somebody else: its files cannot be written."""
+    original = kept_module.write_whole
+
+    def write(path: Path, content: bytes) -> None:
+        if path.is_relative_to(folder):
+            raise StoreError(f"{path}: read-only, {len(content)} bytes")
+        original(path, content)
+
+    monkeypatch.setattr(kept_module, "write_whole", write)
 
 
 def test_an_empty_store_has_no_mean(tmp_path: Path) -> None:

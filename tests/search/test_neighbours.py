@@ -170,7 +170,7 @@ def test_a_store_behind_a_url_is_streamed_and_gives_the_same_answer(tmp_path: Pa
     wanted = best_windows(Archive(store), directions(3), 8, per_recording=2)
     np.testing.assert_array_equal(found.rows, wanted.rows)
     np.testing.assert_array_equal(found.scores, wanted.scores)
-    assert all(part.groups is None for part in archive.parts)
+    assert all(part._mapped is None for part in archive.parts)
     assert (remote / "search" / "vectors.npz").exists()  # kept there for the next search
     with pytest.raises(UsageError, match="behind URLs"):
         best_windows(archive, directions(1), 3, sketch="on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -16,6 +17,7 @@ from dawnchorus.search.facts import store_facts
 from dawnchorus.search.part_vectors import PartVectors
 from dawnchorus.search.scan import PartRows
 from dawnchorus.store.filter import WindowFilter
+from dawnchorus.store.parts import REMOTE_READERS
 from dawnchorus.store.read import PART, ROW, Store, with_recordings
 
 if TYPE_CHECKING:
@@ -173,11 +175,19 @@ class Archive:
         vectors = np.empty((len(rows), self.dim), np.float32)
         order = np.lexsort((self.row_in_part[rows], self.part_of[rows]))
         codes = self.part_of[rows[order]]
-        bounds = np.flatnonzero(np.diff(codes)) + 1
-        for at in np.split(order, bounds):
-            if len(at):
-                part = self.parts[self.part_of[rows[at[0]]]]
-                vectors[at] = part.take(self.row_in_part[rows[at]])
+        pieces = [at for at in np.split(order, np.flatnonzero(np.diff(codes)) + 1) if len(at)]
+
+        def fill(at: NDArray[np.intp]) -> None:
+            part = self.parts[self.part_of[rows[at[0]]]]
+            vectors[at] = part.take(self.row_in_part[rows[at]])
+
+        if self.is_remote:
+            self.prepare()  # then single vectors can be fetched
+            with ThreadPoolExecutor(REMOTE_READERS) as pool:
+                list(pool.map(fill, pieces))
+        else:
+            for at in pieces:
+                fill(at)
         return vectors
 
     def prepare(

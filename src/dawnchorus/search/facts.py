@@ -1,15 +1,15 @@
 """What is kept beside a store so that searches need not compute it again; always rebuildable.
 
-``search/vectors.npz`` holds for each part the sum of its vectors (for the mean), the squared length
-of each (for the cosine) and where they lie in the file (to map it). A part that is new, or whose
-owners changed, is read once, its seal checked, and the file written again.
+``vectors.npz`` (see `kept`) holds for each part the sum of its vectors (for the mean), the squared
+length of each (for the cosine) and where they lie in the file (to map it, or to fetch a few of
+them). A part that is new, or whose owners changed, is read once, its seal checked, and the file
+written again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,13 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dawnchorus.errors import DawnChorusWarning, StoreError
-from dawnchorus.machine import n_cores
-from dawnchorus.paths import is_remote, remote_errors
+from dawnchorus.errors import StoreError
+from dawnchorus.paths import is_remote
 from dawnchorus.progress import NO_PROGRESS
-from dawnchorus.search.part_vectors import RowGroups
-from dawnchorus.store.files import write_whole
-from dawnchorus.store.storage import make_folder
+from dawnchorus.search.kept import keep, kept_contents
+from dawnchorus.search.part_vectors import RowGroups, n_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
     Measured = Callable[[Sequence[PartVectors]], Iterator["PartFacts"]]
 
-FOLDER: Final = "search"  # in the store
 FACTS_NAME: Final = "vectors.npz"
 VERSION: Final = 1
 # What numpy and zipfile raise for files that are no longer what was written
@@ -81,22 +78,23 @@ def store_facts(
     Raises:
         StoreError: A part is missing or damaged.
     """
-    known = _read(store / FOLDER / FACTS_NAME)
     keys = {part.name: _key(part) for part in parts}
-    facts = {name: known[name] for name, key in keys.items() if _is_fresh(known.get(name), key)}
+    facts: dict[str, PartFacts] = {}
+    n_stale = 0
+    for content in kept_contents(store, FACTS_NAME):
+        known = _read(content)
+        fresh = {name: fact for name, fact in known.items() if fact.key == keys.get(name)}
+        n_stale += len(known) - len(fresh)
+        facts |= fresh
     missing = [part for part in parts if part.name not in facts]
     if missing:
         advance = progress.start("reading vectors", len(missing), "parts")
         for part, fact in zip(missing, (measured or measured_by_threads)(missing), strict=True):
             facts[part.name] = fact
             advance(1)
-    if missing or len(known) > len(facts):
+    if missing or n_stale:
         _write(store, facts)
     return facts
-
-
-def _is_fresh(fact: PartFacts | None, key: str) -> bool:
-    return fact is not None and fact.key == key
 
 
 def _key(part: PartVectors) -> str:
@@ -117,7 +115,7 @@ def measured_by_threads(parts: Sequence[PartVectors]) -> Iterator[PartFacts]:
     Raises:
         StoreError: A part is missing or damaged.
     """
-    with ThreadPoolExecutor(n_cores()) as pool:
+    with ThreadPoolExecutor(n_readers(parts)) as pool:
         yield from pool.map(measure, parts)
 
 
@@ -127,7 +125,8 @@ def measure(part: PartVectors) -> PartFacts:
     Raises:
         StoreError: It is missing or damaged.
     """
-    vectors, owners = part.unpacked()
+    content = part.content()
+    vectors, owners = part.unpacked(content)
     is_owned = pc.is_in(owners, pa.array(list(part.use.paths), pa.string())).to_numpy()
     wide = vectors.astype(np.float64)
     total = wide[is_owned].sum(axis=0)
@@ -138,15 +137,13 @@ def measure(part: PartVectors) -> PartFacts:
         n_windows=int(is_owned.sum()),
         total=total,
         squares=np.einsum("nd,nd->n", wide, wide).astype(np.float32),
-        groups=part.find_groups(vectors),
+        groups=part.find_groups(vectors, content),
     )
 
 
-def _read(path: Path) -> dict[str, PartFacts]:
-    """What the file holds; nothing if it is missing, damaged or of another version."""
+def _read(content: bytes) -> dict[str, PartFacts]:
+    """What a file holds; nothing if it is damaged or of another version."""
     try:
-        with remote_errors(path):
-            content = path.read_bytes()
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return _unpacked({name: file[name] for name in file.files})
     except UNREADABLE:
@@ -176,7 +173,6 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> dict[str, PartFacts]:
 
 
 def _write(store: Path, facts: Mapping[str, PartFacts]) -> None:
-    """Keep them, unless the store cannot be written: then they are made again next time."""
     empty = np.zeros(0, np.int64)
     values = list(facts.values())
     groups = [fact.groups or RowGroups(empty, empty) for fact in values]
@@ -194,18 +190,4 @@ def _write(store: Path, facts: Mapping[str, PartFacts]) -> None:
         offsets=np.concatenate([empty, *(group.offsets for group in groups)]),
         counts=np.concatenate([empty, *(group.n_rows for group in groups)]),
     )
-    write_beside(store, FACTS_NAME, sink.getvalue())
-
-
-def write_beside(store: Path, name: str, content: bytes) -> bool:
-    """Write a file into the folder of searches; False, with a warning, if that cannot be."""
-    path = store / FOLDER / name
-    try:
-        with remote_errors(path):
-            make_folder(path.parent)
-        write_whole(path, content)
-    except (OSError, StoreError) as error:
-        text = f"{path}: cannot be kept ({error}); it is made again by every search"
-        warnings.warn(text, DawnChorusWarning, stacklevel=3)
-        return False
-    return True
+    keep(store, FACTS_NAME, sink.getvalue())

@@ -12,15 +12,16 @@ from __future__ import annotations
 import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dawnchorus.machine import n_cores
-from dawnchorus.paths import remote_errors
 from dawnchorus.progress import NO_PROGRESS
-from dawnchorus.search.facts import FOLDER, UNREADABLE, write_beside
+from dawnchorus.search.facts import UNREADABLE
+from dawnchorus.search.kept import FOLDER, cached_path, keep, kept_contents
 from dawnchorus.store.files import remove_if_possible
 from dawnchorus.store.storage import names_in
 
@@ -160,18 +161,15 @@ def _bits_of_parts(
 
 def _part_bits(store: Path, part: PartVectors, reference: Floats) -> Bits:
     name = _sketch_name(part, reference)
-    path = store / FOLDER / name
-    try:
-        with remote_errors(path):
-            content = path.read_bytes()
-        return _verified(content)
-    except UNREADABLE:
-        bits = np.concatenate([as_bits(piece, reference) for piece in part.pieces()], axis=1)
-        sink = io.BytesIO()
-        np.save(sink, bits)
-        body = sink.getvalue()
-        write_beside(store, name, hashlib.sha256(body).digest() + body)
-        return bits
+    for content in kept_contents(store, name):
+        with suppress(*UNREADABLE):
+            return _verified(content)
+    bits = np.concatenate([as_bits(piece, reference) for piece in part.pieces()], axis=1)
+    sink = io.BytesIO()
+    np.save(sink, bits)
+    body = sink.getvalue()
+    keep(store, name, hashlib.sha256(body).digest() + body)
+    return bits
 
 
 def _verified(content: bytes) -> Bits:
@@ -190,23 +188,29 @@ def _sketch_name(part: PartVectors, reference: Floats) -> str:
 
 def _reference(store: Path, dim: int, n_windows: int) -> Floats | None:
     """The mean that the bits of a store were made with; None where it has to be another now."""
-    path = store / FOLDER / REFERENCE_NAME
-    try:
-        with remote_errors(path):
-            values = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-    except UNREADABLE:
-        return None
-    if values.shape != (dim + 1,) or values.dtype != np.float64 or not np.isfinite(values).all():
-        return None
-    grown = n_windows / max(1.0, values[-1])
-    return values[:-1].astype(np.float32) if 1 / GROWTH <= grown <= GROWTH else None
+    for content in kept_contents(store, REFERENCE_NAME):
+        with suppress(*UNREADABLE):
+            values = np.load(io.BytesIO(content), allow_pickle=False)
+            if _is_mean(values, dim):
+                grown = n_windows / max(1.0, values[-1])
+                if 1 / GROWTH <= grown <= GROWTH:
+                    mean: Floats = values[:-1].astype(np.float32)
+                    return mean
+    return None
+
+
+def _is_mean(values: NDArray[Any], dim: int) -> bool:
+    """Whether an array may be what `_keep_reference` wrote."""
+    has_form = values.shape == (dim + 1,) and values.dtype == np.float64
+    return bool(has_form and np.isfinite(values).all())
 
 
 def _keep_reference(store: Path, reference: Floats, n_windows: int) -> None:
     """Write the mean, and remove what was made with another."""
-    for name in list(names_in(store / FOLDER)):
-        if name.endswith(".sketch"):
-            remove_if_possible(store / FOLDER / name)
+    for folder in (store / FOLDER, cached_path(store, REFERENCE_NAME).parent):
+        for name in list(names_in(folder)):
+            if name.endswith(".sketch"):
+                remove_if_possible(folder / name)
     sink = io.BytesIO()
     np.save(sink, np.append(reference.astype(np.float64), float(n_windows)))
-    write_beside(store, REFERENCE_NAME, sink.getvalue())
+    keep(store, REFERENCE_NAME, sink.getvalue())

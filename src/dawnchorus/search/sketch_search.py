@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.errors import UsageError
-from dawnchorus.paths import remote_errors
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.best import FINE_STEP, Candidates, limited
 from dawnchorus.search.exact import Neighbours, exact_best
-from dawnchorus.search.facts import FOLDER, write_beside
+from dawnchorus.search.kept import keep, kept_contents
 from dawnchorus.search.merged import NO_ROW, rescored
 from dawnchorus.search.scan import Question, unit_directions
 from dawnchorus.search.sketch import candidates_for, open_sketch
@@ -101,24 +100,30 @@ def measured_recall(
     Measured on `RECALL_QUERIES` windows drawn with a fixed seed, kept beside the first store, and
     measured again when the archive has grown by a tenth, or other windows pass.
     """
-    path = archive.stores[0].path / FOLDER / RECALL_NAME
-    key = _recall_key(archive)
-    try:
-        with remote_errors(path):
-            known = json.loads(path.read_text(encoding="utf-8"))
-        grown = archive.n_windows / int(known["n_windows"])
-        if known["key"] == key and 1 / SAME_SIZE <= grown <= SAME_SIZE:
-            return float(known["recall"])
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        pass  # not measured yet
+    key, store = _recall_key(archive), archive.stores[0].path
+    for content in kept_contents(store, RECALL_NAME):
+        known = _known_recall(content, key, archive.n_windows)
+        if known is not None:
+            return known
     recall = _recall(archive, sketch, mean, progress, workers)
     progress.message(
         f"the sketch keeps {recall:.1%} of the {RECALL_AT} nearest windows, measured on "
         f"{min(RECALL_QUERIES, archive.n_windows)} random windows of this archive"
     )
     values = {"key": key, "n_windows": archive.n_windows, "recall": recall}
-    write_beside(archive.stores[0].path, RECALL_NAME, json.dumps(values).encode())
+    keep(store, RECALL_NAME, json.dumps(values).encode())
     return recall
+
+
+def _known_recall(content: bytes, key: str, n_windows: int) -> float | None:
+    """What was measured, if it was of these windows, or of nearly as many of them."""
+    try:
+        known = json.loads(content)
+        grown = n_windows / int(known["n_windows"])
+        is_same = known["key"] == key and 1 / SAME_SIZE <= grown <= SAME_SIZE
+        return float(known["recall"]) if is_same else None
+    except (ValueError, KeyError, TypeError, ZeroDivisionError):
+        return None
 
 
 def _recall_key(archive: Archive) -> str:

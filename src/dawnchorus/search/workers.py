@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from dawnchorus.machine import n_cores
 from dawnchorus.models.load import resolve_device
 from dawnchorus.search.facts import measured_by_threads
 from dawnchorus.search.merged import Merged
+from dawnchorus.search.part_vectors import n_readers
 from dawnchorus.search.scan import scan
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ class Threads:
 
         # each thread has a part of its own, so torch's would only get in each other's way
         with ThreadPoolExecutor(
-            n_cores(), initializer=torch.set_num_threads, initargs=(1,)
+            n_readers([task.part for task in tasks]),
+            initializer=torch.set_num_threads,
+            initargs=(1,),
         ) as pool:
             for task, best in zip(tasks, pool.map(result, tasks), strict=True):
                 yield len(task.rows), best

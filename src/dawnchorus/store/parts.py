@@ -6,28 +6,31 @@ import hashlib
 import io
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, shortened, shown
-from dawnchorus.paths import remote_errors
+from dawnchorus.paths import is_remote, remote_errors
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.schema import PART_NAME, Part
 from dawnchorus.store.storage import names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+T = TypeVar("T")
 
 GROUP_NUMBERS: Final = 1 << 18  # in a row group; Arrow's writer takes some 50 bytes for each
 LISTS: Final = {"vector", "scores", "parts", "gaps"}  # their inner columns have other names
 # A file of kilobytes can unpack to terabytes. Parts of ours have some 16 MB.
 MAX_BYTES: Final = 1 << 30
 MAX_ROWS: Final = 1 << 23
+REMOTE_READERS: Final = 8  # parts behind a URL that are fetched at once: each waits more than works
 CHECK: Final = "run: dawnchorus store check"
 OTHER_BYTES: Final = "its bytes are not the ones that were written, SHA-256 differs"
 
@@ -83,7 +86,7 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         StoreError: The part is missing, damaged, or larger than any part.
     """
     # opened here: Arrow opens no path with a name that is not UTF-8
-    with _part_errors(path), path.open("rb") as source:
+    with part_errors(path), path.open("rb") as source:
         return _read_table(source, columns, verify=True)
 
 
@@ -104,17 +107,45 @@ def read_sealed(path: Path, seals: set[str], schema: pa.Schema) -> pa.Table:
     Raises:
         StoreError: As of `read_windows`, or the bytes are others.
     """
-    with _part_errors(path), path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
+    return sealed_table(path, sealed_bytes(path, seals), schema)
+
+
+def sealed_bytes(path: Path, seals: set[str]) -> bytes:
+    """The bytes of a part, if they are those that the recordings' rows name.
+
+    Raises:
+        StoreError: The part is missing, or its bytes are others.
+    """
+    with part_errors(path):
+        content = _whole(path)
     if seals != {hashlib.sha256(content).hexdigest()}:
         raise StoreError(f"{path}: damaged part ({OTHER_BYTES}); {CHECK}")
-    with _part_errors(path):
+    return content
+
+
+def _whole(path: Path) -> bytes:
+    """A part's bytes, as far as a part may have them."""
+    if is_remote(path):  # one request; opening it asks for its size first
+        remote = cast("Any", path)
+        content: bytes = remote.fs.cat_file(remote.path, start=0, end=MAX_BYTES + 1)
+        return content
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def sealed_table(path: Path, content: bytes, schema: pa.Schema) -> pa.Table:
+    """The columns of a part that ``schema`` names, from the bytes of `sealed_bytes`.
+
+    Raises:
+        StoreError: As of `read_windows`.
+    """
+    with part_errors(path):
         table = _read_table(pa.BufferReader(content), schema.names, verify=False)
     return _with_schema(path, table, schema)
 
 
 @contextmanager
-def _part_errors(path: Path) -> Iterator[None]:
+def part_errors(path: Path) -> Iterator[None]:
     """Errors of the disk and of pyarrow as ours, with the part's name."""
     try:
         with remote_errors(path):
@@ -161,6 +192,14 @@ def _with_schema(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
         if n_nulls:
             raise StoreError(f"{path}: damaged part (gaps in column {field.name!r}); {CHECK}")
     return table
+
+
+def of_parts(folder: Path, names: Iterable[str], function: Callable[[str], T]) -> list[T]:
+    """What a function gives for each of the parts, in order; behind a URL for several at once."""
+    if not is_remote(folder):
+        return [function(name) for name in names]
+    with ThreadPoolExecutor(REMOTE_READERS) as pool:
+        return list(pool.map(function, names))
 
 
 def part_names(folder: Path) -> set[str]:

@@ -17,7 +17,7 @@ from dawnchorus.paths import as_path
 from dawnchorus.store.check import check_store
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.local import RECORDING_CLOCK, clock_warnings, local_column
-from dawnchorus.store.parts import read_sealed, read_windows
+from dawnchorus.store.parts import of_parts, read_sealed, read_windows
 from dawnchorus.store.recording_rows import PartUse, finished, parts_used, read_all_rows, rows_of
 from dawnchorus.store.row_rules import check_complete
 from dawnchorus.store.schema import (
@@ -229,7 +229,7 @@ class Store:
                 warnings.warn(text, DawnChorusWarning, stacklevel=4)
         done = finished(recordings)
         parts = parts_used(rows_of(done))
-        pieces = [self._windows(name, use) for name, use in parts.items()]
+        pieces = of_parts(self.path, parts, lambda name: self._windows(name, parts[name]))
         windows = pa.concat_tables([_STORED_WINDOWS.empty_table(), *pieces])
         check_complete(windows, done, str(self.path))
         if not rule.is_open:

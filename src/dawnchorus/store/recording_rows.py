@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dawnchorus.errors import StoreError
-from dawnchorus.store.parts import part_names, read_part
+from dawnchorus.store.parts import of_parts, part_names, read_part
 from dawnchorus.store.row_rules import REPAIR, checked_rows
 from dawnchorus.store.schema import RECORDING_SCHEMA, RECORDINGS, RecordingRow
 
@@ -49,7 +49,7 @@ def read_all_rows(store: Path) -> pa.Table:
         StoreError: As `read_rows`, or two parts do not fit together.
     """
     folder = store / RECORDINGS
-    tables = [read_rows(folder / name) for name in sorted(part_names(folder))]
+    tables = of_parts(folder, sorted(part_names(folder)), lambda name: read_rows(folder / name))
     return latest_rows(joined(tables, str(folder))).sort_by("path")
 
 
