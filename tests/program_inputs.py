@@ -141,6 +141,15 @@ def _store(inputs: Inputs, folder: Path) -> None:
     embed(inputs["recordings"], store=folder, model=inputs["model"], device="cpu", predict=True)
 
 
+def _deployment(_: Inputs, folder: Path) -> None:
+    for name in ("hill/20240501_045930.wav", "hill/20240502_040000.wav"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        make_sound(folder / name, 60.0)
+    rows = ["hill/20240501_045930.wav,20,25,wren,0.9", "hill/20240501_045930.wav,40,45,wren,0.8"]
+    table = "\n".join(["path,start_s,stop_s,label,probability", *rows])
+    (folder / "detections.csv").write_text(f"{table}\n")
+
+
 def _boxes(_: Inputs, path: Path) -> Path:
     path = path.with_suffix(".csv")
     path.write_text("path,start_s,end_s,label\na.wav,0,2,owl\na.wav,3,4,frog\n")
@@ -198,6 +207,7 @@ _MADE: dict[str, Callable[[Inputs, Path], Path | None]] = {
     "manifest": _manifest,
     "online": _online,
     "store": _store,
+    "deployment": _deployment,
     "boxes": _boxes,
     "saidrows": _table,
     "probe": _probe,

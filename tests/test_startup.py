@@ -37,7 +37,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
 PUBLIC = [
     "AnnotationTable", "DawnChorusClassifier", "Encoder", "EncoderOutput", "Store", "__version__",
     "call_density", "cluster_stores", "describe_model", "embed", "list_model_layers", "list_models",
-    "load_label_mapping", "load_model", "posttrain",
+    "load_label_mapping", "load_model", "measure_activity", "posttrain",
     "predict", "pretrain", "probe_evaluate", "probe_fit", "register_model", "run_benchmark",
     "search_stores", "suggest_windows",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dawnchorus.publication import VERSION
 
 if TYPE_CHECKING:
+    from dawnchorus.activity.run import measure_activity
     from dawnchorus.annotations.annotation_table import AnnotationTable
 
     # `dawnchorus.benchmark` is the package of that name, so its function has a verb before it
@@ -54,6 +55,7 @@ __all__ = [
     "list_models",
     "load_label_mapping",
     "load_model",
+    "measure_activity",
     "posttrain",
     "predict",
     "pretrain",
@@ -81,6 +83,7 @@ _HOME = {
     "list_models": "dawnchorus.models.registry",
     "load_label_mapping": "dawnchorus.models.registry",
     "load_model": "dawnchorus.models.load",
+    "measure_activity": "dawnchorus.activity.run",
     "posttrain": "dawnchorus.recipes.posttrain",
     "predict": "dawnchorus.engine.predict",
     "pretrain": "dawnchorus.recipes.pretrain",

@@ -24,6 +24,9 @@ DIFFER = {
     "--output": "each command says what it writes",
     "-m": "benchmark run takes several models, and baselines",
     "--model": "benchmark run takes several models, and baselines",
+    "--label": "activity counts several at once",
+    "--annotations": "activity counts scores without it, and has no usual folder",
+    "--by": "label density adds estimates, activity has one kind of rows",
     "--probe-type": "benchmark run takes several, and more kinds",
     "--readout": "benchmark run takes several, and names such as own and each",
 }

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "search": "Find the windows of an archive that sound like an example.",
     "cluster": "Group what an archive holds by its sound, and draw a map.",
     "label": "Import and export annotations, judge windows, count calls.",
+    "activity": "Count calls per recorded hour, with a report to hand in.",
     "store": "Look into a store, check, merge or export it.",
     "doctor": "Say what is in a folder of recordings, and what is wrong.",
     "models": "List the models that are known.",

@@ -22,10 +22,7 @@ def density(
     *,
     label: options.Label = None,
     output: Annotated[Path | None, options.output("CSV to write.")] = None,
-    probe: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
-    ] = None,
+    probe: options.Probe = None,
     annotations: options.Annotations = None,
     judge: Annotated[
         int | None,

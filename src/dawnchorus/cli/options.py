@@ -148,6 +148,19 @@ Like = Annotated[
         "Repeatable: several are one query.",
     ),
 ]
+Probe = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        help="Lowest probability, 0 to 1, for every label. Default: the model's or the probe's."
+    ),
+]
+Merge = Annotated[
+    bool, typer.Option("--merge", help="Join windows that follow each other into one row.")
+]
 TimeOfDay = Annotated[
     str | None,
     typer.Option(help="Keep windows that begin in this span of local time, such as 04:00-07:00."),

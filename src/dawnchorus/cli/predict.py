@@ -40,22 +40,14 @@ class PredictFlags(RunFlags):
             "Table to write: .csv, .parquet, .jsonl, or .txt for Raven. Default: print CSV."
         ),
     ] = None
-    probe: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
-    ] = None
+    probe: options.Probe = None
     top_k: Annotated[
         int | None,
         typer.Option(
             help="Most labels per window. Without a threshold: the likeliest, however unlikely."
         ),
     ] = None
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Lowest probability, 0 to 1, for every label. Default: the model's or the probe's."
-        ),
-    ] = None
+    threshold: options.Threshold = None
     species: Annotated[
         Path | None,
         typer.Option(
@@ -78,9 +70,7 @@ class PredictFlags(RunFlags):
             "a second of sound before and after. index.csv says where each comes from."
         ),
     ] = None
-    merge: Annotated[
-        bool, typer.Option("--merge", help="Join windows that follow each other into one row.")
-    ] = False
+    merge: options.Merge = False
     low_threshold: Annotated[
         float | None,
         typer.Option(help="With --merge: probability down to which a detection continues."),
