@@ -22,7 +22,7 @@ import yaml
 
 from benchmark.corpus import make_corpus
 from conftest import make_sound
-from dawnchorus.annotations.annotation_table import AnnotationTable, new_row
+from dawnchorus.annotations.annotation_table import AnnotationTable, changed, new_row
 from dawnchorus.benchmark.run import benchmark
 from dawnchorus.clips.folders import manifest_of_folder
 from dawnchorus.clips.manifest import write_manifest
@@ -161,6 +161,12 @@ def _table(_: Inputs, folder: Path) -> None:
     AnnotationTable(folder, create=True).append(rows)
 
 
+def _judged(_: Inputs, folder: Path) -> None:
+    # nothing waits, so a command that asks asks nothing
+    row = new_row("a.wav", 0, 2, "owl", author="ann", state=None, source="suggested")
+    AnnotationTable(folder, create=True).append([row, changed(row, state="absent", author="ann")])
+
+
 def _probe(inputs: Inputs, folder: Path) -> None:
     labels = read_labels([inputs["calls"]])
     probe_fit(labels, folder, model=inputs["model"], config=PROBE_CONFIG)
@@ -210,6 +216,7 @@ _MADE: dict[str, Callable[[Inputs, Path], Path | None]] = {
     "deployment": _deployment,
     "boxes": _boxes,
     "saidrows": _table,
+    "judged": _judged,
     "probe": _probe,
     "corpus": _corpus,
     "results": _results,

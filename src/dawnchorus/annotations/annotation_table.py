@@ -193,7 +193,10 @@ def share_half(one: AnnotationRow, other: AnnotationRow) -> bool:
 
 
 def _last_rows(history: Sequence[AnnotationRow]) -> list[AnnotationRow]:
-    """The last row of each id and author, without suggestions that were judged."""
+    """The last row of each id and author, without suggestions that were judged.
+
+    A suggestion that several people made, or went back to, is one.
+    """
     last: dict[str, dict[str, AnnotationRow]] = {}
     for row in history:
         by_author = last.setdefault(row.id, {})
@@ -203,7 +206,7 @@ def _last_rows(history: Sequence[AnnotationRow]) -> list[AnnotationRow]:
     rows: list[AnnotationRow] = []
     for by_author in last.values():
         judged = [row for row in by_author.values() if row.state is not None]
-        rows += judged or by_author.values()
+        rows += judged or [max(by_author.values(), key=lambda row: row.at)]
     return rows
 
 

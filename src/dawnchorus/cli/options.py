@@ -176,6 +176,13 @@ Annotations = Annotated[
         help="Folder of the annotations. Default: X.annotations beside the store X.store.",
     ),
 ]
+Context = Annotated[
+    float,
+    typer.Option(
+        "--context", help="Seconds to play before and after what is judged; judge without them."
+    ),
+]
+NoSound = Annotated[bool, typer.Option("--no-sound", help="Show clips without playing them.")]
 Split = Annotated[
     str | None, typer.Option(help="Use only clips of this split: train, val, test, or all.")
 ]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SHOWN_IF_THERE: Final = ("site", "local_time")
 SUFFIXES: Final = (".csv", ".parquet", ".jsonl")
+TIMES: Final = ("start_s", "stop_s")
 CONTEXT_S: Final = 1.0  # of sound before and after a window, for the ear
 RESULT_COLUMNS: Final = (
     "rank", "query", "path", "start_s", "stop_s", "score", "percentile", "recording_id", "window"
@@ -123,10 +124,10 @@ def write_results(table: pa.Table, path: Path, *, spreadsheet_safe: bool = False
     check_suffix(path)
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        rows = zip(
-            *(map(_cell, table[name].to_pylist()) for name in table.column_names), strict=True
-        )
-        text = csv_text(table.column_names, rows, spreadsheet_safe=spreadsheet_safe)
+        names = table.column_names
+        columns = ([_cell(value, name) for value in table[name].to_pylist()] for name in names)
+        rows = zip(*columns, strict=True)
+        text = csv_text(names, rows, spreadsheet_safe=spreadsheet_safe)
         write_whole(path, text.encode())
     elif suffix == ".parquet":
         sink = pa.BufferOutputStream()
@@ -137,8 +138,11 @@ def write_results(table: pa.Table, path: Path, *, spreadsheet_safe: bool = False
         write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _cell(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
+def _cell(value: Any, name: str) -> Any:
+    if not isinstance(value, float):
+        return value
+    # six digits of a time would be seconds at the end of a week
+    return f"{value:.6f}".rstrip("0").rstrip(".") if name in TIMES else f"{value:.6g}"
 
 
 def write_clips(
@@ -176,7 +180,7 @@ def write_clips(
             lines.append({"file": f"{name}.flac", "starts_in_clip_s": lead_in_s, **row})
         advance(1)
     if lines:
-        cells = ([_cell(value) for value in line.values()] for line in lines)
+        cells = ([_cell(value, name) for name, value in line.items()] for line in lines)
         write_whole(folder / "index.csv", csv_text(list(lines[0]), cells).encode())
     return failures
 
