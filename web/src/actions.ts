@@ -64,7 +64,7 @@ function firstQuery(): ListQuery {
   if (labelled) return { place: "suggest", label: labelled.name };
   const scored = about?.stores.flatMap((store) => store.score_labels)[0];
   if (scored) return { place: "detections", label: scored, order: "score" };
-  return { place: "windows", order: "time", per_recording: null };
+  return { place: "windows", order: "time", per_recording: null, k: 10_000 };
 }
 
 let own_version: string | null = null;
@@ -510,7 +510,10 @@ export function setAuthor(author: string): void {
 }
 
 export function show(view: View): void {
-  if (view !== state().view) stop();
+  if (view !== state().view) {
+    stop();
+    forgetWishes(); // what the other view still waited for
+  }
   change({ view, panel: "none" });
   showHash(view);
 }

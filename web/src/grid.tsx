@@ -85,7 +85,7 @@ function usePrefetch(items: (Item | undefined)[], first: number, focus: number):
   const next_is_there = Boolean(items[first + PAGE_SIZE]);
   useEffect(() => {
     for (const item of items.slice(first + PAGE_SIZE, first + 2 * PAGE_SIZE)) {
-      if (item?.has_sound) picture(tileAddress(item), false).catch(() => {}); // said when it is shown
+      if (item?.has_sound) picture(tileAddress(item), 0).catch(() => {}); // said when it is shown
     }
   }, [first, next_is_there]);
   useEffect(() => {

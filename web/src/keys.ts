@@ -45,14 +45,14 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["Shift+PageDown"], action: "extend-next-page", shown: hidden, says: "select to the next page", group: "Move", views: GRID },
   { keys: ["Shift+PageUp"], action: "extend-previous-page", shown: hidden, says: "select to the page before", group: "Move", views: GRID },
   { keys: ["a"], action: "all", shown: "A", says: "select the page; again: the whole list", group: "Move", views: GRID },
-  { keys: ["j"], action: "next", shown: "J K", says: "next sound, sound before", group: "Move", views: SOUND },
+  { keys: ["j"], action: "next", shown: hidden, says: "next sound", group: "Move", views: SOUND },
   { keys: ["k"], action: "previous", shown: hidden, says: "sound before", group: "Move", views: SOUND },
 
   { keys: [" "], action: "play", shown: "Space", says: "play, stop", group: "Listen", views: BOTH },
   { keys: ["Shift+ "], action: "play-around", shown: "Shift + Space", says: "play with what is around it", group: "Listen", views: BOTH },
   { keys: ["p"], action: "autoplay", shown: "P", says: "play each sound when you come to it", group: "Listen", views: BOTH },
-  { keys: ["s"], action: "slow", shown: "S", says: "slower: 1, 2, 5, 10 times", group: "Listen", views: SOUND },
-  { keys: ["b"], action: "band", shown: "B", says: "hear only the frequencies in view", group: "Listen", views: SOUND },
+  { keys: ["s"], action: "slow", shown: "S", says: "slower: 1, 2, 5, 10 times", group: "Look closer", views: SOUND },
+  { keys: ["b"], action: "band", shown: "B", says: "hear only the frequencies in view", group: "Look closer", views: SOUND },
 
   { keys: ["y"], action: "present", shown: "Y", says: "yes, it is", group: "Judge", views: BOTH },
   { keys: ["n"], action: "absent", shown: "N", says: "no, it is not", group: "Judge", views: BOTH },

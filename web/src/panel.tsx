@@ -34,13 +34,9 @@ export function Panel({ title, children }: { title: string; children: ComponentC
 /** A field for a label, completed from the known ones. */
 export function LabelField({ value, onValue, id, autofocus = false }: { value: string; onValue: (label: string) => void; id: string; autofocus?: boolean }) {
   const names = usePage((page) => page.about?.names);
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    if (autofocus) field.current?.focus();
-  }, []);
   return (
     <>
-      <input ref={field} id={id} list={`${id}-names`} value={value} maxLength={200} autocomplete="off" spellcheck={false} onInput={(event) => onValue(event.currentTarget.value)} />
+      <input id={id} autofocus={autofocus} list={`${id}-names`} value={value} maxLength={200} autocomplete="off" spellcheck={false} onInput={(event) => onValue(event.currentTarget.value)} />
       <datalist id={`${id}-names`}>{(names ?? []).slice(0, 2000).map((name) => <option key={name} value={name} />)}</datalist>
     </>
   );

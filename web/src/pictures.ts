@@ -13,9 +13,12 @@ export interface Picture {
 const MOST_AT_ONCE = 4; // a browser opens six connections; judgements and sounds need the others
 const MOST_KEPT = 200; // about 75 MB of 480 x 192 pixels
 
+/** 2: what one looks at alone; 1: a tile on the screen; 0: what will likely be turned to. */
+export type Urgency = 0 | 1 | 2;
+
 interface Wish {
   address: string;
-  soon: boolean;
+  urgency: Urgency;
   begin: () => void;
   drop: () => void;
 }
@@ -24,19 +27,19 @@ const kept = new Map<string, Promise<Picture>>(); // in the order of last use
 const wishes: Wish[] = [];
 let running = 0;
 
-/** The picture at an address; `soon` for what is on the screen, else after all of those. */
-export function picture(address: string, soon = true): Promise<Picture> {
+/** The picture at an address; the more urgent comes first, and of one urgency the earlier. */
+export function picture(address: string, urgency: Urgency = 1): Promise<Picture> {
   const known = kept.get(address);
   if (known) {
     kept.delete(address);
     kept.set(address, known);
     const waiting = wishes.find((wish) => wish.address === address);
-    if (waiting) waiting.soon ||= soon;
+    if (waiting && waiting.urgency < urgency) waiting.urgency = urgency;
     return known;
   }
   const promise = new Promise<Picture>((resolve, reject) => {
     wishes.push({
-      address, soon,
+      address, urgency,
       begin: () => void load(address).then(resolve, reject).finally(ended),
       drop: () => reject(new DOMException("no longer wanted", "AbortError")),
     });
@@ -58,8 +61,8 @@ export function forgetWishes(): void {
 
 function beginSome(): void {
   while (running < MOST_AT_ONCE && wishes.length) {
-    const first_soon = wishes.findIndex((wish) => wish.soon);
-    const [wish] = wishes.splice(Math.max(0, first_soon), 1);
+    const most = Math.max(...wishes.map((wish) => wish.urgency));
+    const [wish] = wishes.splice(wishes.findIndex((one) => one.urgency === most), 1);
     running += 1;
     wish?.begin();
   }

@@ -158,7 +158,7 @@ function BigPicture({ item, recording, range, onRange, limits, span, onSpan, how
     const timer = setTimeout(() => {
       const { width, height } = pixels(box.current);
       const address = pictureAddress({ recording_id: recording.recording_id, start_s: range.start_s, stop_s: range.stop_s }, width, height, { low_hz: Math.round(range.low_hz), high_hz: Math.round(range.high_hz) });
-      picture(address).then(
+      picture(address, 2).then(
         (one) => wanted && (setProblem(null), setDrawn({ picture: one, range: { ...range, high_hz: one.high_hz || range.high_hz } })),
         (error: unknown) => wanted && setProblem(whyNoPicture(error)),
       );
@@ -225,7 +225,7 @@ function BigPicture({ item, recording, range, onRange, limits, span, onSpan, how
         <PlayCursor of={spanKey(item)} around={{ recording_id: item.recording_id, start_s: range.start_s, stop_s: range.stop_s }} />
       </div>
       <div class="time-axis" aria-hidden="true">
-        {ticks(range.start_s, range.stop_s, 8).map((at) => <span key={at} style={{ left: left(at) }}>{clock(at, size_s < 1 ? 2 : size_s < 16 ? 1 : 0)}</span>)}
+        {ticks(range.start_s, range.stop_s, Math.min(8, Math.max(2, (box.current?.clientWidth ?? 800) / 90))).map((at) => <span key={at} style={{ left: left(at) }}>{clock(at, size_s < 1 ? 2 : size_s < 16 ? 1 : 0)}</span>)}
       </div>
     </div>
   );
@@ -348,7 +348,8 @@ function Scores({ recording, range, label, span }: { recording: Recording; range
   const [low, high] = [Math.min(0, ...track.scores), Math.max(1e-9, ...track.scores)];
   const size = range.stop_s - range.start_s;
   const middle = (span.start_s + span.stop_s) / 2;
-  const here = track.scores[track.start_s.findIndex((start, i) => start <= middle && middle < (track.stop_s[i] ?? 0))];
+  const at = track.start_s.findIndex((start, i) => start <= middle && middle < (track.stop_s[i] ?? 0));
+  const here = track.scores[at];
   return (
     <figure class="scores">
       <figcaption>{track.label}{here !== undefined && <>: {here.toFixed(2)} here</>}, up to {high.toFixed(2)}</figcaption>
@@ -357,7 +358,7 @@ function Scores({ recording, range, label, span }: { recording: Recording; range
           const x = (100 * ((track.start_s[i] ?? 0) - range.start_s)) / size;
           const width = (100 * ((track.stop_s[i] ?? 0) - (track.start_s[i] ?? 0))) / size;
           const height = (100 * (value - low)) / (high - low);
-          return x + width < 0 || x > 100 ? null : <rect key={i} x={x + 0.1} width={Math.max(0.1, width - 0.2)} y={100 - height} height={height} />;
+          return x + width < 0 || x > 100 ? null : <rect key={i} class={i === at ? "is-here" : ""} x={x + 0.1} width={Math.max(0.1, width - 0.2)} y={100 - height} height={height} />;
         })}
       </svg>
     </figure>

@@ -23,6 +23,11 @@ const STRATEGIES: Record<Strategy, string> = {
   mixed: "a mixture", margin: "least sure", high: "highest scores", diverse: "most different", random: "at random",
 };
 
+// a ranking is read from its top; what is in time, or was judged, is wanted whole
+function usualK(place: Place): string {
+  return place === "windows" || place === "annotations" ? "10000" : "300";
+}
+
 /** The form: place, what it asks for, and one button. */
 export function SourcesPanel() {
   const about = usePage((page) => page.about);
@@ -33,15 +38,19 @@ export function SourcesPanel() {
   const [strategy, setStrategy] = useState<Strategy>(now?.strategy ?? "mixed");
   const [cluster, setCluster] = useState(now?.cluster ?? about?.has_clusters[0]?.[0] ?? 0);
   const [min_score, setMinScore] = useState(now?.min_score == null ? "" : String(now.min_score));
-  const [k, setK] = useState(String(now?.k ?? 300));
+  const [k, setK] = useState(String(now?.k ?? usualK(now?.place ?? "windows")));
   if (!about) return null;
   const needs_label = place === "suggest" || (place === "detections" && !probe);
+  const choose = (next: Place) => {
+    setPlace(next);
+    if (k === usualK(place)) setK(usualK(next)); // a number that was typed stays
+  };
   const submit = (event: Event) => {
     event.preventDefault();
     void openList(query());
   };
   function query(): ListQuery {
-    const asked: ListQuery = { place, label: label.trim() || null, k: Math.max(1, Number(k) || 300) };
+    const asked: ListQuery = { place, label: label.trim() || null, k: Math.max(1, Number(k) || Number(usualK(place))) };
     if (now?.filters) asked.filters = now.filters;
     if (place === "search" && now?.place === "search") Object.assign(asked, { like: now.like, unlike: now.unlike });
     if (place === "detections") Object.assign(asked, { probe: probe || null, order: "score", min_score: min_score === "" ? null : Number(min_score) });
@@ -57,7 +66,7 @@ export function SourcesPanel() {
           <legend class="unseen">Where they come from</legend>
           {PLACES.map((one) => (
             <label key={one.place} class="place">
-              <input type="radio" name="place" checked={place === one.place} onChange={() => setPlace(one.place)} autofocus={place === one.place} />
+              <input type="radio" name="place" checked={place === one.place} onChange={() => choose(one.place)} autofocus={place === one.place} />
               <span><b>{one.name}</b><small>{one.says}</small></span>
             </label>
           ))}
