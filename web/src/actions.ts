@@ -19,6 +19,7 @@ const JOB_POLL_MS = 500;
 const ITEMS_AT_ONCE = 96; // four pages: a turn of the page finds the next ones there
 const MOST_SELECTED = 1_000; // as many judgements as the server takes at once
 const TOAST_MS = 4_000;
+const FEW_LABELS = 9;
 
 let queue: Queue | null = null;
 let cursor: string | null = null; // of /api/changes
@@ -32,7 +33,8 @@ export async function begin(): Promise<void> {
   try {
     const about = await getAbout();
     const author = recall("author") || about.author;
-    change({ about, author, broken: null, online: true });
+    const used = about.labels.filter((label) => label.present + label.absent + label.unsure > 0).map((label) => label.name);
+    change({ about, author, used: used.length || about.names.length > 9 ? used : about.names, broken: null, online: true });
     queue = new Queue(
       about.stores.map((store) => store.name).join("\n"), localStorageOrMemory(), sendJudgements,
       {
@@ -60,10 +62,11 @@ export async function begin(): Promise<void> {
 /** What to show when nothing was asked for: what the annotations or scores offer, else all, in time. */
 function firstQuery(): ListQuery {
   const about = state().about;
-  const labelled = about?.labels.find((label) => label.suggested > 0);
-  if (labelled) return { place: "suggest", label: labelled.name };
-  const scored = about?.stores.flatMap((store) => store.score_labels)[0];
-  if (scored) return { place: "detections", label: scored, order: "score" };
+  const suggested = about?.labels.find((label) => label.suggested > 0);
+  if (suggested) return { place: "suggest", label: suggested.name };
+  const scored = about?.stores.flatMap((store) => store.score_labels) ?? [];
+  // of a model with hundreds of labels none is more likely meant than another
+  if (scored[0] && scored.length <= FEW_LABELS) return { place: "detections", label: scored[0], order: "score" };
   return { place: "windows", order: "time", per_recording: null, k: 10_000 };
 }
 
@@ -259,7 +262,7 @@ export function judge(verdict: Verdict): void {
 
 /** The names that the digits stand for. */
 export function digitNames(): string[] {
-  return (state().about?.names ?? []).slice(0, 9);
+  return state().used.slice(0, 9);
 }
 
 export function judgeDigit(digit: number): void {
@@ -354,7 +357,9 @@ function takeJudged(said: readonly [Span, Judged][]): void {
 
 /** A label that was used is known from now on, for the digits and for completion. */
 function noteName(label: string): void {
-  const { about } = state();
+  const { about, used } = state();
+  // at the end, for a digit must not change its meaning under the hand
+  if (!used.includes(label)) change({ used: [...used, label] });
   if (about && !about.names.includes(label)) change({ about: { ...about, names: [label, ...about.names] } });
 }
 

@@ -129,7 +129,7 @@ function Notes() {
 /** The command that gives the same, the digits' labels, the keys one needs first. */
 function Foot() {
   const command = usePage((page) => page.list?.command);
-  const names = usePage((page) => page.about?.names);
+  const names = usePage((page) => page.used);
   const label = usePage((page) => page.list?.label);
   const anchor = usePage((page) => page.anchor);
   const focus = usePage((page) => page.focus);
@@ -139,7 +139,7 @@ function Foot() {
       <p class="digits">
         {n_selected > 1 && <b class="selection">{number(n_selected)} selected</b>}
         {label ? <span>Is it <b>{label}</b>? <kbd>Y</kbd> <kbd>N</kbd> <kbd>U</kbd></span> : <span><kbd>I</kbd> names it</span>}
-        {(names ?? []).slice(0, 9).map((name, i) => <button key={name} type="button" class="quiet digit" onClick={() => run("label", String(i + 1))}><kbd>{i + 1}</kbd> {name}</button>)}
+        {names.slice(0, 9).map((name, i) => <button key={name} type="button" class="quiet digit" onClick={() => run("label", String(i + 1))}><kbd>{i + 1}</kbd> {name}</button>)}
       </p>
       {command && (
         <p class="command">

@@ -34,6 +34,8 @@ export interface State {
   view: View;
   about: About | null;
   author: string;
+  /** Labels that were used, here or before, in a steady order: the digits stand for the first nine. */
+  used: string[];
   /** Why the page cannot begin at all; "locked" if the cookie is missing. */
   broken: string | null;
 
@@ -66,7 +68,7 @@ export interface State {
 }
 
 export const beginning: State = {
-  view: "grid", about: null, author: "", broken: null,
+  view: "grid", about: null, author: "", used: [], broken: null,
   query: null, list: null, progress: null, items: [], loading: false, list_problem: null, left: [],
   focus: 0, anchor: null, strokes: [],
   online: true, waiting: 0, refused: null, server_version: null,
