@@ -164,8 +164,8 @@ function Banners() {
         <p class="banner">The server is dawnchorus {server} now, this page is older. <button type="button" onClick={() => location.reload()}>Load the page again</button></p>
       )}
       {!online && <p class="banner is-bad">The server does not answer; it is asked again every 2 seconds. {waiting > 0 ? `${waits}. Nothing is lost.` : "You can go on judging: nothing is lost."}</p>}
-      {online && refused && waiting > 0 && (
-        <p class="banner is-bad">{waits}. It said: {refused} <button type="button" onClick={retrySending}>Send again</button></p>
+      {online && refused && (
+        <p class="banner is-bad">{waiting > 0 && `${waits}. `}{refused} <button type="button" onClick={retrySending}>Send again</button></p>
       )}
     </div>
   );

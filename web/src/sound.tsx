@@ -66,6 +66,7 @@ function Large({ item, recording }: { item: Item; recording: Recording }) {
       moveBy(1);
     }
   };
+  const focus_s = Math.min(1, Math.max(0, ((span.start_s + span.stop_s) / 2 - range.start_s) / (range.stop_s - range.start_s)));
   const edge = (which: "start" | "stop", by_s: number) => setSpan((old) => moveEdge(old, which, old[`${which}_s`] + by_s, limits.duration_s));
   const does: Partial<Record<Action, () => void>> = {
     play: () => (state().playing ? stop() : listen(whole)),
@@ -73,7 +74,7 @@ function Large({ item, recording }: { item: Item; recording: Recording }) {
     present: () => verdict("present"), absent: () => verdict("absent"), unsure: () => verdict("unsure"),
     "pan-left": () => setRange((old) => pan(old, -0.2, 0, limits)), "pan-right": () => setRange((old) => pan(old, 0.2, 0, limits)),
     "pan-up": () => setRange((old) => pan(old, 0, 0.2, limits)), "pan-down": () => setRange((old) => pan(old, 0, -0.2, limits)),
-    "zoom-in": () => setRange((old) => zoomTime(old, 1 / 1.5, 0.5, limits)), "zoom-out": () => setRange((old) => zoomTime(old, 1.5, 0.5, limits)),
+    "zoom-in": () => setRange((old) => zoomTime(old, 1 / 1.5, focus_s, limits)), "zoom-out": () => setRange((old) => zoomTime(old, 1.5, focus_s, limits)),
     "zoom-in-hz": () => setRange((old) => zoomHz(old, 1 / 1.5, 0, limits)), "zoom-out-hz": () => setRange((old) => zoomHz(old, 1.5, 0, limits)),
     "zoom-reset": () => (setRange(first), setSpan({ start_s: item.start_s, stop_s: item.stop_s })),
     "start-earlier": () => edge("start", -EDGE_STEP_S), "start-later": () => edge("start", EDGE_STEP_S),
@@ -348,15 +349,19 @@ function Scores({ recording, range, label, span }: { recording: Recording; range
   const [low, high] = [Math.min(0, ...track.scores), Math.max(1e-9, ...track.scores)];
   const size = range.stop_s - range.start_s;
   const middle = (span.start_s + span.stop_s) / 2;
-  const at = track.start_s.findIndex((start, i) => start <= middle && middle < (track.stop_s[i] ?? 0));
+  const distances = track.start_s.map((start, i) => Math.abs((start + (track.stop_s[i] ?? 0)) / 2 - middle));
+  const at = distances.indexOf(Math.min(...distances)); // the window that lies best on the span
   const here = track.scores[at];
+  const step = track.scores.length > 1 ? (track.start_s[1] ?? 0) - (track.start_s[0] ?? 0) : (track.stop_s[0] ?? 1) - (track.start_s[0] ?? 0);
   return (
     <figure class="scores">
-      <figcaption>{track.label}{here !== undefined && <>: {here.toFixed(2)} here</>}, up to {high.toFixed(2)}</figcaption>
+      <figcaption>{track.label}{here !== undefined && <>: {here.toFixed(2)} here</>}, at most {high.toFixed(2)} in this recording</figcaption>
       <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label={`Scores of ${track.label} over time`}>
         {track.scores.map((value, i) => {
-          const x = (100 * ((track.start_s[i] ?? 0) - range.start_s)) / size;
-          const width = (100 * ((track.stop_s[i] ?? 0) - (track.start_s[i] ?? 0))) / size;
+          // windows may overlap, and bars over bars would say nothing: each is as wide as the step to the next
+          const centre = ((track.start_s[i] ?? 0) + (track.stop_s[i] ?? 0)) / 2;
+          const x = (100 * (centre - step / 2 - range.start_s)) / size;
+          const width = (100 * step) / size;
           const height = (100 * (value - low)) / (high - low);
           return x + width < 0 || x > 100 ? null : <rect key={i} class={i === at ? "is-here" : ""} x={x + 0.1} width={Math.max(0.1, width - 0.2)} y={100 - height} height={height} />;
         })}

@@ -28,6 +28,8 @@ function usualK(place: Place): string {
   return place === "windows" || place === "annotations" ? "10000" : "300";
 }
 
+const MOST_CHOICES = 12; // more buttons than that are slower to read than a name is to type
+
 /** The form: place, what it asks for, and one button. */
 export function SourcesPanel() {
   const about = usePage((page) => page.about);
@@ -40,6 +42,7 @@ export function SourcesPanel() {
   const [min_score, setMinScore] = useState(now?.min_score == null ? "" : String(now.min_score));
   const [k, setK] = useState(String(now?.k ?? usualK(now?.place ?? "windows")));
   if (!about) return null;
+  const scored = [...new Set(about.stores.flatMap((store) => store.score_labels))];
   const needs_label = place === "suggest" || (place === "detections" && !probe);
   const choose = (next: Place) => {
     setPlace(next);
@@ -75,8 +78,8 @@ export function SourcesPanel() {
           <div class="field">
             <label for="source-label">{needs_label ? "Of which label" : "Label to judge"}{needs_label ? "" : " (may be empty)"}</label>
             <LabelField id="source-label" value={label} onValue={setLabel} />
-            {place === "detections" && !probe && <Known title="The model scores" names={about.stores.flatMap((store) => store.score_labels).slice(0, 12)} onPick={setLabel} />}
-            {place !== "detections" && <Known title="Labelled so far" names={about.labels.slice(0, 9).map((one) => one.name)} onPick={setLabel} />}
+            {place === "detections" && !probe && <Known title="The model scores" names={scored.length > MOST_CHOICES ? [] : scored} onPick={setLabel} />}
+            {(place !== "detections" || scored.length > MOST_CHOICES) && <Known title="Labelled so far" names={about.labels.slice(0, 9).map((one) => one.name)} onPick={setLabel} />}
           </div>
           {place === "search" && <SearchForm about={about} />}
           {(place === "detections" || place === "suggest") && (
