@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dawnchorus.audio.spectrogram import RANGE_DB, png_bytes, spectrogram_db, spectrogram_image
+from dawnchorus.audio.spectrogram import (
+    PALETTE,
+    RANGE_DB,
+    png_bytes,
+    spectrogram_db,
+    spectrogram_image,
+    spectrogram_shades,
+)
 from dawnchorus.errors import UsageError
 
 RATE = 16_000
@@ -108,8 +115,36 @@ def test_an_impossible_size_is_refused(sizes: dict[str, float]) -> None:
         spectrogram_image(tone(1000), RATE, **sizes)
 
 
-def test_a_png_holds_the_picture_exactly_and_is_the_same_each_time() -> None:
-    image = spectrogram_image(tone(1000), RATE)
-    data = png_bytes(image)
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), image)
-    assert png_bytes(image) == data
+@pytest.mark.parametrize("shape", [(192, 480), (1, 1), (3, 7)])
+def test_a_png_holds_the_picture_exactly_and_is_the_same_each_time(shape: tuple[int, int]) -> None:
+    height, width = shape
+    image = spectrogram_image(tone(1000), RATE, height=height, width=width)
+    shades = spectrogram_shades(tone(1000), RATE, height=height, width=width)
+    for data in (png_bytes(image), png_bytes(shades)):
+        shown = Image.open(io.BytesIO(data)).convert("RGB")
+        np.testing.assert_array_equal(np.asarray(shown), image)
+    assert png_bytes(shades) == png_bytes(shades)
+
+
+def test_shades_go_from_the_quietest_to_the_loudest() -> None:
+    assert PALETTE.shape == (256, 3)
+    light = PALETTE.astype(int).sum(axis=1)
+    assert (np.diff(light) >= -2).all()  # each channel is rounded by itself
+    shades = spectrogram_shades(tone(1000), RATE)
+    assert shades.min() == 0
+    assert shades.max() >= 250  # a line of one bin is drawn between two rows
+
+
+@pytest.mark.parametrize("hz", [2500.0, 3000.0, 3500.0])
+def test_a_band_shows_its_frequencies_alone(hz: float) -> None:
+    both = tone(hz) + tone(500, level=0.4) + tone(6000, level=0.4)
+    shades = spectrogram_shades(both, RATE, height=200, lowest_hz=2000, highest_hz=4000)
+    rows = shades[:, 20:-20].argmax(axis=0)
+    assert np.abs(rows - (1 - (hz - 2000) / 2000) * 200).max() <= 4
+    assert (shades[:60, 20:-20].max() > 100) == (hz > 3400)
+
+
+@pytest.mark.parametrize("band", [(4000.0, 4000.0), (-1.0, None), (8000.0, None)])
+def test_an_impossible_band_is_refused(band: tuple[float, float | None]) -> None:
+    with pytest.raises(UsageError, match="need 0 <= lowest <"):
+        spectrogram_shades(tone(1000), RATE, lowest_hz=band[0], highest_hz=band[1])

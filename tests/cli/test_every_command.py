@@ -48,6 +48,7 @@ RIGHT = [
          ("a/annotations.json",)),
     Call("activity", "{deployment}/detections.csv --effort {deployment}/hill -o {out}/a.csv",
          ("a.csv",)),
+    Call("serve", "{store} --port 0 --no-browser --read-only"),
     Call("store info", "{store}"),
     Call("store check", "{store}"),
     Call("store merge", "{store} -o {out}/all", ("all/store.json",)),
@@ -147,6 +148,9 @@ WRONG = [
     Call("activity", "{deployment}/detections.csv --effort {deployment}/hill -o {out}/a.xls",
          code=2, message=".csv or .parquet"),
     Call("activity", "{store}", code=2, message="no recording says when it began"),
+    Call("serve", "{calls}", code=1, message="not an embedding store"),
+    Call("serve", "{store} --host 0.0.0.0", code=2, message="say --allow-remote"),
+    Call("serve", "{store} --probe birds", code=2, message="need NAME=VALUE"),
     Call("store info", "{calls}", code=1, message="not an embedding store"),
     Call("store check", _GONE, code=1, message="not an embedding store"),
     Call("store merge", "{calls} -o {out}/all", code=1, message="not an embedding store"),
@@ -237,6 +241,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
     address = "https://hub.invalid/commit/1"
     monkeypatch.setattr("dawnchorus.models.hub.upload", lambda *_: address)
     monkeypatch.setattr("dawnchorus.training.loop.draw_curves", lambda *_: None)  # takes a second
+    monkeypatch.setattr("dawnchorus.serve.server._serve", lambda *_: None)  # waits for Ctrl-C
     monkeypatch.setenv("DAWNCHORUS_CACHE", str(out.parent / "cache"))
     monkeypatch.chdir(out)
 

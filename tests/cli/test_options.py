@@ -27,6 +27,7 @@ DIFFER = {
     "--label": "activity counts several at once",
     "--annotations": "activity counts scores without it, and has no usual folder",
     "--by": "label density adds estimates, activity has one kind of rows",
+    "--probe": "serve takes several, each with a name",
     "--probe-type": "benchmark run takes several, and more kinds",
     "--readout": "benchmark run takes several, and names such as own and each",
 }

@@ -101,11 +101,23 @@ class AnnotationTable:
         Raises:
             StoreError: A part is damaged.
         """
-        names = sorted(part_names(self.folder / PARTS))
+        self.new_rows()
+        return [row for name in sorted(self._parts) for row in self._parts[name]]
+
+    def new_rows(self) -> list[AnnotationRow]:
+        """Rows that anybody added since this table was read last, in that order; first: all.
+
+        Raises:
+            StoreError: A part is damaged.
+        """
+        names = set(part_names(self.folder / PARTS))
+        self._parts = {name: rows for name, rows in self._parts.items() if name in names}
         # parts never change, so only new ones are read
-        new = [name for name in names if name not in self._parts]
-        self._parts |= {name: _rows_of(self.folder / PARTS / name) for name in new}
-        return [row for name in names for row in self._parts[name]]
+        new = {
+            name: _rows_of(self.folder / PARTS / name) for name in sorted(names - {*self._parts})
+        }
+        self._parts |= new
+        return [row for rows in new.values() for row in rows]
 
     def rows(
         self,

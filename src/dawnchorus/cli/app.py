@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "cluster": "Group what an archive holds by its sound, and draw a map.",
     "label": "Import and export annotations, judge windows, count calls.",
     "activity": "Count calls per recorded hour, with a report to hand in.",
+    "serve": "See, hear and judge the sounds of a store in the browser.",
     "store": "Look into a store, check, merge or export it.",
     "doctor": "Say what is in a folder of recordings, and what is wrong.",
     "models": "List the models that are known.",

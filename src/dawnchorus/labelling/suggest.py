@@ -39,7 +39,7 @@ FIRST_GUESS: Final = 0.9  # quantile taken for the boundary before anything was 
 
 
 def suggest_windows(
-    store: str | Path,
+    store: str | Path | Sequence[str | Path],
     label: str,
     n: int = 50,
     *,
@@ -57,14 +57,14 @@ def suggest_windows(
     Windows that are labelled or suggested for the label already are not chosen again.
 
     Args:
-        store: whose windows.
+        store: whose windows; or several stores of one model and settings.
         label: that is asked about.
         n: how many.
         strategy: see `dawnchorus.labelling.choose.choose`.
         scorer: a fitted probe that has the label, or its folder; or vectors ``(n, dim)`` of sounds
             that are alike, by the store's encoder.
-        annotations: folder of the table. None: the one beside the store; it is made if it is not
-            there.
+        annotations: folder of the table. None: the one beside the first store; it is made if it is
+            not there.
         seed: of what is drawn.
         progress: who is told.
         **filters: fields of `WindowFilter`, such as ``where={"site": "North"}``.
@@ -79,7 +79,8 @@ def suggest_windows(
         StoreError: Store or annotations are damaged, or cannot be written.
     """
     archive = Archive(store, **filters)
-    folder = as_path(annotations_beside(store) if annotations is None else annotations)
+    beside = annotations_beside(archive.stores[0].path)
+    folder = as_path(beside if annotations is None else annotations)
     rows = AnnotationTable(folder).rows() if folder.exists() else []
     windows = archive.windows()
     labels = window_labels(windows, rows, label)

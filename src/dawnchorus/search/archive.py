@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -100,6 +102,10 @@ class Archive:
         """How many windows pass."""
         return int(self._first[-1])
 
+    def windows_of(self, store: int) -> int:
+        """How many windows of one of `stores` pass; named by its number."""
+        return int(self._first[store + 1] - self._first[store])
+
     @property
     def is_remote(self) -> bool:
         """Whether a store lies behind a URL; its parts are fetched and unpacked, never mapped."""
@@ -159,6 +165,35 @@ class Archive:
         table = with_recordings(windows, located.recordings, more, self.rule.time_zone)
         return table.select([name for name in wanted if name in own or name in known])
 
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column of every window, in order, without a copy: ``path`` or one of a window.
+
+        Raises:
+            UsageError: A window has no such column.
+        """
+        pieces = [located.windows for located in self._located]
+        if name not in pieces[0].column_names:
+            raise UsageError(f"no column {name!r} of windows in {self._names()}")
+        return pa.chunked_array([chunk for piece in pieces for chunk in piece[name].chunks])
+
+    def subset(self, keep: NDArray[np.bool_]) -> Archive:
+        """The same stores with some of the windows, in the same order.
+
+        Args:
+            keep: ``(n_windows,)``; row ``i`` of the subset is row ``flatnonzero(keep)[i]`` of this.
+        """
+        other = copy.copy(self)
+        pieces = np.split(keep, self._first[1:-1])
+        other._located = [
+            replace(located, windows=located.windows.filter(pa.array(piece)))
+            for located, piece in zip(self._located, pieces, strict=True)
+        ]
+        counts = [int(piece.sum()) for piece in pieces]
+        other._first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        other.part_of, other.row_in_part = self.part_of[keep], self.row_in_part[keep]
+        other._part_rows = None
+        return other
+
     def blocks(self, n_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, Vectors]]:
         """All vectors in order, some at a time: the first row of each block, ``(n, dim)``."""
         for first in range(0, self.n_windows, n_rows):
@@ -209,13 +244,15 @@ class Archive:
         """
         if self._facts is None:
             measured = None if workers is None else workers.measured
-            self._facts = []
+            found: list[PartFacts] = []
             for number, store in enumerate(self.stores):
                 parts = self.parts[self._first_part[number] : self._first_part[number + 1]]
                 facts = store_facts(store.path, parts, progress, measured)
                 for part in parts:
                     part.groups = facts[part.name].groups
-                    self._facts.append(facts[part.name])
+                    found.append(facts[part.name])
+            # at once, for another thread must not see half of them
+            self._facts = found
         return self._facts
 
     def parts_of_stores(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +12,9 @@ import pyarrow.parquet as pq
 
 from dawnchorus.audio.decode.flac import encode_flac
 from dawnchorus.audio.decode.read import read_audio, read_info
-from dawnchorus.audio.spectrogram import png_bytes, spectrogram_image
+from dawnchorus.audio.spectrogram import png_bytes, spectrogram_shades
 from dawnchorus.engine.exports.file_names import legal
-from dawnchorus.errors import AudioError, DependencyError, UsageError
+from dawnchorus.errors import AudioError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.paths import from_stored_name, local_copy
 from dawnchorus.progress import NO_PROGRESS
@@ -195,6 +194,5 @@ def _write_clip(row: dict[str, Any], folder: Path, name: str, audio_root: Path) 
     if not len(samples):
         raise AudioError(f"{path}: no sound from {start_s:g} s on", reason="empty")
     write_whole(folder / f"{name}.flac", encode_flac(samples, rate))
-    with suppress(DependencyError):  # sounds without pictures are worth having
-        write_whole(folder / f"{name}.png", png_bytes(spectrogram_image(samples, rate)))
+    write_whole(folder / f"{name}.png", png_bytes(spectrogram_shades(samples, rate)))
     return lead_in_s

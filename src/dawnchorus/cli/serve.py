@@ -1,0 +1,79 @@
+"""``dawnchorus serve``: a page to see, hear and judge what a store holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dawnchorus.cli import options
+
+
+def command(
+    stores: options.StorePaths,
+    annotations: options.Annotations = None,
+    probes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe",
+            help="NAME=FOLDER: a probe (probe fit) that the page can score windows with, and what "
+            "it is called there. Repeatable.",
+        ),
+    ] = None,
+    map_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--map", help="Folder of a map (cluster). Default: X.map beside the store X.store."
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port to listen at; 0: any that is free.")] = 8765,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; another than 127.0.0.1 with --allow-remote.")
+    ] = "127.0.0.1",
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote",
+            help="Let other machines in. The connection is not encrypted; an ssh tunnel is safer.",
+        ),
+    ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Write nothing: no judgements, no suggestions.")
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, and open no browser.")
+    ] = False,
+    author: options.Author = None,
+    audio_root: options.AudioRoot = None,
+    time_zone: options.TimeZone = None,
+    model: options.Model = None,
+) -> int:
+    """Open a page in the browser to see, hear and judge the sounds of stores.
+
+    It runs on this machine and needs no network. Every judgement is saved at once into the
+    annotations, as label judge saves it. The address that is printed works once.
+
+    Example: dawnchorus serve archive.store
+    """
+    from dawnchorus.cli.output import say
+    from dawnchorus.serve.server import Address, run_server
+    from dawnchorus.serve.session import Session
+
+    def show(text: str) -> None:
+        print(text, flush=True)  # who reads it through a pipe waits for it
+
+    address = Address(host, port, allow_remote)
+    session = Session(
+        stores,
+        annotations=annotations,
+        probes=options.pairs("--probe", probes),
+        map_folder=map_folder,
+        audio_root=audio_root,
+        author=author,
+        read_only=read_only,
+        model=model,
+        time_zone=time_zone,
+    )
+    run_server(session, address, show=show, say=say, open_browser=not no_browser)
+    return 0

@@ -1,0 +1,141 @@
+"""Running the server: address, token, browser, and an end that loses nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import webbrowser
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from dawnchorus.errors import DependencyError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+    from dawnchorus.serve.session import Session
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+RISK: Final = (
+    "Other machines can reach this server. Whoever sees the printed address, or the traffic, hears "
+    "the recordings and can judge: the connection is not encrypted. Over an ssh tunnel it is: ssh "
+    "-L 8765:localhost:8765 THIS-MACHINE, and no --allow-remote."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen.
+
+    Attributes:
+        host: of this machine alone, unless ``allow_remote``.
+        port: 0: any that is free.
+        allow_remote: another host than loopback is meant.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    allow_remote: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse to listen to other machines by mistake.
+
+        Raises:
+            UsageError: As the line above says.
+        """
+        if self.host not in LOOPBACK and not self.allow_remote:
+            raise UsageError(
+                f"--host {self.host}: other machines could reach it; say --allow-remote if that is "
+                f"meant. {RISK}"
+            )
+        if not 0 <= self.port <= 65_535:
+            raise UsageError(f"--port {self.port}: need 0 to 65535; 0 takes any that is free")
+
+
+def run_server(
+    session: Session,
+    address: Address,
+    *,
+    show: Callable[[str], object],
+    say: Callable[[str], object],
+    open_browser: bool = True,
+) -> None:
+    """Serve until Ctrl-C.
+
+    Args:
+        session: what is shown.
+        address: where to listen.
+        show: gets the address with its token.
+        say: gets what else is to be said, and the address for another browser.
+        open_browser: open it in the browser of this machine.
+
+    Raises:
+        DependencyError: starlette or uvicorn is not installed.
+        UsageError: The port is taken.
+    """
+    try:
+        import uvicorn  # noqa: PLC0415  an extra
+
+        from dawnchorus.serve.app import make_app  # noqa: PLC0415  needs it too
+        from dawnchorus.serve.guard import LOOPBACK_NAMES, Door  # noqa: PLC0415  as above
+    except ImportError as error:
+        raise DependencyError("starlette and uvicorn", "serve", "the page") from error
+    listener = _listener(address)
+    port = listener.getsockname()[1]
+    shown = "127.0.0.1" if address.host in {*LOOPBACK, "0.0.0.0", "::"} else address.host  # noqa: S104
+    base = f"http://{shown}:{port}/"
+    names = {*LOOPBACK_NAMES, address.host.lower()}
+    if address.allow_remote:
+        names.add(socket.gethostname().lower())
+        say(RISK)
+    door = Door(
+        hosts=frozenset(names),
+        any_address=address.allow_remote,
+        read_only=session.read_only,
+        on_new_token=lambda token: say(f"For another browser: {base}?token={token}"),
+    )
+    first = f"{base}?token={door.token}"
+    show(first)
+    say("Open this address; it works once. Ctrl-C ends the server.")
+    if open_browser:
+        # beside the server, which must be there to answer
+        threading.Timer(0.3, webbrowser.open, [first]).start()
+    _serve(uvicorn, make_app(session, door), listener)
+    session.close()
+
+
+def _listener(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"{address.host}, port {address.port}: cannot be listened at: {error.strerror}; "
+            "another server may run there: name another --port, or 0 for any"
+        ) from error
+    return listener
+
+
+def _serve(uvicorn: Any, app: ASGIApp, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,  # addresses hold labels and tokens
+        lifespan="off",
+        server_header=False,
+        limit_concurrency=512,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        ws="none",
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # what was judged is on the disk already
+        pass
+    finally:
+        listener.close()
