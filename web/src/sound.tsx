@@ -428,9 +428,9 @@ function Neighbours({ item }: { item: Item }) {
       <ul>
         {items?.map((one) => (
           <li key={spanKey(one)}>
-            <button type="button" class="neighbour" aria-label={`Play ${one.site ?? one.path}, ${localTime(one.local_time)}, score ${score(one)}`} onClick={() => (one.has_sound ? void play(spanKey(one), one) : toast("No sound here: the recording cannot be found."))}>
+            <button type="button" class="neighbour" title="Play" onClick={() => (one.has_sound ? void play(spanKey(one), one) : toast("No sound here: the recording cannot be found."))}>
               <span class="picture"><Spectrogram address={one.has_sound ? tileAddress(one) : null} around={surroundings(one)} span={one} /></span>
-              <span class="facts"><span class="where">{one.site ?? one.path}</span><span class="when">{shortTime(one.local_time)}</span><span class="score">{score(one)}</span></span>
+              <span class="facts"><span class="where"><span class="unseen">Play </span>{one.site ?? one.path}</span> <span class="when">{shortTime(one.local_time)}</span> <span class="score">{score(one)}</span></span>
             </button>
           </li>
         ))}

@@ -60,9 +60,10 @@ export const Tile = memo(function Tile({ item, index, n, column, is_focused, is_
   return (
     <div
       role="gridcell" ref={cell} aria-colindex={column} aria-selected={is_selected} class={classes.filter(Boolean).join(" ")}
-      tabIndex={is_focused ? 0 : -1} aria-label={describe(item, index, n, label, author)}
+      tabIndex={is_focused ? 0 : -1}
       onFocus={(event) => !following && event.target === event.currentTarget && state().focus !== index && moveTo(index)}
     >
+      <span class="unseen">{describe(item, index, n, label, author)}</span>
       <div class="picture" onClick={press} onDblClick={() => run("open")} onMouseDown={(event) => event.shiftKey && event.preventDefault()}>
         <Spectrogram address={item.has_sound ? tileAddress(item) : null} around={surroundings(item)} span={item} />
         <Verdicts own={own} others={others} names={names} />
@@ -101,9 +102,9 @@ function TileButtons({ index, can_focus, own }: { index: number; can_focus: bool
   return (
     <div class="buttons">
       {(["present", "absent", "unsure"] as const).map((verdict) => (
-        <button key={verdict} type="button" tabIndex={tab} class={`is-${verdict}`} aria-pressed={own === verdict} aria-label={JUDGES[verdict]} title={JUDGES[verdict]} onClick={does(() => judge(verdict))}>{SIGN[verdict]}</button>
+        <button key={verdict} type="button" tabIndex={tab} class={`is-${verdict}`} aria-pressed={own === verdict} aria-label={JUDGES[verdict]} title={JUDGES[verdict]} onClick={does(() => judge(verdict))}><span aria-hidden="true">{SIGN[verdict]}</span></button>
       ))}
-      <button type="button" tabIndex={tab} aria-label="Large" title="Large (Enter)" onClick={does(() => run("open"))}>⤢</button>
+      <button type="button" tabIndex={tab} aria-label="Large" title="Large (Enter)" onClick={does(() => run("open"))}><span aria-hidden="true">⤢</span></button>
     </div>
   );
 }
@@ -154,7 +155,7 @@ export function Spectrogram({ address, around, span }: Shown) {
       {is_drawn && <span class="shade at-right" style={{ width: `${right}%` }} />}
       {is_drawn && high_hz > 0 && <span class="hz at-top" aria-hidden="true">{hertz(high_hz)}</span>}
       {is_drawn && high_hz > 0 && <span class="hz at-middle" aria-hidden="true">{hertz(high_hz / 2)}</span>}
-      {problem && <span class="no-picture">{problem}</span>}
+      {problem && <span class="no-picture" aria-hidden="true">{problem}</span>}
       <PlayCursor of={spanKey(span)} around={around} />
     </>
   );
