@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dawnchorus.audio.player import Player, find_player
 from dawnchorus.cli.keys import is_watched, next_line, single_keys
 from dawnchorus.cli.output import say
+from dawnchorus.cli.runs import SOME_FAILED
 from dawnchorus.errors import AudioError, UsageError
 from dawnchorus.failures import Failure
 
@@ -85,6 +86,12 @@ class JudgingScreen:
                 except KeyboardInterrupt:
                     self._echo("\neverything that was judged is saved")
                     raise
+
+    def exit_code(self) -> int:
+        """Name what could not be heard; 3 if there was something, otherwise 0."""
+        for failure in self.failures:
+            say(f"warning: {failure.path}: not heard: {failure.message}")
+        return SOME_FAILED if self.failures else 0
 
     @contextmanager
     def _answers(self) -> Iterator[Callable[[], str]]:

@@ -52,9 +52,12 @@ def single_keys() -> Iterator[Callable[[], str]]:
 
 def next_line() -> str:
     """The next line of standard input that is not blank, stripped; "" at its end."""
-    while sys.stdin is not None and (line := sys.stdin.readline()):
-        if line.strip():
-            return line.strip()
+    try:
+        while sys.stdin is not None and (line := sys.stdin.readline()):
+            if line.strip():
+                return line.strip()
+    except (OSError, ValueError):
+        pass  # closed, so that nobody answers; a text that is not UTF-8 is no answer either
     return ""
 
 

@@ -75,7 +75,8 @@ def judge(
         sound=not no_sound, quiet=quiet,
     )  # fmt: skip
     screen.judge(judging)
-    return _finish(judging, screen, as_json=as_json)
+    _show(judging, as_json=as_json)
+    return screen.exit_code()
 
 
 def judging_screen(
@@ -129,21 +130,14 @@ def _root(store: Path | None, file: Path | None, table: AnnotationTable) -> Path
     return root or (table.folder if file is None else file).parent
 
 
-def _finish(judging: Judging, screen: JudgingScreen, *, as_json: bool) -> int:
-    from dawnchorus.cli.output import print_json, say
-    from dawnchorus.cli.runs import SOME_FAILED
+def _show(judging: Judging, *, as_json: bool) -> None:
+    from dawnchorus.cli.output import print_json
 
-    if as_json:
-        facts = {
-            "annotations": str(judging.table.folder),
-            "n_suggestions": len(judging.suggestions),
-        }
-        print_json({**facts, "n_reviewed": judging.n_reviewed, **judging.counts})
-    else:
+    if not as_json:
         print_reviewed(judging)
-    for failure in screen.failures:
-        say(f"warning: {failure.path}: not heard: {failure.message}")
-    return SOME_FAILED if screen.failures else 0
+        return
+    facts = {"annotations": judging.table.folder, "n_suggestions": len(judging.suggestions)}
+    print_json({**facts, "n_reviewed": judging.n_reviewed, **judging.counts})
 
 
 def print_reviewed(judging: Judging) -> None:

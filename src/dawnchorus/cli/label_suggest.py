@@ -22,12 +22,7 @@ def suggest(
     store: options.StorePath,
     label: options.Label = None,
     n: Annotated[int, typer.Option("-n", "--count", help="Windows to suggest.")] = 50,
-    strategy: Annotated[
-        str,
-        typer.Option(
-            help="mixed, margin (least sure), high (best scores), diverse (least alike) or random."
-        ),
-    ] = "mixed",
+    strategy: options.Strategy = "mixed",
     probe: Annotated[
         Path | None,
         typer.Option(help="Folder of a probe (probe fit), which then gives the labels."),
@@ -65,7 +60,7 @@ def suggest(
             label,
             n,
             strategy=strategy,  # type: ignore[arg-type]  # it says which there are
-            scorer=probe if probe is not None else _vectors(store, like, model),
+            scorer=probe if probe is not None else sound_vectors(store, like, model),
             annotations=annotations,
             seed=seed,
             progress=progress,
@@ -78,7 +73,10 @@ def suggest(
     return 0
 
 
-def _vectors(store: str, like: list[str] | None, model: str | None) -> NDArray[np.float32] | None:
+def sound_vectors(
+    store: str, like: list[str] | None, model: str | None
+) -> NDArray[np.float32] | None:
+    """Vectors of sounds, by the encoder of a store; None: no sound was named."""
     from numpy import concatenate
 
     from dawnchorus.search.query import SoundQuery, embed_sounds

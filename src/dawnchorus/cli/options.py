@@ -161,6 +161,12 @@ Threshold = Annotated[
 Merge = Annotated[
     bool, typer.Option("--merge", help="Join windows that follow each other into one row.")
 ]
+Strategy = Annotated[
+    str,
+    typer.Option(
+        help="mixed, margin (least sure), high (best scores), diverse (least alike) or random."
+    ),
+]
 TimeOfDay = Annotated[
     str | None,
     typer.Option(help="Keep windows that begin in this span of local time, such as 04:00-07:00."),

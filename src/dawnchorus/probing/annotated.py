@@ -37,6 +37,7 @@ def annotated_clips(
     *,
     purpose: Purpose | None = "train",
     label: str | None = None,
+    rows: Iterable[AnnotationRow] | None = None,
 ) -> ImportedClips:
     """The judged spans of a table as clips.
 
@@ -45,11 +46,13 @@ def annotated_clips(
         folder: that the paths of its rows start at.
         purpose: only rows of this purpose: ``train`` to fit, ``estimate`` to score; None: all.
         label: only rows of this label, and those in which none is heard; None: all labels.
+        rows: of the table, of which these are to be taken; None: all that count.
 
     Raises:
         UsageError: There is no such annotation.
     """
-    rows = [row for row in table.rows() if row.state and label in {None, row.label or label}]
+    rows = table.rows() if rows is None else rows
+    rows = [row for row in rows if row.state and label in {None, row.label or label}]
     chosen = [row for row in rows if purpose in {None, row.purpose}]
     if not chosen:
         other = f" of purpose {purpose}" if purpose else ""
