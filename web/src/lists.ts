@@ -44,7 +44,7 @@ export function takeList(answer: ListAnswer, focus: number): void {
   change({
     list, progress, items: all, loading: false, online: true,
     focus: Math.min(focus, Math.max(0, progress.n - 1)),
-    said: `${list.title}: ${progress.n} sounds, ${progressLine(progress)}`,
+    said: `${list.title}: ${progress.n} sounds, ${progressLine(progress, list.label)}`,
   });
   remember("query", JSON.stringify(state().query));
   void fetchAround(state().focus);

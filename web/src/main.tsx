@@ -74,7 +74,7 @@ function ListHead() {
         <h1>
           <button type="button" class="title" aria-haspopup="dialog" title="Choose which sounds to show (O)" onClick={() => run("sources")}>{list?.title ?? "Sounds"}<span aria-hidden="true"> ▾</span></button>
         </h1>
-        <p class="live">{progress && progress.n > 0 ? progressLine(progress) : "\u00a0"}</p>
+        <p class="live">{progress && progress.n > 0 ? progressLine(progress, list?.label ?? null) : "\u00a0"}</p>
       </div>
       <div class="list-tools">
         {list?.label && <button type="button" class="learn" disabled={Boolean(job)} title="Learn from what was judged, show what to judge next (L)" onClick={() => run("learn")}>{job ? "Learning …" : "Learn"}</button>}
@@ -223,12 +223,13 @@ function Said() {
   const said = usePage((page) => page.said);
   const toast = usePage((page) => page.toast);
   const progress = usePage((page) => page.progress);
+  const label = usePage((page) => page.list?.label ?? null);
   const [slow_line, setLine] = useState("");
   useEffect(() => {
     // spoken when judging rests, not after each stroke
-    const timer = setTimeout(() => setLine(progress ? progressLine(progress) : ""), 1_500);
+    const timer = setTimeout(() => setLine(progress ? progressLine(progress, label) : ""), 1_500);
     return () => clearTimeout(timer);
-  }, [progress]);
+  }, [progress, label]);
   return (
     <>
       {toast && <p class="toast" aria-hidden="true">{toast}</p>}

@@ -174,11 +174,11 @@ export function progressAfter(progress: Progress, before: Verdict | null, after:
   };
 }
 
-/** "reviewed 120 of 300, precision 0.83 [0.74, 0.90]" */
-export function progressLine(progress: Progress): string {
+/** "reviewed 120 of 300, precision 0.83 [0.74, 0.90]"; without a label there is nothing to be precise about. */
+export function progressLine(progress: Progress, label: string | null): string {
   const reviewed = progress.present + progress.absent + progress.unsure;
   const line = `reviewed ${reviewed.toLocaleString("en")} of ${progress.n.toLocaleString("en")}`;
-  if (progress.precision === null || progress.low === null || progress.high === null) return line;
+  if (label === null || progress.precision === null || progress.low === null || progress.high === null) return line;
   return `${line}, precision ${progress.precision.toFixed(2)} [${progress.low.toFixed(2)}, ${progress.high.toFixed(2)}]`;
 }
 

@@ -73,9 +73,10 @@ test("the interval is Wilson's", () => {
 });
 
 test("the live line says what was reviewed, and precision once there is one", () => {
-  assert.equal(progressLine(progress(0, 0)), "reviewed 0 of 300");
-  const line = progressLine(progressAfter(progress(82, 17, 20), null, "present"));
+  assert.equal(progressLine(progress(0, 0), "owl"), "reviewed 0 of 300");
+  const line = progressLine(progressAfter(progress(82, 17, 20), null, "present"), "owl");
   assert.equal(line, "reviewed 120 of 300, precision 0.83 [0.74, 0.89]");
+  assert.equal(progressLine(progressAfter(progress(82, 17, 20), null, "present"), null), "reviewed 120 of 300");
 });
 
 test("24 tiles fill rows without a hole at any width", () => {
