@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.paths import absolute, as_path, as_text, is_remote
@@ -20,7 +19,7 @@ from dawnchorus.search.part_vectors import PartVectors
 from dawnchorus.search.scan import PartRows
 from dawnchorus.store.filter import WindowFilter
 from dawnchorus.store.parts import REMOTE_READERS
-from dawnchorus.store.read import PART, ROW, Store, with_recordings
+from dawnchorus.store.read import PART, ROW, Store, as_texts, with_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,12 +83,11 @@ class Archive:
         """Add a store's parts; returns the part of each of its windows."""
         store, located = self.stores[number], self._located[number]
         first = len(self.parts)
-        names = pa.array(list(located.parts), pa.string())
         for name, use in located.parts.items():
             self.parts.append(PartVectors(store.path, name, use, store.header))
         self._first_part.append(len(self.parts))
-        codes = pc.index_in(located.windows[PART], names)
-        part_of: NDArray[np.int32] = codes.to_numpy().astype(np.int32) + np.int32(first)
+        codes = located.windows[PART].to_numpy()
+        part_of: NDArray[np.int32] = codes.astype(np.int32) + np.int32(first)
         return part_of
 
     @property
@@ -145,7 +143,7 @@ class Archive:
             at = np.flatnonzero(of_store == number)
             windows = located.windows.take(pa.array(rows[at] - self._first[number]))
             windows = windows.append_column("store", pa.array(np.full(len(at), number, np.int32)))
-            pieces.append(self._with_columns(windows, located, wanted))
+            pieces.append(as_texts(self._with_columns(windows, located, wanted)))
             order.append(at)
         table = pa.concat_tables(pieces, promote_options="default")
         missing = [name for name in wanted if name not in table.column_names]
@@ -291,7 +289,7 @@ class Archive:
         """A number for the recording of each window, ``(n_windows,)``; equal ones are of one."""
         numbers, n_before = [], 0
         for located in self._located:
-            encoded = located.windows["recording_id"].combine_chunks().dictionary_encode()
+            encoded = located.windows["recording_id"].combine_chunks()
             numbers.append(encoded.indices.to_numpy().astype(np.int32) + np.int32(n_before))
             n_before += len(encoded.dictionary)
         return np.concatenate(numbers)

@@ -26,6 +26,8 @@ from dawnchorus.store.schema import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
 NEEDED: Final = ("recording_id", "path", "status", "n_windows", "parts", "revision", "gaps")
 COUNTS: Final = ("n_windows", "revision", "n_nonfinite", "n_samples", "file_size")
 FIRST_US: Final = -62_135_596_800_000_000  # the years 1 to 9999, which Python's dates reach,
@@ -168,22 +170,22 @@ _RULES: Final = (
 )
 
 
-def check_complete(windows: pa.Table, recordings: pa.Table, name: str) -> None:
+def check_complete(
+    owner: NDArray[np.integer], window: NDArray[np.integer], recordings: pa.Table, name: str
+) -> None:
     """Compare windows with the rows of their recordings: each promised one is there, and once.
 
     Args:
-        windows: ``recording_id`` and ``window``, of these recordings alone, in any order.
+        owner: ``(windows,)`` the row of each one's recording, in any order.
+        window: ``(windows,)`` which of its windows each is.
         recordings: rows of finished recordings.
         name: the store, for messages.
 
     Raises:
         StoreError: Windows are missing, are there twice, or are beyond the last one.
     """
-    ids = recordings["recording_id"].combine_chunks()
     n_promised = recordings["n_windows"].to_numpy().astype(np.int64)
-    owner = pc.index_in(windows["recording_id"], ids).to_numpy()  # (windows,), row of each
-    n_there = np.bincount(owner, minlength=len(ids))
-    window = windows["window"].to_numpy()
+    n_there = np.bincount(owner, minlength=len(recordings))
     wrong = n_there != n_promised
     # Only if the numbers agree: a promise of billions would take the memory to count them out.
     if not wrong.any():
