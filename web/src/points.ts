@@ -61,9 +61,8 @@ export function shuffled(n: number): Uint32Array {
 
 /** Points on a canvas. */
 export class Points {
-  /** Points that were drawn in the last frame, and all of them; for tests and for the legend. */
-  drawn = 0;
-  n = 0;
+  private drawn = 0; // of the points, in the picture as it is now
+  private n = 0;
   private readonly gl: WebGL2RenderingContext;
   private program!: WebGLProgram;
   private placeBuffer!: WebGLBuffer;
@@ -188,6 +187,7 @@ export class Points {
       this.draw(this.drawn, Math.min(this.n - this.drawn, this.budget));
     }
     if (this.stale || (!this.moving && this.drawn < this.n)) this.schedule();
+    this.canvas.dataset.drawn = String(this.drawn);
   };
 
   /** More points a frame where frames are quick, fewer where they are slow. */

@@ -220,20 +220,17 @@ def _cluster(session: Session, query: ListQuery) -> Found:
 
 def _suggest(session: Session, query: ListQuery) -> Found:
     label = _needed_label(query)
-    archive, live = session.library.archive, session.live
+    live = session.live
     live.refresh()
     waiting = [row for row in live.suggestions(label) if live.row_of(row.id) != NOT_THERE]
     notes: tuple[str, ...] = ()
     n = min(query.k, session.most_suggested)
     if len(waiting) < n and not session.read_only:
-        suggest_windows(
-            [store.path for store in archive.stores],
-            label,
-            n - len(waiting),
-            strategy=query.strategy,
-            scorer=session.scores.probe(query.probe),
-            annotations=live.folder,
-        )  # fmt: skip
+        try:
+            _suggest_more(session, query, n - len(waiting))
+        except UsageError:
+            if not waiting:  # otherwise nothing new is left, and what waits is shown
+                raise
         live.refresh()
         waiting = [row for row in live.suggestions(label) if live.row_of(row.id) != NOT_THERE]
     elif session.read_only:
@@ -250,6 +247,18 @@ def _suggest(session: Session, query: ListQuery) -> Found:
         notes=notes,
     )
     return found.take(places)
+
+
+def _suggest_more(session: Session, query: ListQuery, n: int) -> None:
+    """Add windows to what waits to be judged."""
+    suggest_windows(
+        [store.path for store in session.library.archive.stores],
+        _needed_label(query),
+        n,
+        strategy=query.strategy,
+        scorer=session.scores.probe(query.probe),
+        annotations=session.live.folder,
+    )
 
 
 def _annotations(session: Session, query: ListQuery) -> Found:
