@@ -60,7 +60,7 @@ const DOES: Partial<Record<Action, (key: string) => void>> = {
   absent: () => judge("absent"),
   unsure: () => judge("unsure"),
   label: (key) => judgeDigit(Number(key)),
-  name: () => change({ panel: "label", pending_state: "present" }),
+  name: () => change({ panel: "label", pending_state: null }),
   undo: () => undo(),
   learn: () => void learn(),
   more: () => moreLikeThis(),

@@ -1,6 +1,7 @@
 // Judgements: made by a stroke, shown at once, sent by the queue, taken back by another stroke.
 
 import { sendJudgements } from "./api.ts";
+import { openList } from "./lists.ts";
 import { moveTo } from "./moving.ts";
 import { remember, toast } from "./page.ts";
 import { newKey, Queue } from "./queue.ts";
@@ -37,6 +38,16 @@ export function judge(verdict: Verdict): void {
   const label = state().list?.label;
   if (!label) return change({ panel: "label", pending_state: verdict });
   judgeAs(label, verdict);
+}
+
+/** Judges as the panel was told. A list that asked about no label asks about this one from now on. */
+export function judgeNamed(label: string): void {
+  const { pending_state, query, list, strokes } = state();
+  judgeAs(label, pending_state ?? "present");
+  if (pending_state === null || !query || list?.label) return;
+  const made = state().strokes;
+  void openList({ ...query, label }, { focus: state().focus, forget: true });
+  change({ strokes: made.length > strokes.length ? made : strokes }); // Z still takes it back
 }
 
 /** The names that the digits stand for. */

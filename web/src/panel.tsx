@@ -3,7 +3,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { judgeAs, digitNames, setAuthor } from "./actions.ts";
+import { digitNames, judgeNamed, setAuthor } from "./actions.ts";
 import { BINDINGS } from "./keys.ts";
 import { change, state, usePage } from "./state.ts";
 
@@ -47,7 +47,7 @@ export function LabelPanel() {
   const [label, setLabel] = useState("");
   const verdict = usePage((page) => page.pending_state) ?? "present";
   const use = (name: string) => {
-    if (name.trim()) judgeAs(name.trim(), verdict);
+    if (name.trim()) judgeNamed(name.trim());
   };
   const asks = { present: "What is it?", absent: "What is it not?", unsure: "What may it be?" }[verdict];
   return (

@@ -37,7 +37,7 @@ const LARGEST_CLIP = 20_000_000;
 export const clip_names = new Map<string, string>(); // of dropped clips, by their id
 
 /** Searches for sounds like a file that was dropped on the page. */
-export async function searchLikeFile(file: File): Promise<void> {
+export async function searchLikeFile(file: File, label: string | null = null): Promise<void> {
   if (file.size > LARGEST_CLIP) {
     return toast(`${file.name} has ${Math.round(file.size / 1e6)} MB; a clip to search with may have 20 MB. Cut out a few seconds.`);
   }
@@ -47,7 +47,7 @@ export async function searchLikeFile(file: File): Promise<void> {
     clip_names.set(clip.id, clip.name);
     const { query, list } = state();
     const like = [...(query?.place === "search" ? (query.like ?? []) : []), { clip: clip.id }];
-    await openList({ place: "search", label: list?.label ?? null, like });
+    await openList({ place: "search", label: label || (list?.label ?? null), like });
   } catch (error) {
     toast(whyNot(error));
   }

@@ -81,7 +81,7 @@ export function SourcesPanel() {
             {place === "detections" && !probe && <Known title="The model scores" names={scored.length > MOST_CHOICES ? [] : scored} onPick={setLabel} />}
             {(place !== "detections" || scored.length > MOST_CHOICES) && <Known title="Labelled so far" names={about.labels.slice(0, 9).map((one) => one.name)} onPick={setLabel} />}
           </div>
-          {place === "search" && <SearchForm about={about} />}
+          {place === "search" && <SearchForm about={about} label={label.trim()} />}
           {(place === "detections" || place === "suggest") && (
             <div class="field">
               <label for="source-probe">Scored by</label>
@@ -120,7 +120,7 @@ function Known({ title, names, onPick }: { title: string; names: string[]; onPic
   );
 }
 
-function SearchForm({ about }: { about: About }) {
+function SearchForm({ about, label }: { about: About; label: string }) {
   const query = usePage((page) => page.query);
   const has_examples = query?.place === "search" && Boolean(query.like?.length);
   return (
@@ -135,7 +135,7 @@ function SearchForm({ about }: { about: About }) {
           type="file" accept="audio/*,.wav,.flac,.mp3,.ogg"
           onChange={(event) => {
             const file = event.currentTarget.files?.[0];
-            if (file) void searchLikeFile(file);
+            if (file) void searchLikeFile(file, label);
           }}
         />
       </label>
