@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from anyio import CapacityLimiter, to_thread
 from pydantic import ValidationError
@@ -17,12 +18,13 @@ from starlette.routing import Route
 from dawnchorus.configs import Config
 from dawnchorus.embedding.cache import cache_folder
 from dawnchorus.errors import AudioError, DawnChorusError, DependencyError, UsageError, shortened
-from dawnchorus.serve import facts
+from dawnchorus.serve import facts, overview, points
 from dawnchorus.serve.bodies import (
     MOST_ITEMS,
     Changes,
     DroppedClip,
     ErrorBody,
+    JobQuery,
     Judgements,
     ListQuery,
     Saved,
@@ -173,6 +175,52 @@ class Routes:
         content = await self._run(draw, decodes=True)
         return Response(content, media_type="image/png", headers=headers)
 
+    async def begin_job(self, request: Request) -> Response:
+        """``POST /api/jobs``."""
+        query = await body(request, JobQuery)
+        return answer(await self._run(partial(self.session.jobs.begin, query)))
+
+    async def job(self, request: Request) -> Response:
+        """``GET /api/jobs/{id}``."""
+        return answer(self.session.jobs.get(request.path_params["id"]))
+
+    async def map_points(self, _request: Request) -> Response:
+        """``GET /api/map/points``."""
+        content = await self._run(partial(points.map_points, self.session))
+        return Response(content, media_type="application/octet-stream")
+
+    async def map_colours(self, request: Request) -> Response:
+        """``GET /api/map/colours``."""
+        asked = Asked(request)
+        colour = partial(
+            points.map_colours, self.session, asked.text("by"), asked.text("label") or None
+        )
+        content, meaning = await self._run(colour)
+        headers = {"X-Colours": quote(meaning.model_dump_json())}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+    async def map_item(self, request: Request) -> Response:
+        """``GET /api/map/item``."""
+        row = Asked(request).whole("row", 0)
+        return answer(await self._run(partial(points.map_item, self.session, row)))
+
+    async def overview(self, _request: Request) -> Response:
+        """``GET /api/overview``."""
+        return answer(await self._run(partial(overview.overview, self.session)))
+
+    async def export(self, request: Request) -> Response:
+        """``GET /api/export``."""
+        asked = Asked(request)
+        write = partial(
+            overview.export, self.session, asked.text("format"), asked.text("label") or None
+        )
+        name, content, command = await self._run(write)
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+            "X-Command": quote(command, safe=" /-_.=,:"),
+        }
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
     async def sound(self, request: Request) -> Response:
         """``GET /api/sound``."""
         asked = Asked(request)
@@ -317,6 +365,13 @@ def make_app(session: Session, door: Door, pictures: PictureCache | None = None)
         Route("/api/clips", routes.clip, methods=["POST"]),
         Route("/api/recordings/{id}", routes.recording),
         Route("/api/recordings/{id}/scores", routes.recording_scores),
+        Route("/api/jobs", routes.begin_job, methods=["POST"]),
+        Route("/api/jobs/{id}", routes.job),
+        Route("/api/map/points", routes.map_points),
+        Route("/api/map/colours", routes.map_colours),
+        Route("/api/map/item", routes.map_item),
+        Route("/api/overview", routes.overview),
+        Route("/api/export", routes.export),
         Route("/api/picture", routes.picture),
         Route("/api/sound", routes.sound),
     ]

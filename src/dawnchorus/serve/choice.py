@@ -94,7 +94,7 @@ def _day(text: str) -> int:
     try:
         return (date.fromisoformat(text) - EPOCH).days
     except ValueError as error:
-        raise UsageError(f"date {text!r}: need a day such as 2025-05-31") from error
+        raise UsageError(f"dates {text!r}: need a day such as 2025-05-31") from error
 
 
 def _second(text: str) -> float:

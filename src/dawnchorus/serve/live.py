@@ -58,10 +58,15 @@ class LiveAnnotations:
             StoreError: A part is damaged.
         """
         with self.lock:
-            if self._table is None and not (self.folder / HEADER).exists():
+            if not self.is_there:
                 return
             for row in self._opened().new_rows():
                 self._take(row)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a table yet."""
+        return self._table is not None or (self.folder / HEADER).exists()
 
     def append(self, rows: Sequence[AnnotationRow]) -> None:
         """Add rows; when this returns, they are on the disk and count.

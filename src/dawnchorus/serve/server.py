@@ -112,6 +112,8 @@ def _listener(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
+        # from now on a browser is answered, if only when the server has begun
+        listener.listen()
     except OSError as error:
         listener.close()
         raise UsageError(

@@ -21,6 +21,7 @@ from dawnchorus.search.cluster_names import cluster_names, labelled_windows
 from dawnchorus.search.clusters import NONE
 from dawnchorus.search.map import ArchiveMap
 from dawnchorus.serve.clips import Clips
+from dawnchorus.serve.jobs import Jobs
 from dawnchorus.serve.judgements import Writer
 from dawnchorus.serve.library import Library
 from dawnchorus.serve.lists import Lists
@@ -49,6 +50,7 @@ class Session:
         scores: of windows.
         writer: of judgements.
         clips: that were dropped on the page.
+        jobs: that take a while.
         read_only: nothing is written.
         model: the stores' encoder, for sounds; None: the one whose name the first store has.
         author: who judges, if the page does not say it.
@@ -99,6 +101,7 @@ class Session:
         self.writer = Writer(self.library, self.live)
         self.lists = Lists(self)
         self.clips = Clips()
+        self.jobs = Jobs(self)
         self.read_only = read_only
         self.author = author or default_author()
         beside = first.with_name(first.name.removesuffix(".store") + MAP_SUFFIX)
