@@ -1,6 +1,8 @@
 # make demo   install, embed and name real recordings with the bundled model, draw a picture
+# make serve  open the page on them: see, hear and judge
 # make test   install, then every check but the long tests
 # make test-long   kills, large archives, clusters: minutes
+# make test-page   the page of `serve`: types, bytes, and its tests in Chromium; needs Node, minutes
 # make docs   install, then build the site into build/docs; needs no network after that
 #
 # PYTHON=python3.12 chooses the interpreter, PIP_ARGS="..." goes to pip (for example an index of CPU wheels).
@@ -11,16 +13,23 @@ PIP_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_ARGS) --constraint constraints.txt
 
-.PHONY: demo test test-long docs clean
+.PHONY: demo serve test test-long test-page docs clean
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/python demo/demo.py
+
+serve: $(VENV)/.demo-installed
+	@[ -d demo_output/demo.store ] || $(BIN)/python demo/demo.py
+	$(BIN)/dawnchorus serve demo_output/demo.store
 
 test: $(VENV)/.test-installed
 	BIN=$(BIN) sh .ci/check
 
 test-long: $(VENV)/.test-installed
 	$(BIN)/python -m pytest -m long --durations=5
+
+test-page: $(VENV)/.test-installed
+	BIN=$(BIN) sh .ci/page
 
 docs: $(VENV)/.test-installed
 	BIN=$(BIN) sh .ci/docs
@@ -36,11 +45,11 @@ $(VENV)/.torch-installed: constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.demo-installed: pyproject.toml constraints.txt $(VENV)/.torch-installed
-	$(PIP) --editable '.[plot]'
+	$(PIP) --editable '.[plot,serve,search]'
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt requirements-dev.txt $(VENV)/.torch-installed
-	$(PIP) --editable '.[av,data,train,probe,plot,ray,s3,docs]' --requirement requirements-dev.txt
+	$(PIP) --editable '.[av,data,train,probe,plot,search,serve,ray,s3,docs]' --requirement requirements-dev.txt
 	@touch $@ $(VENV)/.demo-installed
 
 clean:

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dawnchorus import Store, embed, predict
+from dawnchorus import Store, embed, predict, suggest_windows
 from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.audio.frontend import FRAME_HOP_SAMPLES, SAMPLE_RATE, log_mel
 
@@ -34,6 +34,8 @@ RECORDINGS = HERE / "recordings"
 OUT = HERE.parent / "demo_output"
 MODEL = "dawnchorus_eat_tiny"
 TOP_K = 3
+TO_JUDGE = "Tettigonia viridissima"  # a bush-cricket that is there, among others that are not
+N_TO_JUDGE = 12
 
 
 def main() -> int:
@@ -42,6 +44,7 @@ def main() -> int:
     OUT.mkdir()
     embedded = embed(RECORDINGS, model=MODEL, store=OUT / "demo.store")
     named = predict(RECORDINGS, model=MODEL, output=OUT / "predictions.csv", top_k=TOP_K)
+    asked = suggest_windows(OUT / "demo.store", TO_JUDGE, N_TO_JUDGE, strategy="random")
     truth = read_table(HERE / "recordings" / "ATTRIBUTION.csv", "file", "what")
     guesses = best_names(OUT / "predictions.csv")
     draw(truth, guesses, OUT / "picture.png")
@@ -56,6 +59,8 @@ def main() -> int:
     print(f"\nembeddings   {shown(OUT / 'demo.store')}")
     print(f"predictions  {shown(OUT / 'predictions.csv')}")
     print(f"picture      {shown(OUT / 'picture.png')}")
+    print(f"to judge     {len(asked)} windows: do they hold {TO_JUDGE}?")
+    print("\nmake serve opens them in the browser, to see, hear and judge")
     return 3 if embedded.n_failed or named.n_failed else 0
 
 
