@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,6 +58,11 @@ class Calls:
     settings: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
 
+    def of_recordings(self, paths: Iterable[str]) -> Calls:
+        """Only the calls in some recordings."""
+        keep = pc.is_in(self.table["path"], pa.array(list(paths), pa.string()))
+        return replace(self, table=self.table.filter(keep))
+
     def of_labels(self, wanted: Sequence[str] | None) -> Calls:
         """Only some labels.
 
@@ -74,13 +79,7 @@ class Calls:
         remarks = self.remarks
         if wanted is None and left_out:
             remarks = (*remarks, f"{left_out} rarer labels are left out; --label names others")
-        return Calls(
-            table=self.table.filter(keep),
-            labels=labels,
-            what=self.what,
-            settings=self.settings,
-            remarks=remarks,
-        )
+        return replace(self, table=self.table.filter(keep), labels=labels, remarks=remarks)
 
     def _most_frequent(self) -> tuple[str, ...]:
         counts = self.table.group_by("label").aggregate([("label", "count")]).to_pylist()

@@ -181,6 +181,9 @@ def measure_activity(
         archive = recorded_archive(effort, where, audio_root=root, progress=progress)
     if store is not None:
         heard = _calls_of(store, archive, chosen, labels)
+        if effort is None:
+            # a run may have added recordings since their hours were read
+            heard = heard.of_recordings(one.path for one in archive.recordings)
     return count_calls(heard.of_labels(labels), archive, table)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,6 +45,18 @@ def command(
             "such as site,hour."
         ),
     ] = "site,date,hour",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Web page to write (.html): what was recorded and found, with pictures and sound, "
+            "in one file.",
+        ),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(help="Examples of each label in the report, with sound; 0: none.")
+    ] = 3,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "Calls per recorded hour",
     density: Annotated[
         Path | None,
         typer.Option(
@@ -75,9 +87,10 @@ def command(
     Recorded hours come from the recordings, so an hour without a recording is empty, never 0. The
     table on the terminal is by site, with a 90% interval over days like those that were recorded.
 
-    Example: dawnchorus activity detections.csv --effort archive.store -o activity.csv
+    Example: dawnchorus activity detections.csv --effort archive.store --report report.html
     """
     from dawnchorus.activity.activity_table import check_by
+    from dawnchorus.activity.report import ReportOptions, check_report, write_report
     from dawnchorus.activity.run import check_suffix, measure_activity
     from dawnchorus.cli.output import watched
 
@@ -89,14 +102,33 @@ def command(
         probe=probe, threshold=threshold, merge=merge or None, annotations=annotations,
         time_zone=time_zone, site_from=site_from, audio_root=audio_root,
     )  # fmt: skip
+    others = options.given(effort=effort, label=label, density=density, report=report)
+    again = _typed(calls, {**others, **chosen, "examples": examples, "title": title})
+    page = ReportOptions(title=title, command=again, examples=examples)
+    if report is not None:
+        check_report(report, page)
     with watched(quiet=quiet) as progress:
         activity = measure_activity(
             calls, effort=effort, labels=label, density=density, progress=progress, **chosen
         )
+        if report is not None:
+            write_report(activity, report, page, progress)
     if output is not None:
         activity.write(output, by=strata, spreadsheet_safe=spreadsheet_safe)
     _show(activity, as_json=as_json, quiet=quiet)
     return 0
+
+
+def _typed(calls: Path, given: dict[str, Any]) -> str:
+    """The command as it is typed, for somebody who wants the page again."""
+    import shlex
+
+    words = ["dawnchorus", "activity", str(calls)]
+    for name, value in given.items():
+        for item in value if isinstance(value, list) else [value]:
+            # a switch has no value
+            words += [f"--{name.replace('_', '-')}", *([] if item is True else [str(item)])]
+    return shlex.join(words)
 
 
 def _show(activity: Activity, *, as_json: bool, quiet: bool) -> None:
