@@ -19,6 +19,7 @@ from PIL import Image
 
 from dawnchorus.activity.colours import DARK, LIGHT, heat_png, place_on_scale, scale_stops
 from dawnchorus.activity.examples import best_examples
+from dawnchorus.activity.pictures import plot_activity
 from dawnchorus.activity.report import ReportOptions, make_report, write_report
 from dawnchorus.activity.report_labels import rows_by_hour, site_charts, sun_hours
 from dawnchorus.activity.run import Activity, measure_activity
@@ -280,3 +281,25 @@ def test_ticks_of_dates_are_days_or_months_that_fit() -> None:
     assert len(ticks) <= 11
     assert ticks[0] == (26, "Dec 2023")
     assert all(years[at].day == 1 for at, _ in ticks)
+
+
+def test_a_picture_has_two_panels_for_each_label_and_site_and_the_same_bytes(
+    activity: Activity, tmp_path: Path
+) -> None:
+    wrens = replace(activity, labels=("wren",))
+    for name in ("a.png", "b.png", "a.svg"):
+        plot_activity(wrens, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        size = image.size
+    assert size == (8 * 130, round((0.5 + 2 * 2.5) * 130))
+    drawn = (tmp_path / "a.svg").read_text()
+    assert len(re.findall(r'<g id="axes_\d+">', drawn)) == 2 * 2 + 2  # two bars of colours
+    assert "<!-- wren, north -->" in drawn
+    assert NASTY not in drawn
+
+
+def test_a_picture_of_more_than_a_page_is_refused(activity: Activity, tmp_path: Path) -> None:
+    labels = tuple(f"bird {number}" for number in range(7))
+    with pytest.raises(UsageError, match="holds 12 panels, and 7 labels at 2 sites are 14"):
+        plot_activity(replace(activity, labels=labels), tmp_path / "a.png")

@@ -49,7 +49,7 @@ RIGHT = [
     Call("label density", "{store} --label robin --annotations {out}/a --judge 4",
          ("a/annotations.json",)),
     Call("activity", "{deployment}/detections.csv --effort {deployment}/hill -o {out}/a.csv "
-         "--report {out}/r.html", ("a.csv", "r.html")),
+         "--report {out}/r.html --picture {out}/a.png", ("a.csv", "r.html", "a.png")),
     Call("serve", "{store} --port 0 --no-browser --read-only"),
     Call("store info", "{store}"),
     Call("store check", "{store}"),

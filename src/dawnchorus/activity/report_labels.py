@@ -84,9 +84,9 @@ def site_charts(
             dates=dates,
             hours=hours,
             n_calls=calls,
-            top_cell=svg.nice_top(_top(cells)),
+            top_cell=svg.nice_top(top_of(cells)),
             top_hour=svg.nice_top(max(tops, default=0.0)),
-            top_day=svg.nice_top(_top(days)),
+            top_day=svg.nice_top(top_of(days)),
             by_hour=[_bar(row) for row in rows],
             windows_by_hour={h: w for h, row in enumerate(rows) if (w := _windows(row))},
             sun=sun_hours(activity, site),
@@ -149,7 +149,7 @@ def _highest(row: Mapping[str, Any]) -> float:
     return max(rate, density, min(row["high"] or 0.0, 2 * rate))
 
 
-def _top(values: NDArray[np.float64]) -> float:
+def top_of(values: NDArray[np.float64]) -> float:
     """The largest but for a few: one loud hour must not make all others pale."""
     known = values[~np.isnan(values) & (values > 0)]
     return float(np.quantile(known, 0.98)) if len(known) else 0.0

@@ -64,7 +64,7 @@ stroke-width:1.4}.zero{fill:var(--zero);stroke:var(--line)}.break{fill:var(--car
 .density{stroke:var(--density);stroke-width:1.5;fill:var(--density)}
 .band{fill:var(--band)}.mean{stroke:var(--accent);stroke-width:2.4;fill:none}
 .day{fill:var(--soft);opacity:.75}
-.examples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(16rem,100%),26rem));gap:1.2rem;
+.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));gap:1.2rem;
 margin:1.2rem 0 .6rem}
 .examples figure{margin:0;min-width:0}
 .sound{position:relative;background:#08080f;border-radius:.35rem;overflow:hidden;line-height:0}

@@ -78,6 +78,7 @@ def command(
     time_zone: options.TimeZone = None,
     site_from: options.SiteFrom = None,
     audio_root: options.AudioRoot = None,
+    picture: options.Picture = None,
     spreadsheet_safe: options.SpreadsheetSafe = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -90,6 +91,7 @@ def command(
     Example: dawnchorus activity detections.csv --effort archive.store --report report.html
     """
     from dawnchorus.activity.activity_table import check_by
+    from dawnchorus.activity.pictures import plot_activity
     from dawnchorus.activity.report import ReportOptions, check_report, write_report
     from dawnchorus.activity.run import check_suffix, measure_activity
     from dawnchorus.cli.output import watched
@@ -111,6 +113,8 @@ def command(
         activity = measure_activity(
             calls, effort=effort, labels=label, density=density, progress=progress, **chosen
         )
+        if picture is not None:
+            plot_activity(activity, picture)
         if report is not None:
             write_report(activity, report, page, progress)
     if output is not None:

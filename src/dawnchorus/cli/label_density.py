@@ -44,9 +44,7 @@ def density(
         bool,
         typer.Option("--thresholds", help="Also print precision and recall by threshold."),
     ] = False,
-    picture: Annotated[
-        Path | None, typer.Option("--picture", help="Also draw the result (.png, .svg or .pdf).")
-    ] = None,
+    picture: options.Picture = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

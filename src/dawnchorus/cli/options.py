@@ -353,6 +353,9 @@ DryRun = Annotated[
 Findings = Annotated[
     Path | None, typer.Option("--csv", help="Also write the findings to this CSV file.")
 ]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", help="Also draw the result (.png, .svg or .pdf).")
+]
 SpreadsheetSafe = Annotated[
     bool,
     typer.Option(
