@@ -332,6 +332,7 @@ function JudgedLane({ recording, range, item }: { recording: Recording; range: R
 /** What the model or a probe says over time, one bar a window. */
 function Scores({ recording, range, label, span }: { recording: Recording; range: Range; label: string | null; span: { start_s: number; stop_s: number } }) {
   const probe = usePage((page) => page.query?.probe ?? null);
+  const about = usePage((page) => page.about);
   const [track, setTrack] = useState<ScoreTrack | null>(null);
   const [asked, setAsked] = useState(label);
   useEffect(() => {
@@ -341,7 +342,8 @@ function Scores({ recording, range, label, span }: { recording: Recording; range
   useEffect(() => {
     let wanted = true;
     setTrack(null);
-    if (!asked) return;
+    const has_scores = probe !== null || about?.stores.some((store) => store.score_labels.includes(asked ?? ""));
+    if (!asked || !has_scores) return;
     getScores(recording.recording_id, asked, probe).then((one) => wanted && setTrack(one), () => {}); // no scores of it: nothing to draw
     return () => void (wanted = false);
   }, [recording.recording_id, asked, probe]);

@@ -46,7 +46,7 @@ function kept(home) {
 
 /** Where the tile with the keyboard lies, from what a screen reader is told of it. */
 async function focusedPlace(page) {
-  const words = await page.locator(".tile.is-focused").getAttribute("aria-label");
+  const words = await page.locator(".tile.is-focused > .unseen").textContent();
   const [, from, path] = /([\d:.]+)(?: s)? to \S+(?: s)? of (.+?\.opus)/.exec(words);
   return `${path} ${Number(from).toFixed(2)}`;
 }
