@@ -23,8 +23,10 @@ const STRATEGIES: Record<Strategy, string> = {
   mixed: "a mixture", margin: "least sure", high: "highest scores", diverse: "most different", random: "at random",
 };
 
-// a ranking is read from its top; what is in time, or was judged, is wanted whole
+// a ranking is read from its top; what is in time, or was judged, is wanted whole; a suggestion is
+// written into the annotations, so no more of them than one sits down to judge
 function usualK(place: Place): string {
+  if (place === "suggest") return "20";
   return place === "windows" || place === "annotations" ? "10000" : "300";
 }
 
