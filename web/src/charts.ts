@@ -100,7 +100,7 @@ export function cellWords(map: HeatMap, day: number, hour: number): string {
   const at = day * HOURS + hour;
   const when = `${dayName(map.days[day]!)}, ${hourName(hour)}`;
   if (Number.isNaN(map.hours[at])) return `${when}: not recorded`;
-  const recorded = `${rounded(map.hours[at]!)} h recorded`;
+  const recorded = `${lengthWords(map.hours[at]!)} recorded`;
   const rate = map.rate[at]!;
   return `${when}: ${recorded}${Number.isNaN(rate) ? "" : `, ${rounded(rate)} an hour`}`;
 }
@@ -132,6 +132,11 @@ export function dayName(day: string, year = true): string {
 /** 04:00 */
 export function hourName(hour: number): string {
   return `${String(hour).padStart(2, "0")}:00`;
+}
+
+/** 12 h, or 40 min if it is less than an hour. */
+export function lengthWords(hours: number): string {
+  return hours < 1 ? `${rounded(60 * hours)} min` : `${rounded(hours)} h`;
 }
 
 /** A number with as many digits as a person reads. */

@@ -111,9 +111,10 @@ function PointMap({ places }: { places: Places }) {
     try {
       const made = new MapModel(canvas.current!, places, () => moved((count) => count + 1));
       setModel(made);
-      const watch = new ResizeObserver(() => made.resize(box.current!.clientWidth, box.current!.clientHeight));
-      watch.observe(box.current!);
-      const deaf = listenToHands(box.current!, {
+      const room = box.current!; // it may be gone from the page when the last call comes
+      const watch = new ResizeObserver(() => made.resize(room.clientWidth, room.clientHeight));
+      watch.observe(room);
+      const deaf = listenToHands(room, {
         pan: (dx, dy) => made.pan(dx, dy),
         zoom: (at, factor) => made.zoom(factor, at),
         hover: (at) => at && pick(made.under(at), REST_MS),

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { openList, toast, whyNot } from "./actions.ts";
 import { address, getOverview, request } from "./api.ts";
-import { cellWords, dayName, dayTicks, greatestRate, heatMaps, hourName, labelParts, paint, rounded, type HeatMap, type Part } from "./charts.ts";
+import { cellWords, dayName, dayTicks, greatestRate, heatMaps, hourName, labelParts, lengthWords, paint, rounded, type HeatMap, type Part } from "./charts.ts";
 import { onScale } from "./colours.ts";
 import { copyText } from "./copy.ts";
 import { usePage } from "./state.ts";
@@ -63,9 +63,9 @@ function Store({ store }: { store: StoreFacts }) {
       <h3>{store.name}</h3>
       <dl class="figures">
         <Figure name="recordings" value={number(store.n_recordings)} />
-        <Figure name="hours" value={rounded(store.hours)} />
+        <Figure name={store.hours < 1 ? "minutes" : "hours"} value={rounded(store.hours < 1 ? 60 * store.hours : store.hours)} />
         <Figure name="windows" value={number(store.n_windows)} />
-        <Figure name={store.sites.length === 1 ? "site" : "sites"} value={number(store.sites.length)} />
+        {store.sites.length > 0 && <Figure name={store.sites.length === 1 ? "site" : "sites"} value={number(store.sites.length)} />}
       </dl>
       <p class="hint">{days} · {store.model} · a window of {rounded(store.window_s)} s every {rounded(store.hop_s)} s</p>
       {store.n_missing > 0 && <p class="warning">{number(store.n_missing)} of {number(store.n_recordings)} recordings cannot be found: no sound and no pictures of them; the rest works.</p>}
@@ -179,7 +179,7 @@ function Heat({ map, greatest }: { map: HeatMap; greatest: number }) {
     setAt([Math.min(n - 1, Math.max(0, Math.floor(share[0]! * n))), Math.min(23, Math.max(0, 23 - Math.floor(share[1]! * 24)))]);
   };
   const ticks = dayTicks(map.days, 6);
-  const words = at ? cellWords(map, at[0], at[1]) : `${rounded(map.n_hours)} h on ${map.n_days} of ${n} days${map.busiest ? `, most at ${map.busiest}` : ""}`;
+  const words = at ? cellWords(map, at[0], at[1]) : `${lengthWords(map.n_hours)} on ${map.n_days} of ${n} days${map.busiest ? `, most at ${map.busiest}` : ""}`;
   return (
     <figure class="heat">
       <figcaption>{map.site || "no site"}</figcaption>
@@ -212,7 +212,7 @@ function Damaged({ damaged, n }: { damaged: Damage[]; n: number }) {
           <div class="table" tabIndex={0} role="region" aria-label="Damaged recordings">
             <table>
               <thead><tr><th scope="col">recording</th><th scope="col">state</th><th scope="col">why</th></tr></thead>
-              <tbody>{shown.map((one, i) => <tr key={i}><td>{one.path}</td><td>{one.status}</td><td>{one.reason}</td></tr>)}</tbody>
+              <tbody>{shown.map((one, i) => <tr key={i}><td>{one.path}</td><td>{one.status}</td><td>{reasonOf(one)}</td></tr>)}</tbody>
             </table>
           </div>
           {damaged.length > shown.length && <button type="button" class="quiet" onClick={() => setAll(true)}>{number(damaged.length - shown.length)} more</button>}
@@ -221,6 +221,12 @@ function Damaged({ damaged, n }: { damaged: Damage[]; n: number }) {
       )}
     </section>
   );
+}
+
+/** Why, without the path, which stands beside it already. */
+function reasonOf({ path, reason }: Damage): string {
+  const at = reason.indexOf(`${path}: `);
+  return at < 0 ? reason : reason.slice(at + path.length + 2);
 }
 
 // ---- exports ----

@@ -75,7 +75,7 @@ export async function openTab(browser, { width = 1280, height = 800, scheme = "l
   const complaints = [];
   page.on("request", (request) => requests.push(request.url()));
   page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && complaints.push(`${message.text()} ${message.location().url}`));
   return { page, context: own, requests, complaints };
 }
 

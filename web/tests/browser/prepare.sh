@@ -14,9 +14,13 @@ cp "$RECORDINGS/tettigoniaviridissima_016.opus" recordings/Shore/Shore_20260502_
 cp "$RECORDINGS/xc132865.opus" "recordings/<img src=x onerror=hacked=1>/Reed_20260503_050000.opus"
 head -c 2000 "$RECORDINGS/bird0_007.opus" > recordings/Shore/Shore_20260503_230000.opus
 printf 'no sound' > recordings/Wood/Wood_20260503_060000.wav
+{
+  echo path,site
+  for site in Wood Shore "<img src=x onerror=hacked=1>"; do for file in "recordings/$site"/*; do echo "$file,$site"; done; done
+} > sites.csv
 # 3: finished, and says that two recordings are damaged
-"$BIN/dawnchorus" embed recordings -o x.store --model dawnchorus_eat_tiny --window 2 --hop 1 --quiet || [ $? = 3 ]
+"$BIN/dawnchorus" embed --recordings sites.csv -o x.store --model dawnchorus_eat_tiny --window 2 --hop 1 --quiet || [ $? = 3 ]
 "$BIN/dawnchorus" label suggest x.store --label raven -n 30 --strategy random --quiet > suggested.txt
-printf 'path,start,end,label\nWood/Wood_20260501_043000.opus,0,2,<script>hacked=1</script>\n' > script.csv
-"$BIN/dawnchorus" label import script.csv --annotations x.annotations --audio recordings --author import --quiet > import.txt
+printf 'path,start,end,label\nrecordings/Wood/Wood_20260501_043000.opus,0,2,<script>hacked=1</script>\n' > script.csv
+"$BIN/dawnchorus" label import script.csv --annotations x.annotations --audio . --author import --quiet > import.txt
 "$BIN/dawnchorus" cluster x.store -o x.map --min-size 3 --quiet > cluster.txt

@@ -45,6 +45,7 @@ test("not recorded, nothing heard and not counted are three things", () => {
   assert.equal(new Set(colours).size, 3);
   assert.match(cellWords(reed!, 1, 4), /04:00: 1 h recorded, 0 an hour$/);
   assert.match(cellWords(reed!, 1, 6), /06:00: 1 h recorded$/);
+  assert.match(cellWords(heatMaps(CELLS)[1]!, 2, 5), /05:00: 30 min recorded, 20 an hour$/);
   assert.match(cellWords(reed!, 0, 0), /00:00: not recorded$/);
 });
 
