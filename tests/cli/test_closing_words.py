@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -313,6 +314,31 @@ def _off(folder: Path) -> None:
     Card(name="tiny", config=TINY, fingerprint=Fingerprint(values=values, atol=known.atol)).write(
         folder / "card.yaml"
     )
+
+
+def test_verify_tells_right_weights_that_compute_other_values(
+    tiny_folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_folder, folder)
+    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    for off, code in ((0.0, 0), (0.002, 1)):
+        known = fingerprint(load_model(tiny_folder, device="cpu"))
+        values = (*known.values[:-1], known.values[-1] + off)
+        card = Card(
+            name="tiny", config=TINY, sha256=sha256,
+            fingerprint=Fingerprint(values=values, atol=0.001),
+        )  # fmt: skip
+        card.write(folder / "card.yaml")
+        assert main(["verify", str(folder)]) == code
+        facts = dict(facts_of("verify", capsys))
+        assert facts["sha256 on card"] == "same"
+        assert facts["fingerprint"] == f"largest difference {off:.2g}, tolerance 0.001"
+        assert facts["verdict"] == (
+            "WRONG: the weights are those of the card, this machine computes other values"
+            if code
+            else "right"
+        )
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,20 @@ def test_a_label_of_as_many_groups_as_sides_is_on_each_of_them(n: int, *, cover:
         assert without == ([] if cover else ["val", "test"])
 
 
+def test_a_label_that_rarer_ones_lead_about_is_said_to_be_missing() -> None:
+    # "common" has four groups, and in each a label of that group alone decides
+    labels = [["common", f"only here {row}"] for row in range(4)] + [["other"]] * 200
+    nothing = dict.fromkeys(DEFAULT_GROUPS, [None] * len(labels))
+    paths = [f"{row}" for row in range(len(labels))]
+    clips = clips_of(0, len(labels), path=paths, labels=labels, **nothing)
+    made, report = split_manifest(clips, {"train": 98, "val": 1, "test": 1})
+    on = {clip.split for clip in made if "common" in clip.labels}
+    assert on == {"train"}
+    for side in report.sides:
+        assert ("common" in side.missing) == (side.name not in on)
+        assert "other" not in side.missing
+
+
 def test_columns_of_any_type_hold_clips_together_and_empty_cells_do_not() -> None:
     n = 60
     nothing = dict.fromkeys(DEFAULT_GROUPS, [None] * n)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dawnchorus.models.load import LoadedModel
 
 RIGHT: Final = "right"
+OTHER_VALUES: Final = "WRONG: the weights are those of the card, this machine computes other values"
 
 
 def command(
@@ -20,7 +21,7 @@ def command(
     """Load a model strictly, compare it with its card, and print what a bug report needs.
 
     Exit code 1 if the weights do not fit, are not those of their card, or have no card or no
-    labels that fit.
+    labels that fit, or if this machine computes other values than the card says.
 
     Example: dawnchorus verify dawnchorus_eat_tiny
     """
@@ -70,7 +71,9 @@ def examine(name: str) -> tuple[dict[str, Any], str]:
         return facts, "not known: no card belongs to these weights"
     if loaded.labels.no_logits is not None:
         return facts, "the weights are right, their labels are not"
-    return facts, RIGHT if is_right else "WRONG"
+    # weights whose bytes the card knows are loaded without computing anything: this is about the
+    # processor and the libraries
+    return facts, RIGHT if is_right else OTHER_VALUES
 
 
 def _labels(loaded: LoadedModel) -> str:
@@ -87,8 +90,8 @@ def _fingerprint(loaded: LoadedModel) -> tuple[str, bool]:
     if card is None or card.fingerprint is None:
         values = fingerprint(loaded.model).values
         return "none on card; starts " + " ".join(f"{v:.4f}" for v in values[:4]), True
-    if loaded.model.no_logits is not None:  # it was compared before its classifier was taken off
-        return "as on the card", True
+    if loaded.model.no_logits is not None:  # logits are part of it
+        return "not compared: its classifier was taken off", True
     known = card.fingerprint
     difference = largest_difference(loaded.model, known)
     comparison = f"largest difference {difference:.2g}, tolerance {known.atol:.2g}"

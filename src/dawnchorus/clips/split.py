@@ -72,6 +72,8 @@ def split_manifest(
         existing: what to do when clips have a split already: ``refuse``; ``keep``: their groups
             stay on their side; ``replace``: split again.
         cover: give every side a group of each label that has as many groups as there are sides.
+            A group goes where its rarest label is wanted, so a label that never is the rarest of
+            its groups may still lack a side; the report's ``missing`` names it.
 
     Raises:
         UsageError: A share or column is wrong.
