@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawnchorus.errors import UsageError
+from dawnchorus.search.cells import nearest_by_cell
 from dawnchorus.search.clusters import (
     NONE,
     assign,
@@ -24,6 +25,7 @@ from dawnchorus.search.whole_numbers import (
     MOST_EXACT,
     as_whole_numbers,
     cosines,
+    highest,
     nearest,
 )
 
@@ -110,9 +112,100 @@ def test_nearest_is_what_sorting_everything_gives(vectors: Floats, k: int, *, ap
     if apart:
         np.fill_diagonal(near, -np.inf)
     order = np.argsort(-near, axis=1, kind="stable")[:, : min(k, len(numbers) - apart)]
-    rows, found = nearest(numbers, numbers, k, apart=apart)
+    own = np.arange(len(numbers))
+    k = min(k, len(numbers) - apart)
+    rows, found = nearest(numbers, numbers, k, groups=(own, own) if apart else None)
     np.testing.assert_array_equal(rows, order)
     np.testing.assert_array_equal(found, np.take_along_axis(near, order, axis=1))
+
+
+def test_of_many_equally_near_targets_the_first_are_taken_and_zeros_are_near_nothing() -> None:
+    draws = np.random.default_rng(4)
+    kinds = as_whole_numbers(draws.normal(size=(6, 20)).astype(np.float32), np.zeros(20, "f4"))
+    which = draws.integers(0, 6, 400)  # each kind some 70 times, more than are picked at first
+    targets = kinds[which]
+    rows, found = nearest(np.concatenate([kinds, 0 * kinds[:1]]), targets, 5)
+    for kind in range(6):
+        assert rows[kind].tolist() == np.flatnonzero(which == kind)[:5].tolist()
+        np.testing.assert_allclose(found[kind], 1, atol=1e-12)
+    assert rows[6].tolist() == [0, 1, 2, 3, 4]
+    assert not found[6].any()
+
+
+def test_lengths_a_rounding_apart_do_not_change_who_is_nearest() -> None:
+    # directions that differ in one number of 1,000: cosines closer than float32 tells apart
+    draws = np.random.default_rng(1)
+    base = draws.integers(-LARGEST, LARGEST, 1000).astype(np.int8)
+    targets = np.repeat(base[None], 300, axis=0)
+    at = draws.integers(0, 1000, 300)
+    targets[np.arange(300), at] ^= 1
+    exact = cosines(base[None], targets)[0]
+    assert len(np.unique(exact.astype(np.float32))) < len(np.unique(exact))
+    rows, found = nearest(base[None], targets, 10)
+    assert rows[0].tolist() == np.argsort(-exact, kind="stable")[:10].tolist()
+    np.testing.assert_array_equal(found[0], exact[rows[0]])
+
+
+def test_those_of_one_group_are_not_compared() -> None:
+    numbers = whole(groups(60, [20] * 3)[0])
+    left, right = np.arange(60) % 4, np.arange(60) % 3
+    near = cosines(numbers, numbers)
+    near[left[:, None] == right[None, :]] = -np.inf
+    told: list[int] = []
+    rows, found = nearest(numbers, numbers, 7, groups=(left, right), done=told.append)
+    np.testing.assert_array_equal(rows, np.argsort(-near, axis=1, kind="stable")[:, :7])
+    np.testing.assert_array_equal(found, -np.sort(-near, axis=1)[:, :7])
+    assert sum(told) == 60
+    alone = nearest(numbers, numbers, 2, groups=(left * 0, right * 0))[1]
+    assert (alone == -np.inf).all()
+
+
+def test_the_highest_cosine_is_that_of_the_nearest() -> None:
+    numbers = whole(groups(90, [30] * 3)[0])
+    exact = cosines(numbers[:50], numbers[50:]).max(axis=1)
+    np.testing.assert_allclose(highest(numbers[:50], numbers[50:]), exact, atol=1e-6)
+
+
+@pytest.fixture
+def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FEW", 100), ("N_CELLS", 12), ("CELLS_EACH", 3), ("LEAST", 10)):
+        monkeypatch.setattr(f"dawnchorus.search.cells.{name}", value)
+
+
+@pytest.mark.usefixtures("small_cells")
+def test_cells_find_nearly_all_that_comparing_everything_finds() -> None:
+    vectors, _ = groups(2000, [50] * 40, noise=0.2)
+    numbers = whole(vectors)
+    queries, targets = numbers[::2], numbers[1::2]
+    rows, found = nearest_by_cell(queries, targets, 4)
+    all_rows, all_found = nearest(queries, targets, 4)
+    assert (rows[:, 0] == all_rows[:, 0]).mean() > 0.95  # one cell each: 0.55
+    assert (found <= all_found).all()
+    np.testing.assert_array_equal(found, np.take_along_axis(cosines(queries, targets), rows, 1))
+
+
+@pytest.mark.usefixtures("small_cells")
+def test_what_a_query_finds_does_not_depend_on_the_others() -> None:
+    numbers = whole(groups(600, [100] * 6)[0])
+    left, right = np.arange(300) % 4, np.arange(300) % 3
+    told: list[int] = []
+    rows, found = nearest_by_cell(
+        numbers[:300], numbers[300:], 3, groups=(left, right), done=told.append
+    )
+    assert sum(told) == 300
+    assert (left[:, None] != right[rows])[np.isfinite(found)].all()
+    some = np.array([7, 150, 3])
+    again = nearest_by_cell(numbers[some], numbers[300:], 3, groups=(left[some], right))
+    np.testing.assert_array_equal(again[0], rows[some])
+    np.testing.assert_array_equal(again[1], found[some])
+
+
+def test_few_targets_are_all_compared() -> None:
+    numbers = whole(groups(300, [60] * 5)[0])
+    for ours, exact in zip(
+        nearest_by_cell(numbers, numbers, 5), nearest(numbers, numbers, 5), strict=True
+    ):
+        np.testing.assert_array_equal(ours, exact)
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +231,7 @@ def test_the_number_of_threads_changes_nothing(n_threads: int) -> None:
     assert np.abs(points).sum() == POINTS_SUM
 
 
-ROWS_SUM, POINTS_SUM = 432853, 4367.227621219645
+ROWS_SUM, POINTS_SUM = 432853, 4826.287578400947
 
 
 @settings(max_examples=30, deadline=None)

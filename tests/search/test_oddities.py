@@ -41,7 +41,7 @@ def test_strangeness_is_the_distance_to_the_tenth_of_other_recordings(
 ) -> None:
     vectors, recordings = archive(*made)
     references = np.arange(0, len(vectors), 2)
-    found = strangeness(vectors, recordings, references)
+    found = strangeness(vectors, recordings, references, (0 * recordings, 3))
     near = cosines(vectors, vectors)
     for row, recording in enumerate(recordings):
         others = [near[row, at] for at in references if recordings[at] != recording]
@@ -58,8 +58,31 @@ def test_a_sound_that_fills_its_own_recording_is_still_strange() -> None:
     odd = draws.normal(size=(1, 8)) + 0.1 * draws.normal(size=(30, 8))
     vectors = as_whole_numbers(np.concatenate([usual, odd]).astype("f4"), np.zeros(8, "f4"))
     recordings = np.concatenate([np.repeat(np.arange(6), 10), np.full(30, 6)])
-    found = strangeness(vectors, recordings, np.arange(90))
+    found = strangeness(vectors, recordings, np.arange(90), (0 * recordings, 3))
     assert found[60:].min() > found[:60].max()
+
+
+@pytest.mark.parametrize("n_wanted", [1, 5, 40])
+def test_with_many_references_the_strangest_of_each_site_are_exact_all_the_same(
+    n_wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = np.random.default_rng(3)
+    vectors, recordings = archive(600, 5, 3)
+    sites, references = draws.integers(0, 3, 600), np.arange(0, 600, 2)
+    exact = strangeness(vectors, recordings, references, (sites, n_wanted))
+    monkeypatch.setattr("dawnchorus.search.cells.FEW", 100)
+    monkeypatch.setattr("dawnchorus.search.cells.N_CELLS", 12)
+    monkeypatch.setattr("dawnchorus.search.cells.CELLS_EACH", 2)
+    monkeypatch.setattr("dawnchorus.search.cells.LEAST", 20)
+    monkeypatch.setattr("dawnchorus.search.oddities.CONFIRMED_AT_ONCE", 7)
+    found = strangeness(vectors, recordings, references, (sites, n_wanted))
+    assert (found >= exact).all()
+    assert (found > exact).any()  # so most are not compared with each
+    for site in range(3):
+        own = np.flatnonzero(sites == site)
+        order = own[np.argsort(-exact[own], kind="stable")][:n_wanted]
+        assert own[np.argsort(-found[own], kind="stable")][:n_wanted].tolist() == order.tolist()
+        np.testing.assert_array_equal(found[order], exact[order])
 
 
 @settings(max_examples=60, deadline=None)

@@ -15,7 +15,7 @@ from dawnchorus.search.archive import Archive
 from dawnchorus.search.cluster_names import cluster_names, labelled_windows, medoids
 from dawnchorus.search.clusters import NONE
 from dawnchorus.search.map import ArchiveMap, add_new_windows, map_archive, whole_vectors
-from dawnchorus.search.map_files import ClusterReport, MapFiles
+from dawnchorus.search.map_files import ClusterReport, MapFiles, site_numbers
 from dawnchorus.search.oddities import nearest_elsewhere, strangeness
 from dawnchorus.store.files import remove_if_possible
 
@@ -107,7 +107,8 @@ def cluster_stores(
         writer.duplicates(table, near, config.duplicates)
     if config.novel:
         advance = progress.start("looking for strange sounds", len(vectors), "windows")
-        strange = strangeness(vectors, recordings, made.landmarks, advance)
+        wanted = (site_numbers(table), config.novel)
+        strange = strangeness(vectors, recordings, made.landmarks, wanted, advance)
         writer.strangest(table, strange, config.novel)
     writer.pictures(table, made, names, labelled, typical)
     return report

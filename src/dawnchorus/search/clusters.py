@@ -53,7 +53,8 @@ def neighbour_graph(landmarks: Whole, k: int = N_NEIGHBOURS) -> Graph:
     """
     if len(landmarks) < 3:
         raise UsageError(f"{len(landmarks)} windows are too few for neighbours; need 3")
-    rows, near = nearest(landmarks, landmarks, min(k, len(landmarks) - 1), apart=True)
+    own = np.arange(len(landmarks))  # nothing is its own neighbour
+    rows, near = nearest(landmarks, landmarks, min(k, len(own) - 1), groups=(own, own))
     sources = np.repeat(np.arange(len(rows)), rows.shape[1])
     forward = sources * len(rows) + rows.ravel()
     backward = rows.ravel() * len(rows) + sources

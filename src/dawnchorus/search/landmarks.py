@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.search.whole_numbers import LARGEST, blocks, cosines
+from dawnchorus.search.whole_numbers import LARGEST, blocks, highest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def choose_landmarks(vectors: Whole, n_landmarks: int, seed: int) -> NDArray[np.
     for left in range(N_ROUNDS, 0, -1):
         if len(chosen) == n_landmarks:
             break
-        np.minimum(distance, _distance_to(sketch, sketch[newest]), out=distance)
+        np.minimum(distance, 1 - highest(sketch, sketch[newest]), out=distance)
         newest = _drawn(distance, chosen, -(-(n_landmarks - len(chosen)) // left), draws)
         chosen = np.concatenate([chosen, newest])
     return np.sort(chosen)
@@ -63,14 +63,6 @@ def projected(vectors: Whole, draws: np.random.Generator) -> Whole:
     return flat
 
 
-def _distance_to(vectors: Whole, chosen: Whole) -> NDArray[np.float64]:
-    """Cosine distance of each vector to the nearest of those chosen, at least 0."""
-    distance = np.empty(len(vectors))
-    for start, stop in blocks(len(vectors), len(chosen)):
-        distance[start:stop] = 1 - cosines(vectors[start:stop], chosen).max(axis=1)
-    return np.maximum(distance, 0)
-
-
 def _drawn(
     distance: NDArray[np.float64],
     chosen: NDArray[np.int64],
@@ -82,6 +74,6 @@ def _drawn(
     # replacement (Efraimidis and Spirakis 2006).
     moments = draws.standard_exponential(len(distance))
     with np.errstate(divide="ignore"):
-        moments = moments / distance  # a twin of a landmark rings at infinity: last
+        moments = moments / np.maximum(distance, 0)  # a twin of a landmark rings at infinity: last
     moments[chosen] = np.nan  # and a landmark not at all: nan is sorted behind all
     return np.argsort(moments, kind="stable")[:n]

@@ -42,19 +42,18 @@ def layout(
         seed: of the pairs that are pushed apart.
         done: called with 1 after each of `N_ROUNDS` rounds.
     """
-    points = principal_components(landmarks)
-    n, k = graph.rows.shape
-    left, right = np.repeat(np.arange(n), k), graph.rows.ravel()
+    # (2, n): long rows, which numpy works through several times as fast as pairs
+    points = np.ascontiguousarray(principal_components(landmarks).T)
     # a neighbour on both sides pulls whole, another by half: hubs would draw in everything
-    strength = np.where(graph.mutual, 1.0, 0.5).ravel()
+    strength = np.where(graph.mutual, 1.0, 0.5)
     draws = np.random.default_rng(seed)
     for at in range(N_ROUNDS):
         rate = 1 - at / N_ROUNDS
-        step = _pull(points, left, right, strength) + _push(points, left, draws)
+        step = _pull(points, graph.rows, strength) + _push(points, graph.rows.shape[1], draws)
         points = points + rate * np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         done(1)
-    middle: Points = np.rint(points.mean(axis=0) / GRID) * GRID
-    return points - middle
+    middle: Points = np.rint(points.mean(axis=1) / GRID) * GRID
+    return np.ascontiguousarray(points.T) - middle
 
 
 def principal_components(vectors: Whole) -> Points:
@@ -74,29 +73,37 @@ def principal_components(vectors: Whole) -> Points:
     return rounded
 
 
-def _pull(points: Points, left: Rows, right: Rows, strength: NDArray[np.float64]) -> Points:
+def _pull(points: Points, neighbours: Rows, strength: NDArray[np.float64]) -> Points:
     """Both ends of each pair towards each other: the gradient of log(1 / (1 + d^2))."""
-    apart = points[right] - points[left]
-    force = strength / (1 + (apart * apart).sum(axis=1))
-    pulled = force[:, None] * apart
-    return _summed(left, pulled, len(points)) - _summed(right, pulled, len(points))
+    n, k = neighbours.shape
+    total, back = np.zeros_like(points), np.zeros_like(points)
+    # column by column: 20,000 pairs stay in the cache, 300,000 do not
+    for column in range(k):
+        other = neighbours[:, column]
+        apart = points.take(other, axis=1) - points
+        pulled = apart * (strength[:, column] / (1 + _squared(apart)))
+        total += pulled
+        for axis in range(2):
+            # bincount adds in the order of the pairs, on every machine
+            back[axis] += np.bincount(other, pulled[axis], n)
+    return total - back
 
 
-def _push(points: Points, left: Rows, draws: np.random.Generator) -> Points:
-    """One end of each pair away from `PUSHES` points drawn at random."""
+def _push(points: Points, n_pairs: int, draws: np.random.Generator) -> Points:
+    """Each point away from `PUSHES` points drawn at random for each of its ``n_pairs``."""
     total = np.zeros_like(points)
-    for _ in range(PUSHES):
-        other = draws.integers(0, len(points), len(left))
-        apart = points[left] - points[other]
-        squared = (apart * apart).sum(axis=1)
-        force = 1 / ((0.001 + squared) * (1 + squared))  # 0.001 as in UMAP: twins do not fly off
-        total += _summed(left, force[:, None] * apart, len(points))
+    for other in draws.integers(0, points.shape[1], (PUSHES * n_pairs, points.shape[1])):
+        apart = points - points.take(other, axis=1)
+        squared = _squared(apart)
+        # 0.001 as in UMAP: twins do not fly off
+        total += apart / ((0.001 + squared) * (1 + squared))
     return total
 
 
-def _summed(rows: Rows, values: Points, n: int) -> Points:
-    """Sums of values by row; bincount adds in the order of the pairs, on every machine."""
-    return np.stack([np.bincount(rows, column, n) for column in values.T], axis=1)
+def _squared(apart: Points) -> NDArray[np.float64]:
+    """Squared lengths, ``(n,)``: a sum of two, which has one order."""
+    squared: NDArray[np.float64] = apart[0] * apart[0] + apart[1] * apart[1]
+    return squared
 
 
 def between(anchors: Rows, near: NDArray[np.float64], points: Points) -> Points:

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.progress import NO_PROGRESS
+from dawnchorus.search.cells import nearest_by_cell
 from dawnchorus.search.clusters import N_ANCHORS, assign, dense_groups, neighbour_graph, reaches
 from dawnchorus.search.landmarks import choose_landmarks
 from dawnchorus.search.layout import N_ROUNDS, between, layout
-from dawnchorus.search.whole_numbers import as_whole_numbers, nearest
+from dawnchorus.search.whole_numbers import as_whole_numbers
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION: Final = 1
 METADATA: Final = b"dawnchorus map"
-PLACED_AT_ONCE: Final = 65_536
+PLACED_AT_ONCE: Final = 262_144  # windows: 200 MB of vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def map_archive(
     others = np.setdiff1d(np.arange(len(vectors)), rows)
     clusters[rows], places[rows] = groups, points
     clusters[others], places[others] = _placed(
-        vectors[others], landmarks, (groups, reach, points), progress
+        vectors, others, landmarks, (groups, reach, points), progress
     )
     facts = {"settings": config.of_the_map, **_model_facts(archive)}
     return ArchiveMap(_table(archive, places, clusters, rows), reach, mean, facts)
@@ -192,7 +193,7 @@ def add_new_windows(
     if len(new):
         groups = clusters[rows]
         clusters[new], places[new] = _placed(
-            vectors[new], vectors[rows], (groups, earlier.reach, places[rows]), progress
+            vectors, new, vectors[rows], (groups, earlier.reach, places[rows]), progress
         )
     table = _table(archive, places, clusters, rows)
     return ArchiveMap(table, earlier.reach, earlier.mean, earlier.facts), len(new)
@@ -212,21 +213,20 @@ def whole_vectors(
 
 def _placed(
     vectors: Whole,
+    rows: Rows,
     landmarks: Whole,
     made: tuple[Rows, NDArray[np.float64], NDArray[np.float64]],
     progress: Progress,
 ) -> tuple[Rows, NDArray[np.float64]]:
-    """Clusters and positions of windows that are not landmarks."""
+    """Clusters and positions of rows that are not landmarks."""
     groups, reach, points = made
-    clusters = np.empty(len(vectors), np.int64)
-    places = np.empty((len(vectors), 2))
-    advance = progress.start("placing windows", len(vectors), "windows")
-    for start in range(0, len(vectors), PLACED_AT_ONCE):
+    clusters, places = np.empty(len(rows), np.int64), np.empty((len(rows), 2))
+    advance = progress.start("placing windows", len(rows), "windows")
+    for start in range(0, len(rows), PLACED_AT_ONCE):
         block = slice(start, start + PLACED_AT_ONCE)
-        anchors, near = nearest(vectors[block], landmarks, N_ANCHORS)
+        anchors, near = nearest_by_cell(vectors[rows[block]], landmarks, N_ANCHORS, done=advance)
         clusters[block] = assign(anchors, near, groups, reach)
         places[block] = between(anchors, near, points)
-        advance(len(anchors))
     return clusters, places
 
 

@@ -139,11 +139,7 @@ class MapFiles:
 
     def strangest(self, table: pa.Table, strange: NDArray[np.float64], n: int) -> None:
         """The windows of each site that are farthest from all others."""
-        has_site = "site" in table.column_names
-        sites = (
-            [site or "" for site in table["site"].to_pylist()] if has_site else [""] * len(table)
-        )
-        groups = np.unique(sites, return_inverse=True)[1]
+        sites, groups = _sites(table), site_numbers(table)
         percentile = percentiles_within(strange, groups)
         order = np.lexsort((-np.nan_to_num(strange, nan=-1), groups))
         kept = [
@@ -225,6 +221,17 @@ class MapFiles:
             self._report.warnings.append(f"no {name}: {error}")
         else:
             self._report.files.append(path)
+
+
+def _sites(table: pa.Table) -> list[str]:
+    if "site" not in table.column_names:
+        return [""] * len(table)
+    return [site or "" for site in table["site"].to_pylist()]
+
+
+def site_numbers(table: pa.Table) -> Rows:
+    """The site of each window as a number, by name; all are of one where none is known."""
+    return np.unique(_sites(table), return_inverse=True)[1]
 
 
 def _words(labelled: Labelled, n: int) -> list[str | None]:

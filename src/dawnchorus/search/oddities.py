@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.errors import UsageError
-from dawnchorus.search.whole_numbers import blocks, cosines
+from dawnchorus.search.cells import are_few, nearest_by_cell
+from dawnchorus.search.whole_numbers import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
+CONFIRMED_AT_ONCE: Final = 1000
 TENTH: Final = 10  # neighbour by which strangeness is measured: nine recordings of one oddity
 
 
@@ -25,6 +27,7 @@ def strangeness(
     vectors: Whole,
     recordings: Rows,
     references: Rows,
+    wanted: tuple[Rows, int],
     done: Callable[[int], object] = lambda _: None,
 ) -> Floats:
     """How far each window is from the tenth nearest one of other recordings: 1 - cosine.
@@ -37,23 +40,45 @@ def strangeness(
         recordings: ``(n,)`` the recording of each, as a number.
         references: rows that windows are compared with: the landmarks of a map, spread over all
             there is; all rows where there are few.
+        wanted: ``(n,)`` such as the site of each window, as a number, and how many of each are
+            wanted: the strangest so many are exact, and no other is as strange. Others may be said
+            to be stranger than they are, where there are many references.
         done: called with the number of windows done.
 
     Returns:
         ``(n,)``; nan where no other recording is among the references.
     """
-    found = np.full(len(vectors), np.nan)
-    others = recordings[references]
-    for start, stop in blocks(len(vectors), len(references)):
-        near = cosines(vectors[start:stop], vectors[references])
-        near[recordings[start:stop, None] == others[None, :]] = -np.inf
-        tenth = min(TENTH, near.shape[1])
-        ranked = -np.partition(-near, tenth - 1, axis=1)[:, :tenth]
-        # fewer than ten others: the last that is one
-        lowest = np.where(np.isfinite(ranked), ranked, np.inf).min(axis=1)
-        found[start:stop] = np.where(np.isfinite(lowest), 1 - lowest, np.nan)
-        done(stop - start)
+    targets, groups = vectors[references], (recordings, recordings[references])
+    near = nearest_by_cell(vectors, targets, TENTH, groups=groups, done=done)[1]
+    found = _farthest(near)
+    if are_few(targets):
+        return found
+
+    def make_exact(rows: Rows) -> None:
+        some = (recordings[rows], groups[1])
+        found[rows] = _farthest(nearest(vectors[rows], targets, TENTH, groups=some)[1])
+
+    # a cell with fewer than ten windows of other recordings says too little
+    make_exact(np.flatnonzero(np.isinf(near[:, -1])))
+    for group in np.unique(wanted[0]):
+        _confirm(found, np.flatnonzero(wanted[0] == group), wanted[1], make_exact)
     return found
+
+
+def _farthest(near: Floats) -> Floats:
+    """Distance to the last neighbour of each that is one; nan without any."""
+    lowest = np.where(np.isfinite(near), near, np.inf).min(axis=1, initial=np.inf)
+    return np.where(np.isfinite(lowest), 1 - lowest, np.nan)
+
+
+def _confirm(found: Floats, rows: Rows, n: int, make_exact: Callable[[Rows], None]) -> None:
+    """Make the largest of some values exact, where none is smaller than it should be."""
+    rows = rows[np.argsort(-found[rows], kind="stable")]  # nan last
+    for start in range(0, len(rows), CONFIRMED_AT_ONCE):
+        exact = found[rows[:start]]
+        if start >= n and np.sort(exact)[-n] >= found[rows[start]]:
+            break
+        make_exact(rows[start : start + CONFIRMED_AT_ONCE])
 
 
 def percentiles_within(values: Floats, groups: Rows) -> Floats:
@@ -87,17 +112,9 @@ def nearest_elsewhere(
     Returns:
         Rows and cosines, ``(n,)``; -1 and nan where there is no other recording.
     """
-    rows = np.full(len(vectors), -1)
-    found = np.full(len(vectors), np.nan)
-    for start, stop in blocks(len(vectors), len(vectors)):
-        near = cosines(vectors[start:stop], vectors)
-        near[recordings[start:stop, None] == recordings[None, :]] = -np.inf
-        best = near.argmax(axis=1)
-        value = near[np.arange(len(near)), best]
-        there = np.isfinite(value)
-        rows[start:stop][there], found[start:stop][there] = best[there], value[there]
-        done(stop - start)
-    return rows, found
+    best, near = nearest(vectors, vectors, 1, groups=(recordings, recordings), done=done)
+    is_there = np.isfinite(near[:, 0])
+    return np.where(is_there, best[:, 0], -1), np.where(is_there, near[:, 0], np.nan)
 
 
 def duplicate_pairs(rows: Rows, near: Floats, threshold: float) -> list[tuple[int, int, float]]:
