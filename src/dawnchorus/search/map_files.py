@@ -161,14 +161,15 @@ class MapFiles:
             f"{sites[row]} {window['path'].rpartition('/')[2]} {window['start_s']:.1f} s".strip()
             for row, window in zip(kept, windows, strict=True)
         ]
-        shown = kept[:MOST_DRAWN]
-        images = [self._image(table, row) for row in shown]
-        self._draw(
-            "strangest.png",
-            plot_sheet,
-            list(zip(captions[: len(shown)], images, strict=True)),
-            "The sounds that are least like any other",
-        )
+        # as many of each site as there is room for; they lie in the order of sites
+        each = max(1, MOST_DRAWN // max(1, len(np.unique(groups[kept]))))
+        shown = [
+            at for at, row in enumerate(kept) if (groups[kept[:at]] == groups[row]).sum() < each
+        ][:MOST_DRAWN]
+        images = [self._image(table, kept[at]) for at in shown]
+        heading = f"The sounds that are least like any other. {self._axes(table)}"
+        sounds = [(captions[at], image) for at, image in zip(shown, images, strict=True)]
+        self._draw("strangest.png", plot_sheet, sounds, heading)
 
     def pictures(
         self,
@@ -198,8 +199,13 @@ class MapFiles:
         ]
         images = [self._image(table, row) for row in shown]
         if shown:
-            heading = "The most typical sound of each cluster, largest first"
+            heading = f"The most typical sound of the largest clusters. {self._axes(table)}"
             self._draw("typical.png", plot_sheet, list(zip(captions, images, strict=True)), heading)
+
+    @staticmethod
+    def _axes(table: pa.Table) -> str:
+        """What lies along the edges of each picture of sound."""
+        return f"Across: {_window_s(table):g} s; up: to half the recording's sample rate."
 
     def _image(self, table: pa.Table, row: int) -> NDArray[np.uint8] | None:
         window = table.slice(row, 1).to_pylist()[0]
@@ -207,7 +213,10 @@ class MapFiles:
             with local_copy(from_stored_name(window["path"], self._audio_root)) as path:
                 rate = read_info(path).sample_rate
                 samples = read_audio(path, start_s=window["start_s"], stop_s=window["stop_s"])
-            return spectrogram_image(samples.astype(np.float32), rate, height=120, width=320)
+            # the last window of a recording may be short: nothing follows, at the same scale
+            n_missing = max(0, round(_window_s(table) * rate) - len(samples))
+            samples = np.pad(samples.astype(np.float32), (0, n_missing))
+            return spectrogram_image(samples, rate, height=120, width=320)
         except (AudioError, OSError, UsageError) as error:
             said = f"{window['path']}: not drawn: {error}"
             self._report.warnings.append(said)
@@ -221,6 +230,12 @@ class MapFiles:
             self._report.warnings.append(f"no {name}: {error}")
         else:
             self._report.files.append(path)
+
+
+def _window_s(table: pa.Table) -> float:
+    """Length of a whole window, seconds."""
+    lengths = table["stop_s"].to_numpy() - table["start_s"].to_numpy()
+    return round(float(lengths.max(initial=0.0)), 3)
 
 
 def _sites(table: pa.Table) -> list[str]:

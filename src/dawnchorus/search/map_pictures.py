@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 # Okabe and Ito's eight, apart for every kind of colour-blindness; then marks tell them apart.
 COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 MARKS: Final = ("o", "^", "s", "D", "v")
-NOTHING: Final = "#d5d5d5"
+NOTHING: Final = "#dddddd"
+OTHER: Final = "#9a9a9a"
 MOST_NAMED: Final = 12  # in a legend; the rest is grey
+HEIGHT_TO_WIDTH: Final = 0.8  # of a map
 MOST_DRAWN: Final = 40_000  # points of a picture: more hide each other
 DOTS_PER_INCH: Final = 110
 ACROSS: Final = 4  # sounds side by side
@@ -45,16 +47,17 @@ def plot_map(
     """
     columns = min(2, len(colourings))
     rows = -(-len(colourings) // columns)
-    figure = _figure(8.5 * columns, 6.5 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    shown = _some(len(points))
+    figure = _figure(8.6 * columns, 5.4 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    shown, (left, right, low, high) = _some(len(points)), _edges(points)
     for axes, (title, values) in zip(grid.flat, colourings.items(), strict=False):
         axes.set_title(title, loc="left")
-        axes.set(xticks=[], yticks=[], aspect="equal")
+        axes.set(xticks=[], yticks=[], xlim=(left, right), ylim=(low, high), anchor="W")
+        axes.set_box_aspect(HEIGHT_TO_WIDTH)
         for edge in axes.spines.values():
             edge.set_color("#bbbbbb")
         if isinstance(values, np.ndarray):
-            _draw_hours(figure, axes, points[shown], values[shown])
+            _draw_hours(axes, points[shown], values[shown])
         else:
             _draw_words(axes, points[shown], [values[row] for row in shown.tolist()])
     for axes in list(grid.flat)[len(colourings) :]:
@@ -67,14 +70,24 @@ def plot_map(
     _save(figure, path)
 
 
+def _edges(points: Points) -> tuple[float, float, float, float]:
+    """Left, right, low and high of a map that holds all points, at one scale both ways."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle, half = (low + high) / 2, 1.04 * (high - low) / 2
+    across = max(half[0], half[1] / HEIGHT_TO_WIDTH, 1e-6)
+    up = across * HEIGHT_TO_WIDTH
+    return middle[0] - across, middle[0] + across, middle[1] - up, middle[1] + up
+
+
 def _draw_words(axes: Any, points: Points, words: Sequence[str | None]) -> None:
     size = _point_size(len(points))
     names = [word for word in words if word is not None]
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
     named = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_NAMED]
-    keys = np.array([named.index(word) if word in named else -1 for word in words])
-    rest = keys < 0
-    axes.scatter(*points[rest].T, s=size, c=NOTHING, linewidths=0, rasterized=True)
+    place = {name: at for at, name in enumerate(named)}
+    keys = np.array([-1 if word is None else place.get(word, len(named)) for word in words])
+    for key, colour in ((-1, NOTHING), (len(named), OTHER)):
+        axes.scatter(*points[keys == key].T, s=size, c=colour, linewidths=0, rasterized=True)
     for at, name in enumerate(named):
         mark = MARKS[at // len(COLOURS)]
         axes.scatter(
@@ -86,15 +99,17 @@ def _draw_words(axes: Any, points: Points, words: Sequence[str | None]) -> None:
             rasterized=True,
             label=f"{_short(name)} ({counts[name]:,})",
         )
-    if rest.any():
-        axes.scatter([], [], s=size, c=NOTHING, label=f"none or other ({int(rest.sum()):,})")
+    others = (f"{len(counts) - len(named)} others", OTHER, len(named)), ("none", NOTHING, -1)
+    for name, colour, key in others:
+        if n := int((keys == key).sum()):
+            axes.scatter([], [], s=size, c=colour, label=f"{name} ({n:,})")
     axes.legend(
         loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8, scatterpoints=1,
         markerscale=max(1.0, (30 / size) ** 0.5),
     )  # fmt: skip
 
 
-def _draw_hours(figure: Any, axes: Any, points: Points, hours: NDArray[np.float64]) -> None:
+def _draw_hours(axes: Any, points: Points, hours: NDArray[np.float64]) -> None:
     size = _point_size(len(points))
     known = np.isfinite(hours)
     axes.scatter(*points[~known].T, s=size, c=NOTHING, linewidths=0, rasterized=True)
@@ -103,8 +118,9 @@ def _draw_hours(figure: Any, axes: Any, points: Points, hours: NDArray[np.float6
         *points[known].T, s=size, c=hours[known], cmap="twilight_shifted", vmin=0, vmax=24,
         linewidths=0, rasterized=True,
     )  # fmt: skip
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, ticks=range(0, 25, 6))
-    bar.set_label("local hour")
+    beside = axes.inset_axes((1.03, 0.15, 0.03, 0.7))
+    bar = axes.figure.colorbar(drawn, cax=beside, ticks=range(0, 25, 6))
+    bar.ax.set_yticklabels([f"{hour}:00" for hour in range(0, 25, 6)])
 
 
 def plot_sheet(path: Path, images: Images, heading: str) -> None:
@@ -124,7 +140,7 @@ def plot_sheet(path: Path, images: Images, heading: str) -> None:
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, (caption, image) in zip(grid.flat, images, strict=False):
-        axes.set_title(caption, fontsize=8, loc="left")
+        axes.set_title(_short(caption, 44), fontsize=8, loc="left")
         if image is None:
             axes.text(0.5, 0.5, "not readable now", ha="center", va="center", color="#888888")
         else:
@@ -147,10 +163,14 @@ def plot_twins(path: Path, near: NDArray[np.float64], threshold: float) -> None:
     values = near[np.isfinite(near)]
     figure = _figure(7, 3.6)
     axes = figure.subplots()
-    axes.hist(values, bins=np.linspace(min(values.min(initial=1.0), 0.0), 1, 101), color=COLOURS[0])
-    axes.axvline(threshold, color=COLOURS[5], linewidth=1.5)
+    lowest = np.floor(20 * min(values.min(initial=0.95), threshold - 0.05)) / 20
+    axes.hist(values, bins=np.linspace(lowest, 1, 101), color=COLOURS[0])
+    axes.axvline(threshold, color=COLOURS[5], linewidth=1.5, label=f"threshold {threshold:g}")
+    axes.legend(loc="upper left", frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_yscale("symlog")
     axes.set(
+        xlim=(lowest, 1.005),
         xlabel="cosine to the most similar window of another recording", ylabel="windows",
         title=f"{int((values >= threshold).sum()):,} of {len(values):,} windows at "
         f"{threshold:g} or more",

@@ -27,7 +27,7 @@ def strangeness(
     vectors: Whole,
     recordings: Rows,
     references: Rows,
-    wanted: tuple[Rows, int],
+    wanted: tuple[Rows, int] | None = None,
     done: Callable[[int], object] = lambda _: None,
 ) -> Floats:
     """How far each window is from the tenth nearest one of other recordings: 1 - cosine.
@@ -42,17 +42,18 @@ def strangeness(
             there is; all rows where there are few.
         wanted: ``(n,)`` such as the site of each window, as a number, and how many of each are
             wanted: the strangest so many are exact, and no other is as strange. Others may be said
-            to be stranger than they are, where there are many references.
+            to be stranger than they are, where there are many references. None: all are exact,
+            which takes ten times as long.
         done: called with the number of windows done.
 
     Returns:
         ``(n,)``; nan where no other recording is among the references.
     """
     targets, groups = vectors[references], (recordings, recordings[references])
+    if wanted is None or are_few(targets):
+        return _farthest(nearest(vectors, targets, TENTH, groups=groups, done=done)[1])
     near = nearest_by_cell(vectors, targets, TENTH, groups=groups, done=done)[1]
     found = _farthest(near)
-    if are_few(targets):
-        return found
 
     def make_exact(rows: Rows) -> None:
         some = (recordings[rows], groups[1])
