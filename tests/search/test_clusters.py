@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -286,6 +288,29 @@ def test_twins_are_a_cluster() -> None:
     vectors = np.repeat(draws.normal(size=(3, 16)), 20, axis=0).astype(np.float32)
     clusters = dense_groups(neighbour_graph(whole(vectors), k=25), 10)
     assert sorted(np.bincount(clusters).tolist()) == [20, 20, 20]
+
+
+def test_mutual_neighbours_find_rare_groups_in_noise() -> None:
+    # 50 groups, common and rare, in as much noise, on a spectrum that falls as that of encoders
+    found = []
+    for seed in (1, 2):
+        draws = np.random.default_rng(seed)
+        basis = np.linalg.qr(draws.normal(size=(400, 400)))[0]
+        share = 1 / (4 + np.arange(50))
+        truth = draws.choice(50, 2500, p=share / share.sum())
+        truth[draws.random(2500) < 0.5] = NONE
+        centres = np.concatenate([draws.normal(size=(50, 400)), np.zeros((1, 400))])
+        noise = np.where(truth < 0, 1.0, 0.8)[:, None] * draws.normal(size=(2500, 400))
+        vectors = (centres[truth] + noise) @ (np.arange(1, 401)[:, None] ** -0.6 * basis)
+        graph = neighbour_graph(whole(vectors.astype(np.float32)))
+        one_way = replace(graph, mutual=np.ones_like(graph.mutual))
+        for of in (graph, one_way):
+            clusters = dense_groups(of, 10)
+            found.append((clusters.max() + 1, (clusters[truth >= 0] != NONE).mean()))
+            assert (clusters[truth < 0] != NONE).mean() < 0.05
+    n_found, shares = (np.array(column).reshape(2, 2) for column in zip(*found, strict=True))
+    assert (n_found[:, 0] > n_found[:, 1]).all()
+    assert shares[:, 0].mean() > shares[:, 1].mean() + 0.05
 
 
 def test_fine_groups_split_what_coarse_ones_keep_as_one() -> None:

@@ -10,6 +10,8 @@ import typer
 from dawnchorus.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dawnchorus.search.map_files import ClusterReport
 
 SHOWN = 15  # clusters on the terminal
@@ -39,6 +41,13 @@ def command(
     coarse: Annotated[
         bool, typer.Option("--coarse", help="Fewer, larger clusters, often one a site or recorder.")
     ] = False,
+    stability: Annotated[
+        int,
+        typer.Option(
+            help="Also say how stable each cluster is over this many draws of half of the "
+            "recordings, such as 20."
+        ),
+    ] = 0,
     where: options.Where = None,
     time_of_day: options.TimeOfDay = None,
     dates: options.Dates = None,
@@ -67,6 +76,7 @@ def command(
         seed=seed,
         duplicates=duplicates,
         novel=novel,
+        stability=stability,
     )
     with watched(quiet=quiet) as progress:
         report = cluster_stores(
@@ -93,9 +103,13 @@ def _print(report: ClusterReport, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
         return
-    rows = list(zip(report.sizes, (name.text for name in report.names), strict=True))
+    rows = [
+        [size, *([f"{stable:.2f}"] if stable is not None else []), name.text]
+        for size, stable, name in zip(report.sizes, _stable(report), report.names, strict=True)
+    ]
     if rows:
-        print_table(["windows", "cluster"], rows[:SHOWN])
+        more = ["stability"] if report.stability is not None else []
+        print_table(["windows", *more, "cluster"], rows[:SHOWN])
     if len(rows) > SHOWN:
         print(f"and {len(rows) - SHOWN} smaller clusters")
     new = "" if report.n_new == report.n_windows else f", {report.n_new:,} of them new on the map"
@@ -104,3 +118,7 @@ def _print(report: ClusterReport, *, as_json: bool) -> None:
         print(f"{report.n_duplicates:,} pairs of duplicates")
     for path in report.files:
         say(f"written: {path}")
+
+
+def _stable(report: ClusterReport) -> Sequence[float | None]:
+    return report.stability or [None] * len(report.names)

@@ -61,7 +61,13 @@ class ClusterConfig(Config):
         default=0, ge=0, description="list so many windows of each site that are like nothing else"
     )
 
+    stability: int = Field(
+        default=0,
+        ge=0,
+        description="draw half of the recordings so often, and say which clusters they show too",
+    )
+
     @property
     def of_the_map(self) -> dict[str, Any]:
         """The options that decide where points lie and what is a cluster."""
-        return self.model_dump(mode="json", exclude={"duplicates", "novel"})
+        return self.model_dump(mode="json", exclude={"duplicates", "novel", "stability"})

@@ -17,6 +17,7 @@ from dawnchorus.search.clusters import NONE
 from dawnchorus.search.map import ArchiveMap, add_new_windows, map_archive, whole_vectors
 from dawnchorus.search.map_files import ClusterReport, MapFiles, site_numbers
 from dawnchorus.search.oddities import nearest_elsewhere, strangeness
+from dawnchorus.search.stability import cluster_stability
 from dawnchorus.store.files import remove_if_possible
 
 if TYPE_CHECKING:
@@ -98,9 +99,15 @@ def cluster_stores(
     )
     writer = MapFiles(folder, as_path(audio_root or archive.header.audio_root), report)
     typical = medoids(vectors, made.clusters)
+    recordings = np.unique(table["recording_id"].to_numpy(), return_inverse=True)[1]
+    if config.stability:
+        advance = progress.start("drawing halves", config.stability, "draws")
+        some = made.landmarks
+        report.stability = cluster_stability(
+            vectors[some], recordings[some], made.clusters[some], config, advance
+        ).tolist()
     writer.clusters(table, names, sizes, typical)
     writer.windows(table, made, names, labelled)
-    recordings = np.unique(table["recording_id"].to_numpy(), return_inverse=True)[1]
     if config.duplicates is not None:
         advance = progress.start("comparing recordings", len(vectors), "windows")
         near = nearest_elsewhere(vectors, recordings, advance)

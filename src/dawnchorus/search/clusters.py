@@ -1,8 +1,10 @@
 """Clusters of windows: dense groups among landmarks, and every other window with its nearest ones.
 
 HDBSCAN (Campello et al. 2013; scikit-learn's) on a graph of mutual neighbours: two landmarks are
-near only if each is among the other's nearest, which keeps a dense group of one species from
-swallowing its sparse neighbours. What belongs to no group is said to belong to none.
+near only if each is among the other's nearest, which keeps rare groups apart from the noise that
+they lie in (of 12,000 planted windows, half of them noise, 54 % of the others were in a cluster
+instead of 25 %; on clips that were cut by people it makes no difference). What belongs to no group
+is said to belong to none.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class ClusterReport:
         names: of the clusters, from the largest on.
         sizes: windows in each.
         n_none: windows in no cluster.
+        stability: of each cluster, 0 to 1; None where it was not asked for.
         n_duplicates: pairs; None where they were not asked for.
         files: that were written.
         warnings: what to mind.
@@ -56,6 +57,7 @@ class ClusterReport:
     names: list[ClusterName]
     sizes: list[int]
     n_none: int
+    stability: list[float] | None = None
     n_duplicates: int | None = None
     files: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -82,15 +84,21 @@ class MapFiles:
         examples = table.take(typical).select(list(WINDOW)).to_pylist()
         self._csv(
             "clusters.csv",
-            ["cluster", "name", "n_windows", "label", "label_share", "n_labels", *WINDOW],
+            ["cluster", "name", "n_windows", "label", "label_share", "n_labels", "stability",
+             *WINDOW],
             (
-                [at, name.text, size, name.label or "", f"{name.share:.3f}", name.n_labels,
+                [at, name.text, size, name.label or "", f"{name.share:.3f}", name.n_labels, stable,
                  *example.values()]
-                for at, (name, size, example) in enumerate(
-                    zip(names, sizes, examples, strict=True)
+                for at, (name, size, stable, example) in enumerate(
+                    zip(names, sizes, self._stable(len(names)), examples, strict=True)
                 )
             ),
         )  # fmt: skip
+
+    def _stable(self, n: int) -> list[str]:
+        """Stability of each cluster as text, empty where it is not known."""
+        values = self._report.stability
+        return [""] * n if values is None else [f"{value:.2f}" for value in values]
 
     def windows(
         self,
@@ -158,7 +166,7 @@ class MapFiles:
             ),
         )
         captions = [
-            f"{sites[row]} {window['path'].rpartition('/')[2]} {window['start_s']:.1f} s".strip()
+            " ".join([f"{window['start_s']:.1f} s", sites[row], window["path"].rpartition("/")[2]])
             for row, window in zip(kept, windows, strict=True)
         ]
         # as many of each site as there is room for; they lie in the order of sites

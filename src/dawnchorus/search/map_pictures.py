@@ -47,7 +47,7 @@ def plot_map(
     """
     columns = min(2, len(colourings))
     rows = -(-len(colourings) // columns)
-    figure = _figure(8.6 * columns, 5.4 * rows)
+    figure = _figure(9.8 * columns, 5.4 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     shown, (left, right, low, high) = _some(len(points)), _edges(points)
     for axes, (title, values) in zip(grid.flat, colourings.items(), strict=False):
