@@ -1,4 +1,5 @@
 // Builds the page into src/dawnchorus/serve/static/, where the server and the wheel find it.
+// page.js holds preact (MIT, LICENSE-preact.txt); all else in it is ours.
 //
 //   node build.mjs          page.js, page.css, index.html; the same bytes on every machine
 //   node build.mjs --unit   the tests of web/tests/unit into build/web-unit/, for `node --test`
@@ -24,10 +25,12 @@ async function page() {
     format: "esm",
     target: ["es2022"],
     charset: "utf8",
-    legalComments: "inline", // preact's licence asks for it
+    legalComments: "inline",
     logLevel: "warning",
   });
   for (const name of ["index.html", "icon.svg"]) copyFileSync(join(here, name), join(static_folder, name));
+  // preact is in page.js, and its licence has to come with it
+  copyFileSync(join(here, "node_modules/preact/LICENSE"), join(static_folder, "LICENSE-preact.txt"));
   const bytes = readdirSync(static_folder).reduce((sum, name) => sum + statSync(join(static_folder, name)).size, 0);
   console.log(`page: ${bytes} bytes of at most ${MOST_BYTES}`);
   if (bytes > MOST_BYTES) process.exitCode = 1;
