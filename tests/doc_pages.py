@@ -27,8 +27,11 @@ DOCS = Path(__file__).parents[1] / "docs"
 STAND_IN = "/home/you"  # on pages, for the folder in which everything runs
 NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
 COMMENT = re.compile(r"<!-- *(file|not run|varies)(?:: *(.*?))? *-->")
-# the program of this environment, whatever PATH says
-SHELL_START = f'set -euo pipefail; dawnchorus() {{ "{sys.executable}" -m dawnchorus "$@"; }}\n'
+# the programs of this environment, whatever PATH says
+SHELL_START = (
+    f'set -euo pipefail; python() {{ "{sys.executable}" "$@"; }}; '
+    'dawnchorus() { python -m dawnchorus "$@"; }\n'
+)
 
 
 @dataclass(frozen=True)

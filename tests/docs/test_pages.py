@@ -12,7 +12,7 @@ import pytest
 from doc_pages import DOCS, Block, Session, blocks_of, difference, run_page
 
 TUTORIALS = sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")
-LONG = {"own_sounds"}  # trains a model
+LONG = {"own_sounds", "an_afternoon"}  # train a model, embed an hour
 RECORDINGS = DOCS.parent / "demo" / "recordings"
 
 
