@@ -224,6 +224,21 @@ def test_a_chart_has_a_dot_for_each_recorded_day_and_bars_as_long_as_rates(
     assert drawn.count('class="band"') == 1
 
 
+def test_the_interval_of_a_density_fits_or_is_seen_to_go_on(activity: Activity) -> None:
+    by_hour = rows_by_hour(activity)["wren"]
+    rows = dict(by_hour)
+    far = {"windows_per_hour": 9000.0, "windows_low": 8000.0, "windows_high": 15000.0}
+    rows["north", 4] = {**by_hour["north", 4], **far}
+    chart = site_charts(activity, "wren", rows, activity.sites)["north"]
+    assert chart.top_hour >= 15000
+    lines = re.findall(r'<path class="density" d="M([\d.]+) [\d.]+L([\d.]+) ', draw_site(chart, ""))
+    (first, last) = (float(end) for end in lines[0])
+    assert last - first == pytest.approx(170 * 7000 / chart.top_hour, abs=0.2)
+    assert len(lines) == 1
+    cut = draw_site(replace(chart, top_hour=10_000.0), "")
+    assert cut.count('<path class="density"') == 3  # with a pointed end
+
+
 @pytest.mark.parametrize(
     ("day", "place", "rise", "fall"),
     [

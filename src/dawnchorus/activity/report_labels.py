@@ -143,10 +143,10 @@ def _windows(row: Mapping[str, Any] | None) -> tuple[float | None, float, float]
 
 
 def _highest(row: Mapping[str, Any]) -> float:
-    """What has to fit: the rate, and its interval unless that is far longer than the rate."""
-    rate = row["calls_per_hour"] or 0.0
-    density = row["windows_per_hour"] or 0.0
-    return max(rate, density, min(row["high"] or 0.0, 2 * rate))
+    """What has to fit: each rate, and its interval unless that is far longer than the rate."""
+    rates = (("calls_per_hour", "high"), ("windows_per_hour", "windows_high"))
+    ends = [(row[rate] or 0.0, row[high] or 0.0) for rate, high in rates]
+    return max(max(rate, min(high, 2 * rate)) for rate, high in ends)
 
 
 def top_of(values: NDArray[np.float64]) -> float:

@@ -136,21 +136,32 @@ def _rhythm(chart: SiteChart) -> list[str]:
             continue
         parts.append(svg.rect(left, y + 1, value * scale, HOUR - 2, "bar"))
         if low is not None and high is not None:
-            end = min(left + high * scale, left + RHYTHM)
-            parts.append(svg.line(left + low * scale, y + HOUR / 2, end, y + HOUR / 2, "whisker"))
+            parts += _interval(left, y + HOUR / 2, (low * scale, high * scale), "whisker")
         if hour in chart.windows_by_hour:
             windows, least, most = chart.windows_by_hour[hour]
-            ends = (min(left + v * scale, left + RHYTHM) for v in (least, most))
-            first, last = ends
-            parts.append(svg.line(first, y + HOUR / 2 + 1.5, last, y + HOUR / 2 + 1.5, "density"))
+            middle = y + HOUR / 2 + 1.5
+            parts += _interval(left, middle, (least * scale, most * scale), "density")
             if windows is not None:
-                parts.append(svg.dot(left + windows * scale, y + HOUR / 2 + 1.5, 2.4, "density"))
+                parts.append(svg.dot(left + windows * scale, middle, 2.4, "density"))
     words = svg.short(chart.top_hour)
+    if chart.windows_by_hour:
+        below = TOP + HEIGHT + 42
+        parts.append(svg.dot(left + 22, below - 4, 2.4, "density"))
+        parts.append(svg.text(left + 30, below, "by density"))
     parts += [
         svg.text(left, TOP + HEIGHT + 14, "0"),
         svg.text(left + RHYTHM, TOP + HEIGHT + 14, words, at="end"),
         svg.text(left + RHYTHM / 2, TOP + HEIGHT + 28, "calls per hour, by hour", at="middle"),
     ]
+    return parts
+
+
+def _interval(left: float, y: float, ends: tuple[float, float], kind: str) -> list[str]:
+    """An interval as a line; one that goes on beyond the frame says so by a pointed end."""
+    first, last = (left + min(end, RHYTHM) for end in ends)
+    parts = [svg.line(first, y, last, y, kind)]
+    if ends[1] > RHYTHM:
+        parts += [svg.line(last - 3, y + side, last, y, kind) for side in (-2.5, 2.5)]
     return parts
 
 
