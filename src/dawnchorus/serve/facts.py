@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dawnchorus.serve.session import Session
 
 MOST_DAMAGED: Final = 200  # in one answer
-MOST_LOOKED_AT: Final = 2_000  # recordings whose files are looked for, spread over all
+MOST_LOOKED_AT: Final = 300  # recordings whose files are looked for, spread over all
 HOUR_S: Final = 3_600
 
 

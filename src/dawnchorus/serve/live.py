@@ -49,6 +49,9 @@ class LiveAnnotations:
         self._ids: dict[str, set[str]] = defaultdict(set)
         self._said: set[tuple[object, ...]] = set()
         self._row_of: dict[str, int] = {}
+        # a page asks every two seconds, and most of the time nothing has changed
+        self._verdicts: dict[str | None, dict[str, State]] = {}
+        self._counted = 0
         self._of_window: dict[int, list[str]] = defaultdict(list)
 
     def refresh(self) -> None:
@@ -171,6 +174,15 @@ class LiveAnnotations:
 
     def verdicts(self, label: str | None) -> dict[str, State]:
         """What holds of each id that was judged: where people disagree, ``unsure``."""
+        with self.lock:
+            if self._counted != len(self.log):
+                self._verdicts.clear()
+                self._counted = len(self.log)
+            if label not in self._verdicts:
+                self._verdicts[label] = self._agreed(label)
+            return self._verdicts[label]
+
+    def _agreed(self, label: str | None) -> dict[str, State]:
         said: dict[str, State] = {}
         for row in self.rows(label):
             if row.state is not None:

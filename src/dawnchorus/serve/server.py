@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,8 +103,11 @@ def run_server(
     if open_browser:
         # beside the server, which must be there to answer
         threading.Timer(0.3, webbrowser.open, [first]).start()
-    _serve(uvicorn, make_app(session, door), listener)
-    session.close()
+    try:
+        _serve(uvicorn, make_app(session, door), listener)
+    finally:
+        listener.close()
+        session.close()
 
 
 def _listener(address: Address) -> socket.socket:
@@ -135,9 +139,5 @@ def _serve(uvicorn: Any, app: ASGIApp, listener: socket.socket) -> None:
         timeout_graceful_shutdown=3,
         ws="none",
     )
-    try:
+    with suppress(KeyboardInterrupt):  # what was judged is on the disk already
         uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:  # what was judged is on the disk already
-        pass
-    finally:
-        listener.close()

@@ -107,7 +107,7 @@ class Session:
         beside = first.with_name(first.name.removesuffix(".store") + MAP_SUFFIX)
         self.map_folder = beside if map_folder is None else Path(map_folder)
         self._lock = threading.RLock()
-        self._map: tuple[str, ArchiveMap] | None = None
+        self._map: tuple[str, ArchiveMap, bool] | None = None
         self._sounds: OrderedDict[str, bool] = OrderedDict()
 
     def close(self) -> None:
@@ -129,10 +129,10 @@ class Session:
         key = f"{found[-1]} {stat.st_mtime_ns} {stat.st_size}"
         with self._lock:
             if self._map is None or self._map[0] != key:
-                self._map = (key, ArchiveMap.read(found[-1]))
+                made = ArchiveMap.read(found[-1])
+                self._map = (key, made, self._fits(made))
                 self.__dict__.pop("cluster_names", None)
-        made = self._map[1]
-        return made if self._fits(made) else None
+        return self._map[1] if self._map[2] else None
 
     def _fits(self, made: ArchiveMap) -> bool:
         """Whether row i of the map is row i of the archive."""
