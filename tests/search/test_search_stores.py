@@ -14,11 +14,16 @@ from PIL import Image
 
 from dawnchorus import AnnotationTable, embed, search_stores
 from dawnchorus.annotations.annotation_row import new_row
+from dawnchorus.annotations.imported import rows_of
+from dawnchorus.annotations.raven import read_raven
+from dawnchorus.annotations.recordings import Recordings
+from dawnchorus.annotations.row_reader import ReadOptions
 from dawnchorus.configs.search import SearchConfig
 from dawnchorus.errors import AudioError, UsageError, WeightsError
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.query import SoundQuery, _heard, direction_of, embed_sounds
-from dawnchorus.search.results import RESULT_COLUMNS, write_clips, write_results
+from dawnchorus.search.result_files import write_results
+from dawnchorus.search.results import RESULT_COLUMNS, write_clips
 from dawnchorus.search.run import suggest_matches
 from planted_store import plant, planted_vectors
 
@@ -211,8 +216,66 @@ def test_a_result_is_the_same_in_every_format(store: Path, tmp_path: Path) -> No
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == table["path"].to_pylist()
     assert [float(row["score"]) for row in rows] == pytest.approx(table["score"].to_pylist(), 1e-5)
-    with pytest.raises(UsageError, match=r"f\.xls: need a file that ends in \.csv"):
+    with pytest.raises(UsageError, match=r"f\.xls: no format .*need a file that ends in \.csv"):
         write_results(table, tmp_path / "f.xls")
+
+
+def test_raven_gets_selections_that_are_read_back(store: Path, tmp_path: Path) -> None:
+    config = SearchConfig(k=9, per_recording=4)
+    table = search_stores(store, planted_vectors(np.array([1])), config=config).table
+    root = tmp_path / "moved"
+    for path in GROUPS:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(path.encode())
+    files = write_results(table, tmp_path / "f.txt", stores=[store], audio_root=root, label="wren")
+    assert files == [tmp_path / "f.txt"]
+    recordings = Recordings(root, lambda _path: None)
+    found = read_raven(tmp_path / "f.txt", recordings, ReadOptions(keep=True))
+    read, failures = rows_of(found, "ann")
+    assert not failures
+    assert [row.path for row in read] == table["path"].to_pylist()
+    assert [row.start_s for row in read] == table["start_s"].to_pylist()
+    assert [row.end_s for row in read] == table["stop_s"].to_pylist()
+    assert {(row.label, row.state, row.source) for row in read} == {("wren", None, "suggested")}
+    scores = [row.score for row in read]
+    assert scores == pytest.approx(table["score"].to_pylist(), abs=1e-6)
+    # Raven's clock runs on from recording to recording, in the order of the lines
+    with (tmp_path / "f.txt").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file, delimiter="\t"))
+    order = list(dict.fromkeys(table["path"].to_pylist()))
+    lengths = {path: float(len(groups)) for path, groups in GROUPS.items()}
+    before = {path: sum(lengths[one] for one in order[:at]) for at, path in enumerate(order)}
+    for line, window in zip(lines, table.to_pylist(), strict=True):
+        assert float(line["Begin Time (s)"]) == before[window["path"]] + window["start_s"]
+    assert [line["Selection"] for line in lines] == [str(n) for n in range(1, len(lines) + 1)]
+
+
+def test_audacity_gets_a_track_for_each_recording(store: Path, tmp_path: Path) -> None:
+    config = SearchConfig(k=9, per_recording=4)
+    table = search_stores(store, planted_vectors(np.array([1])), config=config).table
+    files = write_results(table, tmp_path / "f", form="audacity", stores=[store], label="wren")
+    assert len(files) == 3
+    (north,) = [file for file in files if file.name.startswith("a.")]
+    lines = [line.split("\t") for line in north.read_text("utf-8").splitlines()]
+    wanted = [row for row in table.to_pylist() if row["path"] == "north/a.wav"]
+    spans = sorted((row["start_s"], row["stop_s"]) for row in wanted)
+    assert sorted((float(start), float(stop)) for start, stop, _ in lines) == spans
+    assert {label.split()[0] for _, _, label in lines} == {"wren"}
+    with pytest.raises(UsageError, match="an Audacity track is of one recording"):
+        write_results(table, tmp_path / "f.txt", form="audacity", stores=[store])
+
+
+def test_recordings_of_two_stores_are_named_where_each_has_them(tmp_path: Path) -> None:
+    one = plant(tmp_path / "1.store", {"a.wav": [1] * 5}, audio_root="/first")
+    two = plant(tmp_path / "2.store", {"a.wav": [1] * 5}, seed=1, audio_root="/second")
+    table = search_stores([one, two], planted_vectors(np.array([1])), config=ALL).table
+    write_results(table, tmp_path / "f.txt", stores=[one, two])
+    with (tmp_path / "f.txt").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file, delimiter="\t"))
+    roots = ["/first" if name == str(one) else "/second" for name in table["store"].to_pylist()]
+    assert [line["Begin Path"] for line in lines] == [f"{root}/a.wav" for root in roots]
+    with pytest.raises(UsageError, match="need the stores"):
+        write_results(table, tmp_path / "f.txt")
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +347,9 @@ def test_a_sound_that_cannot_be_read_is_named(recorded: Path, tmp_path: Path) ->
 
 
 def test_a_model_that_is_not_known_by_its_name_is_asked_for(recorded: Path) -> None:
-    with pytest.raises(UsageError, match=r"not known by its name; say where it lies with --model"):
+    said = r"'[^']+', which is not known by its name; say where it lies with --model.*SHA-256 "
+    sha256 = Archive(recorded / "x.store").header.weights_sha256
+    with pytest.raises(UsageError, match=said + sha256):
         search_stores(recorded / "x.store", [f"{recorded}/sounds/0.wav"])
 
 

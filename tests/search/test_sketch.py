@@ -138,6 +138,32 @@ def test_each_part_has_a_file_that_is_made_once(
     assert made < after
 
 
+def test_a_second_query_opens_no_file(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = Archive(store)
+    first = best_windows(archive, queries(archive), 10, sketch="on")
+    monkeypatch.setattr(sketch_module, "_mapped", None)
+    monkeypatch.setattr(sketch_module, "as_bits", as_bits)
+    again = best_windows(archive, queries(archive), 10, sketch="on")
+    np.testing.assert_array_equal(again.rows, first.rows)
+    monkeypatch.undo()
+    mapped = open_sketch(Archive(store))
+    assert all(isinstance(bits, np.memmap) for bits in mapped.bits)
+
+
+def test_a_flipped_bit_of_a_sketch_is_found(store: Path) -> None:
+    before = open_sketch(Archive(store))
+    file = sorted((store / "search").glob("*.sketch"))[1]
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 4
+    file.unlink()  # the other one stays mapped
+    file.write_bytes(bytes(content))
+    after = open_sketch(Archive(store))
+    for bits, wanted in zip(after.bits, before.bits, strict=True):
+        np.testing.assert_array_equal(bits, wanted)
+    content[-20] ^= 4
+    assert file.read_bytes() == bytes(content)  # written again
+
+
 def test_a_store_that_has_doubled_is_sketched_again(store: Path) -> None:
     open_sketch(Archive(store))
     made = {name for name in names(store / "search") if name.endswith(".sketch")}
@@ -169,8 +195,13 @@ def test_it_is_used_by_itself_only_where_vectors_do_not_fit(
 ) -> None:
     archive = Archive(store)
     n_bytes = 300 * DIM * 2
-    for free, is_exact in ((n_bytes + 1, True), (n_bytes - 1, False)):
+    for free, least, is_exact in (
+        (n_bytes + 1, 299, True),
+        (n_bytes - 1, 299, False),
+        (n_bytes - 1, 300, True),  # there are not more
+    ):
         monkeypatch.setattr("dawnchorus.search.neighbours.free_memory", lambda free=free: free)
+        monkeypatch.setattr("dawnchorus.search.neighbours.AUTO_WINDOWS", least)
         assert best_windows(archive, queries(archive), 3).is_exact is is_exact
 
 

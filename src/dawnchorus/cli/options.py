@@ -342,6 +342,14 @@ Devices = Annotated[
 
 # --- what is written and said ---
 
+FileFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="csv, parquet, jsonl, raven, audacity or kaleidoscope. Default: by the suffix of "
+        "the output. A folder for raven or audacity gets one file per recording.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 DryRun = Annotated[
     bool,

@@ -55,14 +55,7 @@ class PredictFlags(RunFlags):
             "threshold; 'Scientific name_Common name' is understood."
         ),
     ] = None
-    file_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="csv, parquet, jsonl, raven, audacity or kaleidoscope. Default: by the suffix of "
-            "the output. A folder for raven or audacity gets one file per recording.",
-        ),
-    ] = None
+    file_format: options.FileFormat = None
     segments: Annotated[
         int | None,
         typer.Option(

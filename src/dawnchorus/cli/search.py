@@ -38,8 +38,12 @@ class SearchFlags:
     ] = None
     label: options.Label = None
     output: Annotated[
-        Path | None, options.output("File to write: .csv, .parquet or .jsonl. Default: a table.")
+        Path | None,
+        options.output(
+            "File to write: .csv, .parquet, .jsonl, or .txt for Raven. Default: a table."
+        ),
     ] = None
+    file_format: options.FileFormat = None
     clips: Annotated[
         Path | None,
         typer.Option(
@@ -62,7 +66,7 @@ class SearchFlags:
         str,
         typer.Option(
             help="on: compare only windows that a sketch of the store chooses, off: all of them, "
-            "auto: on if the vectors do not fit into memory."
+            "auto: on above 500,000 windows whose vectors do not fit into memory."
         ),
     ] = "auto"
     columns: Annotated[
@@ -127,11 +131,11 @@ def command(flags: SearchFlags) -> int:
     Example: dawnchorus search archive.store --like night.wav@12.5-14.0 --clips found/
     """
     from dawnchorus.cli.output import watched
-    from dawnchorus.search.results import check_suffix
+    from dawnchorus.search.result_files import result_format
     from dawnchorus.search.run import search_stores
 
     if flags.output is not None:
-        check_suffix(flags.output)
+        result_format(flags.output, flags.file_format)  # refused before anything is searched
     with watched(quiet=flags.quiet) as progress:
         result = search_stores(
             flags.stores,
@@ -151,13 +155,22 @@ def command(flags: SearchFlags) -> int:
 
 def _write(result: SearchResult, flags: SearchFlags, progress: Progress) -> list[Failure]:
     """Write what was asked for; returns what could not be cut."""
-    from dawnchorus.search.results import write_clips, write_results
+    from dawnchorus.search.result_files import write_results
+    from dawnchorus.search.results import write_clips
     from dawnchorus.store.read import Store
 
     failures = []
     header = Store(flags.stores[0]).header
     if flags.output is not None:
-        write_results(result.table, flags.output, spreadsheet_safe=flags.spreadsheet_safe)
+        write_results(
+            result.table,
+            flags.output,
+            form=flags.file_format,
+            stores=flags.stores,
+            audio_root=flags.audio_root,
+            label=flags.annotate,
+            spreadsheet_safe=flags.spreadsheet_safe,
+        )
     if flags.clips is not None:
         root = Path(flags.audio_root or header.audio_root)
         failures = write_clips(result.table, flags.clips, root, progress=progress)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.progress import Progress
     from dawnchorus.search.facts import PartFacts
+    from dawnchorus.search.sketch import Sketch
     from dawnchorus.search.workers import Workers
     from dawnchorus.store.read import LocatedWindows
     from dawnchorus.store.schema import StoreHeader
@@ -73,6 +74,7 @@ class Archive:
         self.parts: list[PartVectors] = []
         self._first_part = [0]
         self._facts: list[PartFacts] | None = None
+        self.sketch: Sketch | None = None  # once it was opened
         self._part_rows: list[PartRows] | None = None
         codes = [self._add_parts(number) for number in range(len(self.stores))]
         self.part_of: NDArray[np.int32] = np.concatenate(codes)
@@ -269,7 +271,10 @@ class Archive:
         """
         facts = self.prepare()
         if self._part_rows is None:
-            order = np.lexsort((self.row_in_part, self.part_of))
+            # runs of rows that follow each other: a stable sort of one number finds them
+            order = np.argsort(
+                self.part_of.astype(np.int64) << 32 | self.row_in_part, kind="stable"
+            )
             bounds = np.flatnonzero(np.diff(self.part_of[order])) + 1
             owners = self.recording_numbers()
             self._part_rows = [

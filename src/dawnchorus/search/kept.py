@@ -25,7 +25,7 @@ FOLDER: Final = "search"  # in the store, and in the cache
 
 def kept_contents(store: Path, name: str) -> Iterator[bytes]:
     """What is kept of a store under a name: its own file, then the user's; those that are there."""
-    for path in (store / FOLDER / name, cached_path(store, name)):
+    for path in kept_paths(store, name):
         try:
             with remote_errors(path):
                 yield path.read_bytes()
@@ -39,7 +39,7 @@ def keep(store: Path, name: str, content: bytes) -> bool:
     A bucket that others own, or an archive on a disk that is read-only, is searched all the same.
     """
     refused = None
-    for path in (store / FOLDER / name, cached_path(store, name)):
+    for path in kept_paths(store, name):
         try:
             with remote_errors(path):
                 make_folder(path.parent)
@@ -53,7 +53,7 @@ def keep(store: Path, name: str, content: bytes) -> bool:
     return False
 
 
-def cached_path(store: Path, name: str) -> Path:
-    """Where a file of a store lies in the user's cache."""
+def kept_paths(store: Path, name: str) -> tuple[Path, Path]:
+    """Where a file of a store lies: beside it, and in the user's cache."""
     place = hashlib.sha256(stored_name(absolute(store)).encode()).hexdigest()[:16]
-    return cache_folder() / FOLDER / place / name
+    return store / FOLDER / name, cache_folder() / FOLDER / place / name

@@ -7,7 +7,7 @@ The mean only: vectors that are whitened too gave a precision at 10 of 0.27 inst
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
+AUTO_WINDOWS: Final = 500_000  # below, a disk brings all vectors in a second or two
 SketchUse = Literal["auto", "on", "off"]
 
 
@@ -51,8 +52,8 @@ def best_windows(
         k: how many windows for each query.
         per_recording: how many of one recording at most; None: no limit.
         sketch: ``off``: score every window; ``on``: score those that the sketch of the stores
-            chooses, and make it where it is missing; ``auto``: on only where the vectors do not fit
-            into free memory.
+            chooses, and make it where it is missing; ``auto``: on only above 500,000 windows whose
+            vectors do not fit into free memory.
         device: where products are made; of workers that are given, theirs.
         progress: is told how far it is.
         workers: who score the windows; None: threads of this process.
@@ -76,7 +77,10 @@ def _wants_sketch(archive: Archive, sketch: SketchUse, workers: Workers | None) 
         if sketch == "on":
             raise UsageError("sketch: is of one machine; on a cluster every window is scored")
         return False
-    return sketch == "on" or (sketch == "auto" and not _fits_in_memory(archive))
+    if sketch == "auto":
+        # an exact search of what is in memory is quick; the sketch is for what a disk would bring
+        return archive.n_windows > AUTO_WINDOWS and not _fits_in_memory(archive)
+    return sketch == "on"
 
 
 def query_directions(vectors: NDArray[np.floating], mean: Floats) -> Floats:

@@ -100,7 +100,7 @@ def embed_sounds(
         for at, sound in enumerate(sounds):
             _cut(sound, folder / "sounds" / f"{at:06d}.flac", header)
         if model is None:
-            model = _known(header.model)
+            model = _known(header)
         report = embed(
             folder / "sounds", store=folder / "store", model=model, config=_settings(header)
         )
@@ -115,17 +115,19 @@ def embed_sounds(
         return [vectors[np.array(of_sound) == at] for at in range(len(sounds))]
 
 
-def _known(name: str) -> str:
+def _known(header: StoreHeader) -> str:
     """The name of a model, if it can be loaded by it.
 
     Raises:
         UsageError: It was a folder or file of the user's, of which a store keeps the name alone.
     """
+    name = header.model
     # an address of a hub has a slash; a folder or file is kept by its name alone
     if name not in list_models() and "/" not in name:
         raise UsageError(
             f"the store was made with the model {name!r}, which is not known by its name; say "
-            "where it lies with --model"
+            "where it lies with --model. Its weights are those of SHA-256 "
+            f"{header.weights_sha256}, as `dawnchorus verify` shows of a model"
         )
     return name
 

@@ -1,14 +1,12 @@
-"""What a search found: as a table, a file, and sounds to listen to."""
+"""What a search found: as a table, and as sounds to listen to. Files: `result_files`."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dawnchorus.audio.decode.flac import encode_flac
 from dawnchorus.audio.decode.read import read_audio, read_info
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from dawnchorus.search.exact import Neighbours
 
 SHOWN_IF_THERE: Final = ("site", "local_time")
-SUFFIXES: Final = (".csv", ".parquet", ".jsonl")
 TIMES: Final = ("start_s", "stop_s")
 CONTEXT_S: Final = 1.0  # of sound before and after a window, for the ear
 RESULT_COLUMNS: Final = (
@@ -101,40 +98,6 @@ def _helpful(archive: Archive, rows: NDArray[np.int64]) -> list[str]:
         if values.null_count < len(values):
             helpful.append(name)
     return helpful
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse a file that `write_results` could not write, before anything is searched.
-
-    Raises:
-        UsageError: The suffix is none of `SUFFIXES`.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: need a file that ends in .csv, .parquet or .jsonl")
-
-
-def write_results(table: pa.Table, path: Path, *, spreadsheet_safe: bool = False) -> None:
-    """Write a result as CSV, Parquet or JSON lines, by the file's suffix.
-
-    Raises:
-        UsageError: The suffix is none of these.
-        StoreError: It cannot be written.
-    """
-    check_suffix(path)
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        names = table.column_names
-        columns = ([_cell(value, name) for value in table[name].to_pylist()] for name in names)
-        rows = zip(*columns, strict=True)
-        text = csv_text(names, rows, spreadsheet_safe=spreadsheet_safe)
-        write_whole(path, text.encode())
-    elif suffix == ".parquet":
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        write_whole(path, sink.getvalue().to_pybytes())
-    else:
-        lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
-        write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _cell(value: Any, name: str) -> Any:
