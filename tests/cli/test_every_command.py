@@ -128,7 +128,7 @@ WRONG = [
     Call("probe evaluate", "{probe} {manifest} --split test", code=2, message="has no such clip"),
     Call("search", "{store}", code=2, message="at least one sound, label or vector"),
     Call("search", "{store} --like {recordings}/a.wav -m {model} -o {out}/f.xls", code=2,
-         message=".csv, .parquet or .jsonl"),
+         message="need a file that ends in .csv"),
     Call("search", "{store} --like {recordings}/a.wav@2-1 -m {model}", code=2,
          message="need START < STOP"),
     Call("search", "{store} --label owl", code=1, message="not an annotation table"),
