@@ -48,6 +48,8 @@ RIGHT = [
          ("a/annotations.json",)),
     Call("label density", "{store} --label robin --annotations {out}/a --judge 4",
          ("a/annotations.json",)),
+    Call("label density", "{store} --label wren --like {recordings}/a.wav@0.5-1 -m {model} "
+         "--annotations {out}/a --judge 4", ("a/density-wren.json",)),
     Call("activity", "{deployment}/detections.csv --effort {deployment}/hill -o {out}/a.csv "
          "--report {out}/r.html --picture {out}/a.png", ("a.csv", "r.html", "a.png")),
     Call("serve", "{store} --port 0 --no-browser --read-only"),
@@ -146,6 +148,8 @@ WRONG = [
     Call("label round", "{store} --label owl --width 0", code=2, message="--width 0: need a share"),
     Call("label round", "{store} --label owl --annotations {out}/a --strategy random", code=2,
          message="choose another strategy"),
+    Call("label density", "{store} --label owl --probe {probe} --like a.wav", code=2,
+         message="by one of them, not by both"),
     Call("label density", "{store} --label emu --judge 4 --annotations {out}/a", code=2,
          message="emu"),
     Call("activity", "{deployment}/detections.csv", code=2, message="not what was recorded"),

@@ -73,6 +73,22 @@ def test_what_was_judged_whole_is_certain() -> None:
     assert (density.low, density.density, density.high) == (0.6, 0.6, 0.6)
 
 
+def test_the_lower_end_lies_below_the_quantile_that_believes_in_unheard_calls() -> None:
+    # the call was heard in one bin of nine; the prior puts some in the other, larger ones
+    windows = judged(list(np.repeat(np.arange(9), 12)), [0] * 96 + [1] * 4 + [0] * 8, 9)
+    sizes = np.array([20_000] * 8 + [1_000])
+    draws = draw_density(sizes, windows)
+    density = draws.density(0.9)
+    heard = np.quantile(draws.calls[:, 8], 0.05) / sizes.sum()
+    plain = np.quantile(draws.calls.sum(axis=1), 0.05) / sizes.sum()
+    assert density.low == pytest.approx(heard, rel=1e-9)
+    assert density.low < 0.7 * plain
+    assert density.low < density.density == pytest.approx(1_000 / 3 / sizes.sum())
+    # the upper end believes in them: they may be there
+    high = np.quantile(draws.calls.sum(axis=1), 0.95) / sizes.sum()
+    assert density.high == pytest.approx(high, rel=1e-9)
+
+
 def test_the_lower_end_counts_no_calls_where_none_was_heard() -> None:
     # eight bins without a call: the prior alone would put calls in some of them in every draw
     windows = judged(list(np.repeat(np.arange(8), 12)), [0] * 96, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.figure
@@ -9,7 +10,7 @@ import pytest
 
 from dawnchorus.errors import UsageError
 from dawnchorus.labelling.density import Density
-from dawnchorus.labelling.density_files import plot_density
+from dawnchorus.labelling.density_files import _title, plot_density
 from dawnchorus.labelling.run_density import DensityReport, DensityRow
 
 
@@ -39,6 +40,12 @@ def test_every_panel_is_high_enough_for_the_highest_interval(
     assert north.get_ylim()[0] == 0
     assert 66 < north.get_ylim()[1] < 75
     assert [axes.get_title(loc="left") for axes in (north, south)] == ["wren north", "wren south"]
+
+
+def test_the_title_names_the_level_of_the_intervals() -> None:
+    whole = report()
+    assert _title((), whole.level) == "Share of windows with the call, 90% interval"
+    assert "97.5% interval" in _title(whole.rows, replace(whole, level=0.975).level)
 
 
 def test_strata_of_two_kinds_are_no_picture(tmp_path: Path) -> None:

@@ -270,6 +270,7 @@ def suggested_row(
     model: str,
     score: float | None,
     purpose: Purpose = "train",
+    repeat: int = 1,
 ) -> AnnotationRow:
     """A suggestion that a window holds a label, for people to judge.
 
@@ -279,6 +280,7 @@ def suggested_row(
         model: what suggested it.
         score: that it was suggested with.
         purpose: ``estimate`` only if it was drawn whatever its score.
+        repeat: as of `annotation_id`.
 
     Raises:
         UsageError: A value cannot be true.
@@ -294,6 +296,7 @@ def suggested_row(
         purpose=purpose,
         model=model,
         score=score,
+        repeat=repeat,
     )
 
 

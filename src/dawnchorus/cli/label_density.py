@@ -10,6 +10,9 @@ import typer
 from dawnchorus.cli import options
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dawnchorus.labelling.run_density import DensityReport
 
 HEADINGS = ("site", "date", "hour", "windows", "judged", "density", "low", "high", "method")
@@ -23,6 +26,7 @@ def density(
     label: options.Label = None,
     output: Annotated[Path | None, options.output("CSV to write.")] = None,
     probe: options.Probe = None,
+    like: options.Like = None,
     annotations: options.Annotations = None,
     judge: Annotated[
         int | None,
@@ -45,6 +49,7 @@ def density(
         typer.Option("--thresholds", help="Also print precision and recall by threshold."),
     ] = False,
     picture: options.Picture = None,
+    model: options.Model = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -52,7 +57,8 @@ def density(
     """Estimate how many windows hold a call, with a 90% interval, from windows judged at random.
 
     First draw windows (--judge 200), then judge them like any suggestion, then call it again. The
-    windows are put in bins by the scores of a probe, or by those that the store holds.
+    windows are put in bins by the scores of a probe, by how much they sound like --like, or by
+    the scores that the store holds.
 
     Example: dawnchorus label density archive.store --label wren --probe wren.probe --by site,hour
     """
@@ -66,7 +72,9 @@ def density(
 
     if label is None:
         raise UsageError("a density is of one label; name it: --label wren")
-    given: dict[str, Any] = {"probe": probe}
+    if probe is not None and like:
+        raise UsageError("--probe or --like: windows are scored by one of them, not by both")
+    given: dict[str, Any] = {"probe": probe, "query": _direction(store, like, model)}
     folder = annotations or annotations_beside(store)
     with watched(quiet=quiet) as progress:
         if judge is not None:
@@ -90,6 +98,16 @@ def density(
     if not quiet:
         _remarks(report)
     return 0
+
+
+def _direction(store: str, like: list[str] | None, model: str | None) -> NDArray[np.float32] | None:
+    """The direction of sounds among a store's vectors; None: no sound was named."""
+    from dawnchorus.cli.label_suggest import sound_vectors
+    from dawnchorus.search.archive import Archive
+    from dawnchorus.search.query import direction_of
+
+    vectors = sound_vectors(store, like, model)
+    return None if vectors is None else direction_of(Archive(store), vectors)
 
 
 def _show(report: DensityReport, *, thresholds: bool, as_json: bool) -> None:

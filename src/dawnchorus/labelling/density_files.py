@@ -74,7 +74,7 @@ def plot_density(report: DensityReport, path: Path) -> None:
             axes.axhspan(low, high, color=GREY, alpha=0.25, linewidth=0, label="all windows")
         _draw(axes, rows, ticks)
         axes.set_title(title, loc="left", fontsize=10)
-    _finish(figure, all_axes, ticks, strata)
+    _finish(figure, all_axes, ticks, strata, level=report.level)
     content = io.BytesIO()
     form = path.suffix.lstrip(".") or "png"
     figure.savefig(content, format=form, dpi=DOTS_PER_INCH, metadata=_plain(form))
@@ -97,7 +97,9 @@ def _draw(axes: Any, rows: Sequence[DensityRow], ticks: Sequence[str]) -> None:
     axes.set_axisbelow(True)
 
 
-def _finish(figure: Any, all_axes: Any, ticks: Sequence[str], strata: Sequence[DensityRow]) -> None:
+def _finish(
+    figure: Any, all_axes: Any, ticks: Sequence[str], strata: Sequence[DensityRow], *, level: float
+) -> None:
     last = all_axes[-1]
     # once all is drawn: a limit that is set before would hold for every panel
     last.set_ylim(0, max(axes.dataLim.y1 for axes in all_axes) * 1.05 or 1)
@@ -111,14 +113,14 @@ def _finish(figure: Any, all_axes: Any, ticks: Sequence[str], strata: Sequence[D
     row = strata[0] if strata else None
     names = {"local_hour": "local hour", "date": "date", "site": "site"}
     last.set_xlabel(next((n for key, n in names.items() if row and getattr(row, key)), ""))
-    figure.suptitle(_title(strata), fontsize=11, x=0.02, ha="left")
+    figure.suptitle(_title(strata, level), fontsize=11, x=0.02, ha="left")
     handles, labels = all_axes[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="upper right", frameon=False, fontsize=9)
 
 
-def _title(strata: Sequence[DensityRow]) -> str:
-    text = "Share of windows with the call, 90% interval"
+def _title(strata: Sequence[DensityRow], level: float) -> str:
+    text = f"Share of windows with the call, {100 * level:g}% interval"
     if any(row.density.method == "others" for row in strata):
         text += "; open: nothing judged there"
     if any(math.isnan(row.density.low) for row in strata):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.annotations.annotation_row import new_row
+from dawnchorus.annotations.annotation_row import suggested_row
 from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside
 from dawnchorus.errors import DawnChorusError, UsageError
 from dawnchorus.labelling.density_plan import DensityPlan, DrawnWindow, new_plan_path, write_plan
@@ -115,7 +116,9 @@ def _suggestions(scored: ScoredWindows, rows: NDArray[np.int64]) -> list[Annotat
     """Suggestions for windows, each under an id that no other annotation has."""
     taken = {row.id for row in scored.table.history()} | set(scored.drawn) | set(scored.foreign)
     new = []
-    chosen = scored.windows.select(["path", "start_s", "stop_s"]).take(rows).to_pylist()
+    chosen = (
+        scored.windows.select(["path", "recording_id", "start_s", "stop_s"]).take(rows).to_pylist()
+    )
     for values, score in zip(chosen, scored.scores[rows].tolist(), strict=True):
         new.append(_suggestion(scored, values, score, taken))
         taken.add(new[-1].id)
@@ -127,9 +130,8 @@ def _suggestion(
 ) -> AnnotationRow:
     repeat = OWN_IDS
     while True:
-        row = new_row(
-            window["path"], window["start_s"], window["stop_s"], scored.label, state=None,
-            source="suggested", purpose="estimate", score=score, model=scored.scored_by,
+        row = suggested_row(
+            window, scored.label, model=scored.scored_by, score=score, purpose="estimate",
             repeat=repeat,
         )  # fmt: skip
         if row.id not in taken:
@@ -145,10 +147,5 @@ def _lost(scored: ScoredWindows) -> list[AnnotationRow]:
         if name not in known and at != NOT_THERE:
             window = scored.windows.slice(at, 1).to_pylist()[0]
             row = _suggestion(scored, window, float(scored.scores[at]), set())
-            lost.append(new_row(**{**_columns(row), "id": name}))
+            lost.append(replace(row, id=name))
     return lost
-
-
-def _columns(row: AnnotationRow) -> dict[str, Any]:
-    names = ("path", "start_s", "end_s", "label", "state", "source", "purpose", "score", "model")
-    return {name: getattr(row, name) for name in names}

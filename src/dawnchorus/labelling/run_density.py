@@ -65,6 +65,7 @@ class DensityReport:
         scored_by: what made the scores.
         n_unsure: windows that were judged without a verdict.
         n_waiting: windows that were drawn and not judged yet.
+        level: of the intervals, as a share of the posterior.
     """
 
     rows: tuple[DensityRow, ...]
@@ -73,6 +74,7 @@ class DensityReport:
     scored_by: str
     n_unsure: int
     n_waiting: int
+    level: float = USUAL.level
 
 
 def call_density(
@@ -140,6 +142,7 @@ def call_density(
         scored_by=scored.scored_by,
         n_unsure=len(said) - len(clear),
         n_waiting=len({at for at in scored.drawn.values() if at != NOT_THERE} - set(said)),
+        level=settings.level,
     )
 
 
