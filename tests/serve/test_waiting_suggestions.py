@@ -14,3 +14,14 @@ def test_all_that_waits_is_shown_when_every_window_was_suggested(browser: Browse
     assert first["progress"]["n"] == N_WINDOWS
     assert again["progress"]["n"] == N_WINDOWS
     assert [item["row"] for item in again["items"]] == [item["row"] for item in first["items"]]
+
+
+def test_a_list_that_is_only_looked_at_again_adds_no_suggestion(browser: Browser) -> None:
+    made = browser.list(place="suggest", label="wren", k=4, strategy="random")
+    assert made["command"].startswith("dawnchorus label suggest ")
+    again = browser.list(place="suggest", label="wren", k=40, suggest_more=False)
+    assert again["items"] == made["items"]
+    assert len(again["items"]) == 4
+    assert again["command"].startswith("dawnchorus label judge ")
+    assert again["command"].endswith("x.store --label wren")
+    assert browser.list(place="suggest", label="owl", suggest_more=False)["items"] == []

@@ -42,12 +42,17 @@ export function takeList(answer: ListAnswer, focus: number): void {
   items.forEach((item, i) => (all[i] = item));
   fetching.clear();
   change({
-    list, progress, items: all, loading: false, online: true,
+    list, progress, items: all, loading: false, online: true, query: settled(state().query),
     focus: Math.min(focus, Math.max(0, progress.n - 1)),
     said: `${list.title}: ${progress.n} sounds, ${progressLine(progress, list.label)}`,
   });
   remember("query", JSON.stringify(state().query));
   void fetchAround(state().focus);
+}
+
+/** The query to ask again: it shows what waits, and adds no suggestion that nobody asked for. */
+function settled(query: ListQuery | null): ListQuery | null {
+  return query?.place === "suggest" ? { ...query, suggest_more: false } : query;
 }
 
 /** Asks for the list again as it is now, for instance after the connection came back. */

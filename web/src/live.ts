@@ -39,7 +39,7 @@ export async function begin(): Promise<void> {
 function firstQuery(): ListQuery {
   const about = state().about;
   const suggested = about?.labels.find((label) => label.suggested > 0);
-  if (suggested) return { place: "suggest", label: suggested.name, k: 20 }; // as many as one sits down to judge
+  if (suggested) return { place: "suggest", label: suggested.name, suggest_more: false };
   const scored = about?.stores.flatMap((store) => store.score_labels) ?? [];
   // of a model with hundreds of labels none is more likely meant than another
   if (scored[0] && scored.length <= FEW_LABELS) return { place: "detections", label: scored[0], order: "score" };

@@ -53,6 +53,7 @@ export interface Filters {
  *     probe: of ``detections`` and ``suggest``: a probe's name; None: the store's own scores, or
  *         of ``suggest`` likeness to what was judged.
  *     strategy: of ``suggest``.
+ *     suggest_more: of ``suggest``: where fewer than ``k`` wait to be judged, add windows to them.
  *     cluster: of ``cluster``.
  *     rows: of ``windows``: rows of the archive, such as a lasso gave; None: all, in time.
  *     min_score: of ``detections``.
@@ -66,6 +67,7 @@ export interface ListQuery {
   unlike?: Sound[];
   probe?: string | null;
   strategy?: Strategy;
+  suggest_more?: boolean;
   cluster?: number | null;
   rows?: number[] | null;
   min_score?: number | null;

@@ -68,6 +68,7 @@ class ListQuery(Config):
         probe: of ``detections`` and ``suggest``: a probe's name; None: the store's own scores, or
             of ``suggest`` likeness to what was judged.
         strategy: of ``suggest``.
+        suggest_more: of ``suggest``: where fewer than ``k`` wait to be judged, add windows to them.
         cluster: of ``cluster``.
         rows: of ``windows``: rows of the archive, such as a lasso gave; None: all, in time.
         min_score: of ``detections``.
@@ -81,6 +82,7 @@ class ListQuery(Config):
     unlike: tuple[Sound, ...] = ()
     probe: str | None = Field(default=None, max_length=LONGEST_NAME)
     strategy: Strategy = "mixed"
+    suggest_more: bool = True
     cluster: int | None = None
     rows: tuple[int, ...] | None = Field(default=None, max_length=100_000)
     min_score: float | None = None

@@ -225,7 +225,8 @@ def _suggest(session: Session, query: ListQuery) -> Found:
     waiting = [row for row in live.suggestions(label) if live.row_of(row.id) != NOT_THERE]
     notes: tuple[str, ...] = ()
     n = min(query.k, session.most_suggested)
-    if len(waiting) < n and not session.read_only:
+    adds = query.suggest_more and not session.read_only
+    if len(waiting) < n and adds:
         try:
             _suggest_more(session, query, n - len(waiting))
         except UsageError:
@@ -233,15 +234,19 @@ def _suggest(session: Session, query: ListQuery) -> Found:
                 raise
         live.refresh()
         waiting = [row for row in live.suggestions(label) if live.row_of(row.id) != NOT_THERE]
-    elif session.read_only:
+    elif session.read_only and query.suggest_more:
         notes = ("Read only: what was suggested before; nothing new can be suggested.",)
     rows = np.array([live.row_of(row.id) for row in waiting], np.int64)
     places = np.flatnonzero(_passing(session, query)[rows])[:n] if len(rows) else rows
-    words = f"--label {shlex.quote(label)} -n {n} --strategy {query.strategy}"
+    words = f"--label {shlex.quote(label)}"
+    command = f"dawnchorus label judge {session.store_words} {words}"
+    if adds:
+        words += f" -n {n} --strategy {query.strategy}"
+        command = _command(session, "label suggest", words, query)
     found = Found(
         rows,
         f"What to judge next of {label}",
-        _command(session, "label suggest", words, query),
+        command,
         scores=np.array([np.nan if r.score is None else r.score for r in waiting], np.float64),
         noted=waiting,
         notes=notes,
