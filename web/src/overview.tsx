@@ -183,7 +183,7 @@ function Heat({ map, greatest }: { map: HeatMap; greatest: number }) {
   return (
     <figure class="heat">
       <figcaption>{map.site || "no site"}</figcaption>
-      <div class="heat-box" style={{ maxWidth: `${Math.max(180, n * 24)}px` }}>
+      <div class="heat-box" style={{ maxWidth: `${Math.max(340, n * 24)}px` }}>
         <div class="hours" aria-hidden="true">{[0, 6, 12, 18].map((hour) => <span key={hour} style={{ bottom: `${(100 * hour) / 24}%` }}>{hourName(hour)}</span>)}</div>
         <div class="cells" tabIndex={0} role="application" aria-label={`${map.site}: hours by days. ${words}. Arrow keys go over the hours.`} onKeyDown={go} onPointerMove={point} onPointerLeave={() => setAt(null)} onBlur={() => setAt(null)}>
           <canvas ref={canvas} aria-hidden="true" />
