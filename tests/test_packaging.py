@@ -22,7 +22,6 @@ IMPORTED_AS = {
     "umap-learn": "umap",
     "universal_pathlib": "upath",
     "PyYAML": "yaml",
-    "pillow": "PIL",
     "huggingface-hub": "huggingface_hub",
 }
 # Found by another library, at the word that leads it there.

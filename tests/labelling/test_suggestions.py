@@ -14,7 +14,7 @@ from dawnchorus.annotations.places import Places
 from dawnchorus.engine.exports.annotation_files import write_annotations
 from dawnchorus.errors import DawnChorusError
 from dawnchorus.labelling.suggestions import read_suggestions
-from dawnchorus.search.results import write_results
+from dawnchorus.search.result_files import write_results
 
 FOUND = [
     {"rank": 1, "query": "q", "path": "a.wav", "start_s": 3605.125, "stop_s": 3608.125,

@@ -18,6 +18,7 @@ from dawnchorus.annotations.places import Places
 from dawnchorus.engine.exports.annotation_files import write_annotations
 from dawnchorus.errors import UsageError
 from dawnchorus.paths import absolute, as_path, from_stored_name, stored_name
+from dawnchorus.search.results import as_cell
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.read import Store
 from dawnchorus.text_tables.write import csv_text
@@ -84,7 +85,8 @@ def write_results(
         rows, places = _selections(table, stores, audio_root, label)
         return write_annotations(rows, path, places, chosen)
     if chosen == "csv":
-        cells = (map(as_cell, table[name].to_pylist()) for name in table.column_names)
+        names = table.column_names
+        cells = ([as_cell(value, name) for value in table[name].to_pylist()] for name in names)
         lines: Iterable[Sequence[Any]] = zip(*cells, strict=True)
         text = csv_text(table.column_names, lines, spreadsheet_safe=spreadsheet_safe)
         write_whole(path, text.encode())
@@ -96,11 +98,6 @@ def write_results(
         texts = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
         write_whole(path, "".join(f"{text}\n" for text in texts).encode())
     return [path]
-
-
-def as_cell(value: Any) -> Any:
-    """A value of a result as CSV has it."""
-    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _selections(

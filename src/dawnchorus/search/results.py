@@ -100,7 +100,8 @@ def _helpful(archive: Archive, rows: NDArray[np.int64]) -> list[str]:
     return helpful
 
 
-def _cell(value: Any, name: str) -> Any:
+def as_cell(value: Any, name: str) -> Any:
+    """A value of a column of a result as CSV has it."""
     if not isinstance(value, float):
         return value
     # six digits of a time would be seconds at the end of a week
@@ -142,7 +143,7 @@ def write_clips(
             lines.append({"file": f"{name}.flac", "starts_in_clip_s": lead_in_s, **row})
         advance(1)
     if lines:
-        cells = ([_cell(value, name) for name, value in line.items()] for line in lines)
+        cells = ([as_cell(value, name) for name, value in line.items()] for line in lines)
         write_whole(folder / "index.csv", csv_text(list(lines[0]), cells).encode())
     return failures
 

@@ -257,7 +257,11 @@ class Store:
         """
         ids = done["recording_id"].combine_chunks()
         codes = {name: code for code, name in enumerate(parts)}
-        pieces = of_parts(self.path, parts, lambda name: self._windows(name, codes[name], ids))
+        own = {name: pa.array(list(use.paths), pa.string()) for name, use in parts.items()}
+        rows = {name: pc.index_in(of_part, ids) for name, of_part in own.items()}
+        pieces = of_parts(
+            self.path, parts, lambda name: self._windows(name, codes[name], own[name], rows[name])
+        )
         windows = pa.concat_tables([_STORED_WINDOWS.empty_table(), *pieces]).combine_chunks()
         owners = windows[_OWNER].combine_chunks()
         check_complete(owners.to_numpy(), windows["window"].to_numpy(), done, str(self.path))
@@ -291,11 +295,15 @@ class Store:
         passed: NDArray[np.bool_] = keep & (scores[:, labels.index(rule.label)] >= rule.min_score)
         return passed
 
-    def _windows(self, part: str, code: int, ids: pa.Array) -> pa.Table:
-        """The windows of a part that belong to finished recordings, and where each is stored."""
+    def _windows(self, part: str, code: int, own: pa.Array, rows: pa.Array) -> pa.Table:
+        """The windows of a part that belong to finished recordings, and where each is stored.
+
+        ``own`` are the recordings that name this part, ``rows`` their rows.
+        """
         table = read_windows(self.path / EMBEDDINGS / part, WINDOW_SCHEMA)
         n_rows = len(table)
-        owner = pc.index_in(table["recording_id"], ids)
+        # not of all recordings: an older part may hold windows of one that was embedded again
+        owner = rows.take(pc.index_in(table["recording_id"], own))
         table = table.drop_columns("recording_id").add_column(0, _OWNER, owner)
         table = table.append_column(PART, pa.repeat(pa.scalar(code, pa.int32()), n_rows))
         table = table.append_column(ROW, pa.array(np.arange(n_rows), pa.int64()))
