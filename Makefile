@@ -26,7 +26,7 @@ test: $(VENV)/.test-installed
 	BIN=$(BIN) sh .ci/check
 
 test-long: $(VENV)/.test-installed
-	$(BIN)/python -m pytest -m long --durations=5
+	$(BIN)/python -m pytest -n 2 -m long --durations=5
 
 test-page: $(VENV)/.test-installed
 	BIN=$(BIN) sh .ci/page
