@@ -40,9 +40,9 @@ def suggest(
 ) -> int:
     """Choose windows that are worth labelling next, and add them to the annotations.
 
-    They are judged in Raven or Audacity (label export, label import). A fifth of mixed is drawn
-    evenly, for estimates; under ten positives the others are the best scores, spread, and after
-    that those that the scores are least sure of.
+    Judge them with label judge, on the page (serve), or in Raven or Audacity (label export). A
+    fifth of mixed is drawn evenly, for estimates; under ten positives the others are the best
+    scores, spread, and after that those that the scores are least sure of.
 
     Example: dawnchorus label suggest archive.store --label wren --like wren.wav -n 40
     """

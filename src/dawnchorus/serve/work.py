@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.errors import UsageError
+from dawnchorus.labelling.round import probe_beside
 from dawnchorus.labelling.run_density import call_density
 from dawnchorus.labelling.suggest import HALF, suggest_windows
 from dawnchorus.probing.annotated import annotated_clips
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from dawnchorus.progress import Progress
     from dawnchorus.serve.bodies import JobQuery, ListAnswer
     from dawnchorus.serve.session import Session
-
-LONGEST_NAME: Final = 60  # characters of the label in the name of a probe's folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def learn(session: Session, query: JobQuery, progress: Progress) -> Outcome:
     store = archive.stores[0].path
     if len(archive.stores) > 1:
         raise UsageError("learning needs one store; start with one, or join them: store merge")
-    folder = probe_folder(store, label)
+    folder = probe_beside(store, label)
     name = f"learned: {label}"
     before = session.scores.of(label, name) if name in session.scores.probes else None
     progress.message(f"fitting a probe for {label}")
@@ -101,12 +99,6 @@ def needed_label(query: JobQuery) -> str:
     return query.label
 
 
-def probe_folder(store: Path, label: str) -> Path:
-    """The usual folder of a label's probe: ``X.wren.probe`` beside ``X.store``."""
-    slug = re.sub(r"[^0-9A-Za-z]+", "_", label).strip("_")[:LONGEST_NAME] or "label"
-    return store.with_name(f"{store.name.removesuffix('.store')}.{slug}.probe")
-
-
 def _fitted(report: ProbeReport) -> list[str]:
     """What the probe was fitted on, and what it is worth."""
     lines = [f"Fitted on {report.n_clips} judged spans of {report.n_groups} recordings."]
@@ -138,7 +130,7 @@ def density(session: Session, query: JobQuery, progress: Progress) -> Outcome:
         raise UsageError("a density is of one store; start with one, or join them: store merge")
     name = f"learned: {label}"
     probe = session.scores.probes.get(name)
-    folder = probe_folder(store, label) if probe is not None else None
+    folder = probe_beside(store, label) if probe is not None else None
     report = call_density(
         store, label, annotations=session.live.table().folder, probe=probe, progress=progress
     )
