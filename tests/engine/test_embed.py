@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,9 @@ from dawnchorus.configs import EmbedConfig, WindowConfig
 from dawnchorus.engine.embed import embed
 from dawnchorus.errors import RunInterruptedError, StoreError, UsageError
 from dawnchorus.models.eat import EAT
-from dawnchorus.store import write
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import recording_id
+from dawnchorus.store.write import StoreWriter
 from watched_progress import WatchedProgress
 
 WriteSound = Callable[..., Path]
@@ -305,8 +306,31 @@ def test_progress_adds_up_to_the_bytes_that_were_there(
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit after every batch, not every half minute."""
-    defaults = {**write.StoreWriter.__init__.__kwdefaults__, "part_seconds": 0.0}
-    monkeypatch.setattr(write.StoreWriter.__init__, "__kwdefaults__", defaults)
+    defaults = {**StoreWriter.__init__.__kwdefaults__, "part_seconds": 0.0}
+    monkeypatch.setattr(StoreWriter.__init__, "__kwdefaults__", defaults)
+
+
+def signalled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``function`` does, and Ctrl-C the moment after."""
+
+    def then(*args: Any, **named: Any) -> Any:
+        result = function(*args, **named)
+        signal.raise_signal(signal.SIGINT)
+        return result
+
+    return then
+
+
+def test_ctrl_c_at_the_moment_the_store_is_made_is_answered_too(
+    mixed: Path, tmp_path: Path, tiny_encoder: EAT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(StoreWriter, "__enter__", signalled(StoreWriter.__enter__))
+        with pytest.raises(RunInterruptedError, match="same command continues"):
+            embed(mixed, model=tiny_encoder, store=tmp_path / "s")
+    assert (tmp_path / "s" / "store.json").exists()
+    report = embed(mixed, model=tiny_encoder, store=tmp_path / "s")
+    assert report.n_found == report.n_done + report.n_skipped
 
 
 @pytest.mark.usefixtures("eager")
@@ -405,7 +429,7 @@ def test_a_recording_that_another_run_is_doing_is_left_to_it(
 ) -> None:
     embed(mixed / "b.flac", model=tiny_encoder, store=tmp_path / "s", audio_root=mixed)
     header = Store(tmp_path / "s").header
-    with write.StoreWriter(tmp_path / "s", header) as other:
+    with StoreWriter(tmp_path / "s", header) as other:
         other.claim(recording_id("a.wav"))
         report = embed(mixed, model=tiny_encoder, store=tmp_path / "s", audio_root=mixed)
     assert (report.n_done, report.n_skipped) == (3, 2)

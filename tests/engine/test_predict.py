@@ -20,6 +20,7 @@ from dawnchorus.audio.decode.read import read_audio
 from dawnchorus.configs import PredictConfig
 from dawnchorus.engine.detections.label_names import read_label_list
 from dawnchorus.engine.detections.thresholds import make_rule
+from dawnchorus.engine.detections.writer import DetectionWriter
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.predict import predict
 from dawnchorus.errors import DawnChorusWarning, RunInterruptedError, StoreError, UsageError
@@ -245,6 +246,22 @@ def test_a_stopped_run_keeps_what_was_finished_under_a_name_that_says_so(
     lines = (tmp_path / "x.partial.csv").read_text().splitlines()
     assert len(lines) == 1 + 9
     assert all("a.wav" in line for line in lines[1:])
+
+
+def test_ctrl_c_at_the_moment_the_output_is_opened_is_answered_too(
+    folder: Path, tmp_path: Path, tiny_encoder: EAT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = DetectionWriter.__enter__
+
+    def then_signal(writer: DetectionWriter) -> DetectionWriter:
+        opened = entered(writer)
+        signal.raise_signal(signal.SIGINT)
+        return opened
+
+    monkeypatch.setattr(DetectionWriter, "__enter__", then_signal)
+    with pytest.raises(RunInterruptedError, match=r"stopped: 0 of \d+ recordings"):
+        predict(folder, model=tiny_encoder, output=tmp_path / "x.csv", top_k=3)
+    assert not (tmp_path / "x.csv").exists()
 
 
 def test_nothing_stays_behind_when_a_run_fails(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from dawnchorus.errors import RunInterruptedError, TrainingError, UsageError
+from dawnchorus.training.loop import _Loop
 from dawnchorus.training.schedule import config_rate
 from toy_training import N_HEAD_STEPS, N_STEPS, Toy, config, run_in, steps_of
 
@@ -32,6 +35,20 @@ def test_a_resumed_run_ends_as_one_that_was_never_stopped(tmp_path: Path, stop_a
     assert steps_of(parts, "loss", "lr") == steps_of(run, "loss", "lr")
     for ours, theirs in zip(resumed.module.parameters(), whole.module.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_ctrl_c_while_a_checkpoint_is_read_is_answered_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed = _Loop.resume
+
+    def then_signal(loop: _Loop[Any]) -> None:
+        resumed(loop)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(_Loop, "resume", then_signal)
+    with pytest.raises(RunInterruptedError, match="the same command resumes"):
+        run_in(tmp_path, Toy())
 
 
 def test_losses_fall(tmp_path: Path) -> None:

@@ -120,18 +120,18 @@ def benchmark(config: BenchmarkConfig, *, progress: Progress = NO_PROGRESS) -> B
     results = Results(output)
     locks = StoreLocks(output / LOCK)
     counts: Counter[str] = Counter()
-    try:
-        locks.open_to_others()
-        with stop_on_signals() as stop:
+    with stop_on_signals() as stop:  # until the end, so that the results are published whole
+        try:
+            locks.open_to_others()
             plan_run = _PlanRun(config, locks, results, progress, stop)
             for assignment, done in plan_run.work(assignments):
                 counts.update(done)
                 progress.message(
                     f"{assignment.name}: {done['done']} cells computed, {done['kept']} kept"
                 )
-    finally:  # also of a run that was stopped: what was finished is worth reading
-        locks.close()
-        table = results.publish()
+        finally:  # also of a run that was stopped: what was finished is worth reading
+            locks.close()
+            table = results.publish()
     return BenchmarkSummary(
         output=str(output),
         n_cells=counts["done"] + counts["kept"],

@@ -119,7 +119,8 @@ def embed_share(
         encoder, batches = embedder.encoder, embedder.batches
         header = make_header(embedder, audio_root=root_of(recordings, audio_root))
         tally = Tally(scan, encoder.sample_rate)
-        with StoreWriter(as_path(store), header) as writer, stop_on_signals() as stop:
+        # first the signals: from the moment there is a store, Ctrl-C says what becomes of it
+        with stop_on_signals() as stop, StoreWriter(as_path(store), header) as writer:
             # may differ from the header's, where the recordings have moved since
             root = audio_root_of(writer, scan, audio_root)
             known = KnownContent(writer, root.path)

@@ -126,13 +126,13 @@ def _predict_recordings(
         tally = Tally(scan, encoder.sample_rate)
         jobs = map(with_file_facts, jobs_of(scan, request.root, config))
         with (
+            stop_on_signals() as stop,  # first, so that there is no partial file without a word
             DetectionWriter(
                 request,
                 classifier.scored,
                 model_rate=encoder.sample_rate,
                 columns=columns_of(scan, config),
             ) as writer,
-            stop_on_signals() as stop,
         ):
             advance = progress.start("predicting", scan.n_bytes, "bytes")
             seconds = run_recordings(

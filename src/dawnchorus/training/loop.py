@@ -92,13 +92,13 @@ def train(
     trainable = replace(trainable, stages=stages)
     talk = say if devices.is_first() else (lambda _record: None)
     loop = _Loop(trainable, config, run, fabric, talk, SpeedMeter(clock))
-    with run.alone():
+    # first the signals: what the run's folder holds by now is worth a word at any moment
+    with stop_on_signals() as loop.stop, run.alone():
         loop.resume()
         if loop.state["finished"]:
             return loop.state
         with (
             open_loggers(config, run.path, step=loop.state["step"]) as loop.to_loggers,
-            stop_on_signals() as loop.stop,
             ThreadPoolExecutor(1) as ahead,
         ):
             loop.run_to_end(ahead)
