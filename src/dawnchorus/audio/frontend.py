@@ -143,7 +143,8 @@ def _energies_in_chunks(frames: Tensor, offsets: Tensor) -> Tensor:
 
 def _blank_padding(out: Tensor, lengths: Tensor) -> Tensor:
     n_sound = torch.div(lengths - FRAME_SAMPLES, FRAME_HOP_SAMPLES, rounding_mode="floor") + 1
-    padding = torch.arange(out.shape[1], device=out.device) >= n_sound.to(out.device)[:, None]
+    ends = n_sound.to(out.device, non_blocking=True)  # a few numbers, for which no GPU shall wait
+    padding = torch.arange(out.shape[1], device=out.device) >= ends[:, None]
     return out.masked_fill(padding[..., None], PADDING_VALUE)
 
 

@@ -212,6 +212,7 @@ class EAT(Pretrained, nn.Module):
     def features(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Normalised log-mel ``(batch, frames, 128)``, and how many frames of each hold sound.
 
+        The latter lie where ``lengths`` do; leave those on the host, and no GPU is waited for.
         Loops over recordings and training steps come in here with sound that is known to be
         finite: looking at every sample again would make a GPU wait. Users call the model,
         ``encode`` or ``embed``, which look.
@@ -227,11 +228,10 @@ class EAT(Pretrained, nn.Module):
         energies = frontend.log_mel(waveforms.to(self.cls_token.device).float(), lengths)
         if lengths is None:
             lengths = torch.full((len(waveforms),), waveforms.shape[1])
-        # frames that begin and end in sound; + 1 below: the first frame needs no hop
+        # frames that begin and end in sound; + 1 below: the first frame needs no hop. They stay
+        # where the lengths lie: numbers of the host can be looked at without waiting for a GPU
         last_frame = torch.div(
-            lengths.to(energies.device) - frontend.FRAME_SAMPLES,
-            frontend.FRAME_HOP_SAMPLES,
-            rounding_mode="floor",
+            lengths - frontend.FRAME_SAMPLES, frontend.FRAME_HOP_SAMPLES, rounding_mode="floor"
         )
         target = self.config.padded_frames or -(-energies.shape[1] // PATCH) * PATCH
         energies = frontend.fit_frames(energies, target)
@@ -270,13 +270,21 @@ class EAT(Pretrained, nn.Module):
             sound.
         """
         sequence, has_signal = self._embed(features, n_frames, patches)
-        # an all-True mask would only keep torch from its fastest kernel
-        masked = self.config.padded_frames is None and not bool(has_signal.all())
-        keep = has_signal if masked else None
+        keep = has_signal if self._needs_mask(n_frames, features.shape[1] // PATCH) else None
         for number, block in enumerate(self.blocks):
             kept = None if branches is None else branches[number]
             sequence = block(sequence, keep, kept)
         return sequence.float(), has_signal
+
+    def _needs_mask(self, n_frames: Tensor | None, n_steps: int) -> bool:
+        """Whether a clip ends before the last time step; its padding must then not be looked at.
+
+        An all-True mask would only keep torch from its fastest kernel. Asked of ``n_frames``, not
+        of a mask on the device: a GPU would be waited for in every batch.
+        """
+        if self.config.padded_frames is not None or n_frames is None:
+            return False
+        return bool((n_frames <= (n_steps - 1) * PATCH).any())
 
     def _embed(
         self, features: Tensor, n_frames: Tensor | None, patches: Tensor | None
@@ -435,7 +443,7 @@ def _steps_with_signal(features: Tensor, n_frames: Tensor | None, n_steps: int) 
             len(features), n_steps * N_BAND_STEPS, dtype=torch.bool, device=features.device
         )
     first_frame = torch.arange(n_steps, device=features.device) * PATCH
-    holds_sound = first_frame[None] < n_frames.to(features.device)[:, None]
+    holds_sound = first_frame[None] < n_frames.to(features.device, non_blocking=True)[:, None]
     return holds_sound.repeat_interleave(N_BAND_STEPS, dim=1)
 
 

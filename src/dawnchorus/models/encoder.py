@@ -87,12 +87,19 @@ class EncoderOutput:
             return masked_std(patches, holds_sound)
         if how in {"bands", "band_stds"}:
             over_time = masked_mean if how == "bands" else masked_std
-            first_band = self.band_span[self.n_cls :, 0]
-            rows = [first_band == band for band in torch.unique(first_band)]
             return torch.cat(
-                [over_time(patches[:, row], holds_sound[:, row]) for row in rows], dim=-1
+                [over_time(patches[:, row], holds_sound[:, row]) for row in self._rows()], dim=-1
             )
         raise UsageError(f"pooling {how!r}: need one of {', '.join(POOLINGS)}")
+
+    def _rows(self) -> list[slice | Tensor]:
+        """Which patches lie in each row, lowest band first: slices where they are equally apart.
+
+        A mask of the host would make a GPU wait for its copy, once a row.
+        """
+        first_band = self.band_span[self.n_cls :, 0]
+        places = [torch.nonzero(first_band == band)[:, 0] for band in torch.unique(first_band)]
+        return [_as_slice(row) for row in places]
 
     def tokens_of(self, layer: int | str | None) -> Tensor:
         """``(batch, tokens, dim)`` of a layer; None or ``output``: of the output.
@@ -128,6 +135,14 @@ class EncoderOutput:
         return tokens.amax(dim=1)
 
 
+def _as_slice(places: Tensor) -> slice | Tensor:
+    """Rising places as a slice, if they are equally far from each other."""
+    steps = torch.diff(places)
+    if not len(steps) or not bool((steps == steps[0]).all()):
+        return places
+    return slice(int(places[0]), int(places[-1]) + 1, int(steps[0]))
+
+
 def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:
     """Average the tokens that hold sound, ``(batch, tokens, dim)`` to ``(batch, dim)``.
 
@@ -136,9 +151,10 @@ def masked_mean(tokens: Tensor, keep: Tensor) -> Tensor:
         keep: ``(batch, tokens)`` bool, True where the token covers sound.
 
     Raises:
-        UsageError: A window holds nothing but padding; zeros would pass for an embedding.
+        UsageError: A window holds nothing but padding; zeros would pass for an embedding. Only on a
+            CPU: a GPU would be waited for, and gives NaN, which whoever uses it has to refuse.
     """
-    if not bool(keep.any(dim=1).all()):
+    if keep.device.type == "cpu" and not bool(keep.any(dim=1).all()):
         raise UsageError("pooling: a window holds nothing but padding")
     weights = keep.to(tokens.dtype)
     # einsum, not tokens[keep]: rows hold different numbers of tokens, and nothing is copied

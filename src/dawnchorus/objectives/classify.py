@@ -174,6 +174,7 @@ def band_statistics(features: Tensor, n_frames: Tensor) -> Tensor:
     throwing away what a linear probe could have read off the log-mel.
     """
     frame = torch.arange(features.shape[1], device=features.device)
+    n_frames = n_frames.to(features.device, non_blocking=True)
     has_sound = (frame[None] < n_frames[:, None]).to(features.dtype)[..., None]
     count = has_sound.sum(1)  # (batch, 1)
     mean = (features * has_sound).sum(1) / count
