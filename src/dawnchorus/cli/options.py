@@ -294,7 +294,12 @@ ProbeType = Annotated[str, typer.Option("--probe-type", help="linear, mlp or knn
 
 # --- how it is computed ---
 
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. Default: auto.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:N or mps; embed and predict: cuda:all. Default: auto."
+    ),
+]
 Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16. Default: float32.")]
 BatchSize = Annotated[
     int | None, typer.Option(help="Windows in a batch. Default: 8 on a CPU, 64 on a GPU.")

@@ -51,12 +51,12 @@ class EmbedConfig(Config):
         default=None,
         ge=1,
         le=LARGEST_BATCH,
-        description="windows at once; None: 8 on a CPU, 64 elsewhere",
+        description="windows at once; None: 8 on a CPU, what fits and fills a GPU",
     )
     workers: int | None = Field(
         default=None, ge=1, description="batches encoded at once on a CPU; None: one a core"
     )
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N, cuda:all or mps")
     precision: Precision = Field(default="float32", description="of the model's weights")
     channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="of stored vectors")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.encoding.embedder import ready_embedder
-from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.pipeline.events import (
     EncodedWindows,
@@ -146,7 +146,7 @@ def embed_share(
         return EmbedReport(
             **tally.fields(remarks),
             model=encoder.name,
-            device=model_identity(encoder).device,
+            device=batches.device,
             n_workers=batches.n_workers,
             seconds={**seconds, **batches.seconds, "write": target.seconds},
             store=as_path(store),

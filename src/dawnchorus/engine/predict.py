@@ -15,7 +15,6 @@ from dawnchorus.engine.detections.writer import (
     DetectionWriter,
     ScoredWindows,
 )
-from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, FinishedRecording
 from dawnchorus.engine.pipeline.flags import SILENT
@@ -151,7 +150,7 @@ def _predict_recordings(
             **tally.fields(warnings),
             **writer.report(),
             model=encoder.name,
-            device=model_identity(encoder).device,
+            device=batches.device,
             n_workers=batches.n_workers,
             seconds={**seconds, **batches.seconds},
             demonstration=classifier.is_demonstration,

@@ -14,6 +14,7 @@ from dawnchorus.engine.detections.label_names import NOTHING_KNOWN
 from dawnchorus.engine.detections.probe_rules import model_for, windows_for
 from dawnchorus.engine.detections.writer import ScoredLabels
 from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.lanes import several_devices
 from dawnchorus.engine.encoding.model import labels_of, ready_model
 from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import read_settings
@@ -94,15 +95,15 @@ def ready_classifier(
     # before the model is loaded: a probe that is missing must not cost the minute that takes
     config = windows_for(probe, config)
     with ready_model(model_for(probe, model), config) as encoder:
-        count = n_workers(encoder, config.workers)
+        count, devices = n_workers(encoder, config.workers), several_devices(config.device)
         if probe is None:
             card = _card_of(encoder)
             scored = ScoredLabels(labels_of(encoder), card.label_facts if card else NOTHING_KNOWN)
-            batches = BatchEncoder(encoder, n_workers=count)
+            batches = BatchEncoder(encoder, n_workers=count, devices=devices)
         else:
             probe.check(encoder)
             scored = ScoredLabels(probe.classes, NOTHING_KNOWN)
-            batches = BatchEncoder(encoder, readout=probe.readout, n_workers=count)
+            batches = BatchEncoder(encoder, readout=probe.readout, n_workers=count, devices=devices)
         settings = read_settings(encoder, config)
         batches.check(settings.window, of_logits=probe is None)
         yield WindowClassifier(
@@ -110,7 +111,7 @@ def ready_classifier(
             scored=scored,
             batches=batches,
             settings=settings,
-            batch_size=batch_size(encoder, config.batch_size),
+            batch_size=batch_size(encoder, config.batch_size, settings.window),
             probe=probe,
         )
 

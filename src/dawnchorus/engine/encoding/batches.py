@@ -12,19 +12,20 @@ import torch
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.engine.encoding.canary import Canary, check_model
+from dawnchorus.engine.encoding.lanes import open_lanes
 from dawnchorus.engine.encoding.model import model_identity
-from dawnchorus.engine.encoding.workers import replicas
 from dawnchorus.errors import DeviceError, UsageError
 from dawnchorus.models.encoder import StagedEncoder, facts_of, readout_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
     from dawnchorus.configs import Readout
+    from dawnchorus.engine.encoding.lanes import Lane
     from dawnchorus.models.encoder import Encoder, EncoderOutput
 
 
@@ -39,8 +40,9 @@ class _OutputPart:
 class BatchEncoder:
     """Windows to vectors or logits, from as many threads at once as there are workers.
 
-    ``seconds`` says how long frontend and encoder took, added up over the workers. On a CPU the two
-    are distinguished for our own models; elsewhere all counts as encoder.
+    A worker is a lane of a device (see `lanes`). ``seconds`` says how long frontend and encoder
+    took, added up over the workers. On a CPU the two are distinguished for our own models;
+    elsewhere all counts as encoder.
     """
 
     def __init__(
@@ -49,13 +51,29 @@ class BatchEncoder:
         *,
         readout: Readout | None = None,
         n_workers: int = 1,
+        devices: Sequence[torch.device] = (),
     ) -> None:
-        """Keep the model and what is read from it; ``readout`` None: the model's own."""
+        """Keep the model and what is read from it.
+
+        Args:
+            model: as it was loaded.
+            readout: what is read from its output; None: the model's own.
+            n_workers: batches at once, on each device.
+            devices: the model is copied to the others of them, and a batch goes to whichever is
+                idle; none: it stays where it is.
+
+        Raises:
+            UsageError: Several devices, and the model cannot be copied.
+        """
         self._model = model
-        self._idle: SimpleQueue[Encoder] = SimpleQueue()
-        for replica in replicas(model, n_workers):
-            self._idle.put(replica)
-        self.n_workers = n_workers
+        # first in, first out: batches go round the devices as long as all are as fast
+        self._idle: SimpleQueue[Lane] = SimpleQueue()
+        lanes = open_lanes(model, n_workers, devices)
+        for lane in lanes:
+            self._idle.put(lane)
+        self.n_workers = len(lanes)
+        self.n_devices = max(len(devices), 1)
+        self.device = ", ".join(map(str, devices)) or model_identity(model).device
         self.readout = readout_for(model, readout)
         self._facts = facts_of(model)
         self._canary = Canary(model.name)
@@ -67,6 +85,8 @@ class BatchEncoder:
     def check(self, window: int, *, of_logits: bool = False) -> int:
         """Run two test sounds through the model before any recording; returns the size of a result.
 
+        Every copy of it gets them: a device may be the one that computes nonsense.
+
         Raises:
             WeightsError: Outputs are not finite, of another size than declared, or the same for
             both. UsageError: The model does not take windows of this length, or has no such layer.
@@ -74,13 +94,14 @@ class BatchEncoder:
         n_classes = len(self._model.labels or ())
         width = self._model.dim if self.readout.is_output else None
         expected = n_classes if of_logits else width
-        size = check_model(
-            self.logits if of_logits else self.vectors,
-            name=self._model.name,
-            window=window,
-            sample_rate=self._model.sample_rate,
-            expected=expected,
-        )
+        for _ in range(self.n_devices):  # the lane that was idle longest is of another device
+            size = check_model(
+                self.logits if of_logits else self.vectors,
+                name=self._model.name,
+                window=window,
+                sample_rate=self._model.sample_rate,
+                expected=expected,
+            )
         self.seconds = dict.fromkeys(self.seconds, 0.0)
         return size
 
@@ -89,7 +110,7 @@ class BatchEncoder:
 
         Raises:
             WeightsError: Values that cannot be right.
-            DeviceError: Even half a batch does not fit into the device's memory.
+            DeviceError: Not even one window fits into the device's memory.
         """
         return self._run(waveforms, lengths, self._pooled())
 
@@ -134,57 +155,62 @@ class BatchEncoder:
         return _OutputPart(logits, trim=self._facts.logits_ignore_padding)
 
     def _run(self, waveforms: Tensor, lengths: Tensor, part: _OutputPart) -> NDArray[np.float32]:
-        model = self._idle.get()
+        lane = self._idle.get()
         try:
-            values = self._halved_if_needed(model, waveforms, lengths, part)
+            with lane.computing(), torch.inference_mode():
+                values = self._as_it_fits(lane, waveforms, lengths, part)
         finally:
-            self._idle.put(model)
+            self._idle.put(lane)
         self._canary.check(waveforms, values)
         return values
 
-    def _halved_if_needed(
-        self, model: Encoder, waveforms: Tensor, lengths: Tensor, part: _OutputPart
+    def _as_it_fits(
+        self, lane: Lane, waveforms: Tensor, lengths: Tensor, part: _OutputPart
     ) -> NDArray[np.float32]:
-        """Encode; out of memory halves the batch, for the rest of the run, and only once."""
-        size = self._largest or len(waveforms)
-        try:
-            pieces = zip(torch.split(waveforms, size), torch.split(lengths, size), strict=True)
-            with torch.inference_mode():
-                values = [self._encode(model, *piece, part) for piece in pieces]
-            return torch.cat(values).numpy()
-        except torch.OutOfMemoryError as error:
-            half = len(waveforms) // 2
-            if self._largest or not half:
-                raise DeviceError(
-                    f"{self._model.name}: {size} windows at once do not fit into the memory of "
-                    f"{model_identity(model).device}; use a smaller --batch-size, or --device cpu"
-                ) from error
-        self._largest = half
-        self.notes.append(
-            f"out of memory with {len(waveforms)} windows at once: continued with {half}"
-        )
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return self._halved_if_needed(model, waveforms, lengths, part)
+        """Encode; out of memory halves the batch, for the rest of the run, until it fits."""
+        while True:
+            size = self._largest or len(waveforms)
+            try:
+                pieces = zip(torch.split(waveforms, size), torch.split(lengths, size), strict=True)
+                values = [self._encode(lane, *piece, part) for piece in pieces]
+                return torch.cat(values).numpy()
+            except torch.OutOfMemoryError as error:
+                self._halve(min(size, len(waveforms)), error)
+            # after the error is gone, which holds what was computed so far
+            lane.free()
 
-    def _encode(
-        self, model: Encoder, waveforms: Tensor, lengths: Tensor, part: _OutputPart
-    ) -> Tensor:
+    def _halve(self, size: int, error: Exception) -> None:
+        with self._lock:
+            if self._largest is not None and self._largest < size:
+                return  # another lane has found out at the same time
+            if size == 1:
+                raise DeviceError(
+                    f"{self._model.name}: not even 1 window fits into the memory of {self.device}; "
+                    "use --precision bfloat16, shorter windows or --device cpu"
+                ) from error
+            self._largest = size // 2
+            self.notes.append(
+                f"out of memory with {size} windows at once: continued with {self._largest}"
+            )
+
+    def _encode(self, lane: Lane, waveforms: Tensor, lengths: Tensor, part: _OutputPart) -> Tensor:
+        model = lane.model
         # a window with less than one frame of sound is one frame, the rest of it silence
         lengths = lengths.clamp_min(min(FRAME_SAMPLES, waveforms.shape[1]))
         before = time.perf_counter()
         if not isinstance(model, StagedEncoder):
-            out = model.encode(waveforms, lengths, self.readout.layers)
-            values = part.pool(out).float().cpu()
+            out = model.encode(lane.send(waveforms), lengths, self.readout.layers)
+            values = lane.fetch(part.pool(out))
             self._count(0.0, time.perf_counter() - before)
             return values
         if part.trim or self._facts.pads_to_window:
             # these see no padding, or always the same of it, so short batches may be short
             waveforms = waveforms[:, : int(lengths.max())]
-        features, n_frames = model.features(waveforms, lengths)
+        # lengths stay on the host, where the model may look at them without waiting for a device
+        features, n_frames = model.features(lane.send(waveforms), lengths)
         after = time.perf_counter()
         out = model.encode_features(features, n_frames, self.readout.layers)
-        values = part.pool(out).float().cpu()
+        values = lane.fetch(part.pool(out))
         if features.device.type != "cpu":
             after = before  # what a GPU was given is done only now
         self._count(after - before, time.perf_counter() - after)

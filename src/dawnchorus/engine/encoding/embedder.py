@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dawnchorus.engine.encoding.batches import BatchEncoder
+from dawnchorus.engine.encoding.lanes import several_devices
 from dawnchorus.engine.encoding.model import labels_of, ready_model
 from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import read_settings
@@ -74,6 +75,7 @@ def ready_embedder(
             encoder,
             readout=config.readout,
             n_workers=workers or n_workers(encoder, config.workers),
+            devices=several_devices(config.device),
         )
         yield Embedder(
             encoder=encoder,
@@ -81,5 +83,5 @@ def ready_embedder(
             settings=settings,
             batches=batches,
             dim=batches.check(settings.window),
-            batch_size=batch_size(encoder, config.batch_size),
+            batch_size=batch_size(encoder, config.batch_size, settings.window),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
+from dawnchorus.engine.encoding.lanes import first_device
 from dawnchorus.errors import UsageError
 from dawnchorus.models.load import load_model, resolve_device
 from dawnchorus.models.weights_file import weights_sha256_of
@@ -30,14 +31,14 @@ def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[En
     A loaded model stays on its device unless ``config.device`` names one, and keeps its precision.
     """
     if isinstance(model, str | Path):
-        yield load_model(model, device=config.device, precision=config.precision)
+        yield load_model(model, device=first_device(config.device), precision=config.precision)
         return
     if not isinstance(model, nn.Module):
         yield model
         return
     # auto: a loaded model stays where its owner put it
     if config.device != "auto":
-        model.to(resolve_device(config.device))
+        model.to(resolve_device(first_device(config.device)))
     training = model.training
     # dropout and drop path must not touch a stored vector
     model.eval()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import nn
 
+from dawnchorus.engine.encoding.device_batch import device_batch, free_on
 from dawnchorus.errors import UsageError
 from dawnchorus.machine import n_cores
 from dawnchorus.models.encoder import facts_of
@@ -25,18 +26,26 @@ if TYPE_CHECKING:
     from dawnchorus.models.encoder import Encoder
 
 CPU_BATCH: Final = 8  # measured for the tiny size; larger batches leave the caches
-GPU_BATCH: Final = 64
+GPU_BATCH: Final = 64  # where nothing is known of its memory, as on MPS
+CUDA_LANES: Final = 2  # one is computed while the other's results and sound are copied
 LEAST_MOST_WORKERS: Final = 16  # so that a command for a small server runs on a laptop too
 MOST_A_CORE: Final = 4
 
 
-def batch_size(model: Encoder, wanted: int | None) -> int:
-    """Windows to encode at once: what fits a core's cache, or fills a GPU."""
-    return wanted or (CPU_BATCH if _on_cpu(model) else GPU_BATCH)
+def batch_size(model: Encoder, wanted: int | None, window: int | None = None) -> int:
+    """Windows (of ``window`` samples) to encode at once: what fits a core's cache, or a GPU."""
+    if wanted:
+        return wanted
+    if _on_cpu(model):
+        return CPU_BATCH
+    free = free_on(model)
+    if free is None or window is None:
+        return GPU_BATCH
+    return device_batch(model, window, free=free, n_lanes=CUDA_LANES)
 
 
 def n_workers(model: Encoder, wanted: int | None) -> int:
-    """Batches to encode at once: one a core for our models on a CPU, else one.
+    """Batches to encode at once on a device: one a core for our models on a CPU, two on CUDA.
 
     Raises:
         UsageError: More are wanted than this machine's cores could ever be kept busy with.
@@ -47,8 +56,10 @@ def n_workers(model: Encoder, wanted: int | None) -> int:
             f"workers {wanted}: each is a thread with a batch of windows in memory, and this "
             f"machine has {os.cpu_count() or 1} cores; need 1 to {most}, or leave it out"
         )
-    if not facts_of(model).copies_share_weights or not _on_cpu(model):
-        return 1  # a GPU is filled by one; other encoders may not bear two threads
+    if not facts_of(model).copies_share_weights:
+        return 1  # other encoders may not bear two threads
+    if not _on_cpu(model):
+        return CUDA_LANES if free_on(model) is not None else 1
     return wanted or n_cores()
 
 
