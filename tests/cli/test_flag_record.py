@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
 from dawnchorus.cli import embed as embed_module
+from dawnchorus.cli import options
 from dawnchorus.cli import predict as predict_module
 from dawnchorus.cli.embed import EmbedFlags
 from dawnchorus.cli.flag_record import RunFlags, command_of
@@ -65,11 +66,29 @@ def test_text_of_another_form_is_refused_with_the_flag(flag: str, text: str) -> 
 
 
 @pytest.mark.parametrize("module", [embed_module, predict_module])
-def test_a_command_has_a_parameter_for_each_field(module: Any) -> None:
+def test_a_command_has_a_parameter_for_each_field_its_own_first(module: Any) -> None:
     flags = EmbedFlags if module is embed_module else PredictFlags
     parameters = inspect.signature(module.command).parameters
-    assert list(parameters) == [each.name for each in fields(flags)]
+    assert sorted(parameters) == sorted(each.name for each in fields(flags))
+    own = [name for name in vars(flags)["__annotations__"] if name in parameters]
+    assert list(parameters)[: len(own)] == own
+    assert list(parameters)[-2:] == ["as_json", "quiet"]
     assert all(p.annotation is not inspect.Parameter.empty for p in parameters.values())
+
+
+def test_a_field_that_a_record_declares_again_stands_once_and_has_the_new_default() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Least(RunFlags):
+        workers: options.Workers = 3
+
+    @command_of(Least)
+    def command(flags: Least) -> int:
+        return flags.workers or 0
+
+    parameters = inspect.signature(command).parameters
+    assert next(iter(parameters)) == "workers"
+    assert parameters["workers"].default == 3
+    assert command() == 3
 
 
 def test_a_record_reaches_the_function_whole() -> None:

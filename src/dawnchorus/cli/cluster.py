@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import OutputFlags, WindowFilterFlags, command_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,47 +19,47 @@ if TYPE_CHECKING:
 SHOWN = 15  # clusters on the terminal
 
 
-def command(
-    stores: options.StorePaths,
-    output: Annotated[Path, options.output("Folder for the map, its tables and pictures.")],
-    annotations: options.Annotations = None,
+@dataclass(frozen=True, kw_only=True)
+class ClusterFlags(WindowFilterFlags, OutputFlags):
+    """Flags of ``dawnchorus cluster``."""
+
+    stores: options.StorePaths
+    output: Annotated[Path, options.output("Folder for the map, its tables and pictures.")]
+    annotations: options.Annotations = None
     duplicates: Annotated[
         float | None,
         typer.Option(
             help="Also list windows of different recordings with at least this cosine, such as "
             "0.98, and draw how alike all are."
         ),
-    ] = None,
+    ] = None
     novel: Annotated[
         int,
         typer.Option(help="Also list this many windows of each site that are like nothing else."),
-    ] = 0,
+    ] = 0
     landmarks: Annotated[
         int, typer.Option(help="Windows that are compared each with each; others follow them.")
-    ] = 20_000,
-    least: Annotated[
-        int, typer.Option("--min-size", help="Landmarks in the smallest cluster.")
-    ] = 10,
+    ] = 20_000
+    least: Annotated[int, typer.Option("--min-size", help="Landmarks in the smallest cluster.")] = (
+        10
+    )
     coarse: Annotated[
         bool, typer.Option("--coarse", help="Fewer, larger clusters, often one a site or recorder.")
-    ] = False,
+    ] = False
     stability: Annotated[
         int,
         typer.Option(
             help="Also say how stable each cluster is over this many draws of half of the "
             "recordings, such as 20."
         ),
-    ] = 0,
-    where: options.Where = None,
-    time_of_day: options.TimeOfDay = None,
-    dates: options.Dates = None,
-    time_zone: options.TimeZone = None,
-    audio_root: options.AudioRoot = None,
-    seed: options.Seed = 0,
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = 0
+    audio_root: options.AudioRoot = None
+    seed: options.Seed = 0
+    overwrite: options.Overwrite = False
+
+
+@command_of(ClusterFlags)
+def command(flags: ClusterFlags) -> int:
     """Group the windows of stores by what they sound like, and draw a map of them.
 
     Clusters are named by the annotations of their windows. Run again on a store that has grown, the
@@ -70,28 +72,28 @@ def command(
     from dawnchorus.search.cluster import cluster_stores
 
     config = ClusterConfig(
-        landmarks=landmarks,
-        least=least,
-        coarse=coarse,
-        seed=seed,
-        duplicates=duplicates,
-        novel=novel,
-        stability=stability,
+        landmarks=flags.landmarks,
+        least=flags.least,
+        coarse=flags.coarse,
+        seed=flags.seed,
+        duplicates=flags.duplicates,
+        novel=flags.novel,
+        stability=flags.stability,
     )
-    with watched(quiet=quiet) as progress:
+    with watched(quiet=flags.quiet) as progress:
         report = cluster_stores(
-            stores,
-            output,
+            flags.stores,
+            flags.output,
             config=config,
-            annotations=annotations,
-            overwrite=overwrite,
-            audio_root=audio_root,
+            annotations=flags.annotations,
+            overwrite=flags.overwrite,
+            audio_root=flags.audio_root,
             progress=progress,
-            **options.window_filters(where, time_of_day, dates, time_zone),
+            **flags.filters(),
         )
     for warning in report.warnings:
         say(f"warning: {warning}")
-    _print(report, as_json=as_json)
+    _print(report, as_json=flags.as_json)
     return 0
 
 

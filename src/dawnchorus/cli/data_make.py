@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from inspect import Parameter, signature
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import OutputFlags, command_of
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from dawnchorus.progress import Progress
     from dawnchorus.sources.names.taxonomy import Taxonomy
@@ -29,8 +29,8 @@ MANIFEST = Path("manifest.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NameOptions:
-    """The options that say how published names become labels."""
+class NameFlags:
+    """How published names become labels."""
 
     backbone: Annotated[
         Path | None, typer.Option(help="GBIF's Taxon.tsv or backbone.zip, to find accepted names.")
@@ -82,55 +82,44 @@ class NameOptions:
                 resolver.close()
 
 
-def with_name_options(command: Callable[..., int]) -> Callable[..., int]:
-    """A command with the options of `NameOptions` behind its own; it gets them as ``names``."""
-    own = signature(command, eval_str=True)
-    types = get_type_hints(NameOptions, include_extras=True)
-    added = [
-        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default,
-                  annotation=types[field.name])
-        for field in fields(NameOptions)
-    ]  # fmt: skip
-    kept = [parameter for parameter in own.parameters.values() if parameter.name != "names"]
+@dataclass(frozen=True, kw_only=True)
+class ManifestFlags(OutputFlags):
+    """What all sources have in common."""
 
-    def with_names(**given: Any) -> int:
-        names = NameOptions(**{field.name: given.pop(field.name) for field in fields(NameOptions)})
-        return command(**given, names=names)
-
-    with_names.__name__, with_names.__doc__ = command.__name__, command.__doc__
-    # typer reads both: the signature for the order and defaults, the annotations for the types
-    shown = own.replace(parameters=[*kept, *added])
-    vars(with_names)["__signature__"] = shown
-    with_names.__annotations__ = {
-        parameter.name: parameter.annotation for parameter in shown.parameters.values()
-    }
-    return with_names
+    output: options.NewManifest = MANIFEST
+    licence: options.Licences = None
 
 
-@with_name_options
-def xeno_canto(
+@dataclass(frozen=True, kw_only=True)
+class ArchiveFlags(ManifestFlags, NameFlags):
+    """Flags of a source that is one published archive."""
+
+    archive: Archive
+
+
+@dataclass(frozen=True, kw_only=True)
+class XenoCantoFlags(ManifestFlags, NameFlags):
+    """Flags of ``dawnchorus data make xeno-canto``."""
+
     archive: Annotated[
         Path | None,
         typer.Argument(
             metavar="ARCHIVE", help="The published zip file or its folder; none with --query."
         ),
-    ] = None,
-    output: options.NewManifest = MANIFEST,
+    ] = None
     query: Annotated[
         str | None, typer.Option(help="Query for Xeno-canto's API, such as 'grp:birds q:A'.")
-    ] = None,
-    pages: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the pages of the API.")
-    ] = None,
+    ] = None
+    pages: Annotated[Path | None, typer.Option(help="Folder that keeps the pages of the API.")] = (
+        None
+    )
     key: Annotated[
         str | None, typer.Option(help="Your API key; the variable XENO_CANTO_KEY is safer.")
-    ] = None,
-    licence: options.Licences = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    *,
-    names: NameOptions,
-) -> int:
+    ] = None
+
+
+@command_of(XenoCantoFlags)
+def xeno_canto(flags: XenoCantoFlags) -> int:
     """Make a manifest of Xeno-canto: of a GBIF download, its own archive, or a query of its API.
 
     The sound is then fetched by data download. Every recording that is left out is counted with a
@@ -143,107 +132,85 @@ def xeno_canto(
     from dawnchorus.interrupt import stop_on_signals
     from dawnchorus.sources.xeno_canto_api import fetch_pages
 
-    if query is not None and archive is not None:
+    archive = flags.archive
+    if flags.query is not None and archive is not None:
         raise UsageError("--query asks the API, and stands instead of an archive")
-    if query is not None:
-        archive = pages or output.with_suffix(".pages")
-        with stop_on_signals() as stop, watched(quiet=quiet) as progress:
-            fetch_pages(query, archive, key=key, stop=stop, progress=progress)
+    if flags.query is not None:
+        archive = flags.pages or flags.output.with_suffix(".pages")
+        with stop_on_signals() as stop, watched(quiet=flags.quiet) as progress:
+            fetch_pages(flags.query, archive, key=flags.key, stop=stop, progress=progress)
     if archive is None:
         raise UsageError("which file or folder? give the published archive, or --query")
-    return _make("xeno-canto", archive, output, licence, names, as_json=as_json, quiet=quiet)
+    return _make("xeno-canto", archive, flags, flags)
 
 
-@with_name_options
-def inaturalist(
-    archive: Archive,
-    output: options.NewManifest = MANIFEST,
-    licence: options.Licences = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    *,
-    names: NameOptions,
-) -> int:
+@command_of(ArchiveFlags)
+def inaturalist(flags: ArchiveFlags) -> int:
     """Make a manifest of iNaturalist sounds, of its own archive or a GBIF download.
 
     Example: dawnchorus data make inaturalist inat.zip -o inat.parquet --backbone backbone.zip
     """
-    return _make("inaturalist", archive, output, licence, names, as_json=as_json, quiet=quiet)
+    return _make("inaturalist", flags.archive, flags, flags)
 
 
-@with_name_options
-def animal_sound_archive(
-    archive: Archive,
-    output: options.NewManifest = MANIFEST,
-    licence: options.Licences = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    *,
-    names: NameOptions,
-) -> int:
+@command_of(ArchiveFlags)
+def animal_sound_archive(flags: ArchiveFlags) -> int:
     """Make a manifest of the Animal Sound Archive (Tierstimmenarchiv), of a GBIF download.
 
     Example: dawnchorus data make animal-sound-archive gbif.zip -o asa.parquet
     """
-    return _make(
-        "animal-sound-archive", archive, output, licence, names, as_json=as_json, quiet=quiet
-    )
+    return _make("animal-sound-archive", flags.archive, flags, flags)
 
 
-@with_name_options
-def watkins(
-    folder: Annotated[Path, typer.Argument(help="Folder that holds a folder for each species.")],
-    output: options.NewManifest = MANIFEST,
+@dataclass(frozen=True, kw_only=True)
+class WatkinsFlags(ManifestFlags, NameFlags):
+    """Flags of ``dawnchorus data make watkins``."""
+
+    folder: Annotated[Path, typer.Argument(help="Folder that holds a folder for each species.")]
     table: Annotated[
         Path | None,
         typer.Option(help="Table with a line for each file. Default: the one in the folder."),
-    ] = None,
-    licence: options.Licences = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    *,
-    names: NameOptions,
-) -> int:
+    ] = None
+
+
+@command_of(WatkinsFlags)
+def watkins(flags: WatkinsFlags) -> int:
     """Make a manifest of the Watkins Marine Mammal Sound Database.
 
     Example: dawnchorus data make watkins watkins/ -o watkins.parquet --table watkins.csv
     """
-    reading = {"table": table}
-    return _make("watkins", folder, output, licence, names, reading, as_json=as_json, quiet=quiet)
+    return _make("watkins", flags.folder, flags, flags, {"table": flags.table})
 
 
-def audioset(
-    lists: Annotated[Path, typer.Argument(help="Folder of the segment lists, or one of them.")],
-    output: options.NewManifest = MANIFEST,
-    audio: options.Audio = None,
+@dataclass(frozen=True, kw_only=True)
+class AudioSetFlags(ManifestFlags):
+    """Flags of ``dawnchorus data make audioset``."""
+
+    lists: Annotated[Path, typer.Argument(help="Folder of the segment lists, or one of them.")]
+    audio: options.Audio = None
     ancestors: Annotated[
         bool, typer.Option("--ancestors", help="Add the classes above in the ontology as labels.")
-    ] = False,
-    namespace: Namespace = "",
-    licence: options.Licences = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = False
+    namespace: Namespace = ""
+
+
+@command_of(AudioSetFlags)
+def audioset(flags: AudioSetFlags) -> int:
     """Make a manifest of AudioSet's segments whose clips lie in a folder.
 
     Example: dawnchorus data make audioset lists/ --audio clips/ --ancestors -o audioset.parquet
     """
-    reading = {"audio": audio, "ancestors": ancestors, "namespace": namespace}
-    return _make(
-        "audioset", lists, output, licence, NameOptions(), reading, as_json=as_json, quiet=quiet
-    )
+    names = ("audio", "ancestors", "namespace")
+    reading = {name: getattr(flags, name) for name in names}
+    return _make("audioset", flags.lists, flags, NameFlags(), reading)
 
 
 def _make(
     source: str,
     path: Path,
-    output: Path,
-    licence: list[str] | None,
-    names: NameOptions,
+    flags: ManifestFlags,
+    names: NameFlags,
     reading: dict[str, Any] | None = None,
-    *,
-    as_json: bool,
-    quiet: bool,
 ) -> int:
     from dawnchorus.cli.findings import fields_of
     from dawnchorus.cli.output import print_json, watched
@@ -251,16 +218,16 @@ def _make(
     from dawnchorus.clips.licences import LicenceRule
     from dawnchorus.sources.make import MakeOptions, make_manifest
 
-    licences = LicenceRule.of(tuple(licence or ()))
-    with watched(quiet=quiet) as progress, names.taxonomy(progress) as taxonomy:
+    licences = LicenceRule.of(tuple(flags.licence or ()))
+    with watched(quiet=flags.quiet) as progress, names.taxonomy(progress) as taxonomy:
         chosen = MakeOptions(licences=licences, taxonomy=taxonomy, reading=reading or {})
-        report = make_manifest(source, path, output, chosen, progress=progress)
-    if as_json:
-        print_json(fields_of(report) | {"manifest": output})
+        report = make_manifest(source, path, flags.output, chosen, progress=progress)
+    if flags.as_json:
+        print_json(fields_of(report) | {"manifest": flags.output})
     else:
-        if not quiet:
-            _say_made(report, output)
-        print(output)
+        if not flags.quiet:
+            _say_made(report, flags.output)
+        print(flags.output)
     return SOME_FAILED if report.n_bad_lines else 0
 
 

@@ -1,7 +1,8 @@
 """Commands with many flags: the flags are fields of a dataclass, whose methods make sense of them.
 
-``embed`` and ``predict`` have two dozen flags in common, ``search`` has as many of its own. As a
-dataclass they are written once, and a command is a short function of one argument.
+``embed`` and ``predict`` have two dozen flags in common, all that read windows of a store have
+four. As fields of a dataclass that others inherit they are written once, and a command is a short
+function of one argument.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dawnchorus.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import Field
 
     from _typeshed import DataclassInstance
 
@@ -22,7 +24,33 @@ Flags = TypeVar("Flags", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunFlags:
+class WindowFilterFlags:
+    """Which windows of a store a command looks at."""
+
+    where: options.Where = None
+    time_of_day: options.TimeOfDay = None
+    dates: options.Dates = None
+    time_zone: options.TimeZone = None
+
+    def filters(self) -> dict[str, Any]:
+        """The fields of a `WindowFilter` that were given.
+
+        Raises:
+            UsageError: A flag's text is not of the form that its help shows.
+        """
+        return options.window_filters(self.where, self.time_of_day, self.dates, self.time_zone)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFlags:
+    """How a command talks."""
+
+    as_json: options.AsJson = False
+    quiet: options.Quiet = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFlags(OutputFlags):
     """What `embed` and `predict` have in common; a field's name is its flag, unless it names one.
 
     Attributes:
@@ -48,8 +76,6 @@ class RunFlags:
     precision: options.Precision = None
     shard: options.Shard = None
     dry_run: options.DryRun = False
-    as_json: options.AsJson = False
-    quiet: options.Quiet = False
 
     def keywords(self) -> dict[str, Any]:
         """What the user chose, as keywords of `embed` or `predict`.
@@ -74,7 +100,8 @@ class RunFlags:
 def command_of(flags: type[Flags]) -> Callable[[Callable[[Flags], int]], Callable[..., int]]:
     """Make a command of a function that takes a record of its flags.
 
-    typer reads the signature of a command; this one has a parameter for each field of ``flags``.
+    typer reads the signature of a command; this one has a parameter for each field of ``flags``:
+    its own before those that it inherits, since the help shows them in this order.
     """
 
     def as_command(run: Callable[[Flags], int]) -> Callable[..., int]:
@@ -90,10 +117,17 @@ def command_of(flags: type[Flags]) -> Callable[[Callable[[Flags], int]], Callabl
                 annotation=hints[field.name],
                 default=inspect.Parameter.empty if field.default is MISSING else field.default,
             )
-            for field in fields(flags)
+            for field in _own_first(flags)
         ]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {each.name: each.annotation for each in parameters}
         return command
 
     return as_command
+
+
+def _own_first(flags: type[DataclassInstance]) -> list[Field[Any]]:
+    by_name = {field.name: field for field in fields(flags)}
+    names = [name for base in flags.__mro__ for name in vars(base).get("__annotations__", {})]
+    # a field that a class declares again stands where it does so; what is no field is dropped
+    return [by_name[name] for name in dict.fromkeys(names) if name in by_name]

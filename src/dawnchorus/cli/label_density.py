@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import command_of
+from dawnchorus.cli.label_flags import OneLabelFlags
+from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from dawnchorus.labelling.run_density import DensityReport
 
 HEADINGS = ("site", "date", "hour", "windows", "judged", "density", "low", "high", "method")
@@ -20,14 +21,12 @@ POINT_HEADINGS = ("threshold", "windows above", "precision", "low", "high", "rec
 BIN_HEADINGS = ("bin", "scores from", "windows", "judged", "with the call")
 
 
-def density(
-    store: options.StorePath,
-    *,
-    label: options.Label = None,
-    output: Annotated[Path | None, options.output("CSV to write.")] = None,
-    probe: options.Probe = None,
-    like: options.Like = None,
-    annotations: options.Annotations = None,
+@dataclass(frozen=True, kw_only=True)
+class DensityFlags(OneLabelFlags):
+    """Flags of ``dawnchorus label density``."""
+
+    output: Annotated[Path | None, options.output("CSV to write.")] = None
+    probe: options.Probe = None
     judge: Annotated[
         int | None,
         typer.Option(
@@ -35,7 +34,7 @@ def density(
             help="Draw this many windows to judge and add them to the annotations as suggestions. "
             "Default: estimate from what was judged.",
         ),
-    ] = None,
+    ] = None
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,17 +42,31 @@ def density(
             help="Also estimate for each site, date, hour (local) or several of these, such as "
             "site,hour. Repeatable.",
         ),
-    ] = None,
+    ] = None
     thresholds: Annotated[
         bool,
         typer.Option("--thresholds", help="Also print precision and recall by threshold."),
-    ] = False,
-    picture: options.Picture = None,
-    model: options.Model = None,
-    seed: options.Seed = 0,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = False
+    picture: options.Picture = None
+
+    def scorer(self) -> dict[str, Any]:
+        """What scores the windows, as keywords of `call_density` and `draw_judgements`.
+
+        Raises:
+            UsageError: There are two.
+        """
+        from dawnchorus.search.archive import Archive
+        from dawnchorus.search.query import direction_of
+
+        if self.probe is not None and self.like:
+            raise UsageError("--probe or --like: windows are scored by one of them, not by both")
+        vectors = self.vectors()
+        direction = None if vectors is None else direction_of(Archive(self.store), vectors)
+        return {"probe": self.probe, "query": direction}
+
+
+@command_of(DensityFlags)
+def density(flags: DensityFlags) -> int:
     """Estimate how many windows hold a call, with a 90% interval, from windows judged at random.
 
     First draw windows (--judge 200), then judge them like any suggestion, then call it again. The
@@ -64,50 +77,37 @@ def density(
     """
     from dawnchorus.annotations.annotation_table import annotations_beside
     from dawnchorus.cli.output import print_json, watched
-    from dawnchorus.errors import UsageError
     from dawnchorus.labelling.density import Settings
     from dawnchorus.labelling.density_files import plot_density, write_density
     from dawnchorus.labelling.draw_judgements import draw_judgements
     from dawnchorus.labelling.run_density import call_density
 
-    if label is None:
-        raise UsageError("a density is of one label; name it: --label wren")
-    if probe is not None and like:
-        raise UsageError("--probe or --like: windows are scored by one of them, not by both")
-    given: dict[str, Any] = {"probe": probe, "query": _direction(store, like, model)}
-    folder = annotations or annotations_beside(store)
-    with watched(quiet=quiet) as progress:
-        if judge is not None:
+    label, store = flags.the_label(), flags.store
+    given = flags.scorer()
+    folder = flags.annotations or annotations_beside(store)
+    with watched(quiet=flags.quiet) as progress:
+        if flags.judge is not None:
             rows = draw_judgements(
-                store, label, judge, annotations=folder, seed=seed, progress=progress, **given
-            )
-            if as_json:
+                store, label, flags.judge, annotations=folder, seed=flags.seed, progress=progress,
+                **given,
+            )  # fmt: skip
+            if flags.as_json:
                 print_json({"annotations": str(folder), "n_to_judge": len(rows)})
             else:
                 print(f"{len(rows)} windows to judge are in {folder}; estimates come from these")
             return 0
         report = call_density(
-            store, label, annotations=folder, by=[text.split(",") for text in by or ()],
-            settings=Settings(seed=seed), progress=progress, **given,
+            store, label, annotations=folder, by=[text.split(",") for text in flags.by or ()],
+            settings=Settings(seed=flags.seed), progress=progress, **given,
         )  # fmt: skip
-    if output is not None:
-        write_density(report, output)
-    if picture is not None:
-        plot_density(report, picture)
-    _show(report, thresholds=thresholds, as_json=as_json)
-    if not quiet:
+    if flags.output is not None:
+        write_density(report, flags.output)
+    if flags.picture is not None:
+        plot_density(report, flags.picture)
+    _show(report, thresholds=flags.thresholds, as_json=flags.as_json)
+    if not flags.quiet:
         _remarks(report)
     return 0
-
-
-def _direction(store: str, like: list[str] | None, model: str | None) -> NDArray[np.float32] | None:
-    """The direction of sounds among a store's vectors; None: no sound was named."""
-    from dawnchorus.cli.label_suggest import sound_vectors
-    from dawnchorus.search.archive import Archive
-    from dawnchorus.search.query import direction_of
-
-    vectors = sound_vectors(store, like, model)
-    return None if vectors is None else direction_of(Archive(store), vectors)
 
 
 def _show(report: DensityReport, *, thresholds: bool, as_json: bool) -> None:

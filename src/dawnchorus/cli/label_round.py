@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import command_of
+from dawnchorus.cli.label_suggest import SuggestionFlags
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,41 +19,33 @@ if TYPE_CHECKING:
 WIDTH = 0.05  # of an interval that is narrow enough, where none was asked for
 
 
-def round_(
-    store: options.StorePath,
-    *,
-    label: options.Label = None,
-    n: Annotated[int, typer.Option("-n", "--count", help="Windows to suggest.")] = 40,
-    strategy: options.Strategy = "mixed",
-    like: options.Like = None,
-    annotations: options.Annotations = None,
+@dataclass(frozen=True, kw_only=True)
+class RoundFlags(SuggestionFlags):
+    """Flags of ``dawnchorus label round``."""
+
+    n: Annotated[int, typer.Option("-n", "--count", help="Windows to suggest.")] = 40
     output: Annotated[
         Path | None,
         options.output(
             "Folder of the probe, which every round replaces. Default: X.LABEL.probe beside the "
             "store X.store."
         ),
-    ] = None,
+    ] = None
     width: Annotated[
         float,
         typer.Option(
             help="Width of the estimate's interval that is narrow enough: 0.05 is from 10% to 15% "
             "of the windows."
         ),
-    ] = WIDTH,
-    author: options.Author = None,
-    audio: options.Audio = None,
-    context: options.Context = 0.0,
-    no_sound: options.NoSound = False,
-    where: options.Where = None,
-    time_of_day: options.TimeOfDay = None,
-    dates: options.Dates = None,
-    time_zone: options.TimeZone = None,
-    model: options.Model = None,
-    seed: options.Seed = 0,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = WIDTH
+    author: options.Author = None
+    audio: options.Audio = None
+    context: options.Context = 0.0
+    no_sound: options.NoSound = False
+
+
+@command_of(RoundFlags)
+def round_(flags: RoundFlags) -> int:
     """Suggest windows, judge them on the terminal, fit a probe, and say what the labels changed.
 
     Call it again for the next round: it begins with what is left of the last one, and the probe
@@ -59,34 +54,34 @@ def round_(
     Example: dawnchorus label round archive.store --label wren --like wren.wav
     """
     from dawnchorus.cli.label_judge import judging_screen
-    from dawnchorus.cli.label_suggest import sound_vectors
     from dawnchorus.cli.label_tables import store_of, stored_root
     from dawnchorus.cli.output import watched
     from dawnchorus.labelling.round import RoundSettings, label_round
 
-    if label is None:
-        raise UsageError("a round is about one label; name it: --label wren")
+    label, store, width = flags.the_label(), flags.store, flags.width
     if not 0 < width <= 1:
         raise UsageError(f"--width {width:g}: need a share of the windows, above 0 and at most 1")
-    root = audio or stored_root(store) or Path()
+    root = flags.audio or stored_root(store) or Path()
     screen = judging_screen(
-        store_of(store), root, time_zone=time_zone, context_s=context,
-        sound=not no_sound, quiet=quiet,
+        store_of(store), root, time_zone=flags.time_zone, context_s=flags.context,
+        sound=not flags.no_sound, quiet=flags.quiet,
     )  # fmt: skip
-    settings: dict[str, Any] = {"n": n, "strategy": strategy, "seed": seed, "author": author}
-    with watched(quiet=quiet) as progress:
+    settings: dict[str, Any] = {
+        name: getattr(flags, name) for name in ("n", "strategy", "seed", "author")
+    }
+    with watched(quiet=flags.quiet) as progress:
         report = label_round(
             store,
             label,
             screen.judge,
             settings=RoundSettings(**settings),
-            like=sound_vectors(store, like, model),
-            annotations=annotations,
-            output=output,
+            like=flags.vectors(),
+            annotations=flags.annotations,
+            output=flags.output,
             progress=progress,
-            **options.window_filters(where, time_of_day, dates, time_zone),
+            **flags.filters(),
         )
-    _show(report, width, as_json=as_json)
+    _show(report, width, as_json=flags.as_json)
     return screen.exit_code()
 
 

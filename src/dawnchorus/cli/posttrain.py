@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import command_of
+from dawnchorus.cli.train_flags import TrainFlags
 
 
-def command(
+@dataclass(frozen=True, kw_only=True)
+class PosttrainFlags(TrainFlags):
+    """Flags of ``dawnchorus posttrain``."""
+
     config: Annotated[
         Path | None, typer.Argument(help="YAML file of the run; see recipes/.", show_default=False)
-    ] = None,
+    ] = None
     folder: Annotated[
         Path | None,
         typer.Option(help="Instead of a file: folder of sounds, in which each folder is a label."),
-    ] = None,
-    init_from: options.InitFrom = None,
-    data: options.Data = None,
-    name: options.RunName = None,
-    steps: options.Steps = None,
-    extend: options.Extend = False,
-    runs: options.Runs = Path("runs"),
-    device: options.Device = None,
-    devices: options.Devices = None,
-    dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> None:
+    ] = None
+
+
+@command_of(PosttrainFlags)
+def command(flags: PosttrainFlags) -> int:
     """Train a classifier and its encoder on labelled clips.
 
     With a YAML file, the run is what it says. With --folder, a model is fine-tuned on your own
@@ -45,23 +42,21 @@ def command(
     from dawnchorus.configs import PosttrainConfig, read_recipe
     from dawnchorus.errors import UsageError
 
-    if (config is None) == (folder is None):
+    if (flags.config is None) == (flags.folder is None):
         raise UsageError("give a YAML file or --folder, one of them; see recipes/ for files")
-    values = {} if config is None else read_recipe(config)  # before torch, which takes seconds
+    # before torch, which takes seconds
+    values = {} if flags.config is None else read_recipe(flags.config)
 
-    from dawnchorus.cli import train_output
     from dawnchorus.recipes.posttrain import posttrain, posttrain_dry_run
 
-    if folder is not None:
+    if flags.folder is not None:
         from dawnchorus.recipes.from_folder import folder_run_values
 
-        values = folder_run_values(folder, init_from=init_from, runs=runs, name=name, steps=steps)
-    flags = options.given(
-        init_from=init_from, name=name, steps=steps, device=device, devices=devices
-    )
-    checked = PosttrainConfig(**train_output.with_flags(values, data, flags))
-    if dry_run:
-        train_output.run_dry(posttrain_dry_run, checked, as_json=as_json)
-        return
-    say = train_output.talk(checked.steps, quiet=quiet)
-    train_output.close(posttrain(checked, runs=runs, extend=extend, say=say), as_json=as_json)
+        values = folder_run_values(
+            flags.folder,
+            init_from=flags.init_from,
+            runs=flags.runs,
+            name=flags.name,
+            steps=flags.steps,
+        )
+    return flags.run(PosttrainConfig(**flags.over(values)), posttrain, posttrain_dry_run)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import command_of
+from dawnchorus.cli.train_flags import TrainFlags
 
 
-def command(
-    config: options.RecipePath,
-    data: options.Data = None,
-    init_from: options.InitFrom = None,
-    name: options.RunName = None,
-    steps: options.Steps = None,
-    extend: options.Extend = False,
-    runs: options.Runs = Path("runs"),
-    device: options.Device = None,
-    devices: options.Devices = None,
-    dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class PretrainFlags(TrainFlags):
+    """Flags of ``dawnchorus pretrain``."""
+
+    config: options.RecipePath
+
+
+@command_of(PretrainFlags)
+def command(flags: PretrainFlags) -> int:
     """Train an encoder on clips without labels.
 
     The same command continues a run that was stopped, from its last checkpoint, with the same
@@ -31,17 +28,8 @@ def command(
     """
     from dawnchorus.configs import PretrainConfig, read_recipe
 
-    values = read_recipe(config)  # before torch, which takes seconds
+    values = read_recipe(flags.config)  # before torch, which takes seconds
 
-    from dawnchorus.cli import train_output
     from dawnchorus.recipes.pretrain import pretrain, pretrain_dry_run
 
-    flags = options.given(
-        init_from=init_from, name=name, steps=steps, device=device, devices=devices
-    )
-    checked = PretrainConfig(**train_output.with_flags(values, data, flags))
-    if dry_run:
-        train_output.run_dry(pretrain_dry_run, checked, as_json=as_json)
-        return
-    say = train_output.talk(checked.steps, quiet=quiet)
-    train_output.close(pretrain(checked, runs=runs, extend=extend, say=say), as_json=as_json)
+    return flags.run(PretrainConfig(**flags.over(values)), pretrain, pretrain_dry_run)

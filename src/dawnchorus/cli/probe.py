@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from dawnchorus.cli import options
 from dawnchorus.cli import predict as predicting
+from dawnchorus.cli.flag_record import OutputFlags, command_of
 from dawnchorus.cli.renamed import renamed, renamed_command
 from dawnchorus.errors import UsageError
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.annotations.annotation_row import Purpose
     from dawnchorus.clips.build import ImportedClips
+    from dawnchorus.configs import ProbeRunConfig
     from dawnchorus.probing.evaluate import EvaluationReport
     from dawnchorus.probing.fit import ProbeReport
 
@@ -25,65 +28,158 @@ if TYPE_CHECKING:
 INPUT_FLAGS = {"--format": "--input-format"}
 
 
-@renamed({**INPUT_FLAGS, "--nothing": "--background", "--probe": "--probe-type"})
-def fit(
-    labels: options.MaybeLabelledClips = None,
-    *,
-    output: Annotated[Path, options.output("Folder of the probe.")],
-    annotations: options.Annotations = None,
-    label: options.Label = None,
-    any_purpose: options.AnyPurpose = False,
-    form: options.InputFormat = None,
-    audio: options.Audio = None,
-    column: options.Columns = None,
-    separator: options.Separator = None,
-    model: options.Model = None,
-    store: options.FromStore = None,
-    window: options.Window = None,
-    readout: options.Readout = None,
-    layers: options.Layers = None,
-    pooling: options.Pooling = None,
-    kind: options.ProbeType = "linear",
+@dataclass(frozen=True, kw_only=True)
+class ProbeFlags(OutputFlags):
+    """What `probe fit` and `probe evaluate` have in common: labelled clips, and their vectors."""
+
+    annotations: options.Annotations = None
+    label: options.Label = None
+    any_purpose: options.AnyPurpose = False
+    form: options.InputFormat = None
+    audio: options.Audio = None
+    column: options.Columns = None
+    separator: options.Separator = None
+    model: options.Model = None
+    store: options.FromStore = None
+    background: options.Background = None
+    unannotated: options.Unannotated = False
+    group_by: options.GroupBy = None
+    device: options.Device = None
+    workers: options.Workers = None
+    cache: options.Cache = None
+    no_cache: options.NoCache = False
+
+    def clips(self, labels: Sequence[Path] | None, purpose: Purpose) -> ImportedClips:
+        """The labelled clips: of tables and folders, or judged spans of an annotation table.
+
+        Raises:
+            UsageError: Neither was given, or both, or in no form that is known.
+        """
+        from dawnchorus.cli.findings import say_notes
+
+        clips = self._read(labels) if self.annotations is None else self._judged(labels, purpose)
+        if not self.quiet:
+            say_notes(clips.notes)
+        return clips
+
+    def _read(self, labels: Sequence[Path] | None) -> ImportedClips:
+        from dawnchorus.probing.labels import FORMS, read_labels
+
+        if not labels:
+            raise UsageError(
+                "need labelled clips: a table, a folder for each label, or --annotations"
+            )
+        chosen = next((name for name in FORMS if name == self.form), None)
+        if self.form is not None and chosen is None:
+            raise UsageError(f"--input-format {self.form!r}; known: {', '.join(FORMS)}")
+        return read_labels(
+            labels,
+            form=chosen,
+            audio=self.audio,
+            columns=options.pairs("--column", self.column),
+            separator=self.separator,
+        )
+
+    def _judged(self, labels: Sequence[Path] | None, purpose: Purpose) -> ImportedClips:
+        """Judged spans, whose recordings lie where those of the table's store do."""
+        from dawnchorus.cli.label_tables import open_annotations, stored_root
+        from dawnchorus.probing.annotated import annotated_clips
+
+        others = {"labels": labels, "--input-format": self.form, "--column": self.column,
+                  "--separator": self.separator}  # fmt: skip
+        for flag in (flag for flag, value in others.items() if value):
+            raise UsageError(f"--annotations and {flag} exclude each other; label import adds both")
+        name = str(self.annotations)
+        table = open_annotations(name)
+        folder = self.audio or stored_root(self.store or name) or table.folder.parent
+        asked = None if self.any_purpose else purpose
+        return annotated_clips(table, folder, purpose=asked, label=self.label)
+
+    def run_values(self) -> dict[str, Any]:
+        """Fields of a `ProbeRunConfig`, as far as they were given."""
+        return options.given(
+            background=tuple(self.background) if self.background else None,
+            unannotated=self.unannotated or None,
+            group_by=options.names(self.group_by),
+            device=self.device,
+            workers=self.workers,
+        )
+
+    def vectors_from(self) -> dict[str, Any]:
+        """Where the clips' vectors come from, as keywords of `probe_fit` and `probe_evaluate`."""
+        from dawnchorus.embedding.cache import cache_folder
+
+        cache = None if self.no_cache else self.cache or cache_folder()
+        return {"cache": cache, **options.given(model=self.model, store=self.store)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitFlags(ProbeFlags):
+    """Flags of ``dawnchorus probe fit``."""
+
+    labels: options.MaybeLabelledClips = None
+    output: Annotated[Path, options.output("Folder of the probe.")]
+    window: options.Window = None
+    readout: options.Readout = None
+    layers: options.Layers = None
+    pooling: options.Pooling = None
+    kind: options.ProbeType = "linear"
     multi_label: Annotated[
         bool | None,
         typer.Option(
             "--multi-label/--single-label",
             help="Any number of labels per clip, or exactly one. Default: detected from the clips.",
         ),
-    ] = None,
-    background: options.Background = None,
-    unannotated: options.Unannotated = False,
-    group_by: options.GroupBy = None,
+    ] = None
     target_precision: Annotated[
         float | None,
         typer.Option(
             help="Choose thresholds so that this share of the detections is right (default 0.9)."
         ),
-    ] = None,
+    ] = None
     target_recall: Annotated[
         float | None,
         typer.Option(help="Choose thresholds so that this share of the calls is found, instead."),
-    ] = None,
+    ] = None
     confidence: Annotated[
         float,
         typer.Option(
             help="Probability that a threshold reaches its target on other recordings. 0: take the "
             "threshold that does best on these clips, which misses it elsewhere half of the time."
         ),
-    ] = 0.8,
+    ] = 0.8
     calibration: Annotated[
         str, typer.Option(help="Method: auto, none, temperature, platt_shared, platt or isotonic.")
-    ] = "auto",
-    few_shot: options.FewShot = None,
-    seed: options.Seed = 0,
-    device: options.Device = None,
-    workers: options.Workers = None,
-    cache: options.Cache = None,
-    no_cache: options.NoCache = False,
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = "auto"
+    few_shot: options.FewShot = None
+    seed: options.Seed = 0
+    overwrite: options.Overwrite = False
+
+    def config(self) -> ProbeRunConfig:
+        """How the probe is fitted; heads, methods and ranges are checked by the config.
+
+        Raises:
+            UsageError: A value is none that it may have.
+        """
+        from dawnchorus.configs import FitConfig, ProbeRunConfig
+
+        choices: dict[str, Any] = {"probe_type": self.kind, "seed": self.seed}
+        same = ("readout", "layers", "pooling", "multi_label", "target_precision", "target_recall",
+                "confidence", "calibration")  # fmt: skip
+        return ProbeRunConfig(
+            **self.run_values(),
+            **options.given(
+                window_s=self.window,
+                few_shot=options.counts("--few-shot", self.few_shot),
+                **{name: getattr(self, name) for name in same},
+            ),
+            fit=FitConfig(**choices),
+        )
+
+
+@renamed({**INPUT_FLAGS, "--nothing": "--background", "--probe": "--probe-type"})
+@command_of(FitFlags)
+def fit(flags: FitFlags) -> int:
     """Fit a probe on labelled clips: calibrated scores, a threshold for each class, a report.
 
     Clips of split val choose and calibrate; without them that is done by folds of whole recordings.
@@ -94,81 +190,44 @@ def fit(
     Example: dawnchorus probe fit clips.csv -o wren.probe
     """
     from dawnchorus.cli.output import watched
-    from dawnchorus.configs import FitConfig, ProbeRunConfig
     from dawnchorus.probing.fit import probe_fit
     from dawnchorus.probing.report import class_rows, fit_lines, write_report
 
-    # heads, methods and their ranges are checked by the config, with the names that are known
-    choices: dict[str, Any] = {"probe_type": kind, "seed": seed}
-    config = ProbeRunConfig(
-        **_config(background, unannotated, group_by, device, workers),
-        **options.given(
-            window_s=window,
-            readout=readout,
-            layers=layers,
-            pooling=pooling,
-            multi_label=multi_label,
-            target_precision=target_precision,
-            target_recall=target_recall,
-            confidence=confidence,
-            few_shot=options.counts("--few-shot", few_shot),
-            calibration=calibration,
-        ),
-        fit=FitConfig(**choices),
-    )
-    if annotations is None:
-        clips = _read(labels, form, audio, column, separator, quiet=quiet)
-    else:
-        _only_annotations(labels, form, column, separator)
-        only: Purpose | None = None if any_purpose else "train"
-        clips = _annotated(str(annotations), audio, store, label, only, quiet=quiet)
-    with watched(quiet=quiet) as progress:
+    config = flags.config()
+    clips = flags.clips(flags.labels, "train")
+    with watched(quiet=flags.quiet) as progress:
         report = probe_fit(
             clips,
-            output,
+            flags.output,
             config=config,
-            cache=_cache(cache, no_cache=no_cache),
-            overwrite=overwrite,
+            overwrite=flags.overwrite,
             progress=progress,
-            **options.given(model=model, store=store),
+            **flags.vectors_from(),
         )
     write_report(report)  # after the probe is saved: without matplotlib, that is not lost
     rows = [] if report.evaluation is None else class_rows(report.evaluation)
-    code = _close(report, fit_lines(report), rows, as_json=as_json, quiet=quiet)
-    if not as_json:
+    code = _close(report, fit_lines(report), rows, flags)
+    if not flags.as_json:
         print(report.folder)
     return code
 
 
-@renamed({**INPUT_FLAGS, "--nothing": "--background"})
-def evaluate(
-    probe: Annotated[Path, typer.Argument(help="Folder of the probe.")],
-    labels: options.MaybeLabelledClips = None,
-    *,
-    output: Annotated[Path | None, options.output("Folder for a page and a picture.")] = None,
-    annotations: options.Annotations = None,
-    label: options.Label = None,
-    any_purpose: options.AnyPurpose = False,
-    form: options.InputFormat = None,
-    audio: options.Audio = None,
-    column: options.Columns = None,
-    separator: options.Separator = None,
-    split: options.Split = None,
+@dataclass(frozen=True, kw_only=True)
+class EvaluateFlags(ProbeFlags):
+    """Flags of ``dawnchorus probe evaluate``."""
+
+    probe: Annotated[Path, typer.Argument(help="Folder of the probe.")]
+    labels: options.MaybeLabelledClips = None
+    output: Annotated[Path | None, options.output("Folder for a page and a picture.")] = None
+    split: options.Split = None
     seen: Annotated[
         bool, typer.Option("--seen", help="Score the clips that the probe was fitted on too.")
-    ] = False,
-    model: options.Model = None,
-    store: options.FromStore = None,
-    background: options.Background = None,
-    unannotated: options.Unannotated = False,
-    group_by: options.GroupBy = None,
-    device: options.Device = None,
-    workers: options.Workers = None,
-    cache: options.Cache = None,
-    no_cache: options.NoCache = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> int:
+    ] = False
+
+
+@renamed({**INPUT_FLAGS, "--nothing": "--background"})
+@command_of(EvaluateFlags)
+def evaluate(flags: EvaluateFlags) -> int:
     """Score a probe on labelled clips; those of files that it was fitted on are left out.
 
     Example: dawnchorus probe evaluate wren.probe more_clips.csv
@@ -178,27 +237,19 @@ def evaluate(
     from dawnchorus.probing.evaluate import probe_evaluate
     from dawnchorus.probing.report import class_rows, evaluation_lines, write_evaluation
 
-    if annotations is None:
-        clips = _read(labels, form, audio, column, separator, quiet=quiet)
-    else:
-        _only_annotations(labels, form, column, separator)
-        only: Purpose | None = None if any_purpose else "estimate"
-        clips = _annotated(str(annotations), audio, store, label, only, quiet=quiet)
-    clips = _of_split(clips, split)
-    with watched(quiet=quiet) as progress:
+    clips = _of_split(flags.clips(flags.labels, "estimate"), flags.split)
+    with watched(quiet=flags.quiet) as progress:
         report = probe_evaluate(
-            probe,
+            flags.probe,
             clips,
-            config=ProbeRunConfig(**_config(background, unannotated, group_by, device, workers)),
-            seen=seen,
-            cache=_cache(cache, no_cache=no_cache),
+            config=ProbeRunConfig(**flags.run_values()),
+            seen=flags.seen,
             progress=progress,
-            **options.given(model=model, store=store),
+            **flags.vectors_from(),
         )
-    if output is not None:
-        write_evaluation(report, probe, output)
-    rows = class_rows(report.evaluation)
-    return _close(report, evaluation_lines(report), rows, as_json=as_json, quiet=quiet)
+    if flags.output is not None:
+        write_evaluation(report, flags.probe, flags.output)
+    return _close(report, evaluation_lines(report), class_rows(report.evaluation), flags)
 
 
 def _with_a_probe(command: Callable[..., int]) -> Callable[..., int]:
@@ -226,81 +277,6 @@ def _with_a_probe(command: Callable[..., int]) -> Callable[..., int]:
 subcommands = [fit, evaluate, _with_a_probe(predicting.command)]
 
 
-def _config(
-    background: list[str] | None,
-    unannotated: bool,
-    group_by: str | None,
-    device: str | None,
-    workers: int | None,
-) -> dict[str, Any]:
-    """The fields of a config that fit and evaluate share, as far as they were given."""
-    return options.given(
-        background=tuple(background) if background else None,
-        unannotated=unannotated or None,
-        group_by=options.names(group_by),
-        device=device,
-        workers=workers,
-    )
-
-
-def _only_annotations(labels: object, form: object, column: object, separator: object) -> None:
-    given = {"labels": labels, "--input-format": form, "--column": column, "--separator": separator}
-    for name, value in given.items():
-        if value:
-            raise UsageError(f"--annotations and {name} exclude each other; label import adds both")
-
-
-def _annotated(
-    name: str,
-    audio: Path | None,
-    store: str | None,
-    label: str | None,
-    purpose: Purpose | None,
-    *,
-    quiet: bool,
-) -> ImportedClips:
-    """Judged spans of an annotation table, whose recordings lie where those of its store do."""
-    from dawnchorus.cli.findings import say_notes
-    from dawnchorus.cli.label_tables import open_annotations, stored_root
-    from dawnchorus.probing.annotated import annotated_clips
-
-    table = open_annotations(name)
-    folder = audio or stored_root(store or name) or table.folder.parent
-    clips = annotated_clips(table, folder, purpose=purpose, label=label)
-    if not quiet:
-        say_notes(clips.notes)
-    return clips
-
-
-def _read(
-    labels: Sequence[Path] | None,
-    form: str | None,
-    audio: Path | None,
-    column: list[str] | None,
-    separator: str | None,
-    *,
-    quiet: bool,
-) -> ImportedClips:
-    from dawnchorus.cli.findings import say_notes
-    from dawnchorus.probing.labels import FORMS, read_labels
-
-    if not labels:
-        raise UsageError("need labelled clips: a table, a folder for each label, or --annotations")
-    chosen = next((name for name in FORMS if name == form), None)
-    if form is not None and chosen is None:
-        raise UsageError(f"--input-format {form!r}; known: {', '.join(FORMS)}")
-    clips = read_labels(
-        labels,
-        form=chosen,
-        audio=audio,
-        columns=options.pairs("--column", column),
-        separator=separator,
-    )
-    if not quiet:
-        say_notes(clips.notes)
-    return clips
-
-
 def _of_split(clips: ImportedClips, split: str | None) -> ImportedClips:
     from dataclasses import replace
 
@@ -312,19 +288,11 @@ def _of_split(clips: ImportedClips, split: str | None) -> ImportedClips:
     return replace(clips, manifest=part)
 
 
-def _cache(named: Path | None, *, no_cache: bool) -> Path | None:
-    from dawnchorus.embedding.cache import cache_folder
-
-    return None if no_cache else named or cache_folder()
-
-
 def _close(
     report: ProbeReport | EvaluationReport,
     lines: Iterable[str],
     rows: Sequence[Sequence[str]],
-    *,
-    as_json: bool,
-    quiet: bool,
+    flags: ProbeFlags,
 ) -> int:
     """Print what was measured; returns the exit code."""
     from dawnchorus.cli.findings import say_left_out
@@ -332,9 +300,9 @@ def _close(
     from dawnchorus.cli.runs import SOME_FAILED
     from dawnchorus.probing.report import CLASS_HEADINGS
 
-    for line in () if quiet else lines:
+    for line in () if flags.quiet else lines:
         say(line)
-    if as_json:
+    if flags.as_json:
         print_json(report.to_json())
     elif rows:
         print_table(CLASS_HEADINGS, rows)

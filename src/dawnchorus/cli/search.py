@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dawnchorus.cli import options
-from dawnchorus.cli.flag_record import command_of
+from dawnchorus.cli.flag_record import OutputFlags, WindowFilterFlags, command_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ SHOWN = 20  # windows on the terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchFlags:
+class SearchFlags(WindowFilterFlags, OutputFlags):
     """Flags of ``dawnchorus search``."""
 
     stores: options.StorePaths
@@ -75,10 +75,6 @@ class SearchFlags:
             "--add", help="Columns to add, such as recorded_at,silent. Default: site, local_time."
         ),
     ] = None
-    where: options.Where = None
-    time_of_day: options.TimeOfDay = None
-    dates: options.Dates = None
-    time_zone: options.TimeZone = None
     model: options.Model = None
     device: options.Device = None
     engine: options.Engine = "local"
@@ -86,8 +82,6 @@ class SearchFlags:
     audio_root: options.AudioRoot = None
     seed: options.Seed = 0
     spreadsheet_safe: options.SpreadsheetSafe = False
-    as_json: options.AsJson = False
-    quiet: options.Quiet = False
 
     def config(self) -> SearchConfig:
         """How many windows, and how they are looked for.
@@ -110,14 +104,6 @@ class SearchFlags:
                 "address": self.address,
             }
         )
-
-    def filters(self) -> dict[str, Any]:
-        """Which windows are searched.
-
-        Raises:
-            UsageError: A flag's text is not of its form.
-        """
-        return options.window_filters(self.where, self.time_of_day, self.dates, self.time_zone)
 
 
 @command_of(SearchFlags)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dawnchorus.cli import options
+from dawnchorus.cli.flag_record import WindowFilterFlags, command_of
 
 if TYPE_CHECKING:
     from dawnchorus.store.check import CheckReport
@@ -118,32 +120,34 @@ def merge(
     return 0
 
 
-def export(
-    path: options.StorePath,
-    output: Annotated[Path, options.output("File to write: .npz, .csv, .parquet or .sqlite.")],
+@dataclass(frozen=True, kw_only=True)
+class ExportFlags(WindowFilterFlags):
+    """Flags of ``dawnchorus store export``."""
+
+    path: options.StorePath
+    output: Annotated[Path, options.output("File to write: .npz, .csv, .parquet or .sqlite.")]
     columns: Annotated[
         str | None,
         typer.Option(help="Columns to write, such as path,start_s,local_time,site. Default: all."),
-    ] = None,
+    ] = None
     no_vectors: Annotated[
         bool, typer.Option("--no-vectors", help="Leave the embedding vectors out.")
-    ] = False,
+    ] = False
     scores: Annotated[
         bool,
         typer.Option(
             "--scores", help="Write the probabilities of the labels too (needs embed --predict)."
         ),
-    ] = False,
-    time_of_day: options.TimeOfDay = None,
-    dates: options.Dates = None,
-    time_zone: options.TimeZone = None,
-    label: options.Label = None,
+    ] = False
+    label: options.Label = None
     min_score: Annotated[
         float, typer.Option(help="With --label: keep windows where it is at least this probable.")
-    ] = 0.5,
-    where: options.Where = None,
-    spreadsheet_safe: options.SpreadsheetSafe = False,
-) -> int:
+    ] = 0.5
+    spreadsheet_safe: options.SpreadsheetSafe = False
+
+
+@command_of(ExportFlags)
+def export(flags: ExportFlags) -> int:
     """Write windows and vectors to one file for other programs.
 
     Times of day, dates and the column local_time are local: an offset that a recording gives itself
@@ -155,21 +159,22 @@ def export(
     from dawnchorus.store.export import export_store
     from dawnchorus.store.read import Store
 
-    filters = options.window_filters(where, time_of_day, dates, time_zone)
-    if label:
-        filters |= {"label": label, "min_score": min_score}
+    filters = flags.filters()
+    if flags.label:
+        filters |= {"label": flags.label, "min_score": flags.min_score}
     n_windows = export_store(
-        Store(path),
-        output,
-        options.names(columns),
-        vectors=not no_vectors,
-        scores=scores,
-        spreadsheet_safe=spreadsheet_safe,
+        Store(flags.path),
+        flags.output,
+        options.names(flags.columns),
+        vectors=not flags.no_vectors,
+        scores=flags.scores,
+        spreadsheet_safe=flags.spreadsheet_safe,
         **filters,
     )
-    if time_of_day or dates:
-        say(f"chosen by local time; UTC and clocks without a zone: {time_zone or 'as embedded'}")
-    print(f"{output}: {n_windows} windows")
+    if flags.time_of_day or flags.dates:
+        zone = flags.time_zone or "as embedded"
+        say(f"chosen by local time; UTC and clocks without a zone: {zone}")
+    print(f"{flags.output}: {n_windows} windows")
     return 0
 
 

@@ -13,7 +13,6 @@ from dawnchorus.training.devices import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from dawnchorus.configs import TrainConfig
     from dawnchorus.training.run import TrainReport
@@ -23,16 +22,6 @@ CLEAR_LINE: Final = "\r\x1b[K"  # back to the start, and erase to the end
 SHOWN_APART: Final = frozenset(
     {"step", "loss", "lr", "grad_norm", "clips_per_s", "data_wait", "left_s", "memory_mb"}
 )
-
-
-def with_flags(
-    recipe: Mapping[str, Any], data: Path | None, flags: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A recipe's keys, replaced by what the command line gave."""
-    values = {**recipe, **flags}
-    if data is not None:
-        values["data"] = {**values.get("data", {}), "root": str(data)}
-    return values
 
 
 def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:
