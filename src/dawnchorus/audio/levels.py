@@ -76,9 +76,9 @@ class LevelCheck:
     ) -> None:
         """Compare the channels ``(n, channels)`` with their mean ``(n,)``."""
         n_channels = block.shape[1]
-        mean_energy = float(np.vdot(mono, mono))
+        mean_energy = _energy(mono)
         # what the mean would have if the channels were unrelated; of equal ones it has more
-        unrelated_energy = float(np.vdot(block, block)) / n_channels**2
+        unrelated_energy = _energy(block) / n_channels**2
         self._mean_energy += mean_energy
         self._unrelated_energy += unrelated_energy
         is_loud = unrelated_energy * n_channels > QUIET * len(mono)
@@ -105,3 +105,9 @@ class LevelCheck:
                 f"{below_db:.0f} dB below what unrelated channels give; is one of them inverted?"
             )
         return None
+
+
+def _energy(samples: NDArray[np.float32]) -> float:
+    # not np.vdot: BLAS would start threads of its own in each of the reading threads
+    flat = samples.reshape(-1)
+    return float(np.einsum("i,i->", flat, flat))

@@ -87,23 +87,30 @@ def cut_blocks(blocks: Iterable[NDArray[np.float32]], window: int, hop: int) -> 
         UsageError: Unless ``0 < hop <= window``.
     """
     _check(window, hop)
-    buffer = np.zeros(0, np.float32)
-    start = index = 0  # start: position in the recording of buffer[0]
+    samples = np.zeros(window, np.float32)
+    start = index = n_filled = 0  # start: position in the recording of samples[0]
     for block in blocks:
-        buffer = np.concatenate([buffer, as_float32(block)])
-        offset = 0
-        # Strictly longer: a window that ends with the buffer may be the last one of the recording,
-        # which is left to the end.
-        while len(buffer) - offset > window:
-            piece = buffer[offset : offset + window].copy()  # a view would keep the whole block
-            yield Window(index, start + offset, window, piece)
-            offset += hop
-            index += 1
-        buffer, start = buffer[offset:], start + offset
-    if len(buffer):
-        padded = np.zeros(window, np.float32)
-        padded[: len(buffer)] = buffer
-        yield Window(index, start, len(buffer), padded)
+        sound = as_float32(block)
+        while len(sound):
+            # Only when more comes: a window that ends with the sound so far may be the last one of
+            # the recording, which is left to the end.
+            if n_filled == window:
+                yield Window(index, start, window, samples)
+                samples, n_filled = _next_window(samples, hop), window - hop
+                index, start = index + 1, start + hop
+            n_more = min(window - n_filled, len(sound))
+            samples[n_filled : n_filled + n_more] = sound[:n_more]
+            n_filled, sound = n_filled + n_more, sound[n_more:]
+    if n_filled:
+        samples[n_filled:] = 0.0
+        yield Window(index, start, n_filled, samples)
+
+
+def _next_window(samples: NDArray[np.float32], hop: int) -> NDArray[np.float32]:
+    """An array for the window after this one, beginning with what the two share."""
+    following = np.empty_like(samples)
+    following[: len(samples) - hop] = samples[hop:]
+    return following
 
 
 def _check(window: int, hop: int) -> None:

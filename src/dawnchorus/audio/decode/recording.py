@@ -156,8 +156,7 @@ class Recording:
         used = self.levels.check(used, position)
         if used.shape[1] == 1:
             return np.ascontiguousarray(used[:, 0])
-        # in float64: the sum of many channels would lose digits
-        mono: NDArray[np.float32] = used.mean(axis=1, dtype=np.float64).astype(np.float32)
+        mono = mean_of_channels(used)
         self.levels.check_mean(used, mono, position)
         return mono
 
@@ -181,6 +180,24 @@ class Recording:
         else:
             text = f"damaged: decoding stopped after {at_s:.2f} s"
         self._notes.append(f"{text} ({lost.cause})")
+
+
+def mean_of_channels(chunk: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels of ``(n, channels)``, ``(n,)``, rounded once.
+
+    Column by column: NumPy's sum over an axis of two or four is ten times slower.
+    """
+    n_channels = chunk.shape[1]
+    if n_channels == 2:  # half of a rounded sum is the rounded half
+        pair: NDArray[np.float32] = chunk[:, 0] + chunk[:, 1]
+        pair *= np.float32(0.5)
+        return pair
+    # in float64: the sum of many channels would lose digits
+    total = chunk[:, 0].astype(np.float64)
+    for index in range(1, n_channels):
+        total += chunk[:, index]
+    total /= n_channels
+    return total.astype(np.float32)
 
 
 def _silence(n_samples: int, block_samples: int) -> Iterator[NDArray[np.float32]]:

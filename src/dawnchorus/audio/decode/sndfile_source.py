@@ -7,23 +7,26 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import soundfile
 
 from dawnchorus.audio.decode.byte_files import ByteSpan
 from dawnchorus.audio.decode.messages import decoder_messages
 from dawnchorus.audio.decode.mp3_stream import Mp3Stream
+from dawnchorus.audio.decode.packed_samples import PackedReader, is_packed
 from dawnchorus.errors import AudioError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from dawnchorus.audio.decode.tags import SoundSpan
 
 BUFFER_BYTES: Final = 1 << 18  # each read of ours costs a call from C into Python
+# encodings that 16 bits hold exactly, with the float of their last bit
+SIXTEEN_BITS: Final = {"PCM_16": np.float32(1 / 2**15)}
 SYSTEM_ERROR: Final = 2  # SF_ERR_SYSTEM, libsndfile's code for a disk that fails
 MP3_SYNC: Final = 0xFF  # the first byte of a frame
 
@@ -63,6 +66,7 @@ class SndfileSource:
         self.messages: dict[str, None] = {}
         self.stream = self._stream()
         self._at = 0
+        self._packed: PackedReader | None = None
         if self.stream is None:
             # As bytes, since soundfile refuses names that are not UTF-8; Windows has none of them.
             target: Any = path if os.name == "nt" else os.fsencode(path)
@@ -108,11 +112,25 @@ class SndfileSource:
             AudioError, OSError: The disk failed.
         """
         with self._decoding(), self._listening():
-            chunk: NDArray[np.float32] = self.file.read(n_samples, dtype="float32", always_2d=True)
+            chunk = self._decoded(n_samples)
         if self.stream is not None and self.stream.error is not None:
             raise self.stream.error
         self._at += len(chunk)
         return chunk
+
+    def _decoded(self, n_samples: int) -> NDArray[np.float32]:
+        if self._packed is None and is_packed(self.file):
+            self._packed = PackedReader(self.file)
+        if self._packed is not None:
+            return self._packed.read(n_samples)
+        if self.file.subtype not in SIXTEEN_BITS:
+            floats: NDArray[np.float32] = self.file.read(n_samples, "float32", always_2d=True)
+            return floats
+        # libsndfile needs several times as long to make the same floats of integers
+        whole = self.file.read(n_samples, dtype="int16", always_2d=True)
+        samples: NDArray[np.float32]
+        samples = np.multiply(whole, SIXTEEN_BITS[self.file.subtype], dtype=np.float32)
+        return samples
 
     def chunks(self, start: int, stop: int, n_samples: int) -> Iterator[NDArray[np.float32]]:
         """Chunks from one sample to another, for encodings that seek to the exact sample.

@@ -11,6 +11,8 @@ from dawnchorus.store.schema import FLAGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from dawnchorus.audio.windows import Window
 
 SILENT, CLIPPED, NONFINITE, GAP = (1 << i for i in range(len(FLAGS)))
@@ -38,16 +40,22 @@ def window_flags(
         nonfinite: spans with samples that were no numbers.
         silenced: spans in which the channels cancel each other.
     """
-    sound = np.abs(window.samples[: window.valid_samples])
+    sound = window.samples[: window.valid_samples]
+    peak = max(float(sound.max(initial=0.0)), -float(sound.min(initial=0.0)))
     start = window.start_sample * own_rate // rate
     # rounded outwards, so that a span that only touches the window counts
     stop = -(-(window.start_sample + window.valid_samples) * own_rate // rate)
     return (
-        SILENT * (float(sound.max(initial=0.0)) <= SILENCE or _within(silenced, start, stop))
-        | CLIPPED * (int(np.count_nonzero(sound >= FULL_SCALE)) > MOST_AT_FULL_SCALE)
+        SILENT * (peak <= SILENCE or _within(silenced, start, stop))
+        # counted only where it can be: few windows touch full scale
+        | CLIPPED * (peak >= FULL_SCALE and _n_at_full_scale(sound) > MOST_AT_FULL_SCALE)
         | NONFINITE * _meets(nonfinite, start, stop)
         | GAP * _meets(gaps, start, stop)
     )
+
+
+def _n_at_full_scale(sound: NDArray[np.float32]) -> int:
+    return int(np.count_nonzero(np.abs(sound) >= FULL_SCALE))
 
 
 def _meets(spans: Sequence[tuple[int, int]], start: int, stop: int) -> bool:
