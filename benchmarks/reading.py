@@ -15,12 +15,11 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import soundfile  # noqa: TID251  makes recordings, reads none
@@ -35,6 +34,9 @@ from dawnchorus.engine.pipeline.flags import window_flags
 from dawnchorus.engine.pipeline.read import ReadSettings, StageClock
 from dawnchorus.engine.pipeline.stream import run_windows
 from dawnchorus.engine.recordings.jobs import RecordingJob, content_hash_of, with_file_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Kind = tuple[str, str, int, int]  # suffix, subtype, rate, channels
 KINDS: Final[dict[str, Kind]] = {
