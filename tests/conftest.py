@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,10 @@ TINY = EATConfig(
     stored_positions=False,
 )
 WriteSound = Callable[..., Path]
+
+# Numbers that tests pin are float32's, on machines too that would choose bfloat16; programs that
+# tests start inherit it.
+os.environ.setdefault("DAWNCHORUS_PRECISION", "float32")
 
 # Threads that wait for each other cost small tensors more than they bring, above all where several
 # tests run side by side.

@@ -35,13 +35,15 @@ from program_inputs import Inputs
 Capture = pytest.CaptureFixture[str]
 BAD = Failure("d/b.wav", "truncated", "d/b.wav: ends after 3 of 10 s")
 DONE: dict[str, Any] = {
-    "model": "tiny", "device": "cpu", "n_found": 9, "n_done": 4, "n_skipped": 3, "n_failed": 2,
+    "model": "tiny", "device": "cpu", "precision": "float32", "n_found": 9, "n_done": 4,
+    "n_skipped": 3, "n_failed": 2,
     "n_windows": 60, "duration_s": 7200.0, "elapsed_s": 10.0, "n_workers": 2, "failures": (BAD,),
     "seconds": {"read": 1.0, "resample": 2.0, "frontend": 4.0, "encoder": 12.0, "write": 0.5},
     "warnings": ("a.wav is silent",), "n_corrected": 1,
 }  # fmt: skip
 PLANNED = DryRun(
-    model="tiny", device="cpu", n_workers=2, n_found=9, n_there=3, refused=(BAD,), n_remote=4,
+    model="tiny", device="cpu", precision="bfloat16", n_workers=2, n_found=9, n_there=3,
+    refused=(BAD,), n_remote=4,
     hours=1.5, n_windows=5400, windows_per_s=45.0, written_mb=1234.56, free_mb=2000.0,
 )  # fmt: skip
 
@@ -57,7 +59,7 @@ def test_a_run_ends_with_counts_speed_limit_and_what_failed(capsys: Capture) -> 
         "warning: a.wav is silent",
         "9 recordings found = 4 done + 3 skipped (there already) + 2 failed",
         "1 of the skipped were brought up to date: start, time zone, site and other columns",
-        "60 windows of 2.00 h of sound in 10.0 s: 720 times real time, tiny on cpu",
+        "60 windows of 2.00 h of sound in 10.0 s: 720 times real time, tiny on cpu in float32",
         # the encoder ran in two threads, so 16 s of it are 8 s of the clock
         "busy, of that time: reading 30%, encoder 80%, writing 5%; the limit was encoder",
         "failed (truncated): d/b.wav: ends after 3 of 10 s",
@@ -115,7 +117,7 @@ def test_a_dry_run_says_size_time_and_room(capsys: Capture) -> None:
         "4 behind URLs, which were not fetched: they come on top of this",
         "1.50 h of sound to read, 5400 windows",
         "about 2.0 minutes, at the 45.0 windows a second of the batches tried "
-        "(tiny on cpu, 2 batches at once)",
+        "(tiny on cpu in bfloat16, 2 batches at once)",
         "about 1,234.6 MB to write, 2,000 MB are free there",
         "nothing was written",
     ]

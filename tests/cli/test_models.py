@@ -10,7 +10,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from dawnchorus.cli.app import main
+from dawnchorus.models import parity
 from dawnchorus.models.card import known_cards
+from dawnchorus.models.parity import Parity
 
 
 def test_every_known_model_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,3 +73,21 @@ def test_labels_are_listed_with_level_and_threshold(
     listed = capsys.readouterr().out.splitlines()
     assert "Lonchura striata domestica,species,0.314" in listed
     assert "Corvidae,family,0.762" in listed
+
+
+def test_verify_compares_bfloat16_where_it_is_what_auto_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["verify", "dawnchorus_eat_tiny", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bfloat16"] == "not used on this machine"
+    monkeypatch.setenv("DAWNCHORUS_PRECISION", "bfloat16")
+    measured = Parity(cosine=0.9995, overlap=0.98, n_windows=53)
+    monkeypatch.setattr(parity, "bfloat16_parity", lambda _model: measured)
+    assert main(["verify", "dawnchorus_eat_tiny"]) == 0
+    said = capsys.readouterr().out
+    assert "bfloat16            cosine at least 0.99950, 98.0 % of the 10 nearest" in said
+    assert "needed 0.999 and 95 %" in said
+    far = Parity(cosine=0.9995, overlap=0.94, n_windows=53)
+    monkeypatch.setattr(parity, "bfloat16_parity", lambda _model: far)
+    assert main(["verify", "dawnchorus_eat_tiny"]) == 1
+    assert "too far from float32" in capsys.readouterr().out

@@ -11,6 +11,7 @@ def report(*, n_workers: int) -> RunReport:
     return RunReport(
         model="m",
         device="cpu",
+        precision="float32",
         n_found=1,
         n_done=1,
         n_skipped=0,

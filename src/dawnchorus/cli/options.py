@@ -300,7 +300,14 @@ Device = Annotated[
         help="auto, cpu, cuda, cuda:N or mps; embed and predict: cuda:all. Default: auto."
     ),
 ]
-Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16. Default: float32.")]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, float32 or bfloat16, which is 2 to 4 times faster where processor or GPU "
+        "multiply it. auto: the store's own; of a new one bfloat16 where that is faster. "
+        "Default: auto."
+    ),
+]
 BatchSize = Annotated[
     int | None, typer.Option(help="Windows in a batch. Default: 8 on a CPU, 64 on a GPU.")
 ]

@@ -90,7 +90,10 @@ def _dry_lines(report: DryRun) -> Iterator[str]:
 
 
 def _time_line(report: DryRun) -> str:
-    how = f"{report.model} on {report.device}, {report.n_workers} batches at once"
+    how = (
+        f"{report.model} on {report.device} in {report.precision}, {report.n_workers} batches at "
+        "once"
+    )
     if report.seconds is None:
         return f"no recording could be tried, so there is no estimate of time ({how})"
     return (
@@ -115,7 +118,7 @@ def _summary(report: RunReport) -> Iterator[str]:
         yield (
             f"{report.n_windows} windows of {report.duration_s / 3600:.2f} h of sound in "
             f"{report.elapsed_s:.1f} s: {report.real_time_factor:.0f} times real time, "
-            f"{report.model} on {report.device}"
+            f"{report.model} on {report.device} in {report.precision}"
         )
     if report.n_windows and any(report.seconds.values()):
         limit = max(report.busy, key=lambda room: report.busy[room])

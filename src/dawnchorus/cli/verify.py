@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dawnchorus.models.load import LoadedModel
 
 RIGHT: Final = "right"
+TOO_FAR: Final = "WRONG: bfloat16 is too far from float32 on this machine; use --precision float32"
 OTHER_VALUES: Final = "WRONG: the weights are those of the card, this machine computes other values"
 
 
@@ -21,7 +22,9 @@ def command(
     """Load a model strictly, compare it with its card, and print what a bug report needs.
 
     Exit code 1 if the weights do not fit, are not those of their card, or have no card or no
-    labels that fit, or if this machine computes other values than the card says.
+    labels that fit, or if this machine computes other values than the card says. Where bfloat16 is
+    what --precision auto takes, its embeddings of the clips that come with dawnchorus are compared
+    with float32's.
 
     Example: dawnchorus verify dawnchorus_eat_tiny
     """
@@ -60,8 +63,10 @@ def examine(name: str) -> tuple[dict[str, Any], str]:
         "sha256 on card": "none" if card is None or card.sha256 is None else "same",
     }
     fingerprint, is_right = _fingerprint(loaded)
+    bfloat16, is_near = _bfloat16(loaded)
     facts |= {
         "fingerprint": fingerprint,
+        "bfloat16": bfloat16,
         "dawnchorus": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -73,7 +78,9 @@ def examine(name: str) -> tuple[dict[str, Any], str]:
         return facts, "the weights are right, their labels are not"
     # weights whose bytes the card knows are loaded without computing anything: this is about the
     # processor and the libraries
-    return facts, RIGHT if is_right else OTHER_VALUES
+    if not is_right:
+        return facts, OTHER_VALUES
+    return facts, RIGHT if is_near else TOO_FAR
 
 
 def _labels(loaded: LoadedModel) -> str:
@@ -96,3 +103,17 @@ def _fingerprint(loaded: LoadedModel) -> tuple[str, bool]:
     difference = largest_difference(loaded.model, known)
     comparison = f"largest difference {difference:.2g}, tolerance {known.atol:.2g}"
     return comparison, difference <= known.atol
+
+
+def _bfloat16(loaded: LoadedModel) -> tuple[str, bool]:
+    """How near bfloat16 is to float32 on this machine, and whether that is near enough."""
+    from dawnchorus.models.load import resolve_device
+    from dawnchorus.models.parity import LEAST_COSINE_BFLOAT16, LEAST_OVERLAP, bfloat16_parity
+    from dawnchorus.models.precision import resolve_precision
+
+    device = resolve_device("auto")
+    if resolve_precision("auto", device) == "float32":
+        return "not used on this machine", True
+    found = bfloat16_parity(loaded.model.to(device))
+    needed = f"needed {LEAST_COSINE_BFLOAT16} and {100 * LEAST_OVERLAP:.0f} %"
+    return f"{found}; {needed}", found.holds(LEAST_COSINE_BFLOAT16)

@@ -5,6 +5,7 @@ imports torch. ``base`` is what they share; each of the others belongs to one pa
 """
 
 from dawnchorus.configs.base import (
+    ComputedPrecision,
     Config,
     LayerSelection,
     Precision,
@@ -43,6 +44,7 @@ from dawnchorus.configs.yaml_file import read_yaml
 __all__ = [
     "AugmentConfig",
     "BucketConfig",
+    "ComputedPrecision",
     "Config",
     "DataConfig",
     "EmbedConfig",

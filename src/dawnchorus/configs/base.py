@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dawnchorus.configs.yaml_file import read_yaml
 from dawnchorus.errors import UsageError, shortened, shown
 
-Precision = Literal["float32", "bfloat16"]
+ComputedPrecision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]  # auto: see `models.precision`
 LayerSelection = tuple[int | str, ...]
 LONGEST_KEY: Final = 80  # characters of a key in a message
 MOST_PROBLEMS: Final = 5  # of one config, in its message

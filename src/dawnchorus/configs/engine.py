@@ -57,7 +57,11 @@ class EmbedConfig(Config):
         default=None, ge=1, description="batches encoded at once on a CPU; None: one a core"
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N, cuda:all or mps")
-    precision: Precision = Field(default="float32", description="of the model's weights")
+    precision: Precision = Field(
+        default="auto",
+        description="auto, float32 or bfloat16, which the model computes in; auto: that of the "
+        "store, if there is one, else bfloat16 where processor or GPU multiply it, else float32",
+    )
     channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="of stored vectors")
     content_hash: bool = Field(default=True, description="hash each recording's bytes")

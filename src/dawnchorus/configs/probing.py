@@ -26,7 +26,9 @@ class ProbeRunConfig(Config):
         default=None, description="layers and poolings, such as 5,11:bands; None: the model's own"
     )
     device: str = Field(default="auto", description="of the encoder: auto, cpu, cuda or mps")
-    precision: Precision = Field(default="float32", description="that the encoder computes in")
+    precision: Precision = Field(
+        default="auto", description="that the encoder computes in; auto: as `embed` would"
+    )
     workers: int | None = Field(
         default=None, ge=1, description="batches at once on a CPU; None: one for each core"
     )

@@ -6,7 +6,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dawnchorus.configs.base import Config, Precision
+from dawnchorus.configs.base import ComputedPrecision, Config
 from dawnchorus.configs.data import (
     AugmentConfig,
     BucketConfig,
@@ -87,7 +87,7 @@ class TrainConfig(Config):
         default=0.5, ge=0, le=1, description="share of the clips or batches that are mixed"
     )
 
-    precision: Precision = Field(default="float32", description="of the forward pass")
+    precision: ComputedPrecision = Field(default="float32", description="of the forward pass")
     device: str = Field(default="auto", description="auto, cpu, cuda, mps, or one such as cuda:1")
     devices: int = Field(default=1, ge=1, description="processes on each machine")
     nodes: int = Field(default=1, ge=1, description="machines")

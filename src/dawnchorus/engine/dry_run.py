@@ -19,7 +19,7 @@ from dawnchorus.engine.doctor.scan import examine
 from dawnchorus.engine.encoding.embedder import ready_embedder
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity
 from dawnchorus.engine.encoding.workers import one_core_each
-from dawnchorus.engine.options import embed_config
+from dawnchorus.engine.options import continuing, embed_config
 from dawnchorus.engine.pipeline.events import EncodedWindows
 from dawnchorus.engine.pipeline.read import StageClock
 from dawnchorus.engine.pipeline.stream import run_windows
@@ -74,6 +74,7 @@ class DryRun:
 
     model: str
     device: str
+    precision: str
     n_workers: int
     n_found: int
     n_there: int
@@ -112,7 +113,8 @@ def embed_dry_run(
         WeightsError: The model's outputs cannot be right.
         StoreError: The store is of other settings.
     """
-    config, path = embed_config(config, options), as_path(store)
+    path = as_path(store)
+    config = continuing(embed_config(config, options), path)
     paths = as_paths(recordings)
     with ready_embedder(model, config) as embedder:
         root = root_of(paths, audio_root)
@@ -219,9 +221,11 @@ class _Survey:
 
     def report(self, encoder: Encoder, trial: _Trial, n_bytes: int, target: Path) -> DryRun:
         """What the run would be, with the bytes that it would write to ``target``."""
+        identity = model_identity(encoder)
         return DryRun(
             model=encoder.name,
-            device=model_identity(encoder).device,
+            device=identity.device,
+            precision=identity.precision,
             n_workers=trial.n_workers,
             n_found=self.n_found,
             n_there=self.n_there,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dawnchorus.engine.encoding.embedder import ready_embedder
-from dawnchorus.engine.encoding.model import DEFAULT_MODEL
-from dawnchorus.engine.options import embed_config
+from dawnchorus.engine.encoding.model import DEFAULT_MODEL, model_identity
+from dawnchorus.engine.options import continuing, embed_config
 from dawnchorus.engine.pipeline.events import (
     EncodedWindows,
     FailedRecording,
@@ -73,7 +73,8 @@ def embed(
     are tried again. What a list says now of recordings that are done is brought up to date without
     embedding them again, and recordings that are reached by another path are known by their
     content. A bad recording never ends the run; it is listed with its reason. Several runs may
-    write one store: each recording is done by one of them.
+    write one store: each recording is done by one of them. Without a ``precision`` a
+    store is continued in its own, whatever this machine would choose.
 
     Args:
         recordings: files and folders; folders are walked. A ``.csv`` is a list of recordings:
@@ -115,6 +116,7 @@ def embed_share(
     # once: a generator would be empty the second time
     recordings = as_paths(recordings)
     scan = find_recordings(recordings)
+    config = continuing(config, as_path(store))
     with ready_embedder(model, config) as embedder, log_errors_beside(store):
         encoder, batches = embedder.encoder, embedder.batches
         header = make_header(embedder, audio_root=root_of(recordings, audio_root))
@@ -142,11 +144,16 @@ def embed_share(
                 f"stopped: {tally.n_ended} of {scan.n_recordings} recordings done; what was "
                 f"finished is in {store}, and the same command continues from there"
             )
-        remarks = [*batches.notes, *_advice(writer, config), *filter(None, [root.note])]
+        remarks = [
+            *batches.notes,
+            *_advice(writer, config),
+            *filter(None, [root.note]),
+        ]
         return EmbedReport(
             **tally.fields(remarks),
             model=encoder.name,
             device=batches.device,
+            precision=model_identity(encoder).precision,
             n_workers=batches.n_workers,
             seconds={**seconds, **batches.seconds, "write": target.seconds},
             store=as_path(store),
@@ -166,6 +173,7 @@ def make_store(
     Raises:
         StoreError: It has other settings, or cannot be written.
     """
+    config = continuing(config, as_path(store))
     with ready_embedder(model, config, workers=1) as embedder:
         header = make_header(embedder, audio_root=root_of(as_paths(recordings), audio_root))
     with StoreWriter(as_path(store), header) as writer:

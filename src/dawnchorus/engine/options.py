@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.audio.windows import to_samples
-from dawnchorus.configs import EmbedConfig, WindowConfig
+from dawnchorus.configs import ComputedPrecision, EmbedConfig, WindowConfig
 from dawnchorus.engine.pipeline.read import ReadSettings
 from dawnchorus.errors import UsageError
+from dawnchorus.store.schema import HEADER_NAME, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from dawnchorus.configs import Precision
     from dawnchorus.models.encoder import Encoder
+    from dawnchorus.store.schema import StoreHeader
 
 
 def embed_config(config: EmbedConfig | None, options: Mapping[str, Any]) -> EmbedConfig:
@@ -33,6 +37,26 @@ def embed_config(config: EmbedConfig | None, options: Mapping[str, Any]) -> Embe
             **{"window_s": windows.window_s, "hop_s": windows.hop_s, **lengths}
         )
     return EmbedConfig(**values)
+
+
+def continuing(config: EmbedConfig, store: Path) -> EmbedConfig:
+    """The config in the precision of the store, where that is there and the user named none.
+
+    So a store that was begun on one machine is continued on any other.
+
+    Raises:
+        StoreError: The store's header is damaged.
+    """
+    if config.precision != "auto" or not (store / HEADER_NAME).exists():
+        return config
+    return config.model_copy(update={"precision": precision_of(read_header(store))})
+
+
+def precision_of(header: StoreHeader) -> Precision:
+    """The precision to ask for, for vectors like those of a store."""
+    if header.precision in get_args(ComputedPrecision):
+        return cast("ComputedPrecision", header.precision)
+    return "auto"  # an encoder of another package has its own
 
 
 def read_settings(model: Encoder, config: EmbedConfig) -> ReadSettings:

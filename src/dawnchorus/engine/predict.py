@@ -15,6 +15,7 @@ from dawnchorus.engine.detections.writer import (
     DetectionWriter,
     ScoredWindows,
 )
+from dawnchorus.engine.encoding.model import model_identity
 from dawnchorus.engine.options import embed_config
 from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, FinishedRecording
 from dawnchorus.engine.pipeline.flags import SILENT
@@ -151,6 +152,7 @@ def _predict_recordings(
             **writer.report(),
             model=encoder.name,
             device=batches.device,
+            precision=model_identity(encoder).precision,
             n_workers=batches.n_workers,
             seconds={**seconds, **batches.seconds},
             demonstration=classifier.is_demonstration,

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.engine.cluster import imported_ray, ray_cluster
 from dawnchorus.engine.embed import EmbedReport, JobPlanner, embed_share, make_store
+from dawnchorus.engine.encoding.lanes import first_device
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL
-from dawnchorus.engine.options import embed_config
+from dawnchorus.engine.options import continuing, embed_config
 from dawnchorus.engine.recordings.find import as_paths, find_recordings
 from dawnchorus.engine.recordings.jobs import job_for, with_file_facts
 from dawnchorus.engine.recordings.moved import audio_root_of
 from dawnchorus.engine.spans import SpanJoiner, embed_span, may_be_long, spans_of
 from dawnchorus.errors import RunInterruptedError, UsageError
+from dawnchorus.models.load import resolve_device
+from dawnchorus.models.precision import resolve_precision
 from dawnchorus.paths import absolute, as_path, as_text
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.store.write import StoreWriter
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
-    from dawnchorus.configs import EmbedConfig, EmbedOptions
+    from dawnchorus.configs import ComputedPrecision, EmbedConfig, EmbedOptions
     from dawnchorus.engine.cluster import Cluster
     from dawnchorus.engine.recordings.find import Inputs, Scan
     from dawnchorus.engine.recordings.jobs import RecordingJob
@@ -105,6 +108,7 @@ def _embedded(
 ) -> tuple[list[EmbedReport], list[SpanJoiner]]:
     """Reports of all shares, and what joined the spans of long recordings."""
     advance = progress.start("embedding", scan.n_bytes, "bytes")
+    work = _in_one_precision(cluster, work)
     with ExitStack() as opened:
         joiners = _long_recordings(cluster, scan, work, opened)
         spans = [(joiner, span) for joiner in joiners for span in joiner.spans]
@@ -123,6 +127,22 @@ def _embedded(
                 reports.append(result)
             advance(each)
     return reports, joiners
+
+
+def _in_one_precision(cluster: Cluster, work: dict[str, Any]) -> dict[str, Any]:
+    """The work with ``auto`` decided: machines that differ would each begin a store of their own.
+
+    The machine that answers first decides, unless there is a store already.
+    """
+    config = continuing(work["config"], as_path(work["store"]))
+    if config.precision == "auto":
+        [(_, precision)] = cluster.results([cluster.start(_precision, config.device)], lost=LOST)
+        config = config.model_copy(update={"precision": precision})
+    return {**work, "config": config}
+
+
+def _precision(device: str) -> ComputedPrecision:
+    return resolve_precision("auto", resolve_device(first_device(device)))
 
 
 def _long_recordings(
@@ -181,6 +201,7 @@ def _joined(
     return EmbedReport(
         model=reports[0].model,
         device=reports[0].device,
+        precision=reports[0].precision,
         n_found=total("n_found") + len(joiners),
         n_done=total("n_done") + len(done),
         n_skipped=total("n_skipped"),

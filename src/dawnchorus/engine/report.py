@@ -43,6 +43,7 @@ class RunReport:
     """Counts, times and troubles of a run; ``n_found = n_done + n_skipped + n_failed``.
 
     Attributes:
+        precision: that the model computed in; of a store's scores: that they were computed in.
         n_skipped: recordings whose results were there already.
         n_corrected: of them, those whose columns were brought up to date from a list.
         duration_s: sound that was read to its end in this run.
@@ -54,6 +55,7 @@ class RunReport:
 
     model: str
     device: str
+    precision: str
     n_found: int
     n_done: int
     n_skipped: int

@@ -16,6 +16,7 @@ from dawnchorus.audio.decode.read import read_info
 from dawnchorus.audio.resample import resampled_length
 from dawnchorus.audio.windows import n_windows
 from dawnchorus.engine.encoding.embedder import ready_embedder
+from dawnchorus.engine.options import continuing
 from dawnchorus.engine.pipeline.events import EncodedWindows, FailedRecording, FinishedRecording
 from dawnchorus.engine.pipeline.read import StageClock
 from dawnchorus.engine.pipeline.stream import run_windows
@@ -106,6 +107,7 @@ def embed_span(store: str, model: str, config: EmbedConfig, span: RecordingJob) 
         DawnChorusError: The model cannot be loaded, or the disk refuses.
     """
     header = read_header(as_path(store))
+    config = continuing(config, as_path(store))
     buffer, count = WindowBuffer(header), 0
     parts: list[Part] = []
     folder = as_path(store) / EMBEDDINGS

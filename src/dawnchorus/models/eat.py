@@ -345,7 +345,7 @@ class EAT(Pretrained, nn.Module):
         if self.head is None:
             return None
         pooled = self.pool_for_head(tokens, has_signal)
-        logits: Tensor = self.head(pooled.to(self.patch_embed.proj.weight.dtype))
+        logits: Tensor = self.head(pooled.to(self.head.linear.weight.dtype))
         return logits.float()
 
     def pool_for_head(self, tokens: Tensor, has_signal: Tensor) -> Tensor:

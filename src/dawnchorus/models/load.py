@@ -17,6 +17,7 @@ from dawnchorus.models.class_labels import ClassLabels, find_labels
 from dawnchorus.models.identify import Identity, card_beside, config_of, identify
 from dawnchorus.models.layouts import infer_shape
 from dawnchorus.models.plugins import load_plugin, meant_by, plugin_names
+from dawnchorus.models.precision import resolve_precision, to_precision
 from dawnchorus.models.sources import ModelSource, find_source
 from dawnchorus.models.weights_file import WeightsFile, inspect_weights
 from dawnchorus.paths import sha256_of_file
@@ -72,7 +73,8 @@ def load_model(
         return_features_only: calling the model gives tokens, not logits.
         normalization: None for the card's constants; ``released`` for those that the released
             library's ``load_model`` really uses; or (mean, std).
-        precision: of the weights; results are float32.
+        precision: of the weights but the classifier's; results are float32. ``auto``: bfloat16
+            where the device multiplies it, else float32. Another package's encoder has its own.
 
     Returns:
         The model in evaluation mode: an :class:`~dawnchorus.models.eat.EAT`, or the encoder of
@@ -93,9 +95,7 @@ def load_model(
     loaded = open_model(name, normalization=normalization, checkpoint_path=checkpoint_path)
     model = loaded.model
     model.return_features_only = return_features_only
-    if precision == "bfloat16":
-        model = model.to(torch.bfloat16)
-    return model.to(chosen).eval()
+    return to_precision(model, resolve_precision(precision, chosen), chosen).to(chosen).eval()
 
 
 @torch.inference_mode(mode=False)  # weights made inside it could never be trained

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from dawnchorus.nn.attention import Attention
+from dawnchorus.nn.rounded import Linear
 
 NORM_EPS = 1e-6  # of every LayerNorm in the encoder, as in the released code; torch's is 1e-5
 
@@ -13,9 +14,9 @@ class MLP(nn.Module):
     def __init__(self, dim: int, hidden: int) -> None:
         """Map ``dim`` to ``hidden`` and back."""
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
+        self.fc1 = Linear(dim, hidden)
         self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc2 = Linear(hidden, dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``(..., dim)`` to ``(..., dim)``."""

@@ -4,6 +4,8 @@ from typing import Final
 
 from torch import Tensor, nn
 
+from dawnchorus.nn.rounded import Conv2d
+
 PATCH: Final = 16  # frames and bands a side, as in AST and MAE; 160 ms by 16 mel bands
 
 
@@ -13,7 +15,7 @@ class PatchEmbed(nn.Module):
     def __init__(self, dim: int) -> None:
         """``dim``: channels of a token."""
         super().__init__()
-        self.proj = nn.Conv2d(1, dim, kernel_size=PATCH, stride=PATCH)
+        self.proj = Conv2d(1, dim, kernel_size=PATCH, stride=PATCH)
 
     def forward(self, features: Tensor) -> Tensor:
         """Turn a log-mel into patch tokens.

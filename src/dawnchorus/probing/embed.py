@@ -16,7 +16,7 @@ from dawnchorus.embedding.encode import PieceEncoder, vectors_or_nan
 from dawnchorus.embedding.features import ClipFeatures, clip_features
 from dawnchorus.embedding.pieces import PieceRule
 from dawnchorus.engine.encoding.batches import BatchEncoder
-from dawnchorus.engine.encoding.model import ready_model
+from dawnchorus.engine.encoding.model import model_identity, ready_model
 from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import read_settings
 from dawnchorus.errors import TaskError
@@ -126,7 +126,8 @@ def embed_clips(
                 encoder,
                 mark.weights_sha256 or "",
                 readout=str(batches.readout),
-                precision=config.precision,
+                # what was chosen: vectors of another precision must not be taken for these
+                precision=model_identity(encoder).precision,
                 rule=rule,
             ),
             # a foreign encoder that does not name its weights may change without a sign

@@ -88,6 +88,7 @@ def predict_from_store(
         model=store.header.model,
         # nothing ran on a device, but the report has the field
         device="none: the scores are the store's",
+        precision=store.header.precision,
         n_found=n_recordings,
         n_done=n_recordings,
         n_skipped=0,

@@ -29,6 +29,9 @@ def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[En
     """Load a model by name, or lend a loaded one: in eval mode for the run, then as it was.
 
     A loaded model stays on its device unless ``config.device`` names one, and keeps its precision.
+
+    Raises:
+        UsageError: A loaded model is of another precision than the config names.
     """
     if isinstance(model, str | Path):
         yield load_model(model, device=first_device(config.device), precision=config.precision)
@@ -39,6 +42,12 @@ def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[En
     # auto: a loaded model stays where its owner put it
     if config.device != "auto":
         model.to(resolve_device(first_device(config.device)))
+    of_model = model_identity(model).precision
+    if config.precision not in ("auto", of_model):
+        raise UsageError(
+            f"{model.name}: was loaded in {of_model}, {config.precision} was asked for; load it "
+            f"with precision={config.precision!r}, or leave the precision out"
+        )
     training = model.training
     # dropout and drop path must not touch a stored vector
     model.eval()
@@ -50,7 +59,7 @@ def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[En
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelIdentity:
-    """Which weights and labels made a result, and under which licence."""
+    """Which weights and labels made a result, in which precision, and under which licence."""
 
     weights_sha256: str | None
     labels_sha256: str | None
