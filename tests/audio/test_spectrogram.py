@@ -144,6 +144,16 @@ def test_a_band_shows_its_frequencies_alone(hz: float) -> None:
     assert (shades[:60, 20:-20].max() > 100) == (hz > 3400)
 
 
+def test_a_quiet_band_fills_the_scale_as_a_loud_one_does() -> None:
+    fade = np.hanning(RATE).astype("f4")  # where a loud tone begins at once, all bands have it
+    loud, faint = fade * tone(500, level=0.5), tone(3000, level=0.0001)
+    band = {"height": 100, "lowest_hz": 2000, "highest_hz": 4000}
+    shades = spectrogram_shades(loud + faint, RATE, **band)
+    assert shades[45:55, 20:-20].max(axis=0).min() >= 240
+    # the whole picture is as it was: the loud tone is the loudest
+    assert spectrogram_shades(loud + faint, RATE)[:140, 20:-20].max() == 0
+
+
 @pytest.mark.parametrize("band", [(4000.0, 4000.0), (-1.0, None), (8000.0, None)])
 def test_an_impossible_band_is_refused(band: tuple[float, float | None]) -> None:
     with pytest.raises(UsageError, match="need 0 <= lowest <"):

@@ -100,6 +100,15 @@ def test_other_machines_are_let_in_on_purpose_only() -> None:
         Address(port=70_000)
 
 
+def test_an_answer_does_not_wait_for_the_browser_to_acknowledge_its_head() -> None:
+    """asyncio switches the delay off for sockets that say TCP, and for no others."""
+    listener = _listener(Address())
+    try:
+        assert listener.proto == socket.IPPROTO_TCP
+    finally:
+        listener.close()
+
+
 def test_a_port_that_is_taken_is_said() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -1,7 +1,8 @@
 """Pictures of sound: one function for plots, review folders, reports and the page in a browser.
 
 Frequencies are linear, because field biologists know their species' calls on a linear axis, and
-levels are relative to the loudest point, so that a faint call fills the scale as a loud one does.
+levels are relative to the loudest point that is shown, so that a faint call, or a band of faint
+calls, fills the scale as a loud one does.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ WINDOW_S: Final = 0.020  # a compromise: 50 Hz apart, and clicks 10 ms apart sta
 RANGE_DB: Final = 60.0  # below the loudest point; recordings in the field have little more
 DEFAULT_HEIGHT: Final = 192
 DEFAULT_WIDTH: Final = 480
+DB_OF_E: Final = 10 / np.log(10)
 FEW: Final = 6  # rows that become one
 LAST_SHADE: Final = 255
 RGB, PALETTED, RGBA = 2, 3, 6  # of a PNG
@@ -51,7 +53,7 @@ def spectrogram_db(
 
 
 def _power(samples: NDArray[np.float32], rate: int, width: int) -> NDArray[np.float32]:
-    """Share of the loudest point's power, ``(frames, bins)``; all 0 of digital silence."""
+    """Power by time and frequency, ``(frames, bins)``; its unit means nothing."""
     if samples.ndim != 1 or not len(samples):
         raise UsageError(f"samples: need one channel with sound, got shape {samples.shape}")
     if not np.isfinite(samples).all():
@@ -65,13 +67,17 @@ def _power(samples: NDArray[np.float32], rate: int, width: int) -> NDArray[np.fl
     windowed = frames * np.hanning(size).astype(np.float32)
     # torch's transform takes half the time of NumPy's, which is most of a picture
     spectrum = torch.fft.rfft(torch.from_numpy(windowed), dim=1).numpy()
-    power = spectrum.real**2 + spectrum.imag**2
-    loudest = float(power.max())
-    return np.asarray(power / loudest if loudest > 0 else power, np.float32)
+    return np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
 
 
 def _decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    levels = 10 * np.log10(np.maximum(power, np.float32(10 ** (-RANGE_DB / 10))))
+    """Levels relative to the loudest; all `-RANGE_DB` of digital silence."""
+    loudest = power.max()
+    if not loudest > 0:
+        return np.full_like(power, -RANGE_DB)
+    share = np.maximum(power / loudest, np.float32(10 ** (-RANGE_DB / 10)))
+    # NumPy has a vector instruction for the natural logarithm, and none for that of 10
+    levels = np.log(share) * np.float32(DB_OF_E)
     # rounding of the floor may be a hair below it
     return np.asarray(np.maximum(levels, -RANGE_DB), np.float32)
 
@@ -120,7 +126,7 @@ def spectrogram_shades(
 ) -> NDArray[np.uint8]:
     """`spectrogram_image` as places of its colours in `PALETTE`, ``(height, width)``.
 
-    255 is the loudest point, 0 is `RANGE_DB` below it or quieter.
+    255 is the loudest point between the edges, 0 is `RANGE_DB` below it or quieter.
 
     Raises:
         UsageError: As of `spectrogram_image`.
@@ -200,7 +206,10 @@ def png_bytes(image: NDArray[np.uint8]) -> bytes:
     chunks = [(b"IHDR", header)]
     if has_palette:
         chunks.append((b"PLTE", PALETTE.tobytes()))
-    chunks += [(b"IDAT", zlib.compress(lines.tobytes(), ZLIB_LEVEL)), (b"IEND", b"")]
+    # sound repeats nothing to the last shade: to search for more than runs takes thrice as long
+    strategy = zlib.Z_RLE if has_palette else zlib.Z_DEFAULT_STRATEGY
+    packer = zlib.compressobj(ZLIB_LEVEL, strategy=strategy)
+    chunks += [(b"IDAT", packer.compress(lines.tobytes()) + packer.flush()), (b"IEND", b"")]
     return PNG_SIGNATURE + b"".join(_chunk(name, content) for name, content in chunks)
 
 

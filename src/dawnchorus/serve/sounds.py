@@ -29,7 +29,7 @@ WIDTH, HEIGHT = 360, 160  # of a picture whose size nobody names
 EDGE_HZ: Final = 0.1  # share of an edge's frequency over which a band-pass falls off
 MOST_GAIN_DB: Final = 80.0
 SLOWEST: Final = 100.0
-PICTURE_VERSION: Final = 1  # of what is drawn; another number is another cache
+PICTURE_VERSION: Final = 2  # of what is drawn; another number is another cache
 
 
 @dataclass(frozen=True, slots=True)
