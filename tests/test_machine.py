@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from dawnchorus.machine import cores_per_process, free_memory, n_cores
+from dawnchorus.machine import cores_per_process, free_memory, n_cores, n_readers
 
 
 def test_a_containers_quota_and_a_schedulers_share_are_kept(tmp_path: Path) -> None:
@@ -20,6 +20,14 @@ def test_a_containers_quota_and_a_schedulers_share_are_kept(tmp_path: Path) -> N
     assert n_cores({}, tmp_path) == 1
     (tmp_path / "cpu.max").write_text("20000 100000\n")
     assert n_cores({}, tmp_path) == 1
+
+
+def test_as_many_threads_read_as_cores_were_granted(tmp_path: Path) -> None:
+    assert n_readers(None, {}, tmp_path) == n_cores({}, tmp_path)
+    assert n_readers(None, {"SLURM_CPUS_PER_TASK": "1"}, tmp_path) == 1
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    assert n_readers(None, {}, tmp_path) == 1
+    assert n_readers(5, {}, tmp_path) == 5
 
 
 def test_the_older_form_of_a_quota_is_read(tmp_path: Path) -> None:

@@ -32,6 +32,19 @@ def n_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = CGROUP) 
     return max(1, min(limits))
 
 
+def n_readers(
+    wanted: int | None = None,
+    environment: Mapping[str, str] = os.environ,
+    cgroup: Path = CGROUP,
+) -> int:
+    """Threads that read recordings beside an encoder: one a core, or as many as are wanted.
+
+    They may be as many as there are cores although the encoder takes all of these too: what they
+    may have read ahead is limited, so they wait as soon as the encoder has enough to do.
+    """
+    return max(1, wanted or n_cores(environment, cgroup))
+
+
 def cores_per_process(
     n_processes: int, environment: Mapping[str, str] = os.environ, cgroup: Path = CGROUP
 ) -> int:

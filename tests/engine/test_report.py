@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dawnchorus.engine.report import RunReport
@@ -31,6 +33,10 @@ def test_a_stage_with_several_workers_is_busy_for_its_share_of_each() -> None:
         {"reading": 0.4, "encoder": 0.9, "writing": 0.05}
     )
     assert report(n_workers=1).busy["encoder"] == pytest.approx(3.6)
+
+
+def test_reading_is_busy_for_its_share_of_each_reading_thread() -> None:
+    assert replace(report(n_workers=4), n_readers=8).busy["reading"] == pytest.approx(0.05)
 
 
 def test_the_factor_counts_sound_by_the_run_s_own_time() -> None:

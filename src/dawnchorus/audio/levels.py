@@ -89,6 +89,18 @@ class LevelCheck:
             start = self.silenced.pop()[0]
         self.silenced.append((start, position + len(mono)))
 
+    def joined(self, later: LevelCheck) -> LevelCheck:
+        """The check of two pieces of one recording."""
+        return LevelCheck(
+            n_nonfinite=self.n_nonfinite + later.n_nonfinite,
+            nonfinite=[*self.nonfinite, *later.nonfinite],
+            silenced=[*self.silenced, *later.silenced],
+            n_beyond=self.n_beyond + later.n_beyond,
+            peak=max(self.peak, later.peak),
+            _mean_energy=self._mean_energy + later._mean_energy,
+            _unrelated_energy=self._unrelated_energy + later._unrelated_energy,
+        )
+
     def verdict(self, n_samples: int) -> str | None:
         """What is wrong with ``n_samples`` of a recording, the verdict before it; None: nothing."""
         if self.n_beyond:

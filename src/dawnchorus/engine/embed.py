@@ -155,6 +155,7 @@ def embed_share(
             device=batches.device,
             precision=model_identity(encoder).precision,
             n_workers=batches.n_workers,
+            n_readers=settings.n_readers,
             seconds={**seconds, **batches.seconds, "write": target.seconds},
             store=as_path(store),
         )

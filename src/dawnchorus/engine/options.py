@@ -9,6 +9,7 @@ from dawnchorus.audio.windows import to_samples
 from dawnchorus.configs import ComputedPrecision, EmbedConfig, WindowConfig
 from dawnchorus.engine.pipeline.read import ReadSettings
 from dawnchorus.errors import UsageError
+from dawnchorus.machine import n_readers
 from dawnchorus.store.schema import HEADER_NAME, read_header
 
 if TYPE_CHECKING:
@@ -85,4 +86,5 @@ def read_settings(model: Encoder, config: EmbedConfig) -> ReadSettings:
         hop=hop,
         channel=config.channel,
         content_hash=config.content_hash,
+        n_readers=n_readers(config.workers),
     )

@@ -154,6 +154,7 @@ def _predict_recordings(
             device=batches.device,
             precision=model_identity(encoder).precision,
             n_workers=batches.n_workers,
+            n_readers=classifier.settings.n_readers,
             seconds={**seconds, **batches.seconds},
             demonstration=classifier.is_demonstration,
         )

@@ -48,7 +48,8 @@ class RunReport:
         n_corrected: of them, those whose columns were brought up to date from a list.
         duration_s: sound that was read to its end in this run.
         elapsed_s: by the clock, without loading the model.
-        seconds: per stage; reading runs beside the encoder, which runs in ``n_workers`` threads.
+        seconds: per stage, of all threads together: ``n_readers`` of them read, beside the encoder
+            in ``n_workers``.
         failures: the first thousand.
         warnings: each once, however many recordings it is true of.
     """
@@ -68,6 +69,7 @@ class RunReport:
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
     n_corrected: int = 0
+    n_readers: int = 1
 
     @property
     def real_time_factor(self) -> float:
@@ -79,7 +81,7 @@ class RunReport:
         """Share of the elapsed time in which each room was at work; the largest was the limit."""
         # rooms work at the same time, so their shares need not add up to 1
         rooms = {
-            "reading": self.seconds["read"] + self.seconds["resample"],
+            "reading": (self.seconds["read"] + self.seconds["resample"]) / self.n_readers,
             "encoder": (self.seconds["frontend"] + self.seconds["encoder"]) / self.n_workers,
             "writing": self.seconds.get("write", 0.0),
         }

@@ -114,7 +114,7 @@ def embed_span(store: str, model: str, config: EmbedConfig, span: RecordingJob) 
     with ready_embedder(model, config, workers=1) as embedder:
         # the bytes are hashed once, by the worker of the last span
         hashed = config.content_hash and span.stop_window is None
-        settings = replace(embedder.settings, content_hash=hashed)
+        settings = replace(embedder.settings, content_hash=hashed, n_readers=1)
         row: RecordingRow
         for event in run_windows(
             [span],

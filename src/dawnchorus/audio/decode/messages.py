@@ -6,6 +6,9 @@ ours. File descriptor 2 is left alone, so Python's own output, other threads, pr
 meanwhile and the traceback of a crash all reach the terminal. What comes through the pipe and is
 not mpg123's is passed on.
 
+Several threads may listen at once, and the pipe does not say whose decoder printed. Where that is
+not certain, nobody gets the message and each is told so: who needs to know decodes again, alone.
+
 Only glibc and macOS let the variable be set. Elsewhere the decoder still prints to the terminal.
 """
 
@@ -18,7 +21,10 @@ import re
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from dawnchorus.audio.decode.together import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +37,8 @@ MAX_BYTES: Final = 1 << 16  # of messages about one piece; a full pipe takes no 
 VARIABLES: Final = {"linux": "stderr", "darwin": "__stderrp"}  # the C library's names
 UNBUFFERED: Final = 2  # _IONBF on both
 
-_lock = threading.Lock()  # one piece at a time, so that messages belong to its recording
+_lock = threading.Lock()
+_gate = Gate()  # of all that listen
 
 
 class _Pipe:
@@ -55,7 +62,17 @@ class _Pipe:
             return b""
 
 
+@dataclass(eq=False, slots=True)
+class Heard:
+    """What one decoder printed; not all of it, unless ``is_sure``. Complete at the end."""
+
+    messages: list[str] = field(default_factory=list)
+    is_sure: bool = True
+
+
 _pipe: _Pipe | None = None
+_listeners: list[Heard] = []
+_before: int | None = None  # the true stderr, while somebody listens
 
 
 def _can_be_set() -> bool:
@@ -73,38 +90,60 @@ def _ready() -> _Pipe | None:
 
 
 @contextmanager
-def decoder_messages() -> Iterator[list[str]]:
-    """What the decoder prints inside; the list is filled at the end. Other threads wait."""
-    messages: list[str] = []
+def decoder_messages(*, alone: bool = False) -> Iterator[Heard]:
+    """What the decoder prints inside; ``alone``: no other thread listens meanwhile."""
+    heard = Heard()
+    with _gate.alone() if alone else _gate.together():
+        _begin(heard)
+        try:
+            yield heard
+        finally:
+            _end(heard)
+
+
+def _begin(heard: Heard) -> None:
+    global _before  # noqa: PLW0603  of the process, as stderr is
     with _lock:
         pipe = _ready()
-        if pipe is None or pipe.stream is None:
-            yield messages
-            return
-        before = pipe.variable.value
-        pipe.variable.value = pipe.stream
-        try:
-            yield messages
-        finally:
-            pipe.variable.value = before
-            _sort(pipe.read(), messages)
+        if pipe is not None and not _listeners:
+            _before = pipe.variable.value
+            pipe.variable.value = pipe.stream
+        _listeners.append(heard)
 
 
-def _sort(printed: bytes, messages: list[str]) -> None:
-    messages += [text.decode("ascii", "replace").strip() for text in MESSAGE.findall(printed)]
+def _end(heard: Heard) -> None:
+    with _lock:
+        pipe = _ready()
+        printed = b"" if pipe is None else pipe.read()
+        messages = _sorted(printed)
+        # what came since somebody last looked is of those that listen now
+        if messages and len(_listeners) == 1:
+            heard.messages += messages
+        elif messages:
+            for listener in _listeners:
+                listener.is_sure = False
+        _listeners.remove(heard)
+        if pipe is not None and not _listeners:
+            pipe.variable.value = _before
+
+
+def _sorted(printed: bytes) -> list[str]:
+    """The decoder's messages; the rest is passed on."""
     others = MESSAGE.sub(b"", printed)
     if others.strip():
         os.write(2, others)  # another library's, or Python's own from another thread
+    return [text.decode("ascii", "replace").strip() for text in MESSAGE.findall(printed)]
 
 
 def _in_child() -> None:
     """A forked process gets a pipe and a lock of its own, and the true ``stderr``."""
-    global _pipe, _lock
-    if _pipe is not None and _lock.locked():
+    global _pipe, _lock, _gate
+    if _pipe is not None and _listeners:
         library = ctypes.CDLL(None)
         library.fdopen.restype = ctypes.c_void_p
         _pipe.variable.value = library.fdopen(2, b"w")
-    _pipe, _lock = None, threading.Lock()
+    _pipe, _lock, _gate = None, threading.Lock(), Gate()
+    _listeners.clear()
 
 
 if hasattr(os, "register_at_fork"):

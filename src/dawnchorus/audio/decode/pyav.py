@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from dawnchorus.audio.decode.recording import Chunk
 
 # An edit list and whole frames make the durations in MP4 that inexact.
@@ -87,7 +89,7 @@ def _stream_samples(stream: Any) -> int | None:
 def _chunks(av: Any, container: Any, info: RecordingInfo, size: int, start: int) -> Iterator[Chunk]:
     """Chunks ``(size, channels)`` and a shorter last one, from sample ``start`` on."""
     position = 0
-    buffer = np.zeros((0, info.n_channels), np.float32)
+    waiting: list[NDArray[np.float32]] = []
     to_float = av.AudioResampler(format="fltp")
     frames = chain.from_iterable(to_float.resample(frame) for frame in container.decode(audio=0))
     try:
@@ -97,22 +99,34 @@ def _chunks(av: Any, container: Any, info: RecordingInfo, size: int, start: int)
                 raise ValueError("its rate or number of channels changes")
             position += len(piece)
             # A frame holds about 1000 samples. A chunk of many costs less per sample downstream.
-            buffer = np.concatenate(
-                [buffer, piece[max(0, len(piece) - max(0, position - start)) :]]
-            )
-            while len(buffer) >= size:
-                yield buffer[:size]
-                buffer = buffer[size:]
+            waiting.append(piece[max(0, len(piece) - max(0, position - start)) :])
+            if sum(map(len, waiting)) >= size:
+                yield from _full(waiting, size)
     except (av.FFmpegError, ValueError) as error:
         if position <= start:
             raise decoding_stopped(info, position, str(error)) from error
-        if len(buffer):
-            yield buffer
+        yield from _full(waiting, size, rest=True)
         yield LostSamples(0, str(error))
         return
-    if len(buffer):
-        yield buffer
+    yield from _full(waiting, size, rest=True)
     check_complete(info, position, _least_samples(info))
+
+
+def _full(
+    waiting: list[NDArray[np.float32]], size: int, *, rest: bool = False
+) -> Iterator[NDArray[np.float32]]:
+    """Chunks of ``size`` from the pieces that wait; what is left stays, or comes too."""
+    joined = np.concatenate(waiting) if waiting else np.zeros((0, 1), np.float32)
+    waiting.clear()
+    start = 0
+    while len(joined) - start >= size:
+        yield joined[start : start + size]
+        start += size
+    if start < len(joined):
+        if rest:
+            yield joined[start:]
+        else:
+            waiting.append(joined[start:])
 
 
 def _least_samples(info: RecordingInfo) -> int | None:

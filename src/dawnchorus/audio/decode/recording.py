@@ -121,6 +121,11 @@ class Recording:
         """`damage`, or what is wrong with its samples, see `dawnchorus.audio.levels`."""
         return self.damage or self.levels.verdict(self._n_read)
 
+    @property
+    def n_read(self) -> int:
+        """Samples that were decoded so far; those that were lost do not count."""
+        return self._n_read
+
     def blocks(
         self, block_samples: int = BLOCK_SAMPLES, *, start_sample: int = 0
     ) -> Iterator[NDArray[np.float32]]:

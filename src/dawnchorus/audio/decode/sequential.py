@@ -58,7 +58,7 @@ def read_in_sequence(
 
 
 def _complaints(source: SndfileSource) -> list[str]:
-    few = list(source.messages)[:3]
+    few = source.messages()[:3]
     return [f"damaged: errors of the decoder: {', '.join(few)}"] if few else []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from dawnchorus.audio.decode.byte_files import ByteSpan
 from dawnchorus.audio.decode.messages import decoder_messages
 from dawnchorus.audio.decode.mp3_stream import Mp3Stream
 from dawnchorus.audio.decode.packed_samples import PackedReader, is_packed
+from dawnchorus.audio.decode.together import Gate
 from dawnchorus.errors import AudioError
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ BUFFER_BYTES: Final = 1 << 18  # each read of ours costs a call from C into Pyth
 # encodings that 16 bits hold exactly, with the float of their last bit
 SIXTEEN_BITS: Final = {"PCM_16": np.float32(1 / 2**15)}
 SYSTEM_ERROR: Final = 2  # SF_ERR_SYSTEM, libsndfile's code for a disk that fails
+AGAIN_SAMPLES: Final = 1 << 14  # so long do others wait
 MP3_SYNC: Final = 0xFF  # the first byte of a frame
+
+
+_opening = Gate()
 
 
 class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -52,24 +57,33 @@ class SndfileSource:
     Attributes:
         stream: what is read in place of the whole file, if there are tags around the sound or it is
             an MP3; None for the file itself.
-        messages: complaints that the decoder printed, without repetitions.
     """
 
-    def __init__(self, path: Path, span: SoundSpan) -> None:
-        """Open ``path``, whose sound lies in ``span``.
+    def __init__(self, path: Path, span: SoundSpan, *, alone: bool = False) -> None:
+        """Open ``path``, whose sound lies in ``span``; ``alone``: while no other MP3 is decoded.
 
         Raises:
             soundfile.LibsndfileError: It is not a sound file.
             OSError: It cannot be read.
         """
         self.path, self.span = path, span
-        self.messages: dict[str, None] = {}
-        self.stream = self._stream()
+        self._messages: dict[str, None] = {}
+        self._is_alone, self._is_sure = alone, True
         self._at = 0
         self._packed: PackedReader | None = None
+        try:
+            with _opening.together():
+                self._open()
+        except soundfile.LibsndfileError:
+            # libsndfile keeps the cause of a failed opening once for all threads
+            with _opening.alone():
+                self._open()
+
+    def _open(self) -> None:
+        self.stream = self._stream()
         if self.stream is None:
             # As bytes, since soundfile refuses names that are not UTF-8; Windows has none of them.
-            target: Any = path if os.name == "nt" else os.fsencode(path)
+            target: Any = self.path if os.name == "nt" else os.fsencode(self.path)
         else:
             target = io.BufferedReader(self.stream, BUFFER_BYTES)
         try:
@@ -92,13 +106,27 @@ class SndfileSource:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Only mpg123 prints; listening to it makes other threads' MP3s wait."""
+        """Only mpg123 prints."""
         if not isinstance(self.stream, Mp3Stream):
             yield
             return
-        with decoder_messages() as messages:
+        with decoder_messages(alone=self._is_alone) as heard:
             yield
-        self.messages |= dict.fromkeys(messages)
+        self._messages |= dict.fromkeys(heard.messages)
+        self._is_sure &= heard.is_sure
+
+    def messages(self) -> list[str]:
+        """Complaints that the decoder printed so far, without repetitions.
+
+        Where another thread's decoder may have printed some of them, all is decoded again.
+        """
+        if not self._is_sure:
+            with closing(SndfileSource(self.path, self.span, alone=True)) as again:
+                with suppress(UndecodableError):
+                    while len(again.read(AGAIN_SAMPLES)):
+                        pass
+                self._messages, self._is_sure = again._messages, True
+        return list(self._messages)
 
     def reopened(self) -> SndfileSource:
         """The same file from its beginning."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -14,42 +15,52 @@ from dawnchorus.paths import fetch, is_remote
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
     from dawnchorus.engine.recordings.jobs import RecordingJob
 
-AHEAD: Final = 3  # copies on disk beside the one that is read
+AHEAD: Final = 3  # copies on disk beside those that are read
 FETCHERS: Final = 3
 
 
-def fetch_ahead(jobs: Iterable[RecordingJob], stop: threading.Event) -> Generator[RecordingJob]:
-    """The same jobs; those behind a URL with a copy on the way, which is removed after its turn."""
+@contextmanager
+def fetching_ahead(
+    jobs: Iterable[RecordingJob], stop: threading.Event
+) -> Generator[Iterator[RecordingJob]]:
+    """The same jobs; those behind a URL with a copy on the way, to be given to `discard`."""
     with (
         TemporaryDirectory(prefix="dawnchorus-") as folder,
         ThreadPoolExecutor(FETCHERS, thread_name_prefix="dawnchorus-fetch") as pool,
     ):
-        # only submits; the copy is waited for when its turn comes
-        def begin(job: RecordingJob) -> RecordingJob:
-            if job.skip is not None or not is_remote(job.path):
-                return job
-            return replace(job, fetched=pool.submit(_fetched, job.path, Path(folder), stop))
-
-        def in_turn(n_left: int) -> Generator[RecordingJob]:
-            while len(waiting) > n_left:
-                job = waiting.popleft()
-                yield job
-                if job.fetched is not None and job.fetched.exception() is None:
-                    shutil.rmtree(job.fetched.result().parent, ignore_errors=True)
-
-        waiting: deque[RecordingJob] = deque()
         try:
-            for job in jobs:
-                waiting.append(begin(job))
-                # what lies on this machine is planned no earlier than it is read
-                yield from in_turn(AHEAD if is_remote(job.path) else 0)
-            yield from in_turn(0)
+            yield _with_copies(jobs, pool, Path(folder), stop)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _with_copies(
+    jobs: Iterable[RecordingJob], pool: ThreadPoolExecutor, folder: Path, stop: threading.Event
+) -> Iterator[RecordingJob]:
+    # only submits; the copy is waited for when its turn comes
+    def begin(job: RecordingJob) -> RecordingJob:
+        if job.skip is not None or not is_remote(job.path):
+            return job
+        return replace(job, fetched=pool.submit(_fetched, job.path, folder, stop))
+
+    waiting: deque[RecordingJob] = deque()
+    for job in jobs:
+        waiting.append(begin(job))
+        # what lies on this machine is planned no earlier than it is read
+        while len(waiting) > (AHEAD if is_remote(job.path) else 0):
+            yield waiting.popleft()
+    yield from waiting
+
+
+def discard(job: RecordingJob) -> None:
+    """Remove the copy of a recording that was read, if there is one."""
+    copy = job.fetched
+    if copy is not None and copy.done() and not copy.cancelled() and copy.exception() is None:
+        shutil.rmtree(copy.result().parent, ignore_errors=True)
 
 
 def _fetched(remote: Path, folder: Path, stop: threading.Event) -> Path:
