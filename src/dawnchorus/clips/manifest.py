@@ -228,12 +228,18 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
 
 
-def read_manifest(path: Path | str, columns: Sequence[str] | None = None) -> Manifest:
+def read_manifest(
+    path: Path | str,
+    columns: Sequence[str] | None = None,
+    *,
+    needed: Sequence[str] = NEEDED,
+) -> Manifest:
     """Read a Parquet manifest, in the file's order.
 
     Args:
         path: the file, or a URL.
         columns: only these beside `CLIP_COLUMNS`; None: all. Those that it lacks are passed over.
+        needed: columns that it must have; without ``labels`` among them, clips may have none.
 
     Raises:
         TaskError: The file is missing or not Parquet, a column is missing or of the wrong type, an
@@ -258,6 +264,9 @@ def read_manifest(path: Path | str, columns: Sequence[str] | None = None) -> Man
         raise TaskError(f"{path}: no such manifest") from error
     except (OSError, pa.ArrowException) as error:
         raise TaskError(f"{path}: not a Parquet file that can be read: {error}") from error
+    if "labels" not in (*needed, *table.column_names):
+        none = pa.nulls(table.num_rows, MANIFEST_SCHEMA.field("labels").type)
+        table = with_column(table, "labels", none)
     manifest = Manifest(table, place.parent, named=str(path))
     del table
     pa.default_memory_pool().release_unused()  # reading takes three times what stays

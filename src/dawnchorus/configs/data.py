@@ -131,7 +131,8 @@ class DataConfig(Config):
         default=None, description="another model's outputs as further targets"
     )
     label_kinds: tuple[str, ...] = Field(
-        default=("species", "sound"), description="kinds of label in the shipped label map"
+        default=("species", "sound"),
+        description="kinds of label in the shipped label map; []: none, a teacher teaches",
     )
     auxiliary_kinds: tuple[str, ...] = Field(
         default=(), description="further kinds, trained with heads that are not shipped"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dawnchorus.configs.data import NoiseConfig, SpecAugmentConfig
+from dawnchorus.configs.distilling import DistilConfig, as_list
 from dawnchorus.configs.training import Mixing, TrainConfig
 
 
@@ -42,6 +43,11 @@ class PosttrainConfig(TrainConfig):
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="how far targets move from 0 and 1 towards 0.5"
     )
+    teacher: tuple[DistilConfig, ...] = Field(
+        default=(),
+        description="one teacher or several, whose outputs the embedding learns to tell; "
+        "with data.label_kinds: [] they are all there is to learn",
+    )
     band_statistics_weight: float = Field(
         default=0.0,
         ge=0,
@@ -63,6 +69,22 @@ class PosttrainConfig(TrainConfig):
         default="best",
         description="weights to export; average: the mean of the checkpoints that are kept",
     )
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return () if value is None else as_list(value)
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if not self.data.label_kinds and not self.teacher and self.data.teacher is None:
+            raise ValueError("data.label_kinds is empty and there is no teacher: nothing to learn")
+        if not self.data.label_kinds and (self.label_map or self.data.auxiliary_kinds):
+            raise ValueError("label_map and data.auxiliary_kinds need data.label_kinds")
+        tables = sum(one.table is not None for one in self.teacher) + bool(self.data.teacher)
+        if tables > 1:
+            raise ValueError(f"teacher: {tables} tables of stored outputs; one is read, at most")
+        return self
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Self:

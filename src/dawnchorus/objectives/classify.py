@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.configs import SpecAugmentConfig
     from dawnchorus.models.eat import EAT
+    from dawnchorus.objectives.distil import Distillation, TeacherOutputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +49,13 @@ class ClassifyObjective(nn.Module):
         n_further: int = 0,
         teacher_dim: int = 0,
         teacher_classes: int = 0,
+        distillation: Distillation | None = None,
     ) -> None:
         """``n_further``: labels of vocabularies that are trained and not shipped."""
         super().__init__()
         self.model = model
         self.weights = weights
+        self.distillation = distillation
         self.further = nn.Linear(model.dim, n_further) if n_further else None
         self.to_embedding = nn.Linear(model.dim, teacher_dim) if teacher_dim else None
         self.to_logits = nn.Linear(model.dim, teacher_classes) if teacher_classes else None
@@ -69,6 +72,7 @@ class ClassifyObjective(nn.Module):
         labels: Tensor,
         *,
         teacher: Mapping[str, Tensor] | None = None,
+        said: Mapping[str, TeacherOutputs] | None = None,
         patches: Tensor | None = None,
         blanks: tuple[Tensor, Tensor] | None = None,
         branches: Tensor | None = None,
@@ -86,6 +90,7 @@ class ClassifyObjective(nn.Module):
                 rest.
             teacher: ``embedding (batch, dim)``, ``logits (batch, classes)`` and ``there (batch,)``
                 bool, where the teacher has something to say; None without a teacher.
+            said: of each teacher that `Distillation` has a head for, by name.
             patches: ``(batch, kept)`` indices of the patches that the encoder sees, None: all.
             blanks: ``(batch, frames)`` and ``(batch, bands)`` bool, what to blank in the log-mel.
             branches: ``(blocks, 2, batch)``, what residual branches count (drop path).
@@ -103,16 +108,22 @@ class ClassifyObjective(nn.Module):
         # pooled once, (batch, dim): every head sees what the shipped one will see
         pooled = self.model.pool_for_head(tokens, has_signal)
         heads = [head(pooled) for head in (self.model.head, self.further) if head is not None]
-        logits = torch.cat(heads, dim=1)
-        smooth = self.weights.label_smoothing
-        # towards 0.5, not towards 1/classes: each label is a question of its own
-        wanted = labels * (1 - smooth) + 0.5 * smooth
-        parts = {"labels": functional.binary_cross_entropy_with_logits(logits, wanted)}
+        parts: dict[str, Tensor] = {}
+        logits = torch.cat(heads, dim=1) if heads else pooled.new_zeros(len(pooled), 0)
+        if heads:
+            smooth = self.weights.label_smoothing
+            # towards 0.5, not towards 1/classes: each label is a question of its own
+            wanted = labels * (1 - smooth) + 0.5 * smooth
+            parts["labels"] = functional.binary_cross_entropy_with_logits(logits, wanted)
         if teacher is not None:
             parts |= self._teacher_losses(pooled, teacher)
         if self.to_bands is not None:
             parts["band_statistics"] = functional.mse_loss(self.to_bands(pooled), statistics)
         weighted = [getattr(self.weights, name) * value for name, value in parts.items()]
+        if self.distillation is not None and said is not None:
+            distilled, each = self.distillation(pooled, said)
+            weighted.append(distilled)
+            parts |= each
         return {"loss": torch.stack(weighted).sum(), **parts, "logits": logits}
 
     def compile(self) -> None:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from dawnchorus.models.write import FilePrecision
     from dawnchorus.training.run import RunFolder
 
-METRICS = {"map": "mAP", "retrieval": "retrieval ROC AUC"}  # as a card writes them
+METRICS = {
+    "map": "mAP",
+    "retrieval": "retrieval ROC AUC",
+    "cosine": "cosine to the teacher",
+}  # as a card writes them
 Which = Literal["best", "last", "average"]
 PREFIX = "model."  # of the exported model among an objective's tensors
 

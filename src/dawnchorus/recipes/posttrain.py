@@ -19,11 +19,13 @@ from dawnchorus.objectives.classify import (
     draw_choices,
     expect_few,
 )
+from dawnchorus.objectives.distil import Distillation
 from dawnchorus.recipes.dry_run import plan_and_try
 from dawnchorus.recipes.export import chosen_weights, scores_of
 from dawnchorus.recipes.initial_weights import take_weights
 from dawnchorus.recipes.labelled import open_data
 from dawnchorus.recipes.run import RunKind, train_and_export
+from dawnchorus.recipes.teaching import Teaching
 from dawnchorus.recipes.validation import as_csv, macro, over_batches, per_class
 from dawnchorus.store.files import write_whole
 from dawnchorus.training import devices
@@ -97,14 +99,18 @@ class Posttraining:
         self.config = config
         self.data = data
         self.run = run
-        self.objective = _objective(config, data)
+        self.teaching = Teaching(config, data, run)
+        self.objective = _objective(config, data, self.teaching)
         self.model = self.objective.model
         start = f", from {config.init_from}" if config.init_from else ""
+        taught = f", taught by {self.teaching.names}" if self.teaching.names else ""
         self.card = Card(
             name=config.name,
             title=f"EAT {config.size}, post-trained on {config.data.root}",
             config=self.model.config,
-            training=f"dawnchorus posttrain, {config.steps} steps, seed {config.seed}{start}",
+            training=f"dawnchorus posttrain, {config.steps} steps, seed {config.seed}{start}"
+            f"{taught}",
+            has_classifier=self.model.head is not None,
         )
         self.stages = stages_of(config, self.objective)
         self._n_steps_done = 0
@@ -122,11 +128,18 @@ class Posttraining:
             patch_keep=batch.patch_keep,
             augment=self.config.spec_augment,
         )
-        parts = self._forward(module, batch, **choices)
+        waveforms = batch.waveforms.to(self.model.cls_token.device)
+        said = None
+        if self.objective.distillation is not None:
+            said = self.teaching.hear_for_training(batch, waveforms, self.objective.distillation)
+        parts = self._forward(module, batch, waveforms, said=said, **choices)
         return {name: value for name, value in parts.items() if name != "logits"}
 
     def after_step(self, n_done: int) -> None:
-        """Nothing follows a step."""
+        """Count what the teachers said in the step."""
+        del n_done
+        if self.objective.distillation is not None:
+            self.teaching.after_step(self.objective.distillation)
 
     def validate(self) -> dict[str, float]:
         """Macro scores on the validation clips; none without clips. The table goes to the run."""
@@ -136,39 +149,56 @@ class Posttraining:
             self.data, VALIDATION_BATCH, self.config.buckets[-1].crop_s, self._score
         )
         rows = per_class(truth, logits, self.data.source.vocabularies)
-        if self.run is not None and devices.is_first():
+        if rows and self.run is not None and devices.is_first():
             folder = self.run.path / "validation"
             folder.mkdir(exist_ok=True)
             write_whole(folder / f"step-{self._n_steps_done:07d}.csv", as_csv(rows))
-        loss, scores = float(losses.mean()), macro(rows)
+        loss, *cosines = losses.mean(axis=0).tolist()
+        scores = macro(rows) | ({"cosine": cosines[0]} if cosines else {})
         # the first score chooses the best weights: it must be one that rises
-        return {**({} if "map" in scores else {"score": -loss}), **scores, "loss": loss}
+        rises = "map" in scores or (not rows and "cosine" in scores)
+        return {**({} if rises else {"score": -loss}), **scores, "loss": loss}
 
     def result(self, run: RunFolder, state: Mapping[str, Any]) -> tuple[Card, Mapping[str, Tensor]]:
         """The weights that the config chooses, and their scores on the card."""
         chosen = chosen_weights(run, self.config.export, state["best_step"])
-        scores = scores_of(run, chosen.steps, "map")
+        metric = "map" if self.data.source.vocabularies else "cosine"
+        scores = scores_of(run, chosen.steps, metric)
         return self.card.model_copy(update={"scores": scores}), chosen.weights
 
-    def _score(self, batch: Batch, _first: int) -> tuple[NDArray[np.float32], ...]:
-        """Targets, logits ``(clips, labels)`` and losses ``(clips,)`` of a validation batch."""
-        parts = self._forward(self.objective, batch)
-        logits = parts["logits"].float().cpu().numpy()
-        # the mean of the batch for each clip, so that the mean over all clips is right
-        loss = np.full(len(batch.ids), float(parts["labels"]))
-        return batch.targets.numpy(), logits, loss
+    def _score(self, batch: Batch, first: int) -> tuple[NDArray[np.float32], ...]:
+        """Targets, logits ``(clips, labels)``, and of a validation batch ``(clips, 1 or 2)``.
 
-    def _forward(self, module: Any, batch: Batch, **choices: Any) -> dict[str, Tensor]:
-        device = self.model.cls_token.device
+        These are its loss, and its mean cosine to the embeddings of the teachers that have some.
+        """
+        waveforms = batch.waveforms.to(self.model.cls_token.device)
+        said = self.teaching.hear_for_validation(batch, waveforms, first)
+        parts = self._forward(self.objective, batch, waveforms, said=said)
+        cosines = [float(parts[name]) for name in parts if name.endswith("_cosine")]
+        # the mean of the batch for each clip, so that the mean over all clips is right
+        row = [float(parts["labels" if "labels" in parts else "loss"])]
+        row += [float(np.mean(cosines))] if cosines else []
+        logits = parts["logits"].float().cpu().numpy()
+        return (
+            batch.targets.numpy(),
+            logits,
+            np.tile(np.array(row, np.float32), (len(batch.ids), 1)),
+        )
+
+    def _forward(
+        self, module: Any, batch: Batch, waveforms: Tensor, **choices: Any
+    ) -> dict[str, Tensor]:
+        device = waveforms.device
         teacher = None
-        if batch.teacher_embedding is not None and batch.teacher_logits is not None:
+        stored = self.config.data.teacher is not None
+        if stored and batch.teacher_embedding is not None and batch.teacher_logits is not None:
             teacher = {
                 "embedding": batch.teacher_embedding.to(device),
                 "logits": batch.teacher_logits.to(device),
                 "there": batch.has_teacher.to(device),
             }
         parts: dict[str, Tensor] = module(
-            batch.waveforms.to(device),
+            waveforms,
             batch.lengths.to(device),
             batch.targets.to(device),
             teacher=teacher,
@@ -180,11 +210,14 @@ class Posttraining:
 POSTTRAINING: Final = RunKind(config=PosttrainConfig, open_data=open_data, make=Posttraining)
 
 
-def _objective(config: PosttrainConfig, data: TrainingData) -> ClassifyObjective:
+def _objective(
+    config: PosttrainConfig, data: TrainingData, teaching: Teaching
+) -> ClassifyObjective:
     """The model, fresh or from given weights, with the heads that training needs."""
     torch.manual_seed(config.seed)  # of fresh weights: every process must have the same
-    labels = data.source.vocabularies[0].labels
-    model = EAT(_model_config(config, len(labels)), name=config.name, labels=labels)
+    vocabularies = data.source.vocabularies
+    labels = vocabularies[0].labels if vocabularies else None
+    model = EAT(_model_config(config, len(labels or ())), name=config.name, labels=labels)
     # before weights are taken, which may bring a trained head
     if model.head is not None:
         expect_few(model.head.linear)
@@ -192,7 +225,8 @@ def _objective(config: PosttrainConfig, data: TrainingData) -> ClassifyObjective
         take_weights(model, config.init_from)
     if config.train_positions:
         model.train_positions()
-    soft, teacher = config.data.teacher, data.source.teacher
+    soft = config.data.teacher
+    teacher = data.source.teacher if soft else None
     return ClassifyObjective(
         model,
         weights=ClassifyWeights(
@@ -202,9 +236,10 @@ def _objective(config: PosttrainConfig, data: TrainingData) -> ClassifyObjective
             teacher_logits=soft.logits_weight if soft else 0.0,
             band_statistics=config.band_statistics_weight,
         ),
-        n_further=sum(map(len, data.source.vocabularies[1:])),
+        n_further=sum(map(len, vocabularies[1:])),
         teacher_dim=teacher.dim if teacher else 0,
         teacher_classes=teacher.n_logits if teacher else 0,
+        distillation=Distillation(model.dim, teaching.specs) if teaching.specs else None,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.clips.manifest import Clip, Manifest
     from dawnchorus.feed.batches import BatchSource
+    from dawnchorus.recipes.live_teacher import LiveTeacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,13 @@ class TrainingData:
             that only training needs, and none without labels.
         validation: clips to validate on, from short to long.
         facts: for the log: numbers of clips and labels, hash of the label map, labels left out.
+        teachers: that hear the batches.
     """
 
     source: BatchSource
     validation: list[Clip]
     facts: dict[str, Any]
+    teachers: tuple[LiveTeacher, ...] = ()
 
 
 def short_to_long(clips: Manifest, rows: NDArray[np.integer[Any]]) -> list[Clip]:
