@@ -1,8 +1,10 @@
 """The post-norm transformer block of EAT, and its MLP."""
 
+import torch
 from torch import Tensor, nn
 
 from dawnchorus.nn.attention import Attention
+from dawnchorus.nn.reuse import may_be_overwritten
 from dawnchorus.nn.rounded import Linear
 
 NORM_EPS = 1e-6  # of every LayerNorm in the encoder, as in the released code; torch's is 1e-5
@@ -20,7 +22,12 @@ class MLP(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``(..., dim)`` to ``(..., dim)``."""
-        out: Tensor = self.fc2(self.act(self.fc1(tokens)))
+        hidden: Tensor = self.fc1(tokens)  # (..., hidden), the largest tensor of the encoder
+        if may_be_overwritten(self.fc1, self.act):
+            torch.ops.aten.gelu_(hidden)
+        else:
+            hidden = self.act(hidden)
+        out: Tensor = self.fc2(hidden)
         return out
 
 
@@ -46,6 +53,12 @@ class Block(nn.Module):
             branches: ``(2, batch)``, what each clip's attention and MLP count before they are
                 added (drop path); None: 1, as always outside of training.
         """
+        if branches is None and may_be_overwritten(
+            self.attn, self.attn.proj, self.mlp, self.mlp.fc2
+        ):
+            tokens = self.norm1(self.attn(tokens, keep).add_(tokens))
+            out: Tensor = self.norm2(self.mlp(tokens).add_(tokens))
+            return out
         return self.with_mlp(tokens, keep, branches)[0]
 
     def with_mlp(
