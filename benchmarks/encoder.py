@@ -1,6 +1,7 @@
-"""Encoder clips per second, against the machine's matrix products and against eager attention.
+"""Encoder clips per second, against the machine's matrix products and other ways to compute.
 
 python benchmarks/encoder.py
+python benchmarks/encoder.py --precision bfloat16 --batch 8 --threads 1
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from paired import paired
 
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.eat_config import SIZES, EATConfig
+from dawnchorus.models.precision import to_precision
+from dawnchorus.nn import blocks
 from dawnchorus.nn.attention import Attention
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FRAMES, BATCH, TOKENS = 1024, 4, 513
+FRAMES, TOKENS = 1024, 513
 
 
 def eager(self: Attention, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -44,17 +47,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", nargs="*", default=["tiny", "small", "base"])
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     options = parser.parse_args()
     fused = Attention.forward
-    side = torch.randn(2048, 2048)
-    print("size   clips/s  eager clips/s  ratio  GFLOP/s  of matrix product")
+    reuse = blocks.may_be_overwritten
+    torch.set_num_threads(options.threads)
+    side = torch.randn(2048, 2048).to(getattr(torch, options.precision))
+    print(
+        f"{options.precision}, batch {options.batch}, threads {options.threads}; ratios to the first"
+    )
+    print("size   clips/s  eager attention  new memory  GFLOP/s  of matrix product")
     for size in options.sizes:
         dim, n_layers, _ = SIZES[size]
-        model = EAT(EATConfig.of_size(size)).eval()
-        features = torch.randn(BATCH, FRAMES, 128)
+        model = to_precision(EAT(EATConfig.of_size(size)).eval(), options.precision)
+        features = torch.randn(options.batch, FRAMES, 128)
 
-        def run(forward: object, model: EAT = model, features: Tensor = features) -> Tensor:
-            Attention.forward = forward
+        def run(
+            forward: object,
+            may_be_overwritten: object = reuse,
+            model: EAT = model,
+            features: Tensor = features,
+        ) -> Tensor:
+            Attention.forward, blocks.may_be_overwritten = forward, may_be_overwritten
             return model.encode_features(features).tokens
 
         with torch.inference_mode():
@@ -62,16 +78,18 @@ def main() -> None:
                 {
                     "fused": lambda run=run: run(fused),
                     "eager": lambda run=run: run(eager),
+                    "fresh": lambda run=run: run(fused, lambda *_modules: False),
                     "product": lambda: side @ side,
                 },
                 options.rounds,
             )
-        Attention.forward = fused
-        rate = BATCH * flops(dim, n_layers) / took["fused"] / 1e9
+        Attention.forward, blocks.may_be_overwritten = fused, reuse
+        rate = options.batch * flops(dim, n_layers) / took["fused"] / 1e9
         peak = 2 * 2048**3 / took["product"] / 1e9
         print(
-            f"{size:6s} {BATCH / took['fused']:7.2f}  {BATCH / took['eager']:13.2f}  "
-            f"{took['eager'] / took['fused']:5.2f}  {rate:7.1f}  {rate / peak:17.2f}"
+            f"{size:6s} {options.batch / took['fused']:7.2f}  "
+            f"{took['fused'] / took['eager']:15.2f}  {took['fused'] / took['fresh']:10.3f}  "
+            f"{rate:7.1f}  {rate / peak:17.2f}"
         )
 
 
