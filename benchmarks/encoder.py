@@ -55,9 +55,7 @@ def main() -> None:
     reuse = blocks.may_be_overwritten
     torch.set_num_threads(options.threads)
     side = torch.randn(2048, 2048).to(getattr(torch, options.precision))
-    print(
-        f"{options.precision}, batch {options.batch}, threads {options.threads}; ratios to the first"
-    )
+    print(f"{options.precision}, batch {options.batch}, threads {options.threads}; ratios")
     print("size   clips/s  eager attention  new memory  GFLOP/s  of matrix product")
     for size in options.sizes:
         dim, n_layers, _ = SIZES[size]
