@@ -140,8 +140,52 @@ def test_a_density_is_that_of_the_command_line(tmp_path: Path) -> None:
     send(browser, *(said(item, "present" if item["score"] > 0.5 else "absent") for item in items))
     done = start(browser, kind="density", label="wren")
     assert done["state"] == "done", done
-    assert "by 40 judged windows" in done["summary"][0]
+    assert "by 40 judged windows that were drawn by chance" in done["summary"][0]
     assert "label density" in done["command"]
+
+
+def drawn(browser: Browser, n: int) -> list[dict]:
+    """What is drawn on the page to be judged for an estimate."""
+    done = start(browser, kind="density", label="wren", draw=True, n=n)
+    assert done["state"] == "done", done
+    items = browser.get(f"/api/lists/{done['result']['id']}?limit=200").json()["items"]
+    assert {item["purpose"] for item in items} == {"estimate"}
+    return items
+
+
+def test_what_is_drawn_on_the_page_is_counted_over_rounds_of_learning(
+    large: Browser, tmp_path: Path
+) -> None:
+    """The windows were drawn by the probe of that time, and a later one must not take its place."""
+    refused = start(large, kind="density", label="wren", draw=True, n=20)
+    assert "press Learn first" in refused["message"]
+    judge_some(large)
+    assert start(large, kind="learn", label="wren")["state"] == "done"
+    nothing = start(large, kind="density", label="wren")
+    assert "Only sounds that were drawn by chance can say" in nothing["summary"][0]
+    items = drawn(large, 40)
+    assert len(items) == 40
+    paths = [(item["path"], item["start_s"]) for item in items]
+    assert paths == sorted(paths)  # not by score, which would tell what to expect
+    holds = lambda item: [0, 1, 0, 1, 2, 1][item["row"] % 6] == 1  # noqa: E731
+    half, rest = items[:20], items[20:]
+    (waits,) = start(large, kind="density", label="wren")["summary"]
+    assert waits.startswith("40 sounds were drawn by chance and wait to be judged")
+    for some in (half, rest):
+        send(large, *(said(item, "present" if holds(item) else "absent", purpose="estimate")
+                          for item in some))  # fmt: skip
+        assert start(large, kind="learn", label="wren")["state"] == "done"  # another probe
+    done = start(large, kind="density", label="wren")
+    assert done["state"] == "done", done
+    assert "wren is in" in done["summary"][0]
+    assert "by 40 judged windows that were drawn by chance" in done["summary"][0]
+    assert len(done["summary"]) == 1 or "wait" not in done["summary"][-1]
+    words = done["command"].split()[1:]
+    assert "--probe" in words
+    assert main([*words, "-o", str(tmp_path / "d.csv"), "-q"]) == 0
+    table = (tmp_path / "d.csv").read_text().splitlines()
+    share = float(table[1].split(",")[table[0].split(",").index("density")])
+    assert f"is in {share:.1%} of" in done["summary"][0]
 
 
 def test_the_map_is_made_and_lies_as_the_file_says(large: Browser, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dawnchorus.annotations.annotation_row import suggested_row
 from dawnchorus.annotations.annotation_table import AnnotationTable, changed, new_row
 from dawnchorus.labelling.suggest import suggest_windows
 from dawnchorus.serve.session import Session
@@ -237,3 +238,25 @@ def test_one_wrong_judgement_and_none_is_written(browser: Browser, home: Path, w
     assert answer.status_code in {404, 422}
     assert answer.json()["error"]
     assert not (home / "x.annotations").exists()
+
+
+def test_a_window_that_taught_and_is_drawn_for_an_estimate_is_judged_twice(
+    browser: Browser, home: Path
+) -> None:
+    """What was judged in order to learn is no verdict of the estimate, and must not hide it."""
+    item = windows(browser)[0]
+    send(browser, said(item))
+    window = {"recording_id": item["recording_id"], "path": item["path"],
+              "start_s": item["start_s"], "stop_s": item["stop_s"]}  # fmt: skip
+    drawn = suggested_row(window, "wren", model="m", score=0.5, purpose="estimate", repeat=101)
+    table(home).append([drawn])
+    (shown,) = browser.list(place="suggest", label="wren", suggest_more=False)["items"]
+    assert (shown["purpose"], shown["judged"]) == ("estimate", [])
+    send(browser, said(shown, "absent", number=5, purpose="estimate"))
+    verdict = {row.id: row.state for row in table(home).rows("wren") if row.state}
+    assert verdict.pop(drawn.id) == "absent"
+    assert list(verdict.values()) == ["present"]
+    # and the other way about: in a list that is no draw, the first one is meant
+    send(browser, said(item, "unsure", number=9))
+    states = {row.purpose: row.state for row in table(home).rows("wren") if row.state}
+    assert states == {"estimate": "absent", "train": "unsure"}

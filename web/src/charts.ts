@@ -2,6 +2,7 @@
 
 import { onScale, rgb } from "./colours.ts";
 import type { EffortCell, LabelFacts } from "./types.ts";
+import { dayName } from "./words.ts";
 
 const DAY_MS = 86_400_000;
 const HOURS = 24;
@@ -117,16 +118,6 @@ export function dayTicks(days: readonly string[], most = 8): number[] {
 function thinned(indices: number[], most: number): number[] {
   const step = Math.ceil(indices.length / most);
   return indices.filter((_, i) => i % step === 0);
-}
-
-/** 1 May 2026, in the reader's way. */
-export function dayName(day: string, year = true): string {
-  return new Date(`${day}T00:00:00Z`).toLocaleDateString(undefined, {
-    day: "numeric",
-    month: "short",
-    ...(year ? { year: "numeric" } : {}),
-    timeZone: "UTC",
-  });
 }
 
 /** 04:00 */

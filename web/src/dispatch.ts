@@ -3,7 +3,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import {
-  addToSearch, copyCommand, judge, judgeDigit, learn, leaveList, moreLikeThis, moveBy, moveTo, playFocused, selectAll,
+  addToSearch, copyCommand, howMany, judge, judgeDigit, learn, leaveList, moreLikeThis, moveBy, moveTo, playFocused, selectAll,
   show, sortNext, toast, turnPage, undo,
 } from "./actions.ts";
 import { bindingOf, placeOf, type Action } from "./keys.ts";
@@ -63,6 +63,7 @@ const DOES: Partial<Record<Action, (key: string) => void>> = {
   name: () => change({ panel: "label", pending_state: null }),
   undo: () => undo(),
   learn: () => void learn(),
+  density: () => void howMany(),
   more: () => moreLikeThis(),
   "add-like": () => addToSearch("like"),
   "add-unlike": () => addToSearch("unlike"),

@@ -6,7 +6,7 @@ export type Action =
   | "next" | "previous" | "up" | "down" | "first" | "last" | "next-page" | "previous-page"
   | "extend-next" | "extend-previous" | "extend-up" | "extend-down" | "extend-next-page" | "extend-previous-page"
   | "all" | "play" | "play-around" | "autoplay" | "present" | "absent" | "unsure" | "undo" | "label" | "name"
-  | "filter" | "sort" | "more" | "add-like" | "add-unlike" | "learn" | "sources" | "open" | "back" | "leave"
+  | "filter" | "sort" | "more" | "add-like" | "add-unlike" | "learn" | "density" | "sources" | "open" | "back" | "leave"
   | "help" | "copy" | "sounds" | "map" | "overview"
   | "pan-left" | "pan-right" | "pan-up" | "pan-down" | "zoom-in" | "zoom-out" | "zoom-in-hz" | "zoom-out-hz"
   | "zoom-reset" | "start-earlier" | "start-later" | "stop-earlier" | "stop-later" | "slow" | "band"
@@ -61,6 +61,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["i"], action: "name", shown: "I", says: "it is … (type a name)", group: "Judge", views: BOTH },
   { keys: ["z"], action: "undo", shown: "Z", says: "undo", group: "Judge", views: BOTH },
   { keys: ["l"], action: "learn", shown: "L", says: "learn from what was judged, show what to judge next", group: "Judge", views: BOTH },
+  { keys: ["e"], action: "density", shown: "E", says: "estimate how many windows hold it", group: "Judge", views: BOTH },
 
   { keys: ["m"], action: "more", shown: "M", says: "more like this", group: "Find", views: BOTH },
   { keys: ["+"], action: "add-like", shown: "+ −", says: "also like this, not like this", group: "Find", views: GRID },

@@ -2,7 +2,7 @@
 
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { begin, copyCommand, ORDERS, refine, retrySending, searchLikeFile, show, viewFromHash } from "./actions.ts";
+import { begin, copyCommand, drawByChance, N_DRAWN, ORDERS, refine, retrySending, searchLikeFile, show, viewFromHash } from "./actions.ts";
 import { onKey, run } from "./dispatch.ts";
 import { GridView, Pager } from "./grid.tsx";
 import { MapView } from "./map.tsx";
@@ -77,7 +77,8 @@ function ListHead() {
         <p class="live">{progress && progress.n > 0 ? progressLine(progress, list?.label ?? null) : "\u00a0"}</p>
       </div>
       <div class="list-tools">
-        {list?.label && <button type="button" class="learn" disabled={Boolean(job)} title="Learn from what was judged, show what to judge next (L)" onClick={() => run("learn")}>{job ? "Learning …" : "Learn"}</button>}
+        {list?.label && <button type="button" class="learn" disabled={Boolean(job)} title="Learn from what was judged, show what to judge next (L)" onClick={() => run("learn")}>{job?.kind === "learn" ? "Learning …" : "Learn"}</button>}
+        {list?.label && <button type="button" disabled={Boolean(job)} title="Estimate how many windows hold it (E)" onClick={() => run("density")}>{job?.kind === "density" ? "Counting …" : "How many?"}</button>}
         <label class="sort"><span>Sort</span>
           <select value={query?.order ?? "given"} onChange={(event) => refine({ order: event.currentTarget.value as Order })}>
             {ORDERS.map(({ order, says }) => <option key={order} value={order}>{says}</option>)}
@@ -93,14 +94,14 @@ function ListHead() {
   );
 }
 
-/** What a round of learning changed; how far a running one is. */
+/** What a round of learning changed, or how many windows hold the label; how far a running job is. */
 function Learned() {
   const job = usePage((page) => page.job);
   const learned = usePage((page) => page.learned);
   if (job) {
     return (
       <div class="note" role="status">
-        {job.total > 0 ? <progress value={job.done} max={job.total} aria-label="Learning" /> : <progress aria-label="Learning" />} {job.message || "learning"}
+        {job.total > 0 ? <progress value={job.done} max={job.total} aria-label="How far it is" /> : <progress aria-label="How far it is" />} {job.message || "at work"}
       </div>
     );
   }
@@ -108,6 +109,7 @@ function Learned() {
   return (
     <div class="note is-learned">
       <ul>{learned.summary.map((line) => <li key={line}>{line}</li>)}</ul>
+      {learned.kind === "density" && !learned.result && <button type="button" onClick={() => void drawByChance()}>Draw {N_DRAWN} by chance</button>}
       <button type="button" class="quiet" aria-label="Close what changed" onClick={() => change({ learned: null })}>✕</button>
     </div>
   );
@@ -118,7 +120,11 @@ function Notes() {
   const about = usePage((page) => page.about);
   const missing = about?.stores.reduce((sum, store) => sum + store.n_missing, 0) ?? 0;
   const all = about?.stores.reduce((sum, store) => sum + store.n_recordings, 0) ?? 0;
+  const place = usePage((page) => page.query?.place);
   const lines = [...(notes ?? [])];
+  if (place === "windows" && !about?.read_only && !about?.labels.length) {
+    lines.push("Looking for one kind of sound? Drop a clip of it anywhere on this page, or press M on one of these. Space plays, Y and N judge, ? shows all keys.");
+  }
   if (missing > 0 && !lines.some((line) => line.includes("cannot be found"))) {
     lines.push(`${missing === all ? "The recordings" : `${number(missing)} of ${number(all)} recordings`} cannot be found: no sound and no pictures of them. All else works.`);
   }

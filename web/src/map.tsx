@@ -14,7 +14,7 @@ import { change, spanKey, state, usePage } from "./state.ts";
 import { useDark } from "./theme.ts";
 import { Spectrogram, tileAddress } from "./tile.tsx";
 import type { Colour, Item, JobAnswer } from "./types.ts";
-import { describe, localTime, number } from "./words.ts";
+import { describe, localTime, number, place } from "./words.ts";
 import "./map.css";
 
 const COLOURS: readonly { by: Colour; says: string }[] = [
@@ -243,7 +243,7 @@ function Card({ picked, by, name }: { picked: Picked | null; by: string; name: s
       <div class="picture" onClick={() => playPicked(item)}>
         <Spectrogram address={item.has_sound ? tileAddress(item) : null} around={surroundings(item)} span={item} />
       </div>
-      <p class="facts"><b>{item.site ?? item.path}</b> <span>{localTime(item.local_time)}</span></p>
+      <p class="facts"><b>{place(item)}</b> <span>{localTime(item.local_time)}</span></p>
       {name && <p class="facts"><span class="hint">{by}</span> <b>{name}</b></p>}
       {item.judged.length > 0 && <p class="facts">{item.judged.map((one) => `${one.label}: ${one.state ?? "taken back"}`).join(", ")}</p>}
       <p class="map-does">

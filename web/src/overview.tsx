@@ -3,13 +3,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { openList, toast, whyNot } from "./actions.ts";
 import { address, getOverview, request } from "./api.ts";
-import { cellWords, dayName, dayTicks, greatestRate, heatMaps, hourName, labelParts, lengthWords, paint, rounded, type HeatMap, type Part } from "./charts.ts";
+import { cellWords, dayTicks, greatestRate, heatMaps, hourName, labelParts, lengthWords, paint, rounded, type HeatMap, type Part } from "./charts.ts";
 import { onScale } from "./colours.ts";
 import { copyText } from "./copy.ts";
 import { usePage } from "./state.ts";
 import { useDark } from "./theme.ts";
 import type { Damage, ExportFormat, LabelFacts, Overview, StoreFacts } from "./types.ts";
-import { number } from "./words.ts";
+import { dayName, number } from "./words.ts";
 import "./overview.css";
 
 const SITES_AT_FIRST = 12;
@@ -134,6 +134,7 @@ function Effort({ maps, counted }: { maps: HeatMap[]; counted: boolean }) {
       ) : (
         <EffortKey greatest={greatest} counted={counted} />
       )}
+      {maps.length === 1 && !maps[0]!.site && <p class="hint">The store names no sites. <code>dawnchorus embed --site-from parent</code> takes them from the folders.</p>}
       <div class="heats">{shown.map((map) => <Heat key={map.site} map={map} greatest={greatest} />)}</div>
       {maps.length > shown.length && <button type="button" class="quiet" onClick={() => setAll(true)}>all {maps.length} sites</button>}
     </section>
@@ -212,7 +213,7 @@ function Damaged({ damaged, n }: { damaged: Damage[]; n: number }) {
           <div class="table" tabIndex={0} role="region" aria-label="Damaged recordings">
             <table>
               <thead><tr><th scope="col">recording</th><th scope="col">state</th><th scope="col">why</th></tr></thead>
-              <tbody>{shown.map((one, i) => <tr key={i}><td>{one.path}</td><td>{one.status}</td><td>{reasonOf(one)}</td></tr>)}</tbody>
+              <tbody>{shown.map((one, i) => <tr key={i}><td>{one.path}</td><td>{readWords(one)}</td><td>{reasonOf(one)}</td></tr>)}</tbody>
             </table>
           </div>
           {damaged.length > shown.length && <button type="button" class="quiet" onClick={() => setAll(true)}>{number(damaged.length - shown.length)} more</button>}
@@ -221,6 +222,13 @@ function Damaged({ damaged, n }: { damaged: Damage[]; n: number }) {
       )}
     </section>
   );
+}
+
+/** How much of it is in the store; "done" of a recording that breaks off would say that all is well. */
+function readWords({ status, reason }: Damage): string {
+  if (status === "failed") return "not read";
+  if (status === "partial") return "not finished";
+  return /^(damaged|truncated)/.test(reason) ? "read in part" : "read, with doubts";
 }
 
 /** Why, without the path, which stands beside it already. */
@@ -284,7 +292,8 @@ function commandOf(answer: Response): string | null {
 }
 
 function nameOf(answer: Response): string | null {
-  return /filename="?([^";]+)"?/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? null;
+  const encoded = /filename\*=UTF-8''([^;]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1];
+  return encoded === undefined ? null : decodeURIComponent(encoded);
 }
 
 function download(content: Blob, name: string): void {

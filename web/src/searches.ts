@@ -46,7 +46,9 @@ export async function searchLikeFile(file: File, label: string | null = null): P
     const clip = await sendClip({ name: file.name, content: await base64(file) });
     clip_names.set(clip.id, clip.name);
     const { query, list } = state();
-    const like = [...(query?.place === "search" ? (query.like ?? []) : []), { clip: clip.id }];
+    const before = query?.place === "search" ? (query.like ?? []) : [];
+    // a file that is dropped twice counts once
+    const like = [...before.filter((sound) => sound.clip !== clip.id), { clip: clip.id }];
     await openList({ place: "search", label: label || (list?.label ?? null), like });
   } catch (error) {
     toast(whyNot(error));

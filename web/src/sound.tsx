@@ -13,7 +13,7 @@ import { spanKey, state, usePage, verdicts } from "./state.ts";
 import { PlayCursor, Spectrogram, tileAddress } from "./tile.tsx";
 import type { Item, Recording, ScoreTrack, Span, State as Verdict } from "./types.ts";
 import { moveEdge, pan, within, zoomHz, zoomTime, type Limits, type Range } from "./view_range.ts";
-import { clock, hertz, localTime, score, shortTime, SIGN, ticks } from "./words.ts";
+import { clock, hertz, localTime, place, score, shortTime, SIGN, ticks } from "./words.ts";
 
 const SLOWS = [1, 2, 5, 10] as const;
 const SETTLED_MS = 120; // after the last move, the picture is drawn anew
@@ -97,7 +97,7 @@ function Large({ item, recording }: { item: Item; recording: Recording }) {
     <div class="sound">
       <div class="sound-head">
         <button type="button" class="quiet" title="Back to the sounds (Esc)" onClick={() => show("grid")}>← Back</button>
-        <h1>{item.site ?? item.path}{item.local_time && <>, <time>{localTime(item.local_time)}</time></>}</h1>
+        <h1>{place(item)}{item.local_time && <>, <time>{localTime(item.local_time)}</time></>}</h1>
         <p class="sound-path">{recording.path}</p>
         {item.score !== null && <p>score {score(item)}</p>}
         {[own, ...others].map((one) => one?.state && <p key={one.author} class={`verdict is-${one.state}`}>{SIGN[one.state]} {one.label}, {one.author}</p>)}

@@ -9,7 +9,7 @@ import { picture, whyNoPicture } from "./pictures.ts";
 import { position, stop } from "./player.ts";
 import { spanKey, state, usePage, verdicts, type State } from "./state.ts";
 import type { Item, Judged, Span, State as Verdict } from "./types.ts";
-import { describe, hertz, localTime, score, shortTime, SIGN } from "./words.ts";
+import { describe, hertz, localTime, place, score, shortTime, SIGN } from "./words.ts";
 
 // one size for all screens, so that the server draws a picture once and its cache hits
 const WIDTH = 480;
@@ -69,7 +69,7 @@ export const Tile = memo(function Tile({ item, index, n, column, is_focused, is_
         <Verdicts own={own} others={others} names={names} />
       </div>
       <div class="facts" aria-hidden="true" title={`${localTime(item.local_time)} ${item.path}`}>
-        <span class="where">{item.site ?? item.path}</span>
+        <span class="where">{place(item)}</span>
         <span class="when">{shortTime(item.local_time)}</span>
         <span class="score">{score(item)}</span>
       </div>

@@ -296,12 +296,14 @@ export interface ClipAnswer {
  * Something that takes a while.
  *
  * ``learn``: fit a probe on the annotations of ``label`` and suggest ``n`` windows to judge next.
- * ``density``: how many windows hold ``label``. ``cluster``: make the map.
+ * ``density``: how many windows hold ``label``; with ``draw`` first ``n`` windows are drawn by
+ * chance, and ``result`` is the list of those that are to be judged. ``cluster``: make the map.
  */
 export interface JobQuery {
   kind: JobKind;
   label?: string | null;
   n?: number;
+  draw?: boolean;
   author?: string;
 }
 

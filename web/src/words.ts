@@ -14,6 +14,11 @@ export function localTime(iso: string | null): string {
   return `${Number(parts[3])} ${MONTHS[Number(parts[2]) - 1]} ${parts[1]} ${parts[4]}`;
 }
 
+/** "1 May 2025", of a date. */
+export function dayName(day: string, year = true): string {
+  return localTime(`${day}T00:00`).replace(year ? / 00:00$/ : / \d{4} 00:00$/, "");
+}
+
 /** "1 May 04:07": enough on a tile, where a year would crowd out the site. */
 export function shortTime(iso: string | null): string {
   return localTime(iso).replace(/ \d{4} /, " ");
@@ -41,7 +46,7 @@ export function score(item: Item): string {
 
 /** All of a tile in a sentence, for who does not see it. */
 export function describe(item: Item, index: number, n: number, label: string | null, author: string): string {
-  const parts = [`Sound ${index + 1} of ${n}`, item.site ?? item.path];
+  const parts = [`Sound ${index + 1} of ${n}`, place(item)];
   const time = localTime(item.local_time);
   if (time) parts.push(time);
   parts.push(`${clock(item.start_s)} to ${clock(item.stop_s)} of ${item.path}`);
@@ -54,6 +59,11 @@ export function describe(item: Item, index: number, n: number, label: string | n
   if (!own && !others.length && !names.length) parts.push("not judged");
   if (!item.has_sound) parts.push("no sound here");
   return `${parts.join(". ")}.`;
+}
+
+/** Where a sound is from, in few letters: its site, else the name of its file. */
+export function place(item: Pick<Item, "site" | "path">): string {
+  return item.site ?? item.path.replace(/^.*\//, "").replace(/\.\w+$/, "");
 }
 
 /** Steps of 1, 2 or 5 times a power of ten, about `count` of them between two values. */

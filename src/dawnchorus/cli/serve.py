@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dawnchorus.cli import options
+
+if TYPE_CHECKING:
+    from dawnchorus.serve.session import Session
 
 
 def command(
@@ -57,23 +60,39 @@ def command(
     Example: dawnchorus serve archive.store
     """
     from dawnchorus.cli.output import say
+    from dawnchorus.paths import as_path, is_remote
     from dawnchorus.serve.server import Address, run_server
-    from dawnchorus.serve.session import Session
 
     def show(text: str) -> None:
         print(text, flush=True)  # who reads it through a pipe waits for it
 
+    named = options.pairs("--probe", probes)
+
+    def make_session() -> Session:
+        from dawnchorus.serve.session import Session  # seconds: the browser starts meanwhile
+
+        return Session(
+            stores,
+            annotations=annotations,
+            probes=named,
+            map_folder=map_folder,
+            audio_root=audio_root,
+            author=author,
+            read_only=read_only,
+            model=model,
+            time_zone=time_zone,
+        )
+
     address = Address(host, port, allow_remote)
-    session = Session(
-        stores,
-        annotations=annotations,
-        probes=options.pairs("--probe", probes),
-        map_folder=map_folder,
-        audio_root=audio_root,
-        author=author,
+    paths = [as_path(store) for store in stores]
+    if not all(is_remote(path) or path.is_dir() for path in paths):
+        make_session()  # says what is wrong, before a browser is opened for nothing
+    run_server(
+        make_session,
+        address,
+        show=show,
+        say=say,
+        open_browser=not no_browser,
         read_only=read_only,
-        model=model,
-        time_zone=time_zone,
     )
-    run_server(session, address, show=show, say=say, open_browser=not no_browser)
     return 0

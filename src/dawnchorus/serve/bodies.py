@@ -302,12 +302,14 @@ class JobQuery(Config):
     """Something that takes a while.
 
     ``learn``: fit a probe on the annotations of ``label`` and suggest ``n`` windows to judge next.
-    ``density``: how many windows hold ``label``. ``cluster``: make the map.
+    ``density``: how many windows hold ``label``; with ``draw`` first ``n`` windows are drawn by
+    chance, and ``result`` is the list of those that are to be judged. ``cluster``: make the map.
     """
 
     kind: JobKind
     label: str | None = Field(default=None, max_length=LONGEST_NAME)
     n: int = Field(default=20, ge=1, le=1_000)
+    draw: bool = False
     author: str = Field(default="", max_length=LONGEST_NAME)
 
 

@@ -15,8 +15,8 @@ from dawnchorus.serve.work import WORK
 if TYPE_CHECKING:
     from dawnchorus.progress import Advance
     from dawnchorus.serve.bodies import JobQuery
+    from dawnchorus.serve.outcome import Outcome
     from dawnchorus.serve.session import Session
-    from dawnchorus.serve.work import Outcome
 
 MOST_JOBS: Final = 50
 LOG: Final = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Job:
     def message(self, text: str) -> None:
         """Say what it is doing."""
         with self._lock:
-            self._said = text
+            self._said, self._done, self._total = text, 0, 0  # how far it is, is not known
 
     def answer(self) -> JobAnswer:
         """How far it is, and what came of it."""

@@ -95,12 +95,19 @@ class Writer:
                 "label": label,
             }
         )
-        if self._live.has(fresh):
+        there = [
+            row
+            for row in self._live.of_recording(span.recording_id)
+            if row.label == label and _is_span(row, span)
+        ]
+        # a window that was judged in order to learn may be drawn for an estimate as well: then two
+        # ids are of it, and what is said in the list of one must not be lost in the other
+        meant = [row.id for row in there if row.purpose == judgement.purpose]
+        if meant:
+            return fresh if fresh in meant else meant[0]
+        if self._live.has(fresh) or not there:
             return fresh
-        for row in self._live.of_recording(span.recording_id):
-            if row.label == label and _is_span(row, span):
-                return row.id
-        return fresh
+        return there[0].id
 
     def _asked(self, known: str) -> AnnotationRow | None:
         """What the judgement answers: the suggestion, or what anybody said of it."""

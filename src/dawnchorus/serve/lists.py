@@ -167,8 +167,8 @@ def items(session: Session, found: Found, label: str | None) -> list[Item]:
         recording = library.recording(str(span.get("recording_id") or window["recording_id"]))
         start_s = float(span.get("start_s", window["start_s"]))
         said = live.of_window(row) if row != NOT_THERE else []
-        if noted is not None and row == NOT_THERE:
-            said = live.counting(noted.id)
+        if noted is not None:
+            said = _of_noted(session, noted, said)
         made.append(
             Item(
                 row=row,
@@ -189,6 +189,17 @@ def items(session: Session, found: Found, label: str | None) -> list[Item]:
             )
         )
     return made
+
+
+def _of_noted(
+    session: Session, noted: AnnotationRow, said: list[AnnotationRow]
+) -> list[AnnotationRow]:
+    """What is said of an annotation itself, and of other labels in its window.
+
+    A window may have another annotation of the label: judged in order to learn, and now drawn for
+    an estimate. Shown as judged, it would be passed over.
+    """
+    return session.live.counting(noted.id) + [one for one in said if one.label != noted.label]
 
 
 def _noted_span(row: AnnotationRow) -> dict[str, Any]:

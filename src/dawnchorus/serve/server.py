@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from dawnchorus.serve.guard import Door
     from dawnchorus.serve.session import Session
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -56,21 +57,26 @@ class Address:
 
 
 def run_server(
-    session: Session,
+    make_session: Callable[[], Session],
     address: Address,
     *,
     show: Callable[[str], object],
     say: Callable[[str], object],
     open_browser: bool = True,
+    read_only: bool = False,
 ) -> None:
     """Serve until Ctrl-C.
 
+    The browser is opened first: it takes its time too, and its question waits at the socket until
+    stores and libraries are there.
+
     Args:
-        session: what is shown.
+        make_session: opens what is shown.
         address: where to listen.
         show: gets the address with its token.
         say: gets what else is to be said, and the address for another browser.
         open_browser: open it in the browser of this machine.
+        read_only: refuse everything that writes.
 
     Raises:
         DependencyError: starlette or uvicorn is not installed.
@@ -79,34 +85,47 @@ def run_server(
     try:
         import uvicorn  # noqa: PLC0415  an extra
 
-        from dawnchorus.serve.app import make_app  # noqa: PLC0415  needs it too
-        from dawnchorus.serve.guard import LOOPBACK_NAMES, Door  # noqa: PLC0415  as above
+        from dawnchorus.serve.guard import LOOPBACK_NAMES, Door  # noqa: PLC0415  needs it too
     except ImportError as error:
         raise DependencyError("starlette and uvicorn", "serve", "the page") from error
     listener = _listener(address)
-    port = listener.getsockname()[1]
-    shown = "127.0.0.1" if address.host in {*LOOPBACK, "0.0.0.0", "::"} else address.host  # noqa: S104
-    base = f"http://{shown}:{port}/"
-    names = {*LOOPBACK_NAMES, address.host.lower()}
-    if address.allow_remote:
-        names.add(socket.gethostname().lower())
-        say(RISK)
-    door = Door(
-        hosts=frozenset(names),
-        any_address=address.allow_remote,
-        read_only=session.read_only,
-        on_new_token=lambda token: say(f"For another browser: {base}?token={token}"),
-    )
-    first = f"{base}?token={door.token}"
-    show(first)
-    say("Open this address; it works once. Ctrl-C ends the server.")
-    if open_browser:
-        # beside the server, which must be there to answer
-        threading.Timer(0.3, webbrowser.open, [first]).start()
     try:
-        _serve(uvicorn, make_app(session, door), listener)
+        base = _base(address, listener)
+        names = {*LOOPBACK_NAMES, address.host.lower()}
+        if address.allow_remote:
+            names.add(socket.gethostname().lower())
+            say(RISK)
+        door = Door(
+            hosts=frozenset(names),
+            any_address=address.allow_remote,
+            read_only=read_only,
+            on_new_token=lambda token: say(f"For another browser: {base}?token={token}"),
+        )
+        first = f"{base}?token={door.token}"
+        show(first)
+        say("Open this address; it works once. Ctrl-C ends the server.")
+        if open_browser:
+            # a thread: some systems' openers do not return at once
+            threading.Thread(target=webbrowser.open, args=[first], daemon=True).start()
+        _serve_session(uvicorn, make_session, door, listener)
     finally:
         listener.close()
+
+
+def _base(address: Address, listener: socket.socket) -> str:
+    here = address.host in {*LOOPBACK, "0.0.0.0", "::"}  # noqa: S104
+    return f"http://{'127.0.0.1' if here else address.host}:{listener.getsockname()[1]}/"
+
+
+def _serve_session(
+    uvicorn: Any, make_session: Callable[[], Session], door: Door, listener: socket.socket
+) -> None:
+    session = make_session()
+    try:
+        from dawnchorus.serve.app import make_app  # noqa: PLC0415  needs starlette, an extra
+
+        _serve(uvicorn, make_app(session, door), listener)
+    finally:
         session.close()
 
 

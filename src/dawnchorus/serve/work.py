@@ -1,21 +1,21 @@
-"""The jobs: learn from what was judged, estimate a density, make the map."""
+"""The jobs: learn from what was judged, make the map; and where the third, counting, is."""
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from dawnchorus.errors import UsageError
 from dawnchorus.labelling.round import probe_beside
-from dawnchorus.labelling.run_density import call_density
 from dawnchorus.labelling.suggest import HALF, suggest_windows
 from dawnchorus.probing.annotated import annotated_clips
 from dawnchorus.probing.fit import probe_fit
 from dawnchorus.search.cluster import cluster_stores
 from dawnchorus.serve.bodies import ListQuery
+from dawnchorus.serve.counting import density
+from dawnchorus.serve.outcome import Outcome, needed_label, quoted
 from dawnchorus.serve.places import Found
 
 if TYPE_CHECKING:
@@ -26,23 +26,8 @@ if TYPE_CHECKING:
 
     from dawnchorus.probing.fit import ProbeReport
     from dawnchorus.progress import Progress
-    from dawnchorus.serve.bodies import JobQuery, ListAnswer
+    from dawnchorus.serve.bodies import JobQuery
     from dawnchorus.serve.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a job.
-
-    Attributes:
-        summary: in sentences.
-        command: that does the same on the command line.
-        result: sounds to look at.
-    """
-
-    summary: tuple[str, ...]
-    command: str
-    result: ListAnswer | None = None
 
 
 def learn(session: Session, query: JobQuery, progress: Progress) -> Outcome:
@@ -81,22 +66,11 @@ def learn(session: Session, query: JobQuery, progress: Progress) -> Outcome:
     )
     listed = session.lists.keep(ListQuery(place="suggest", label=label, probe=name), found)
     fit = (
-        f"dawnchorus probe fit --annotations {_quoted(live.folder)} --store {_quoted(store)} "
-        f"--label {shlex.quote(label)} -o {_quoted(folder)} --overwrite"
+        f"dawnchorus probe fit --annotations {quoted(live.folder)} --store {quoted(store)} "
+        f"--label {shlex.quote(label)} -o {quoted(folder)} --overwrite"
     )
     summary = (*_fitted(report), *_changed(before, scores))
     return Outcome(summary, f"{fit} && {found.command}", listed)
-
-
-def needed_label(query: JobQuery) -> str:
-    """The label of a job.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if not query.label:
-        raise UsageError("which label? Choose one first")
-    return query.label
 
 
 def _fitted(report: ProbeReport) -> list[str]:
@@ -118,37 +92,6 @@ def _changed(before: NDArray[np.float32] | None, scores: NDArray[np.float32]) ->
     ]
 
 
-def density(session: Session, query: JobQuery, progress: Progress) -> Outcome:
-    """How many windows hold a label, by what was judged of windows drawn by chance.
-
-    Raises:
-        UsageError: Nothing was judged for an estimate.
-    """
-    label = needed_label(query)
-    store = session.library.archive.stores[0].path
-    if len(session.library.archive.stores) > 1:
-        raise UsageError("a density is of one store; start with one, or join them: store merge")
-    name = f"learned: {label}"
-    probe = session.scores.probes.get(name)
-    folder = probe_beside(store, label) if probe is not None else None
-    report = call_density(
-        store, label, annotations=session.live.table().folder, probe=probe, progress=progress
-    )
-    found = report.rows[0].density
-    summary = [
-        f"{label} is in {found.density:.1%} of {found.n_windows:,} windows "
-        f"[{found.low:.1%}, {found.high:.1%}], by {found.n_judged} judged windows."
-    ]
-    summary += [f"{report.n_waiting} drawn windows wait to be judged."] if report.n_waiting else []
-    summary += [found.note] if found.note else []
-    words = "" if folder is None else f" --probe {_quoted(folder)}"
-    command = (
-        f"dawnchorus label density {_quoted(store)} --label {shlex.quote(label)} "
-        f"--annotations {_quoted(session.live.folder)}{words}"
-    )
-    return Outcome(tuple(summary), command)
-
-
 def cluster(session: Session, _query: JobQuery, progress: Progress) -> Outcome:
     """Make the map of all windows.
 
@@ -165,19 +108,15 @@ def cluster(session: Session, _query: JobQuery, progress: Progress) -> Outcome:
     summary = (
         f"{report.n_windows:,} windows in {len(report.names)} clusters, {report.n_none:,} in none.",
     )
-    command = f"dawnchorus cluster {session.store_words} -o {_quoted(session.map_folder)}"
+    command = f"dawnchorus cluster {session.store_words} -o {quoted(session.map_folder)}"
     return Outcome(summary, command)
 
 
 def _suggest_command(session: Session, label: str, n: int, probe: Path) -> str:
     return (
         f"dawnchorus label suggest {session.store_words} --label {shlex.quote(label)} -n {n} "
-        f"--probe {_quoted(probe)}"
+        f"--probe {quoted(probe)}"
     )
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
 
 
 WORK: Final[dict[str, Callable[[Session, JobQuery, Progress], Outcome]]] = {

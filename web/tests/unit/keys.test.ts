@@ -16,7 +16,7 @@ test("the keys of the grid", () => {
   const expected = {
     j: "next", ArrowRight: "next", k: "previous", ArrowLeft: "previous", ArrowDown: "down", ArrowUp: "up",
     PageDown: "next-page", PageUp: "previous-page", " ": "play", y: "present", n: "absent", u: "unsure",
-    a: "all", z: "undo", "/": "filter", s: "sort", m: "more", l: "learn", Enter: "open", Escape: "back", "?": "help",
+    a: "all", z: "undo", "/": "filter", s: "sort", m: "more", l: "learn", e: "density", Enter: "open", Escape: "back", "?": "help",
     "1": "label", "9": "label",
   };
   for (const [key, does] of Object.entries(expected)) assert.equal(action(key), does, key);
