@@ -11,6 +11,7 @@ from dawnchorus.annotations.annotation_row import suggested_row
 from dawnchorus.annotations.annotation_table import AnnotationTable, changed, new_row
 from dawnchorus.labelling.suggest import suggest_windows
 from dawnchorus.serve.session import Session
+from dawnchorus.store.locks import one_writer
 from served import Browser
 
 AT = datetime(2026, 5, 1, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -238,6 +239,21 @@ def test_one_wrong_judgement_and_none_is_written(browser: Browser, home: Path, w
     assert answer.status_code in {404, 422}
     assert answer.json()["error"]
     assert not (home / "x.annotations").exists()
+
+
+def test_a_table_that_another_program_writes_is_asked_for_again(
+    browser: Browser, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503: the page keeps the judgement and sends it again; a 4xx it would set aside."""
+    monkeypatch.setattr("dawnchorus.serve.live.WAIT_S", 0.1)
+    item = windows(browser)[0]
+    (home / "x.annotations").mkdir()
+    with one_writer(home / "x.annotations/.lock"):
+        answer = browser.write("/api/judgements", author="ann", judgements=[said(item)])
+    assert answer.status_code == 503
+    assert "another program has been writing here" in answer.json()["error"]
+    send(browser, said(item))
+    assert [row.state for row in table(home).rows("wren")] == ["present"]
 
 
 def test_a_window_that_taught_and_is_drawn_for_an_estimate_is_judged_twice(

@@ -36,7 +36,7 @@ async function finish(doing: string, query: (label: string) => JobQuery): Promis
   try {
     await sendWaiting(); // what it works on must be there
     change({ said: `${doing} ${label}` });
-    const done = await watched(await startJob({ ...query(label), author }));
+    const done = await watched(await startJob({ ...query(label), author }), (now) => change({ job: now }));
     change({ job: null });
     // it stays until it is closed: why something failed is read more than once
     if (done.state === "failed") return change({ learned: { ...done, summary: [done.message] }, said: done.message });
@@ -49,9 +49,10 @@ async function finish(doing: string, query: (label: string) => JobQuery): Promis
   }
 }
 
-async function watched(job: JobAnswer): Promise<JobAnswer> {
+/** Asks after a job until it has ended, and tells each time how far it is. */
+export async function watched(job: JobAnswer, tell: (job: JobAnswer) => void): Promise<JobAnswer> {
   let now = job;
-  for (change({ job: now }); now.state === "running"; change({ job: now })) {
+  for (tell(now); now.state === "running"; tell(now)) {
     await new Promise((then) => setTimeout(then, JOB_POLL_MS));
     now = await getJob(now.id);
   }

@@ -1,20 +1,19 @@
 // The map: every window a point, those that sound alike beside each other. See, hear, take a part of it.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { openList, refreshAbout, show, surroundings, toast, whyNot } from "./actions.ts";
-import { getJob, getMapColours, getMapItem, getMapPoints, startJob } from "./api.ts";
+import { openList, refreshAbout, toast, watched, whyNot } from "./actions.ts";
+import { getMapColours, getMapPoints, startJob } from "./api.ts";
 import { paletteOf, shadesOf, type LegendLine, type Shades } from "./colours.ts";
 import { useActions } from "./dispatch.ts";
 import type { Action } from "./keys.ts";
 import { Legend } from "./legend.tsx";
+import { Card, moreLike, openLarge, playPicked, usePicked } from "./mapcard.tsx";
 import { atMost, MapModel, placesOf, type Places } from "./mapmodel.ts";
 import { listenToHands } from "./mapview.ts";
-import { play, stop } from "./player.ts";
-import { change, spanKey, state, usePage } from "./state.ts";
+import { state, usePage } from "./state.ts";
 import { useDark } from "./theme.ts";
-import { Spectrogram, tileAddress } from "./tile.tsx";
-import type { Colour, Item, JobAnswer } from "./types.ts";
-import { describe, localTime, number, place } from "./words.ts";
+import type { Colour, JobAnswer } from "./types.ts";
+import { number } from "./words.ts";
 import "./map.css";
 
 const COLOURS: readonly { by: Colour; says: string }[] = [
@@ -44,12 +43,8 @@ function NoMap({ read_only }: { read_only: boolean }) {
   const make = async (): Promise<void> => {
     setProblem(null);
     try {
-      let now = await startJob({ kind: "cluster", author: state().author });
-      for (setJob(now); now.state === "running"; setJob(now)) {
-        await new Promise((then) => setTimeout(then, 500));
-        now = await getJob(now.id);
-      }
-      if (now.state === "failed") setProblem(now.message);
+      const done = await watched(await startJob({ kind: "cluster", author: state().author }), setJob);
+      if (done.state === "failed") setProblem(done.message);
       else await refreshAbout();
     } catch (error) {
       setProblem(whyNot(error));
@@ -85,11 +80,6 @@ function LoadedMap({ n }: { n: number }) {
 }
 
 // ---- the map ----
-
-interface Picked {
-  row: number;
-  item: Item | null; // null: on its way
-}
 
 function PointMap({ places }: { places: Places }) {
   const box = useRef<HTMLDivElement>(null);
@@ -233,83 +223,11 @@ function NoPicture({ problem }: { problem: string }) {
   );
 }
 
-/** The sound of the point: what it looks like, where it is from. */
-function Card({ picked, by, name }: { picked: Picked | null; by: string; name: string | null }) {
-  const author = usePage((page) => page.author);
-  const item = picked?.item;
-  if (!item) return <div class="map-card"><div class="picture" /><p class="hint">{picked ? "…" : "Point at a dot to see it, press it to hear it. Arrow keys do the same."}</p></div>;
-  return (
-    <div class="map-card" aria-label={describe(item, 0, 1, null, author)} role="group">
-      <div class="picture" onClick={() => playPicked(item)}>
-        <Spectrogram address={item.has_sound ? tileAddress(item) : null} around={surroundings(item)} span={item} />
-      </div>
-      <p class="facts"><b>{place(item)}</b> <span>{localTime(item.local_time)}</span></p>
-      {name && <p class="facts"><span class="hint">{by}</span> <b>{name}</b></p>}
-      {item.judged.length > 0 && <p class="facts">{item.judged.map((one) => `${one.label}: ${one.state ?? "taken back"}`).join(", ")}</p>}
-      <p class="map-does">
-        <button type="button" disabled={!item.has_sound} title="Space" onClick={() => playPicked(item)}>Play</button>
-        <button type="button" title="Enter" onClick={() => void openLarge(item)}>Large</button>
-        <button type="button" title="M" onClick={() => moreLike(item)}>More like this</button>
-      </p>
-    </div>
-  );
-}
-
 // ---- what it does ----
-
-const known = new Map<number, Item>(); // items that were looked at
-const MOST_KNOWN = 2_000;
-
-/** The point that is looked at; its item is fetched when the hand rests. */
-function usePicked() {
-  const [picked, setPicked] = useState<Picked | null>(null);
-  const latest = useRef({ row: -1, timer: 0 });
-  useEffect(() => () => clearTimeout(latest.current.timer), []);
-  const fetchItem = async (row: number, heard: boolean): Promise<void> => {
-    try {
-      const item = known.get(row) ?? (await getMapItem(row));
-      if (known.size > MOST_KNOWN) known.clear();
-      known.set(row, item);
-      if (latest.current.row !== row) return;
-      setPicked({ row, item });
-      change({ said: describe(item, 0, 1, null, state().author) });
-      if (heard) playPicked(item);
-    } catch (error) {
-      if (latest.current.row === row) toast(whyNot(error));
-    }
-  };
-  const pick = (row: number, wait_ms: number, heard = false): void => {
-    if (row < 0 || (row === latest.current.row && !heard)) return;
-    latest.current.row = row;
-    clearTimeout(latest.current.timer);
-    setPicked((before) => (before?.row === row ? before : { row, item: known.get(row) ?? null }));
-    latest.current.timer = window.setTimeout(() => void fetchItem(row, heard), wait_ms);
-  };
-  return { picked, pick };
-}
 
 function nameOf(of: Shades, row: number): string | null {
   const shade = of.shades[row]!;
   return shade === 0 ? null : (of.lines.find((line) => line.shade === shade)?.name ?? null);
-}
-
-function playPicked(item: Item | null | undefined): void {
-  if (!item) return;
-  if (state().playing?.key === spanKey(item)) return stop();
-  if (!item.has_sound) return toast("No sound here: the recording cannot be found. The rest works.");
-  void play(spanKey(item), item);
-}
-
-function moreLike(item: Item | null | undefined): void {
-  if (!item) return;
-  const { recording_id, start_s, stop_s } = item;
-  void openList({ place: "search", label: state().list?.label ?? null, like: [{ span: { recording_id, start_s, stop_s } }] });
-}
-
-async function openLarge(item: Item | null | undefined): Promise<void> {
-  if (!item) return;
-  await openList({ place: "windows", rows: [item.row], label: state().list?.label ?? null, per_recording: null });
-  show("sound");
 }
 
 function takeRows(rows: Uint32Array): void {

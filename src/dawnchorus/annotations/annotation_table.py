@@ -24,7 +24,7 @@ from dawnchorus.configs.json_file import read_json
 from dawnchorus.errors import StoreError, UsageError, shown
 from dawnchorus.paths import as_path, remote_errors
 from dawnchorus.store.files import remove_leftovers, write_first
-from dawnchorus.store.locks import one_writer
+from dawnchorus.store.locks import HEADER_WAIT_S, one_writer
 from dawnchorus.store.parts import part_names, read_part, write_part
 from dawnchorus.store.storage import make_folder
 
@@ -63,18 +63,22 @@ class AnnotationTable:
         folder: of the table.
     """
 
-    def __init__(self, folder: str | Path, *, create: bool = False) -> None:
+    def __init__(
+        self, folder: str | Path, *, create: bool = False, wait_s: float = HEADER_WAIT_S
+    ) -> None:
         """Open a table; rows are read when they are first asked for.
 
         Args:
             folder: of the table, or its URL; `annotations_beside` gives the usual one of a store.
             create: make an empty table if there is none.
+            wait_s: for another program that is writing.
 
         Raises:
             StoreError: There is no table, or it is of another version, or cannot be made.
         """
         self.folder = as_path(folder)
         self._parts: dict[str, list[AnnotationRow]] = {}
+        self._wait_s = wait_s
         if create:
             self._make()
         _check_header(self.folder)
@@ -89,7 +93,7 @@ class AnnotationTable:
             return
         table = rows_as_table(rows)
         parts = self.folder / PARTS
-        with one_writer(self.folder / LOCK):
+        with one_writer(self.folder / LOCK, wait_s=self._wait_s):
             # what a killed writer left; nobody else is writing now
             remove_leftovers(parts)
             number = 1 + max(map(_number, part_names(parts)), default=0)
@@ -179,7 +183,7 @@ class AnnotationTable:
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot make this folder: {error}") from error
         header = self.folder / HEADER
-        with one_writer(self.folder / LOCK):
+        with one_writer(self.folder / LOCK, wait_s=self._wait_s):
             if not header.exists():
                 write_first(header, f"{json.dumps({'format_version': VERSION})}\n".encode())
 

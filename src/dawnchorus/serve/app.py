@@ -17,7 +17,14 @@ from starlette.routing import Route
 
 from dawnchorus.configs import Config
 from dawnchorus.embedding.cache import cache_folder
-from dawnchorus.errors import AudioError, DawnChorusError, DependencyError, UsageError, shortened
+from dawnchorus.errors import (
+    AudioError,
+    DawnChorusError,
+    DependencyError,
+    StoreError,
+    UsageError,
+    shortened,
+)
 from dawnchorus.serve import facts, overview, points
 from dawnchorus.serve.bodies import (
     MOST_ITEMS,
@@ -57,7 +64,11 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Config)
 THREADS: Final = 8  # of everything that computes; decoding a file on a slow disk waits, mostly
 DECODERS: Final = 4  # of pictures and sound, so that a grid never keeps a judgement waiting
-STATUS: Final = ((NotThereError, 404), (AudioError, 422), (DependencyError, 501), (UsageError, 422))
+STATUS: Final = (
+    (NotThereError, 404), (AudioError, 422), (DependencyError, 501), (UsageError, 422),
+    # another program writes there, the disk is full: the page keeps what it has, and asks again
+    (StoreError, 503),
+)  # fmt: skip
 NO_PAGE: Final = """<!doctype html><title>dawnchorus</title>
 <p>The built page is missing. In a checkout: <code>cd web && npm ci && npm run build</code>.</p>"""
 A_DAY: Final = "private, max-age=86400"

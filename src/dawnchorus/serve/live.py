@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dawnchorus.serve.library import Library
 
 MOST_AT_ONCE: Final = 2_000  # changes in one answer
+# for another program that writes: less than the page waits before it says that nobody answers
+WAIT_S: Final = 4.0
 
 
 class LiveAnnotations:
@@ -88,7 +90,7 @@ class LiveAnnotations:
 
     def _opened(self, *, create: bool = False) -> AnnotationTable:
         if self._table is None:
-            self._table = AnnotationTable(self.folder, create=create)
+            self._table = AnnotationTable(self.folder, create=create, wait_s=WAIT_S)
         return self._table
 
     def _take(self, row: AnnotationRow) -> None:
