@@ -1,7 +1,7 @@
 """How fast the page's server answers: the first grid, and the next page that was fetched ahead.
 
 A store of recordings is made (WAV, 48 kHz), the real program is started on it, and a browser's
-requests are sent: the list, then 24 pictures as a browser asks for them, six at once. Cold: a new
+requests are sent: the list, then 24 pictures as the page asks for them, four at once. Cold: a new
 server, and no picture on disk. Prints a table for benchmarks/README.md.
 
     python benchmarks/serve.py [--windows 20000] [--rounds 5]
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 RATE, WINDOW_S, DIM = 48_000, 5.0, 768
 N_FILES = 4
 FIRST = [f"r{number:03d}.wav" for number in range(N_FILES)]
-AT_ONCE = 6  # connections of a browser to one server
+AT_ONCE = 4  # pictures that the page asks for at once
+WIDTH, HEIGHT = 480, 192  # of a tile's picture, as the page asks for it
 CONTEXT_S = 1.0
 GOALS = {"first grid": 300, "next page": 100}
 
@@ -148,7 +149,7 @@ def picture_of(item: dict) -> str:
     start = max(0.0, item["start_s"] - CONTEXT_S)
     return (
         f"/api/picture?recording={item['recording_id']}&start={start}"
-        f"&stop={item['stop_s'] + CONTEXT_S}&width=360&height=160"
+        f"&stop={item['stop_s'] + CONTEXT_S}&width={WIDTH}&height={HEIGHT}"
     )
 
 
