@@ -432,7 +432,7 @@ function Neighbours({ item }: { item: Item }) {
           <li key={spanKey(one)}>
             <button type="button" class="neighbour" title="Play" onClick={() => (one.has_sound ? void play(spanKey(one), one) : toast("No sound here: the recording cannot be found."))}>
               <span class="picture"><Spectrogram address={one.has_sound ? tileAddress(one) : null} around={surroundings(one)} span={one} /></span>
-              <span class="facts"><span class="where"><span class="unseen">Play </span>{one.site ?? one.path}</span> <span class="when">{shortTime(one.local_time)}</span> <span class="score">{score(one)}</span></span>
+              <span class="facts"><span class="where"><span class="unseen">Play </span>{place(one)}</span> <span class="when">{shortTime(one.local_time)}</span> <span class="score">{score(one)}</span></span>
             </button>
           </li>
         ))}
