@@ -10,7 +10,7 @@ const OTHER = { light: "#82878F", dark: "#8B9099" };
 // what is high stands out from the paper: dark on light, bright on dark
 const SCALE = {
   light: ["#F2E8A8", "#C9B863", "#8F8B6B", "#575D6D", "#00224E"],
-  dark: ["#26324F", "#575D6D", "#8F8B6B", "#C9B863", "#FEE838"],
+  dark: ["#2B4C8C", "#5B6480", "#8F8B6B", "#C9B863", "#FEE838"],
 };
 // midnight, six, noon, eighteen: a circle, so that 23 and 1 are alike
 const CLOCK = {

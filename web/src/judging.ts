@@ -5,7 +5,7 @@ import { openList } from "./lists.ts";
 import { moveTo } from "./moving.ts";
 import { remember, toast } from "./page.ts";
 import { newKey, Queue } from "./queue.ts";
-import { change, progressAfter, selected, spanKey, state, verdictOf, verdicts, withJudged } from "./state.ts";
+import { change, progressAfter, selected, spanKey, state, verdictOf, verdicts, withJudged, type Said } from "./state.ts";
 import type { Item, Judged, Judgement, Span, State as Verdict } from "./types.ts";
 
 let queue: Queue | null = null;
@@ -80,8 +80,12 @@ export function judgeAs(label: string, verdict: Verdict): void {
 export function judgeMoved(item: Item, span: Span, label: string, verdict: Verdict, band: { low_hz: number | null; high_hz: number | null }): void {
   if (!mayJudge()) return;
   const was = spanKey(span) === spanKey(item) ? null : spanOf(item);
+  const before = verdicts(item.judged, label, state().author).own?.state ?? null;
   send([{ ...judgementOf(item, label, verdict), span: spanOf(span), was, ...band }]);
-  change({ strokes: [...state().strokes, { focus: state().focus, before: [{ item: { ...item, ...spanOf(span) }, label, state: null }] }] });
+  // the tile knows it at once, or it would be counted again when the server tells it
+  takeJudged([now(item, label, verdict)]);
+  const stroke = { focus: state().focus, before: [{ item, label, state: before, was: spanOf(span) }] };
+  change({ strokes: [...state().strokes, stroke].slice(-200) });
   noteName(label);
 }
 
@@ -102,12 +106,13 @@ function mayJudge(): boolean {
   return false;
 }
 
-function apply(verdictsToSend: readonly { item: Item; label: string; state: Verdict | null }[]): void {
-  const { author } = state();
-  const at = new Date().toISOString();
-  const said = verdictsToSend.map(({ item, label, state: verdict }): [Span, Judged] => [item, { id: "", label, state: verdict, author, at }]);
-  takeJudged(said);
-  send(verdictsToSend.map(({ item, label, state: verdict }) => judgementOf(item, label, verdict)));
+function apply(all: readonly Said[]): void {
+  takeJudged(all.map(({ item, label, state: verdict }) => now(item, label, verdict)));
+  send(all.map(({ item, label, state: verdict, was }) => ({ ...judgementOf(item, label, verdict), ...(was && { was }) })));
+}
+
+function now(item: Item, label: string, verdict: Verdict | null): [Span, Judged] {
+  return [item, { id: "", label, state: verdict, author: state().author, at: new Date().toISOString() }];
 }
 
 function send(judgements: Judgement[]): void {

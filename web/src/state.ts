@@ -18,7 +18,15 @@ export interface Left {
 /** What one stroke judged, to be undone by Z. */
 export interface Stroke {
   focus: number;
-  before: { item: Item; label: string; state: Verdict | null }[];
+  before: Said[];
+}
+
+/** A verdict on a tile; `was` is the span under which it stands, where its edges were moved. */
+export interface Said {
+  item: Item;
+  label: string;
+  state: Verdict | null;
+  was?: Span;
 }
 
 /** What is heard now: `key` says which tile it belongs to. */
