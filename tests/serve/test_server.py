@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from dawnchorus.annotations.annotation_table import AnnotationTable
+from dawnchorus.cli.serve import STORE_HEADER
 from dawnchorus.errors import UsageError
-from dawnchorus.serve.server import Address, _listener
+from dawnchorus.serve.server import Address, _listener, run_server
+from dawnchorus.serve.session import Session
+from dawnchorus.store.schema import HEADER_NAME
 from serve.test_judgements import said
 
 
@@ -116,3 +119,18 @@ def test_a_port_that_is_taken_is_said() -> None:
         port = other.getsockname()[1]
         with pytest.raises(UsageError, match="name another --port"):
             _listener(Address(port=port))
+
+
+def test_the_browser_starts_while_the_stores_are_opened() -> None:
+    told: list[str] = []
+
+    def make_session() -> Session:
+        told.append("stores")
+        raise UsageError("they are damaged")
+
+    with pytest.raises(UsageError, match="damaged"):
+        run_server(make_session, Address(), show=told.append, say=str, open_browser=False)
+    assert told[0].startswith("http://127.0.0.1:")
+    assert told[1:] == ["stores"]
+    # and none is opened for a folder that is no store
+    assert STORE_HEADER == HEADER_NAME

@@ -12,6 +12,8 @@ from dawnchorus.cli import options
 if TYPE_CHECKING:
     from dawnchorus.serve.session import Session
 
+STORE_HEADER = "store.json"  # as in dawnchorus.store.schema, whose import takes a while
+
 
 def command(
     stores: options.StorePaths,
@@ -85,7 +87,7 @@ def command(
 
     address = Address(host, port, allow_remote)
     paths = [as_path(store) for store in stores]
-    if not all(is_remote(path) or path.is_dir() for path in paths):
+    if not all(is_remote(path) or (path / STORE_HEADER).is_file() for path in paths):
         make_session()  # says what is wrong, before a browser is opened for nothing
     run_server(
         make_session,
