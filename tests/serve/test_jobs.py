@@ -172,8 +172,9 @@ def test_what_is_drawn_on_the_page_is_counted_over_rounds_of_learning(
     (waits,) = start(large, kind="density", label="wren")["summary"]
     assert waits.startswith("40 sounds were drawn by chance and wait to be judged")
     for some in (half, rest):
-        send(large, *(said(item, "present" if holds(item) else "absent", purpose="estimate")
-                          for item in some))  # fmt: skip
+        verdicts = {True: "present", False: "absent"}
+        told = [said(one, verdicts[holds(one)], number=1, purpose="estimate") for one in some]
+        send(large, *told)
         assert start(large, kind="learn", label="wren")["state"] == "done"  # another probe
     done = start(large, kind="density", label="wren")
     assert done["state"] == "done", done
