@@ -1,7 +1,8 @@
 """Windows of many recordings through one encoder, in full batches, results back in order.
 
-Reading, resampling and cutting run in a thread ahead of the encoder, batches are encoded by
-workers, and what comes out goes to the caller's thread, which writes.
+Threads read and resample ahead of the encoder, one cuts their sound into windows in the order of
+the recordings, workers encode batches, and what comes out goes to the caller's thread, which
+writes.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def run_windows(
     """Read, cut and encode; every job ends as a finished, failed or skipped recording.
 
     A recording's `EncodedWindows` come before its end, in the order of its windows, and recordings
-    keep the order of the jobs. Memory: ``3 + 2 n_workers`` batches of windows, however long the
-    recordings.
+    keep the order of the jobs. Memory: ``3 + 2 n_workers`` batches of windows, and a minute of
+    sound for each thread that reads, however long and however many the recordings.
 
     Args:
         jobs: what to read.
@@ -66,12 +67,12 @@ def run_windows(
         encode: ``(batch, window)`` float32 waveforms and ``(batch,)`` valid samples to ``(batch,
             ...)``; called from several threads when ``n_workers`` is more than one.
         batch_size: windows a call of ``encode``; only the last call may get fewer.
-        clock: where the reading thread puts its seconds.
+        clock: where the reading threads put their seconds.
         n_workers: calls of ``encode`` at once.
         stop: when set, the generator ends after the batches that are being encoded.
     """
     stop = stop or threading.Event()
-    leave = threading.Event()  # stops the reading thread, however this generator ends
+    leave = threading.Event()  # stops the reading threads, however this generator ends
     # bounds memory: the reader waits when it is two batches ahead
     queue: Queue[ReadItem | None] = Queue(maxsize=2 * batch_size)
     with (
