@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time  # noqa: TC003  pydantic resolves them at run time
+from datetime import date, time  # noqa: TC003  pydantic resolves them at run time
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from dawnchorus.configs import Config
 from dawnchorus.local_time import parse_zone
-from dawnchorus.store.local import local_times
+from dawnchorus.store.local import wall_clock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,21 +82,25 @@ class WindowFilter(Config):
             as_text = windows[column].cast(pa.string())
             keep &= pc.is_in(as_text, texts).to_numpy()
         if self.needs_clock:
-            moments = local_times(windows, self.time_zone)
-            keep &= np.fromiter(
-                (moment is not None and self._holds(moment) for moment in moments),
-                np.bool_,
-                len(windows),
-            )
+            keep &= self._holds(wall_clock(windows, self.time_zone).shown)
         return keep
 
-    def _holds(self, moment: datetime) -> bool:
-        moment = moment.replace(tzinfo=None)  # what the clock on the wall shows
-        if self.dates and not self.dates[0] <= moment.date() <= self.dates[1]:
-            return False
+    def _holds(self, shown: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+        """Which moments, as the clock on the wall shows them, are asked for; NaT never is."""
+        days = shown.astype("datetime64[D]")
+        keep = ~np.isnat(shown)
+        if self.dates:
+            first_day, last_day = (np.datetime64(day, "D") for day in self.dates)
+            keep &= (first_day <= days) & (days <= last_day)
         if self.time_of_day is None:
-            return True
-        first, before = self.time_of_day
+            return keep
+        first, before = (_since_midnight(moment) for moment in self.time_of_day)
+        of_day = shown - days
         if first <= before:  # otherwise the span runs over midnight
-            return first <= moment.time() < before
-        return moment.time() >= first or moment.time() < before
+            return keep & (first <= of_day) & (of_day < before)
+        return keep & ((of_day >= first) | (of_day < before))
+
+
+def _since_midnight(moment: time) -> np.timedelta64:
+    seconds = (moment.hour * 60 + moment.minute) * 60 + moment.second
+    return np.timedelta64(seconds * 1_000_000 + moment.microsecond, "us")
