@@ -17,6 +17,7 @@ from dawnchorus.labelling.choose import (
     PER_RECORDING,
     STRATEGIES,
     Choosable,
+    _widening,
     choose,
 )
 from planted_store import plant, planted_vectors
@@ -100,17 +101,61 @@ def test_every_window_is_as_likely_to_be_drawn() -> None:
     assert ((counts - expected) ** 2 / expected).sum() < 95  # chi squared of 59, 0.2 %
 
 
-@pytest.mark.parametrize("n_positives", [FEW_POSITIVES - 1, FEW_POSITIVES])
-def test_mixed_looks_at_the_best_first_and_at_the_boundary_later(n_positives: int) -> None:
-    some = windows(400, recordings=np.arange(400), n_positives=n_positives)
+def test_mixed_looks_down_the_scores_first_and_at_the_boundary_later() -> None:
+    few = windows(400, recordings=np.arange(400), n_positives=FEW_POSITIVES - 1)
+    assert few.scores is not None
+    chosen = choose(few, 10, "mixed")
+    left = np.setdiff1d(np.arange(400), chosen.rows[chosen.at_random])
+    falling = left[np.argsort(-few.scores[left])].tolist()
+    ranks = sorted(falling.index(row) for row in chosen.rows[~chosen.at_random].tolist())
+    # 8 of 398: the best, then one of each step, and each step is about twice the one before it
+    edges = [0, 1, 3, 8, 19, 41, 88, 188, 398]
+    assert [np.searchsorted(edges, rank, side="right") for rank in ranks] == list(range(1, 9))
+    some = windows(400, recordings=np.arange(400), n_positives=FEW_POSITIVES)
     assert some.scores is not None
     chosen = choose(some, 10, "mixed")
-    scores = some.scores[chosen.rows[~chosen.at_random]]
-    if n_positives < FEW_POSITIVES:
-        assert scores.max() == np.delete(some.scores, chosen.rows[chosen.at_random]).max()
-        assert scores.min() > 0.45  # the pool is the best 200 of 400
-    else:
-        assert np.abs(scores - 0.5).max() < 0.05
+    assert np.abs(some.scores[chosen.rows[~chosen.at_random]] - 0.5).max() < 0.05
+
+
+@pytest.mark.parametrize("n_calls", [12, 400])
+def test_mixed_finds_calls_among_outliers_be_they_rare_or_not(n_calls: int) -> None:
+    """Two thousand windows, outliers that score nearly as well as calls, three labels known."""
+    rng = np.random.default_rng(1)
+    kinds = np.repeat([0, 1, 2], [n_calls, 150, 2000 - n_calls - 150])  # call, outlier, other
+    vectors = rng.normal(size=(2000, 16))
+    vectors[kinds == 0] = vectors[0] + 0.3 * rng.normal(size=(n_calls, 16))
+    scores = np.array([0.8, 0.6, 0.2])[kinds] + 0.05 * rng.normal(size=2000)
+    found = windows(
+        2000, recordings=np.arange(2000), n_positives=3, scores=scores,
+        vectors=lambda rows: vectors[rows],
+    )  # fmt: skip
+    chosen = choose(found, 30, "mixed")
+    own = kinds[chosen.rows[~chosen.at_random]]
+    # more than half of the twelve are found, and what is no call is there too, outliers and others
+    assert (own == 0).sum() >= 7
+    assert (own > 0).sum() >= 4
+
+
+def test_mixed_takes_two_of_a_noisy_recording_and_goes_on_to_others() -> None:
+    # the best hundred windows lie in one recording
+    scores = np.linspace(1, 0, 400)
+    recordings = np.concatenate([np.zeros(100, np.int64), np.arange(1, 301)])
+    some = windows(400, scores=scores, recordings=recordings, n_positives=1)
+    chosen = choose(some, 20, "mixed")
+    own = recordings[chosen.rows[~chosen.at_random]]
+    assert (own == 0).sum() == PER_RECORDING
+    alone = windows(60, scores=scores[:60], recordings=np.zeros(60, np.int64), n_positives=1)
+    assert len(choose(alone, 20, "mixed").rows) == 20
+
+
+@given(st.integers(1, 500), st.integers(1, 60))
+def test_steps_of_a_ranking_widen_and_hold_every_row_once(n_rows: int, n: int) -> None:
+    n = min(n, n_rows)
+    edges = _widening(n_rows, n)
+    assert (len(edges), edges[0], edges[-1]) == (n + 1, 0, n_rows)
+    widths = np.diff(edges)
+    assert widths.min() >= 1
+    assert (np.diff(widths) >= -1).all()  # by rounding alone is one narrower
 
 
 @pytest.mark.parametrize(

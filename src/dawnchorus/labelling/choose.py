@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 Strategy = Literal["mixed", "margin", "high", "diverse", "random"]
 STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
 PER_RECORDING: Final = 2  # windows of one recording are much alike
-FEW_POSITIVES: Final = 10  # under so many a boundary means nothing yet: look at the best instead
+FEW_POSITIVES: Final = 4  # under so many a boundary means nothing yet: look down the scores instead
 RANDOM_SHARE: Final = 0.2  # of mixed, drawn evenly: the only ones that an estimate may use
 POOL_FACTOR: Final = 10  # windows that are looked at for each that is chosen
 LEAST_POOL: Final = 200
+MOST_COMPARED: Final = 200  # windows of a step of the scores, drawn where it has more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +71,8 @@ def choose(windows: Choosable, n: int, strategy: Strategy, seed: int = 0) -> Cho
         n: how many; fewer where there are not so many left.
         strategy: ``high``: the best scores; ``margin``: those nearest to the boundary; ``diverse``:
             those least like each other; ``random``: drawn evenly; ``mixed``: a fifth drawn
-            evenly, the others by ``high``, spread, while there are under ten positives, and by
-            ``margin`` from then on.
+            evenly, the others down the whole range of scores, close together at the top, while
+            there are under four positives, and by ``margin`` from then on.
         seed: of what is drawn.
 
     Raises:
@@ -120,7 +122,7 @@ def _informative(
     best = left[np.argsort(-scores[left], kind="stable")]
     if strategy == "high":
         return _limited(windows, best, n)
-    return _spread(windows, best[: max(LEAST_POOL, POOL_FACTOR * n)], n)
+    return _down(windows, best, n, draws)
 
 
 def _limited(windows: Choosable, ranked: Rows, n: int) -> Rows:
@@ -135,14 +137,74 @@ def _limited(windows: Choosable, ranked: Rows, n: int) -> Rows:
     return np.concatenate([ranked[few], ranked[~few]])[:n]
 
 
+def _down(windows: Choosable, ranked: Rows, n: int, draws: np.random.Generator) -> Rows:
+    """One row from each of ``n`` steps of a ranking, each step wider than the one above by a share.
+
+    Of a rare call few windows are near the top, of a common one many are further down, and what
+    lies at the bottom says what the rest sounds like. Which it is nobody knows before the first
+    labels, so every order of size of rank has as many rows. (The best 200, spread by farthest
+    first, were outliers that are no calls where the call is rare.) Of a step that row is taken that
+    is least like those above it.
+    """
+    recordings, counts = windows.recordings[ranked], dict[int, int]()
+    free, allowed = np.ones(len(ranked), bool), np.ones(len(ranked), bool)
+    chosen: list[int] = []
+    above: list[NDArray[np.float64]] = []
+    for start, stop in itertools.pairwise(_widening(len(ranked), min(n, len(ranked))).tolist()):
+        step = start + np.flatnonzero(allowed[start:stop])
+        if not len(step):  # all of recordings that gave enough: the best that is left of others
+            step = _first(allowed, start) or _first(allowed, 0) or _first(free, 0)
+        step = np.sort(draws.permutation(step)[:MOST_COMPARED])
+        at, direction = _least_like(above, _units(windows, ranked[step]))
+        above.append(direction)
+        taken = int(step[at])
+        chosen.append(taken)
+        free[taken] = allowed[taken] = False
+        recording = int(recordings[taken])
+        counts[recording] = counts.get(recording, 0) + 1
+        if counts[recording] == PER_RECORDING:
+            allowed &= recordings != recording
+    return ranked[chosen]
+
+
+def _first(flags: Flags, start: int) -> list[int]:
+    """The first row that is flagged from a row on; nothing where none is."""
+    at = int(np.argmax(flags[start:])) + start
+    return [at] if flags[at] else []
+
+
+def _least_like(
+    above: list[NDArray[np.float64]], units: NDArray[np.float64]
+) -> tuple[int, NDArray[np.float64]]:
+    """Which of some directions is least like those above it, the first of equals, and itself."""
+    if not above:
+        return 0, units[0]
+    # rounded: the same choice whatever the last digits of a product are
+    at = int(np.argmin(np.round((units @ np.stack(above).T).max(axis=1), 9)))
+    return at, units[at]
+
+
+def _widening(n_rows: int, n: int) -> Rows:
+    """Edges of ``n`` steps of a row at least over all rows, each wider than the one before."""
+    wanted = np.rint(np.geomspace(1, n_rows + 1, n + 1)).astype(np.int64) - 1
+    # a step of no row gets one: it begins as many rows later as there are steps before it
+    least = np.maximum.accumulate(wanted - np.arange(n + 1)) + np.arange(n + 1)
+    return np.minimum(least, n_rows - np.arange(n, -1, -1))
+
+
+def _units(windows: Choosable, rows: Rows) -> NDArray[np.float64]:
+    """Directions of some rows, ``(rows, dim)``."""
+    vectors = np.asarray(windows.vectors(rows), np.float64)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
 def _spread(windows: Choosable, pool: Rows, n: int) -> Rows:
     """Farthest first: each next row is the one least like those chosen before it.
 
     The first is the first of the pool, so that the best score is always among them.
     """
     pool = _limited(windows, pool, len(pool))[: max(LEAST_POOL, POOL_FACTOR * n)]
-    vectors = np.asarray(windows.vectors(pool), np.float64)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    vectors = _units(windows, pool)
     counts: dict[int, int] = {}
     nearest = np.full(len(pool), -np.inf)  # cosine to the nearest that was chosen
     free = np.ones(len(pool), bool)
