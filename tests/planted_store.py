@@ -24,25 +24,37 @@ def planted_vectors(groups: np.ndarray, *, noise: float = 0.15, seed: int = 0) -
     return vectors.astype(np.float32)
 
 
-def plant(folder: Path, recordings: dict[str, list[int]], *, seed: int = 0, **more: object) -> Path:
+def plant(
+    folder: Path,
+    recordings: dict[str, list[int]],
+    *,
+    seed: int = 0,
+    last_samples: int = 100,
+    **more: object,
+) -> Path:
     """Make a store, or add to one: the group of each window of each recording.
 
-    Windows are a second long and follow each other.
+    Windows are a second long and follow each other; ``last_samples`` of the last of each recording
+    are sound, of 100.
     """
     header = PLANTED_HEADER.model_copy(update=more)
     with StoreWriter(folder, header) as writer:
         for at, (name, groups) in enumerate(recordings.items()):
-            add_recording(writer, name, groups, seed=seed + at)
+            add_recording(writer, name, groups, seed=seed + at, last_samples=last_samples)
     return folder
 
 
-def add_recording(writer: StoreWriter, name: str, groups: list[int], *, seed: int) -> None:
+def add_recording(
+    writer: StoreWriter, name: str, groups: list[int], *, seed: int, last_samples: int = 100
+) -> None:
     """One whole recording; its site is its folder, and it began at four in the morning."""
     index = np.arange(len(groups))
+    valid_samples = np.full(len(index), 100)
+    valid_samples[-1] = last_samples
     rows = WindowRows(
         window=index,
         start_sample=index * 100,
-        valid_samples=np.full(len(index), 100),
+        valid_samples=valid_samples,
         flags=index * 0,
         vectors=planted_vectors(np.array(groups), seed=seed),
         scores=None,

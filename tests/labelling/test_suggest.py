@@ -207,6 +207,16 @@ def test_sounds_that_are_alike_are_a_beginning(store: Path) -> None:
     assert all(GROUPS[row.path][int(row.start_s)] == 3 for row in best)
 
 
+def test_the_rest_of_a_recording_is_only_suggested_by_chance(tmp_path: Path) -> None:
+    store = plant(tmp_path / "y.store", GROUPS, last_samples=5)
+    chosen = suggest_windows(store, "wren", 60, strategy="diverse")
+    assert max(row.start_s for row in chosen) == 13.0
+    drawn = suggest_windows(store, "owl", 180, strategy="random")
+    assert len(drawn) == 180  # an estimate is of every window
+    alone = suggest_windows(store, "fox", 9, strategy="diverse", where={"window": "14"})
+    assert {row.start_s for row in alone} == {14.0}  # there is nothing else
+
+
 def test_another_label_and_other_filters_do_not_count(store: Path, tmp_path: Path) -> None:
     table = AnnotationTable(tmp_path / "x.annotations", create=True)
     table.append([new_row("0.wav", at, at + 1, "fox", author="ann") for at in range(15)])

@@ -124,6 +124,22 @@ def test_the_strangest_of_each_site_are_listed(store: Path, tmp_path: Path) -> N
     assert float(strangest[3]["percentile"]) == 100.0
 
 
+def test_the_rest_at_the_end_of_a_recording_is_neither_strange_nor_a_twin(tmp_path: Path) -> None:
+    # two recordings end with the same blip, unlike all else
+    groups = {"north/a.wav": [0] * 20 + [5], "north/b.wav": [0] * 20 + [5]}
+    config = ClusterConfig(novel=2, duplicates=0.5)
+    for samples in (100, 50, 49, 5):
+        store = plant(tmp_path / f"{samples}.store", groups, last_samples=samples)
+        report = cluster_stores(store, tmp_path / f"m{samples}", config=config)
+        strangest = rows_of(tmp_path / f"m{samples}" / "strangest.csv")
+        twins = rows_of(tmp_path / f"m{samples}" / "duplicates.csv")
+        is_named = samples >= 50
+        assert ({float(line["start_s"]) for line in strangest} == {20.0}) == is_named
+        assert ("20.000" in {f"{float(line['start_s']):.3f}" for line in twins}) == is_named
+        assert len(strangest) == 2
+        assert report.n_windows == 42
+
+
 def test_recordings_that_are_gone_leave_a_gap_in_the_sheet(store: Path, tmp_path: Path) -> None:
     report = cluster_stores(store, tmp_path / "m")
     assert len(report.warnings) == len(report.names)

@@ -42,8 +42,8 @@ def suggest(flags: SuggestFlags) -> int:
     """Choose windows that are worth labelling next, and add them to the annotations.
 
     Judge them with label judge, on the page (serve), or in Raven or Audacity (label export). A
-    fifth of mixed is drawn evenly, for estimates; under ten positives the others are the best
-    scores, spread, and after that those that the scores are least sure of.
+    fifth of mixed is drawn evenly, for estimates; under four positives the others lie down
+    the whole range of scores, and after that where the scores are least sure.
 
     Example: dawnchorus label suggest archive.store --label wren --like wren.wav -n 40
     """

@@ -40,6 +40,8 @@ class Choosable:
         done: ``(n,)`` labelled or suggested already; never chosen again.
         n_positives: that people found so far.
         vectors: of some rows, ``(rows, dim)``.
+        thin: ``(n,)`` with too little sound to learn from: drawn evenly as any other, chosen
+            when nothing else is left; None: there are none.
     """
 
     scores: Floats | None
@@ -48,6 +50,7 @@ class Choosable:
     done: Flags
     n_positives: int
     vectors: Callable[[Rows], Floats]
+    thin: Flags | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +92,10 @@ def choose(windows: Choosable, n: int, strategy: Strategy, seed: int = 0) -> Cho
     n_random = n if strategy == "random" else round(n * RANDOM_SHARE) * (strategy == "mixed")
     left = np.flatnonzero(~windows.done)
     random = draws.permutation(left)[:n_random]
-    others = _informative(windows, np.setdiff1d(left, random), n - len(random), strategy, draws)
+    others = np.setdiff1d(left, random)
+    if windows.thin is not None and not windows.thin[others].all():
+        others = others[~windows.thin[others]]
+    others = _informative(windows, others, n - len(random), strategy, draws)
     rows = np.concatenate([others, random])
     at_random = np.arange(len(rows)) >= len(others)
     # the evenly drawn ones lie among the others: who judges must not know which they are
@@ -194,8 +200,9 @@ def _widening(n_rows: int, n: int) -> Rows:
 
 def _units(windows: Choosable, rows: Rows) -> NDArray[np.float64]:
     """Directions of some rows, ``(rows, dim)``."""
-    vectors = np.asarray(windows.vectors(rows), np.float64)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    vectors = np.array(windows.vectors(rows), np.float64)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors
 
 
 def _spread(windows: Choosable, pool: Rows, n: int) -> Rows:

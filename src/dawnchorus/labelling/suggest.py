@@ -17,6 +17,7 @@ from dawnchorus.labelling.scores import window_scores
 from dawnchorus.paths import as_path
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.archive import Archive
+from dawnchorus.search.enough_sound import enough_sound
 from dawnchorus.search.query import direction_of
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def suggest_windows(
         done=(labels != UNLABELLED) | _spoken_of(windows, rows, label),
         n_positives=int((labels == PRESENT).sum()),
         vectors=lambda wanted: archive.take(wanted) - archive.mean(),
+        thin=~enough_sound(archive),
     )
     chosen = choose(choosable, n, strategy, seed)
     suggestions = [

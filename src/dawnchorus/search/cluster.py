@@ -14,6 +14,7 @@ from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.cluster_names import cluster_names, labelled_windows, medoids
 from dawnchorus.search.clusters import NONE
+from dawnchorus.search.enough_sound import enough_sound
 from dawnchorus.search.map import ArchiveMap, add_new_windows, map_archive, whole_vectors
 from dawnchorus.search.map_files import ClusterReport, MapFiles, site_numbers
 from dawnchorus.search.oddities import nearest_elsewhere, strangeness
@@ -98,7 +99,8 @@ def cluster_stores(
         files=[made.write(folder)],
     )
     writer = MapFiles(folder, as_path(audio_root or archive.header.audio_root), report)
-    typical = medoids(vectors, made.clusters)
+    enough = enough_sound(archive)
+    typical = medoids(vectors, made.clusters, enough)
     recordings = np.unique(table["recording_id"].to_numpy(), return_inverse=True)[1]
     if config.stability:
         advance = progress.start("drawing halves", config.stability, "draws")
@@ -109,16 +111,32 @@ def cluster_stores(
     writer.clusters(table, names, sizes, typical)
     writer.windows(table, made, names, labelled)
     if config.duplicates is not None:
-        advance = progress.start("comparing recordings", len(vectors), "windows")
-        near = nearest_elsewhere(vectors, recordings, advance)
-        writer.duplicates(table, near, config.duplicates)
+        writer.duplicates(table, _twins(vectors, recordings, enough, progress), config.duplicates)
     if config.novel:
         advance = progress.start("looking for strange sounds", len(vectors), "windows")
-        wanted = (site_numbers(table), config.novel)
+        # those that are no example are a site of their own, so that they take nobody's place
+        wanted = (np.where(enough, site_numbers(table), -1), config.novel)
         strange = strangeness(vectors, recordings, made.landmarks, wanted, advance)
+        strange[~enough] = np.nan
         writer.strangest(table, strange, config.novel)
     writer.pictures(table, made, names, labelled, typical)
     return report
+
+
+def _twins(
+    vectors: NDArray[np.int8],
+    recordings: NDArray[np.int64],
+    enough: NDArray[np.bool_],
+    progress: Progress,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """As `nearest_elsewhere`, among windows that hold enough sound; -1 and nan for others."""
+    rows = np.flatnonzero(enough)
+    advance = progress.start("comparing recordings", len(rows), "windows")
+    found, near = nearest_elsewhere(vectors[rows], recordings[rows], advance)
+    nearest, cosine = np.full(len(vectors), -1), np.full(len(vectors), np.nan)
+    nearest[rows] = np.where(found < 0, -1, rows[found])
+    cosine[rows] = near
+    return nearest, cosine
 
 
 def _earlier(folder: Path, config: ClusterConfig) -> ArchiveMap | None:

@@ -97,19 +97,23 @@ def _name(cluster: int, counts: Mapping[str, int]) -> ClusterName:
     return ClusterName(text, label, share, total)
 
 
-def medoids(vectors: Whole, clusters: Rows) -> Rows:
+def medoids(vectors: Whole, clusters: Rows, enough: Flags) -> Rows:
     """The most typical member of each cluster: the one nearest to all others, by cosine.
 
     Args:
         vectors: ``(n, dim)``.
         clusters: ``(n,)``, -1 for none; every cluster has a member.
+        enough: ``(n,)``, of `enough_sound`; others are examples only where a cluster has no more.
 
     Returns:
         ``(clusters,)`` rows of vectors.
     """
     typical = []
     for cluster in range(int(clusters.max(initial=NONE)) + 1):
-        members = np.flatnonzero(clusters == cluster)
+        inside = clusters == cluster
+        members = np.flatnonzero(inside & enough)
+        if not len(members):
+            members = np.flatnonzero(inside)
         # evenly spaced, so over all recordings, which lie side by side
         chosen = np.linspace(0, len(members) - 1, min(len(members), MOST_COMPARED)).astype(int)
         some = vectors[members[chosen]]

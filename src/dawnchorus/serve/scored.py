@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dawnchorus.labelling.scores import window_scores
+from dawnchorus.search.enough_sound import enough_sound
 from dawnchorus.search.oddities import strangeness
 from dawnchorus.search.whole_numbers import as_whole_numbers
 from dawnchorus.serve.library import NotThereError
@@ -43,7 +44,8 @@ class Scores:
         self._library = library
         self._kept: OrderedDict[tuple[str | None, str | None], Floats] = OrderedDict()
         self._lock = threading.Lock()
-        self._references: tuple[NDArray[np.int8], Rows] | None = None
+        # references, which rows they are, and which windows are no example of a sound
+        self._measure: tuple[NDArray[np.int8], Rows, NDArray[np.bool_]] | None = None
 
     def probe(self, name: str | None) -> FittedProbe | Path | None:
         """The probe of a name; None: no name was given.
@@ -88,13 +90,15 @@ class Scores:
         """How far each of some windows is from its like in other recordings: 1 - cosine.
 
         It is measured against `REFERENCES` windows that are spread over the archive, so it does
-        not depend on which other windows are asked for; see `strangeness`.
+        not depend on which other windows are asked for; see `strangeness`. Of windows with too
+        little sound (see `enough_sound`) it is not known: nan.
         """
-        if self._references is None:
+        if self._measure is None:
             n = self._library.archive.n_windows
             chosen = np.unique(np.linspace(0, n - 1, min(n, REFERENCES)).astype(np.int64))
-            self._references = self._whole(chosen), chosen
-        vectors, chosen = self._references
+            thin = ~enough_sound(self._library.archive)
+            self._measure = self._whole(chosen), chosen, thin
+        vectors, chosen, thin = self._measure
         owner, found = self._library.owner, np.empty(len(rows), np.float32)
         for first in range(0, len(rows), BLOCK):
             block = rows[first : first + BLOCK]
@@ -104,6 +108,7 @@ class Scores:
             # of the references themselves it would be known already, but they are few
             found[first : first + len(block)] = strangeness(both, recordings, places)[: len(block)]
             done(len(block))
+        found[thin[rows]] = np.nan
         return found
 
     def _whole(self, rows: Rows) -> NDArray[np.int8]:

@@ -97,8 +97,10 @@ class WindowFilter(Config):
         first, before = (_since_midnight(moment) for moment in self.time_of_day)
         of_day = shown - days
         if first <= before:  # otherwise the span runs over midnight
-            return keep & (first <= of_day) & (of_day < before)
-        return keep & ((of_day >= first) | (of_day < before))
+            keep &= (first <= of_day) & (of_day < before)
+        else:
+            keep &= (of_day >= first) | (of_day < before)
+        return keep
 
 
 def _since_midnight(moment: time) -> np.timedelta64:
