@@ -22,6 +22,7 @@ from dawnchorus.activity.examples import best_examples
 from dawnchorus.activity.pictures import plot_activity
 from dawnchorus.activity.report import ReportOptions, make_report, write_report
 from dawnchorus.activity.report_labels import rows_by_hour, site_charts, sun_hours
+from dawnchorus.activity.report_style import STYLE
 from dawnchorus.activity.run import Activity, measure_activity
 from dawnchorus.activity.site_chart import draw_site
 from dawnchorus.activity.sun import sun_times
@@ -318,3 +319,12 @@ def test_a_picture_of_more_than_a_page_is_refused(activity: Activity, tmp_path: 
     labels = tuple(f"bird {number}" for number in range(7))
     with pytest.raises(UsageError, match="holds 12 panels, and 7 labels at 2 sites are 14"):
         plot_activity(replace(activity, labels=labels), tmp_path / "a.png")
+
+
+def test_paper_is_light_and_a_heading_stays_with_what_it_is_of() -> None:
+    # Chromium's pages were looked at; this keeps what was mended there
+    dark = re.findall(r"@media ([^{]*)prefers-color-scheme:dark", STYLE)
+    assert dark == ["screen and ("] * len(dark) != []
+    paper = STYLE.partition("@media print")[2]
+    for rule in ("h2,h3,.site,h2+p", "break-after:avoid", "pre{break-inside:avoid}"):
+        assert rule in paper

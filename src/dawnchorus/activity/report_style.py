@@ -9,7 +9,7 @@ STYLE: Final = """
 --band:#1f5e8c2e;--bar:#6ea3bf;--zero:#eef0ea;--grey:#e3e3de;--hatch:#c6c8c1;--sun:#d98200;
 --rim:#ffffffd0;--density:#a4380f;--warn:#fbf1da;--edge:#d9b862;
 --s0:.8rem;--s1:1rem;--s2:1.25rem;--s3:1.5625rem;--s4:2.4414rem}
-@media (prefers-color-scheme:dark){:root{--paper:#121617;--card:#191e20;--ink:#e4e8e3;
+@media screen and (prefers-color-scheme:dark){:root{--paper:#121617;--card:#191e20;--ink:#e4e8e3;
 --soft:#9ca8a2;--line:#2e3638;--accent:#7cc4d6;--band:#7cc4d638;--bar:#3f7f95;--zero:#22292c;
 --grey:#3a4042;--hatch:#545b5d;--sun:#ffb02e;--rim:#000000b0;--density:#ff9a6b;--warn:#2b2616;
 --edge:#77632c}}
@@ -43,6 +43,7 @@ border-bottom:1px solid var(--line)}th{font-weight:600;border-bottom:1.5px solid
 vertical-align:bottom}
 td.n,th.n{text-align:right}td small{display:block;font-size:.72rem;white-space:nowrap}
 td.name{font-weight:600}.wrap td,.wrap th{white-space:normal;overflow-wrap:anywhere}
+.wrap td:nth-child(2){white-space:nowrap}
 .label{margin:2.2rem 0 2.6rem;padding:1.3rem 1.5rem 1rem;background:var(--card);
 border:1px solid var(--line);border-radius:.6rem}
 .label header{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:end;
@@ -51,10 +52,10 @@ gap:.4rem 2rem;margin-bottom:.6rem}.label header svg{flex:none}
 .site{margin:1rem 0 .2rem;font-weight:600}.site small{font-weight:400;margin-left:.6rem}
 svg{font:11px system-ui,sans-serif;fill:var(--soft);display:block}
 svg.chart{width:100%;min-width:42rem;height:auto}svg.legend{width:20.6rem;max-width:100%}
-.efforts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));
+.efforts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(30rem,100%),1fr));
 gap:0 2rem}.efforts svg.chart{min-width:26rem}.efforts svg{font-size:13px}
 .cells{image-rendering:pixelated}.by-night{display:none}
-@media (prefers-color-scheme:dark){.by-night{display:inline}.by-day{display:none}}
+@media screen and (prefers-color-scheme:dark){.by-night{display:inline}.by-day{display:none}}
 .unrecorded{fill:url(#hatch)}.hatch-back{fill:var(--grey)}.hatch-line{stroke:var(--hatch);
 stroke-width:1.4}.zero{fill:var(--zero);stroke:var(--line)}.break{fill:var(--card)}
 .tick,.axis{stroke:var(--soft);stroke-width:.8;fill:none}
@@ -86,10 +87,15 @@ overflow-wrap:anywhere}
 details summary{cursor:pointer;color:var(--accent)}
 @media (max-width:640px){body{padding:1.4rem 1rem 3rem}.label{padding:1rem .9rem .6rem;
 margin-inline:-.4rem}h1{font-size:2rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}
-@media print{html{font-size:10.5px;background:#fff}body{max-width:none;padding:0}
+@media print{html{font-size:11.5px;background:#fff}body{max-width:none;padding:0}
+.facts{gap:0;background:none}.facts div+div{border-left:1px solid var(--line)}
+.efforts{grid-template-columns:1fr 1fr}.efforts svg.chart{min-width:0}.efforts svg{font-size:16px}
+.examples{grid-template-columns:repeat(3,1fr);gap:1rem}
 audio,nav{display:none}.label{border:0;padding:0;break-inside:auto}
 svg.chart{min-width:0}.scroll{overflow:visible}
-figure,.facts,.notes,table,.site-chart{break-inside:avoid}h2,h3,.site{break-after:avoid}
-.sound,.cells,.bar,svg rect,svg image{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+figure,.facts,.notes,table,.site-chart{break-inside:avoid}h2,h3,.site,h2+p,
+p:has(+pre),p:has(+.scroll){break-after:avoid}pre{break-inside:avoid}h2{margin-top:2rem}
+.sound,.sound i,.notes,.cells,.bar,svg rect,svg image{
+print-color-adjust:exact;-webkit-print-color-adjust:exact}
 @page{margin:16mm 14mm}}
 """

@@ -166,7 +166,10 @@ class MapFiles:
             ),
         )
         captions = [
-            " ".join([f"{window['start_s']:.1f} s", sites[row], window["path"].rpartition("/")[2]])
+            (
+                f"{sites[row]} {window['path'].rpartition('/')[2]}".strip(),
+                f"{window['start_s']:.1f} s",
+            )
             for row, window in zip(kept, windows, strict=True)
         ]
         # as many of each site as there is room for; they lie in the order of sites
@@ -176,7 +179,7 @@ class MapFiles:
         ][:MOST_DRAWN]
         images = [self._image(table, kept[at]) for at in shown]
         heading = f"The sounds that are least like any other. {self._axes(table)}"
-        sounds = [(captions[at], image) for at, image in zip(shown, images, strict=True)]
+        sounds = [(*captions[at], image) for at, image in zip(shown, images, strict=True)]
         self._draw("strangest.png", plot_sheet, sounds, heading)
 
     def pictures(
@@ -203,12 +206,13 @@ class MapFiles:
         self._draw("map.png", plot_map, points, colourings)
         shown = typical[:MOST_DRAWN].tolist()
         captions = [
-            f"{names[at].text} · {self._report.sizes[at]:,} windows" for at in range(len(shown))
+            (names[at].text, f"{self._report.sizes[at]:,} windows") for at in range(len(shown))
         ]
         images = [self._image(table, row) for row in shown]
         if shown:
             heading = f"The most typical sound of the largest clusters. {self._axes(table)}"
-            self._draw("typical.png", plot_sheet, list(zip(captions, images, strict=True)), heading)
+            sounds = [(*words, image) for words, image in zip(captions, images, strict=True)]
+            self._draw("typical.png", plot_sheet, sounds, heading)
 
     @staticmethod
     def _axes(table: pa.Table) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Points = NDArray[np.float64]
-    Images = Sequence[tuple[str, NDArray[np.uint8] | None]]
+    Images = Sequence[tuple[str, str, NDArray[np.uint8] | None]]
 
 # Okabe and Ito's eight, apart for every kind of colour-blindness; then marks tell them apart.
 COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -29,6 +29,7 @@ HEIGHT_TO_WIDTH: Final = 0.8  # of a map
 MOST_DRAWN: Final = 40_000  # points of a picture: more hide each other
 DOTS_PER_INCH: Final = 110
 ACROSS: Final = 4  # sounds side by side
+LINE: Final = 52  # letters over one
 
 
 def plot_map(
@@ -128,7 +129,8 @@ def plot_sheet(path: Path, images: Images, heading: str) -> None:
 
     Args:
         path: the picture.
-        images: a caption of each and its spectrogram; None where the sound could not be read.
+        images: what each is, and how much or where, and its spectrogram; None where the sound could
+            not be read.
         heading: over all of them.
 
     Raises:
@@ -139,8 +141,10 @@ def plot_sheet(path: Path, images: Images, heading: str) -> None:
     grid = figure.subplots(rows, ACROSS, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, (caption, image) in zip(grid.flat, images, strict=False):
-        axes.set_title(_short(caption, 44), fontsize=8, loc="left")
+    for axes, (what, where, image) in zip(grid.flat, images, strict=False):
+        # a long name is cut, the number beside it never
+        axes.set_title(_short(what, LINE - len(where)), fontsize=8, loc="left")
+        axes.set_title(where, fontsize=8, loc="right", color="#555555")
         if image is None:
             axes.text(0.5, 0.5, "not readable now", ha="center", va="center", color="#888888")
         else:
