@@ -18,9 +18,10 @@ from dawnchorus.search import merged, part_vectors
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.neighbours import best_windows, query_directions
 from dawnchorus.search.part_vectors import PartVectors
+from dawnchorus.store.buffer import WindowRows
 from dawnchorus.store.parts import REMOTE_READERS
 from dawnchorus.store.write import StoreWriter
-from store_samples import DIM, HEADER, put
+from store_samples import DIM, HEADER, put, row
 
 # what the packages behind the URLs leave open or deprecate is not ours to mend
 pytestmark = [
@@ -146,6 +147,40 @@ def test_a_search_reads_each_part_once_and_then_single_vectors(
     whole_parts.clear()
     np.testing.assert_array_equal(archive.take(rows), wanted)
     assert whole_parts == []
+
+
+def test_opening_fetches_no_vectors(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = HEADER.model_copy(update={"dim": 512})
+    many = WindowRows(
+        window=np.arange(1500),
+        start_sample=np.arange(1500) * 50,
+        valid_samples=np.full(1500, 100),
+        flags=np.zeros(1500, np.int64),
+        vectors=np.random.default_rng(0).standard_normal((1500, 512)).astype(np.float32),
+        scores=None,
+    )
+    with StoreWriter(tmp_path / "wide.store", header) as writer:
+        writer.add(row("a.wav"), many)
+        writer.finish(row("a.wav", 1500, "done"))
+    wide = as_path(url).parent / "wide.store"
+    files = [path for path in (tmp_path / "wide.store").rglob("*") if path.is_file()]
+    for file in files:
+        (wide / file.relative_to(tmp_path / "wide.store").as_posix()).write_bytes(file.read_bytes())
+    S3FileSystem.clear_instance_cache()
+    fetched: list[int] = []
+    cat_file = S3FileSystem._cat_file
+
+    async def counted(self: S3FileSystem, *given: object, **options: object) -> bytes:
+        content: bytes = await cat_file(self, *given, **options)
+        fetched.append(len(content))
+        return content
+
+    monkeypatch.setattr(S3FileSystem, "_cat_file", counted)
+    windows = Archive(wide, where={"silent": "false"}).windows()
+    assert len(windows) == 1500
+    assert 0 < sum(fetched) < 0.1 * sum(file.stat().st_size for file in files)
 
 
 @pytest.mark.usefixtures("guest")

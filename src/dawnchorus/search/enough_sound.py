@@ -7,7 +7,7 @@ every list of strange sounds and of twins, and teach nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -35,5 +35,5 @@ def enough_sound(archive: Archive) -> NDArray[np.bool_]:
     return enough
 
 
-def _column(archive: Archive, name: str) -> NDArray[np.generic]:
+def _column(archive: Archive, name: str) -> NDArray[Any]:
     return np.asarray(archive.column(name).to_numpy())

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from dawnchorus.errors import StoreError, shortened, shown
 from dawnchorus.paths import is_remote, remote_errors
+from dawnchorus.store.column_bytes import sparse_file
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.schema import PART_NAME, Part
 from dawnchorus.store.storage import names_in
@@ -85,9 +86,17 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         StoreError: The part is missing, damaged, or larger than any part.
     """
-    # opened here: Arrow opens no path with a name that is not UTF-8
-    with part_errors(path), path.open("rb") as source:
-        return _read_table(source, columns, verify=True)
+    with part_errors(path):
+        if is_remote(path):
+            some = pa.BufferReader(_whole(path)) if columns is None else _sparse(path, columns)
+            return _read_table(some, columns, verify=True)
+        # opened here: Arrow opens no path with a name that is not UTF-8
+        with path.open("rb") as source:
+            return _read_table(source, columns, verify=True)
+
+
+def _sparse(path: Path, columns: Sequence[str]) -> pa.BufferReader:
+    return sparse_file(cast("Any", path), columns, MAX_BYTES)
 
 
 def read_windows(path: Path, schema: pa.Schema) -> pa.Table:
