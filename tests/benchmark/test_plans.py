@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,55 @@ def test_a_key_changes_with_what_decides_a_score_and_with_nothing_else(
     assert {name for name, found in keys.items() if found == key()} == blind
     others = [found for name, found in keys.items() if name not in blind]
     assert len(set(others)) == len(others)
+
+
+class _Run:
+    """A run of which each fact can be changed alone, as no real one allows."""
+
+    def __init__(self, **facts: Any) -> None:
+        known: dict[str, Any] = {
+            "id": "a", "version": 1, "name": "m", "weights": "w", "labels": "l", "vectors": "v",
+            "known_ids": None, "protocol": "strict", "split": "test", "n_seeds": 2,
+        } | facts  # fmt: skip
+        self.config = BenchmarkConfig(
+            models=("m",), tasks=("t",), protocol=known["protocol"], split=known["split"],
+            n_seeds=known["n_seeds"],
+        )  # fmt: skip
+        task = SimpleNamespace(id=known["id"], version=known["version"])
+        self.data = SimpleNamespace(task=task, sha256=known["labels"])
+        self.competitor = SimpleNamespace(name=known["name"], weights_sha256=known["weights"])
+        self.features = SimpleNamespace(sha256=lambda *_: known["vectors"])
+        self.known_ids, self.measures = known["known_ids"], ASKED
+
+    def splits(self, _cell: Cell) -> list[str]:
+        return ["train"]
+
+
+OTHERS = {
+    "id": "b", "version": 2, "name": "n", "weights": "x", "labels": "k", "vectors": "u",
+    "known_ids": frozenset({"1"}), "protocol": "paper", "split": "val", "n_seeds": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("probe", ["linear", ""])
+def test_each_fact_alone_makes_another_key(probe: str) -> None:
+    cell = Cell(FeatureSpec("output", "valid"), probe)
+    keys = {
+        fact: cell_key(_Run(**{fact: other}), cell)  # type: ignore[arg-type]
+        for fact, other in OTHERS.items()
+    }
+    keys["nothing"] = cell_key(_Run(), cell)  # type: ignore[arg-type]
+    for other in (
+        Cell(FeatureSpec("output", "valid"), "mlp"),
+        Cell(FeatureSpec("output", "all"), probe),
+        Cell(FeatureSpec("8", "valid"), probe),
+        *(Cell(FeatureSpec("output", "valid"), probe, n) for n in (40, 41)),
+    ):
+        keys[str(other)] = cell_key(_Run(), other)  # type: ignore[arg-type]
+    alike = [name for name, key in keys.items() if list(keys.values()).count(key) > 1]
+    assert alike == []
+    # an audit that found nothing is an audit
+    assert cell_key(_Run(known_ids=frozenset()), cell) != keys["nothing"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
