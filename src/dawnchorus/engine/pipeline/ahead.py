@@ -41,6 +41,7 @@ class Lane(Generic[Item]):
         items: with their sizes; None: the end.
         size: of all that lie here.
         is_begun, is_dropped: a thread reads it; nobody wants it any more.
+        room: what its reader waits for; of `ReadAhead`.
     """
 
     job: RecordingJob
@@ -50,6 +51,7 @@ class Lane(Generic[Item]):
     size: int = 0
     is_begun: bool = False
     is_dropped: bool = False
+    room: threading.Condition | None = None  # what its reader waits for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +91,10 @@ class ReadAhead(Generic[Item]):
         self._lanes: deque[Lane[Item]] = deque()
         self._fault: BaseException | None = None
         self._is_exhausted = self._is_asking = self._is_closed = False
-        lock = threading.Lock()
-        self._came, self._room = threading.Condition(lock), threading.Condition(lock)
+        self._n_begun = self._total = 0  # of all lanes here: those with a reader, their sizes
+        self._lock = threading.Lock()
+        # a lane's reader waits for its own room: with 64 threads, nobody may wake all of them often
+        self._came, self._room = (threading.Condition(self._lock) for _ in range(2))
 
     def read(self) -> None:
         """Fill lane after lane until there is none; what goes wrong is raised by who empties."""
@@ -109,7 +113,7 @@ class ReadAhead(Generic[Item]):
         """Threads that read end with what they are at."""
         with self._room:
             self._is_closed = True
-            self._room.notify_all()
+            self._wake_all()
 
     def add_behind(self, lane: Lane[Item], more: Sequence[Lane[Item]]) -> None:
         """Further lanes of a recording, directly behind its first, which is being filled."""
@@ -159,10 +163,20 @@ class ReadAhead(Generic[Item]):
             for lane in lanes:
                 lane.is_dropped = True
                 lane.items.clear()
+                self._total -= lane.size
                 lane.size = 0
                 if lane in self._lanes:
                     self._lanes.remove(lane)
-            self._room.notify_all()
+                    self._n_begun -= lane.is_begun
+                if lane.room is not None:
+                    lane.room.notify()
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        for lane in self._lanes:
+            if lane.room is not None:
+                lane.room.notify()
+        self._room.notify_all()
 
     def _items(self, lane: Lane[Item]) -> Iterator[Item]:
         while True:
@@ -171,8 +185,9 @@ class ReadAhead(Generic[Item]):
                     self._wait(self._came)
                 item, size = lane.items.popleft()
                 lane.size -= size
-                if size:
-                    self._room.notify_all()
+                self._total -= size
+                if size and lane.room is not None:
+                    lane.room.notify()
             if item is None:
                 return
             yield item
@@ -194,7 +209,8 @@ class ReadAhead(Generic[Item]):
                 while not self._is_exhausted or self._lanes:
                     lane = next((lane for lane in self._lanes if not lane.is_begun), None)
                     if lane is not None and (lane is self._lanes[0] or self._has_room()):
-                        lane.is_begun = True
+                        lane.is_begun, lane.room = True, threading.Condition(self._lock)
+                        self._n_begun += 1
                         return lane
                     if lane is None and self._may_ask():
                         self._is_asking = True
@@ -223,13 +239,12 @@ class ReadAhead(Generic[Item]):
 
     def _has_room(self) -> bool:
         # copies of what lies behind URLs take room on the disk
-        has_copies = any(lane.job.fetched is not None for lane in self._lanes)
+        has_copies = any(self._lanes[end].job.fetched is not None for end in (0, -1))
         most = self._limits.n_readers + (0 if has_copies else LANES_AHEAD)
-        n_begun = sum(lane.is_begun for lane in self._lanes)
-        return n_begun < most and self._ahead() < self._limits.most_ahead
+        return self._n_begun < most and self._ahead() < self._limits.most_ahead
 
     def _ahead(self) -> int:
-        return sum(lane.size for lane in self._lanes) - self._lanes[0].size
+        return self._total - self._lanes[0].size
 
     def _fill(self, lane: Lane[Item]) -> None:
         try:
@@ -245,13 +260,14 @@ class ReadAhead(Generic[Item]):
     def _put(self, lane: Lane[Item], item: Item) -> None:
         size = self._size(item)
         with self._came:
-            while not (lane.is_dropped or self._may_put(lane, size)):
-                self._wait(self._room)
+            while lane.room is not None and not (lane.is_dropped or self._may_put(lane, size)):
+                self._wait(lane.room)
             self._check()
             if lane.is_dropped:
                 raise LaneDroppedError
             lane.items.append((item, size))
             lane.size += size
+            self._total += size
             if lane is self._lanes[0]:
                 self._came.notify_all()
 
