@@ -49,7 +49,7 @@ $(VENV)/.demo-installed: pyproject.toml constraints.txt $(VENV)/.torch-installed
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt requirements-dev.txt $(VENV)/.torch-installed
-	$(PIP) --editable '.[av,data,train,probe,plot,search,serve,ray,s3,docs]' --requirement requirements-dev.txt
+	$(PIP) --editable '.[av,data,train,probe,plot,search,serve,ray,s3,onnx,docs]' --requirement requirements-dev.txt
 	@touch $@ $(VENV)/.demo-installed
 
 clean:

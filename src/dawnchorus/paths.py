@@ -29,6 +29,15 @@ FETCH_TRIES: Final = 3
 FIRST_WAIT_S: Final = 1.0  # before the second try; doubled before each one after that
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept: ``DAWNCHORUS_CACHE``, or the user's cache folder."""
+    named = os.environ.get("DAWNCHORUS_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "dawnchorus"
+
+
 def as_path(name: str | os.PathLike[str]) -> Path:
     """A path of this machine, or one behind a URL.
 

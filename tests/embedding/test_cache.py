@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus.embedding.cache import PieceCache, cache_folder, encoding
+from dawnchorus.embedding.cache import PieceCache, encoding
 from dawnchorus.embedding.content import FileHashes, content_key
 from dawnchorus.embedding.encode import PieceValues
 from dawnchorus.embedding.pieces import PieceRule
 from dawnchorus.errors import TaskError
 from dawnchorus.models.eat import EAT
+from dawnchorus.paths import cache_folder
 
 
 def clip(n_pieces: int, seed: int, dtype: type = np.float32) -> PieceValues:

@@ -74,6 +74,7 @@ class RunFlags(OutputFlags):
     workers: options.Workers = None
     device: options.Device = None
     precision: options.Precision = None
+    backend: options.Backend = None
     shard: options.Shard = None
     dry_run: options.DryRun = False
 

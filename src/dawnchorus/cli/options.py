@@ -308,6 +308,13 @@ Precision = Annotated[
         "Default: auto."
     ),
 ]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        help="torch, onnx (faster on many laptops) or onnx-int8 (faster still, in 8 bits); these "
+        "two need the extra onnx, and a CPU. Default: the store's own, else torch; of export, onnx."
+    ),
+]
 BatchSize = Annotated[
     int | None, typer.Option(help="Windows in a batch. Default: 8 on a CPU, 64 on a GPU.")
 ]

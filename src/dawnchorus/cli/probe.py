@@ -45,6 +45,7 @@ class ProbeFlags(OutputFlags):
     unannotated: options.Unannotated = False
     group_by: options.GroupBy = None
     device: options.Device = None
+    backend: options.Backend = None
     workers: options.Workers = None
     cache: options.Cache = None
     no_cache: options.NoCache = False
@@ -102,12 +103,13 @@ class ProbeFlags(OutputFlags):
             unannotated=self.unannotated or None,
             group_by=options.names(self.group_by),
             device=self.device,
+            backend=self.backend,
             workers=self.workers,
         )
 
     def vectors_from(self) -> dict[str, Any]:
         """Where the clips' vectors come from, as keywords of `probe_fit` and `probe_evaluate`."""
-        from dawnchorus.embedding.cache import cache_folder
+        from dawnchorus.paths import cache_folder
 
         cache = None if self.no_cache else self.cache or cache_folder()
         return {"cache": cache, **options.given(model=self.model, store=self.store)}

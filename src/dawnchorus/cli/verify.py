@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 RIGHT: Final = "right"
 TOO_FAR: Final = "WRONG: bfloat16 is too far from float32 on this machine; use --precision float32"
+OTHER_BACKEND: Final = "WRONG: the backend is too far from torch on this machine; leave it out"
 OTHER_VALUES: Final = "WRONG: the weights are those of the card, this machine computes other values"
 
 
 def command(
     name: options.ModelName,
+    backend: options.Backend = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Load a model strictly, compare it with its card, and print what a bug report needs.
@@ -24,13 +26,13 @@ def command(
     Exit code 1 if the weights do not fit, are not those of their card, or have no card or no
     labels that fit, or if this machine computes other values than the card says. Where bfloat16 is
     what --precision auto takes, its embeddings of the clips that come with dawnchorus are compared
-    with float32's.
+    with float32's; with --backend those of another backend with torch's.
 
     Example: dawnchorus verify dawnchorus_eat_tiny
     """
     from dawnchorus.cli.output import print_json
 
-    facts, verdict = examine(name)
+    facts, verdict = examine(name, backend or "torch")
     if as_json:
         print_json({**facts, "verdict": verdict})
     else:
@@ -40,7 +42,7 @@ def command(
     return 0 if verdict == RIGHT else 1
 
 
-def examine(name: str) -> tuple[dict[str, Any], str]:
+def examine(name: str, backend: str = "torch") -> tuple[dict[str, Any], str]:
     """What there is to say of a model's weights, and whether they are right."""
     import torch
 
@@ -64,9 +66,11 @@ def examine(name: str) -> tuple[dict[str, Any], str]:
     }
     fingerprint, is_right = _fingerprint(loaded)
     bfloat16, is_near = _bfloat16(loaded)
+    by_backend, is_same = _by_backend(loaded, backend)
     facts |= {
         "fingerprint": fingerprint,
         "bfloat16": bfloat16,
+        **by_backend,
         "dawnchorus": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -80,7 +84,19 @@ def examine(name: str) -> tuple[dict[str, Any], str]:
     # processor and the libraries
     if not is_right:
         return facts, OTHER_VALUES
+    if not is_same:
+        return facts, OTHER_BACKEND
     return facts, RIGHT if is_near else TOO_FAR
+
+
+def _by_backend(loaded: LoadedModel, backend: str) -> tuple[dict[str, Any], bool]:
+    """How near another backend is to torch on this machine, and whether that is near enough."""
+    if backend == "torch":
+        return {}, True
+    from dawnchorus.models.backends.export import backend_parity
+
+    found, is_near = backend_parity(loaded, backend)
+    return {backend: found}, is_near
 
 
 def _labels(loaded: LoadedModel) -> str:

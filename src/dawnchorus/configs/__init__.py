@@ -5,6 +5,7 @@ imports torch. ``base`` is what they share; each of the others belongs to one pa
 """
 
 from dawnchorus.configs.base import (
+    Backend,
     ComputedPrecision,
     Config,
     LayerSelection,
@@ -43,6 +44,7 @@ from dawnchorus.configs.yaml_file import read_yaml
 
 __all__ = [
     "AugmentConfig",
+    "Backend",
     "BucketConfig",
     "ComputedPrecision",
     "Config",

@@ -12,6 +12,7 @@ from dawnchorus.errors import UsageError, shortened, shown
 
 ComputedPrecision = Literal["float32", "bfloat16"]
 Precision = Literal["auto", "float32", "bfloat16"]  # auto: see `models.precision`
+Backend = Literal["torch", "onnx", "onnx-int8"]  # the library that computes an encoder
 LayerSelection = tuple[int | str, ...]
 LONGEST_KEY: Final = 80  # characters of a key in a message
 MOST_PROBLEMS: Final = 5  # of one config, in its message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
 
-from dawnchorus.configs.base import Config, Precision
+from dawnchorus.configs.base import Backend, Config, Precision
 from dawnchorus.configs.readout import OWN, Readout, with_readout
 from dawnchorus.local_time import parse_zone
 
@@ -61,6 +61,11 @@ class EmbedConfig(Config):
         default="auto",
         description="auto, float32 or bfloat16, which the model computes in; auto: that of the "
         "store, if there is one, else bfloat16 where processor or GPU multiply it, else float32",
+    )
+    backend: Backend | None = Field(
+        default=None,
+        description="torch, onnx (onnxruntime, on a CPU) or onnx-int8 (in 8 bits); None: that of "
+        "the store, if there is one, else torch",
     )
     channel: Literal["mean"] | int = Field(default="mean", description="mean of all, or one index")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="of stored vectors")
@@ -177,6 +182,7 @@ class _WindowOptions(TypedDict, total=False):
     workers: int | None
     device: str
     precision: Precision
+    backend: Backend | None
     channel: Literal["mean"] | int
     shard: tuple[int, int] | None
     time_zone: str | None

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dawnchorus.configs.base import Config, Precision
+from dawnchorus.configs.base import Backend, Config, Precision
 from dawnchorus.configs.probes import TOKEN_PROBES, FitConfig
 from dawnchorus.configs.readout import OWN, Readout, with_readout
 from dawnchorus.errors import DawnChorusWarning
@@ -28,6 +28,9 @@ class ProbeRunConfig(Config):
     device: str = Field(default="auto", description="of the encoder: auto, cpu, cuda or mps")
     precision: Precision = Field(
         default="auto", description="that the encoder computes in; auto: as `embed` would"
+    )
+    backend: Backend | None = Field(
+        default=None, description="torch, onnx or onnx-int8, as for `embed`; None: torch"
     )
     workers: int | None = Field(
         default=None, ge=1, description="batches at once on a CPU; None: one for each core"

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,6 +27,7 @@ from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from dawnchorus.embedding.pieces import PieceRule
     from dawnchorus.models.encoder import Encoder
@@ -37,15 +36,6 @@ if TYPE_CHECKING:
 # 1 left out a last piece under a quarter of a window, 2 kept items of a probe instead of pieces.
 FORMAT: Final = 3
 CLIPS, ABOUT = "clips", "about.json"
-
-
-def cache_folder() -> Path:
-    """Where embedded clips are kept: ``DAWNCHORUS_CACHE``, or the user's own cache folder."""
-    named = os.environ.get("DAWNCHORUS_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dawnchorus"
 
 
 def hash_of_value(value: Any) -> str:

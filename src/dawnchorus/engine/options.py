@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES
 from dawnchorus.audio.windows import to_samples
-from dawnchorus.configs import ComputedPrecision, EmbedConfig, WindowConfig
+from dawnchorus.configs import Backend, ComputedPrecision, EmbedConfig, WindowConfig
 from dawnchorus.engine.pipeline.read import ReadSettings
 from dawnchorus.errors import UsageError
 from dawnchorus.machine import n_readers
@@ -41,16 +41,26 @@ def embed_config(config: EmbedConfig | None, options: Mapping[str, Any]) -> Embe
 
 
 def continuing(config: EmbedConfig, store: Path) -> EmbedConfig:
-    """The config in the precision of the store, where that is there and the user named none.
+    """The config in the precision and backend of the store, if there is one and none was named.
 
     So a store that was begun on one machine is continued on any other.
 
     Raises:
         StoreError: The store's header is damaged.
     """
-    if config.precision != "auto" or not (store / HEADER_NAME).exists():
+    if not (store / HEADER_NAME).exists():
         return config
-    return config.model_copy(update={"precision": precision_of(read_header(store))})
+    header = read_header(store)
+    backend = config.backend or backend_of(header)
+    # of another backend: refused later, by the header, with both named
+    if config.precision != "auto" or backend != backend_of(header):
+        return config.model_copy(update={"backend": backend})
+    return config.model_copy(update={"precision": precision_of(header), "backend": backend})
+
+
+def backend_of(header: StoreHeader) -> Backend:
+    """The backend to ask for, for vectors like those of a store."""
+    return cast("Backend", header.backend) if header.backend in get_args(Backend) else "torch"
 
 
 def precision_of(header: StoreHeader) -> Precision:

@@ -48,6 +48,7 @@ def make_header(embedder: Embedder, *, audio_root: Path) -> StoreHeader:
         channel=settings.channel,
         resampler=RESAMPLER,
         precision=identity.precision,
+        backend=identity.backend,
         normalization=facts_of(model).normalization,
         readout=embedder.batches.readout,
         dim=embedder.dim,

@@ -25,7 +25,7 @@ from dawnchorus.nn.patches import PATCH, PatchEmbed
 from dawnchorus.nn.positions import sincos_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch.utils.hooks import RemovableHandle
 
@@ -290,7 +290,7 @@ class EAT(Pretrained, nn.Module):
         self, features: Tensor, n_frames: Tensor | None, patches: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         grid = self.patch_tokens(features)
-        holds_sound = _steps_with_signal(features, n_frames, features.shape[1] // PATCH)
+        holds_sound = steps_with_signal(features, n_frames, features.shape[1] // PATCH)
         if patches is not None:
             grid = grid.gather(1, patches[..., None].expand(-1, -1, self.dim))
             holds_sound = holds_sound.gather(1, patches)
@@ -330,10 +330,17 @@ class EAT(Pretrained, nn.Module):
         wanted = self._layer_names(layers or ())
         with self._capture(set(wanted.values())) as captured:
             tokens, has_signal = self.tokens(features, n_frames)
+        found = {layer: captured[name] for layer, name in wanted.items()}
+        return self.output_of(tokens, has_signal, found)
+
+    def output_of(
+        self, tokens: Tensor, has_signal: Tensor, layers: Mapping[int | str, Tensor]
+    ) -> EncoderOutput:
+        """What `encode` gives, from tokens ``(batch, 1 + patches, dim)``, wherever computed."""
         time_span_s, band_span = _token_spans((tokens.shape[1] - 1) // N_BAND_STEPS)
         return EncoderOutput(
             tokens=tokens,
-            layers={layer: captured[name] for layer, name in wanted.items()},
+            layers=layers,
             time_span_s=time_span_s,
             band_span=band_span,
             has_signal=has_signal,
@@ -436,7 +443,7 @@ class EAT(Pretrained, nn.Module):
                 handle.remove()
 
 
-def _steps_with_signal(features: Tensor, n_frames: Tensor | None, n_steps: int) -> Tensor:
+def steps_with_signal(features: Tensor, n_frames: Tensor | None, n_steps: int) -> Tensor:
     """``(batch, patches)`` bool: the patch's time step holds at least one frame of sound."""
     if n_frames is None:
         return torch.ones(

@@ -23,7 +23,7 @@ from dawnchorus.models.weights_file import WeightsFile, inspect_weights
 from dawnchorus.paths import sha256_of_file
 
 if TYPE_CHECKING:
-    from dawnchorus.configs import Precision
+    from dawnchorus.configs import Backend, Precision
     from dawnchorus.models.card import Card
     from dawnchorus.models.eat import EAT
     from dawnchorus.models.encoder import Model
@@ -60,6 +60,7 @@ def load_model(
     *,
     normalization: Normalization = None,
     precision: Precision = "float32",
+    backend: Backend = "torch",
 ) -> Model:
     """Load a model, ready to use.
 
@@ -75,6 +76,8 @@ def load_model(
             library's ``load_model`` really uses; or (mean, std).
         precision: of the weights but the classifier's; results are float32. ``auto``: bfloat16
             where the device multiplies it, else float32. Another package's encoder has its own.
+        backend: ``onnx`` computes the blocks with onnxruntime (extra ``onnx``), ``onnx-int8`` in 8
+            bits as well; what that needs is exported on first use, and kept. On a CPU, in float32.
 
     Returns:
         The model in evaluation mode: an :class:`~dawnchorus.models.eat.EAT`, or the encoder of
@@ -86,8 +89,11 @@ def load_model(
             or they are of this package, and no card belongs to them.
         DownloadError: The weights are neither here nor reachable.
         DeviceError: The device is not there.
+        DependencyError: The extra of the backend is not installed.
     """
-    chosen = resolve_device(device)
+    if backend != "torch":
+        _check_for_backend(name, backend, device, precision)
+    chosen = resolve_device("cpu" if backend != "torch" else device)
     if str(name) in plugin_names():
         if checkpoint_path is not None:
             raise UsageError(f"{name}: another package's encoder takes no checkpoint_path")
@@ -95,7 +101,29 @@ def load_model(
     loaded = open_model(name, normalization=normalization, checkpoint_path=checkpoint_path)
     model = loaded.model
     model.return_features_only = return_features_only
+    if backend != "torch":
+        from dawnchorus.models.backends.export import backend_encoder  # noqa: PLC0415  an extra
+
+        return backend_encoder(model, backend, loaded.source.weights.parent)
     return to_precision(model, resolve_precision(precision, chosen), chosen).to(chosen).eval()
+
+
+def _check_for_backend(name: str | Path, backend: Backend, device: str, precision: str) -> None:
+    """Whether a backend can do what is asked of it besides.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if str(name) in plugin_names():
+        raise UsageError(f"{name}: another package's encoder; only our models have other backends")
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"backend {backend} computes on a CPU, not on {device!r}; use torch there")
+    # float32 is what `load_model` is given where nobody says anything
+    if precision not in ("auto", "float32"):
+        raise UsageError(
+            f"backend {backend} has its own precision, {precision} was asked for; leave it out, or "
+            "use --backend torch"
+        )
 
 
 @torch.inference_mode(mode=False)  # weights made inside it could never be trained

@@ -101,6 +101,7 @@ def embed_clips(
         readout=config.readout,
         device=config.device,
         precision=config.precision,
+        backend=config.backend,
         workers=config.workers,
     )
     # a model that is named is loaded here; a loaded one is lent, and then as it was

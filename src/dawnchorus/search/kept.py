@@ -10,9 +10,8 @@ import hashlib
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from dawnchorus.embedding.cache import cache_folder
 from dawnchorus.errors import DawnChorusWarning, StoreError
-from dawnchorus.paths import absolute, remote_errors, stored_name
+from dawnchorus.paths import absolute, cache_folder, remote_errors, stored_name
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.storage import make_folder
 

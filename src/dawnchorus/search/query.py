@@ -14,7 +14,7 @@ from dawnchorus.audio.decode.flac import write_flac
 from dawnchorus.audio.decode.read import read_audio, read_info
 from dawnchorus.configs.engine import EmbedConfig, WindowConfig
 from dawnchorus.engine.embed import embed
-from dawnchorus.engine.options import precision_of
+from dawnchorus.engine.options import backend_of, precision_of
 from dawnchorus.errors import AudioError, UsageError, WeightsError
 from dawnchorus.models.registry import list_models
 from dawnchorus.paths import as_path, local_copy
@@ -139,6 +139,7 @@ def _settings(header: StoreHeader) -> EmbedConfig:
             "windows": WindowConfig(window_s=header.window_s, hop_s=header.window_s),
             "readout": header.readout,
             "precision": precision_of(header),
+            "backend": backend_of(header),
             "dtype": "float32",
             "content_hash": False,
         }

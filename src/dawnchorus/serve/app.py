@@ -16,7 +16,6 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from dawnchorus.configs import Config
-from dawnchorus.embedding.cache import cache_folder
 from dawnchorus.errors import (
     AudioError,
     DawnChorusError,
@@ -25,6 +24,7 @@ from dawnchorus.errors import (
     UsageError,
     shortened,
 )
+from dawnchorus.paths import cache_folder
 from dawnchorus.serve import facts, overview, points
 from dawnchorus.serve.bodies import (
     MOST_ITEMS,

@@ -63,6 +63,7 @@ class StoreHeader(Config):
     channel: Literal["mean"] | int
     resampler: str
     precision: str
+    backend: str = "torch"  # the library that computed them
     normalization: tuple[float, float] | str | None
     readout: Readout
     dim: int = Field(gt=0, le=MOST_NUMBERS)

@@ -31,11 +31,22 @@ def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[En
     A loaded model stays on its device unless ``config.device`` names one, and keeps its precision.
 
     Raises:
-        UsageError: A loaded model is of another precision than the config names.
+        UsageError: A loaded model is of another precision or backend than the config names.
     """
     if isinstance(model, str | Path):
-        yield load_model(model, device=first_device(config.device), precision=config.precision)
+        yield load_model(
+            model,
+            device=first_device(config.device),
+            precision=config.precision,
+            backend=config.backend or "torch",
+        )
         return
+    of_model = model_identity(model).backend
+    if config.backend not in (None, of_model):
+        raise UsageError(
+            f"{model.name}: was loaded with the backend {of_model}, {config.backend} was asked "
+            f"for; load it with backend={config.backend!r}, or leave the backend out"
+        )
     if not isinstance(model, nn.Module):
         yield model
         return
@@ -66,12 +77,13 @@ class ModelIdentity:
     licence: str | None
     precision: str
     device: str
+    backend: str
 
 
 def model_identity(model: Encoder) -> ModelIdentity:
     """What the loader noted on the model; a model made in memory is known by its tensors."""
     noted: dict[str, Any] = vars(model)
-    device, precision = "cpu", "float32"
+    device, precision = "cpu", noted.get("precision", "float32")
     if isinstance(model, nn.Module):
         for parameter in model.parameters():
             device, precision = str(parameter.device), str(parameter.dtype).removeprefix("torch.")
@@ -84,6 +96,7 @@ def model_identity(model: Encoder) -> ModelIdentity:
         licence=noted.get("licence"),
         precision=precision,
         device=device,
+        backend=noted.get("backend", "torch"),
     )
 
 
