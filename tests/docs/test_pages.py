@@ -12,7 +12,8 @@ import pytest
 from doc_pages import DOCS, Block, Session, blocks_of, difference, run_page
 
 TUTORIALS = sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")
-LONG = {"own_sounds", "an_afternoon"}  # train a model, embed an hour
+RUN = [*TUTORIALS, DOCS / "how-to" / "distillation.md"]
+LONG = {"own_sounds", "an_afternoon", "distillation"}  # train a model, embed an hour
 RECORDINGS = DOCS.parent / "demo" / "recordings"
 
 
@@ -22,7 +23,7 @@ RECORDINGS = DOCS.parent / "demo" / "recordings"
     "page",
     [
         pytest.param(page, id=page.stem, marks=[pytest.mark.long] if page.stem in LONG else [])
-        for page in TUTORIALS
+        for page in RUN
     ],
 )
 def test_a_tutorial_runs_as_written_and_prints_what_it_shows(page: Path, tmp_path: Path) -> None:

@@ -163,6 +163,34 @@ def losses_of(run: Path) -> list[tuple[Any, ...]]:
             k.endswith(("_embedding", "_cosine", "_logits"))) for r in kept]  # fmt: skip
 
 
+def test_a_student_copies_a_fixed_teacher_to_a_cosine_of_0_98(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teach(Spectrum())
+    rows = [{"id": f"v{n}", "path": f"{n}.wav", "start_s": 0.0, "stop_s": 1.0, "split": "val"}
+            for n in range(N_CLIPS)]  # fmt: skip
+    table = pq.read_table(corpus / "manifest.parquet").to_pylist()
+    both = [{**row, "split": "train"} for row in table] + rows
+    pq.write_table(pa.Table.from_pylist(both), corpus / "manifest.parquet")
+    path = corpus / "recipe.yaml"
+    changes: dict[str, Any] = {
+        "steps": 30, "warmup_steps": 3, "learning_rate": 0.001, "mixing": "none", "drop_path": 0.0,
+        "buckets": [{"crop_s": 0.3, "batch_size": 16}], "init_from": "dawnchorus_eat_tiny",
+        "validate_every": 30, "checkpoint_every": 30, "log_every": 10,
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(values(corpus, {"model": "spectrum"}, **changes)))
+    assert main(["posttrain", str(path), "--runs", str(corpus / "runs"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["best_score"] > 0.98
+    assert report["n_labels"] == 0
+    card = Card.read(Path(report["export"]) / "card.yaml")
+    assert "taught by spectrum" in card.training
+    assert card.scores.startswith("validation cosine to the teacher 0.9")
+    model = load_model(report["export"], device="cpu")
+    assert model.labels is None
+    assert model.embed(torch.zeros(1, RATE)).shape == (1, 192)
+
+
 def test_a_teacher_hears_the_waveform_that_the_student_hears(corpus: Path) -> None:
     teacher = teach(Spectrum())
     config = config_of(corpus, {"model": "spectrum"}, gain_db=6.0)

@@ -21,7 +21,10 @@ class PosttrainFlags(TrainFlags):
     ] = None
     folder: Annotated[
         Path | None,
-        typer.Option(help="Instead of a file: folder of sounds, in which each folder is a label."),
+        typer.Option(
+            help="Folder of sounds. Alone: each folder in it is a label. With a file that needs no "
+            "labels: recordings of any length."
+        ),
     ] = None
 
 
@@ -30,7 +33,8 @@ def command(flags: PosttrainFlags) -> int:
     """Train a classifier and its encoder on labelled clips.
 
     With a YAML file, the run is what it says. With --folder, a model is fine-tuned on your own
-    sounds: each folder is a label, a fifth of each label's files is kept for validation.
+    sounds: each folder is a label, a fifth of each label's files is kept for validation. With both,
+    a teacher that the file names teaches on a folder of recordings of any length, without labels.
 
     The same command continues a run that was stopped, from its last checkpoint, with the same
     result as without the stop. The result in RUNS/NAME/export is accepted wherever a model name is.
@@ -38,18 +42,25 @@ def command(flags: PosttrainFlags) -> int:
     Example: dawnchorus posttrain recipes/eat_tiny_local.yaml --data my_corpus
 
     Example: dawnchorus posttrain --folder my_species --init-from dawnchorus_eat_tiny
+
+    Example: dawnchorus posttrain recipes/distil_aves2_base_to_tiny.yaml --folder recordings
     """
     from dawnchorus.configs import PosttrainConfig, read_recipe
     from dawnchorus.errors import UsageError
 
-    if (flags.config is None) == (flags.folder is None):
-        raise UsageError("give a YAML file or --folder, one of them; see recipes/ for files")
+    if flags.config is None and flags.folder is None:
+        raise UsageError("give a YAML file or --folder; see recipes/ for files")
     # before torch, which takes seconds
     values = {} if flags.config is None else read_recipe(flags.config)
 
     from dawnchorus.recipes.posttrain import posttrain, posttrain_dry_run
 
-    if flags.folder is not None:
+    if flags.config is not None and flags.folder is not None:
+        from dawnchorus.recipes.from_recordings import recordings_run_values
+
+        named = {"name": flags.name} if flags.name else {}
+        values = recordings_run_values({**values, **named}, flags.folder, runs=flags.runs)
+    elif flags.folder is not None:
         from dawnchorus.recipes.from_folder import folder_run_values
 
         values = folder_run_values(

@@ -21,6 +21,7 @@ from dawnchorus.configs.data import (
     SpecAugmentConfig,
     TeacherConfig,
 )
+from dawnchorus.configs.distilling import DistilConfig
 from dawnchorus.configs.engine import (
     EmbedConfig,
     EmbedOptions,
@@ -49,6 +50,7 @@ __all__ = [
     "ComputedPrecision",
     "Config",
     "DataConfig",
+    "DistilConfig",
     "EmbedConfig",
     "EmbedOptions",
     "FinetuneConfig",
