@@ -35,6 +35,7 @@ def windows(
         "boundary": 0.5,
         "recordings": draws.integers(0, n_recordings, n),
         "done": np.zeros(n, bool),
+        "estimated": more.get("done", np.zeros(n, bool)),
         "n_positives": n_positives,
         "vectors": lambda rows: vectors[rows],
     }
@@ -99,6 +100,20 @@ def test_every_window_is_as_likely_to_be_drawn() -> None:
         counts[chosen.rows[chosen.at_random]] += 1
     expected = 400 * 4 / 60
     assert ((counts - expected) ** 2 / expected).sum() < 95  # chi squared of 59, 0.2 %
+
+
+@pytest.mark.parametrize("strategy", ["mixed", "random"])
+def test_what_was_labelled_to_learn_is_as_likely_to_be_drawn(strategy: str) -> None:
+    learned = np.arange(60) < 30
+    some = windows(done=learned, estimated=np.zeros(60, bool))
+    n_drawn = n_learned = 0
+    for seed in range(200):
+        chosen = choose(some, 20, strategy, seed)  # type: ignore[arg-type]
+        assert len(set(chosen.rows.tolist())) == 20
+        assert not learned[chosen.rows[~chosen.at_random]].any()
+        n_drawn += int(chosen.at_random.sum())
+        n_learned += int(learned[chosen.rows[chosen.at_random]].sum())
+    assert n_learned / n_drawn == pytest.approx(0.5, abs=0.06)
 
 
 def test_mixed_looks_down_the_scores_first_and_at_the_boundary_later() -> None:
@@ -224,6 +239,22 @@ def test_another_label_and_other_filters_do_not_count(store: Path, tmp_path: Pat
     assert {row.path for row in rows} == {"0.wav"}
     with pytest.raises(UsageError, match="already"):
         suggest_windows(store, "wren", 1, where={"path": "0.wav"})
+
+
+def test_calls_that_a_search_has_found_count_in_an_estimate(store: Path, tmp_path: Path) -> None:
+    table = AnnotationTable(tmp_path / "x.annotations", create=True)
+    best = suggest_windows(
+        store, "wren", 45, strategy="high", scorer=planted_vectors(np.array([2]), seed=9)
+    )
+    table.append([changed(row, author="ann", state="present") for row in best])
+    drawn = suggest_windows(store, "wren", 180, strategy="random")
+    assert {row.purpose for row in drawn} == {"estimate"}
+    calls = [row for row in drawn if GROUPS[row.path][int(row.start_s)] == 2]
+    assert len(calls) == 45  # a quarter of all 180 windows, found before or not
+    assert not {row.id for row in drawn} & {row.id for row in best}
+    assert len(table.rows(state="present")) == 45  # no row took another's place
+    with pytest.raises(UsageError, match="already"):
+        suggest_windows(store, "wren", 1, strategy="random")
 
 
 def test_a_refused_request_leaves_no_table(store: Path, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ class Choosable:
         scores: ``(n,)`` higher where the label is likelier; None: nothing is known yet.
         boundary: the score at which present and absent are equally likely.
         recordings: ``(n,)`` the recording of each, as a number.
-        done: ``(n,)`` labelled or suggested already; never chosen again.
+        done: ``(n,)`` labelled or suggested already; not worth choosing again.
+        estimated: ``(n,)`` suggested or judged for an estimate already; never drawn again.
         n_positives: that people found so far.
         vectors: of some rows, ``(rows, dim)``.
         thin: ``(n,)`` with too little sound to learn from: drawn evenly as any other, chosen
@@ -48,6 +49,7 @@ class Choosable:
     boundary: float
     recordings: Rows
     done: Flags
+    estimated: Flags
     n_positives: int
     vectors: Callable[[Rows], Floats]
     thin: Flags | None = None
@@ -59,7 +61,7 @@ class Chosen:
 
     Attributes:
         rows: ``(n,)``.
-        at_random: ``(n,)`` drawn evenly from all that were left.
+        at_random: ``(n,)`` drawn evenly from all that no estimate has yet.
     """
 
     rows: Rows
@@ -86,13 +88,14 @@ def choose(windows: Choosable, n: int, strategy: Strategy, seed: int = 0) -> Cho
         raise UsageError(f"strategy: need one of {', '.join(STRATEGIES)}, got {strategy!r}")
     if n < 1:
         raise UsageError(f"suggest: need at least 1 window, got {n}")
-    if windows.done.all():
+    if (windows.estimated if strategy == "random" else windows.done).all():
         raise UsageError("every window of these is labelled or suggested already")
     draws = np.random.default_rng(seed)
     n_random = n if strategy == "random" else round(n * RANDOM_SHARE) * (strategy == "mixed")
-    left = np.flatnonzero(~windows.done)
-    random = draws.permutation(left)[:n_random]
-    others = np.setdiff1d(left, random)
+    # also from what was labelled in order to learn: without the calls that a search has found, what
+    # is left would hold too few of them
+    random = draws.permutation(np.flatnonzero(~windows.estimated))[:n_random]
+    others = np.setdiff1d(np.flatnonzero(~windows.done), random)
     if windows.thin is not None and not windows.thin[others].all():
         others = others[~windows.thin[others]]
     others = _informative(windows, others, n - len(random), strategy, draws)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.progress import Progress
 
-# Ids from this repeat on are of windows drawn for densities. A label of the same window that was
+# Ids from this repeat on are of windows drawn for estimates. A label of the same window that was
 # given in order to learn has another id, so neither ever takes the place of the other.
 OWN_IDS: Final = 101
 

@@ -13,6 +13,7 @@ from dawnchorus.annotations.annotation_table import (
 )
 from dawnchorus.annotations.window_labels import ABSENT, PRESENT, UNLABELLED, window_labels
 from dawnchorus.labelling.choose import Choosable, choose
+from dawnchorus.labelling.draw_judgements import OWN_IDS
 from dawnchorus.labelling.scores import window_scores
 from dawnchorus.paths import as_path
 from dawnchorus.progress import NO_PROGRESS
@@ -55,7 +56,9 @@ def suggest_windows(
 
     Windows are scored by a probe, otherwise by how much they sound like those that people said hold
     the label, and like vectors; without any of these they are spread over all there is.
-    Windows that are labelled or suggested for the label already are not chosen again.
+    Windows that are labelled or suggested for the label already are not chosen again. Those drawn
+    evenly are drawn from all that no estimate has yet: one that was labelled in order to learn may
+    be among them, and is then judged once more, in a row of its own.
 
     Args:
         store: whose windows; or several stores of one model and settings.
@@ -85,12 +88,14 @@ def suggest_windows(
     rows = AnnotationTable(folder).rows() if folder.exists() else []
     windows = archive.windows()
     labels = window_labels(windows, rows, label)
+    own = [row for row in rows if row.label == label]
     scores, boundary = _scored(archive, labels, label, scorer, progress=progress)
     choosable = Choosable(
         scores=scores,
         boundary=boundary,
         recordings=windows["recording_id"].combine_chunks().dictionary_encode().indices.to_numpy(),
-        done=(labels != UNLABELLED) | _spoken_of(windows, rows, label),
+        done=(labels != UNLABELLED) | _spoken_of(windows, own),
+        estimated=_spoken_of(windows, [row for row in own if row.purpose == "estimate"]),
         n_positives=int((labels == PRESENT).sum()),
         vectors=lambda wanted: archive.take(wanted) - archive.mean(),
         thin=~enough_sound(archive),
@@ -103,6 +108,7 @@ def suggest_windows(
             model=archive.header.model,
             score=None if scores is None else float(scores[row]),
             purpose="estimate" if at_random else "train",
+            repeat=OWN_IDS if at_random else 1,
         )
         for window, row, at_random in zip(
             archive.describe(chosen.rows).to_pylist(),
@@ -141,9 +147,9 @@ def _scored(
     return scores, float(np.quantile(scores, FIRST_GUESS))
 
 
-def _spoken_of(windows: pa.Table, rows: Sequence[AnnotationRow], label: str) -> NDArray[np.bool_]:
-    """Windows that a row of this label is about, judged or not, whoever is unsure of it."""
-    about = {(row.recording_id, row.start_s, row.end_s) for row in rows if row.label == label}
+def _spoken_of(windows: pa.Table, rows: Sequence[AnnotationRow]) -> NDArray[np.bool_]:
+    """Windows that one of some rows is about, judged or not, whoever is unsure of it."""
+    about = {(row.recording_id, row.start_s, row.end_s) for row in rows}
     columns = (windows[name].to_pylist() for name in ("recording_id", "start_s", "stop_s"))
     return np.array(
         [
