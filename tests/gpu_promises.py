@@ -375,6 +375,23 @@ def a_run_resumes_elsewhere(device: torch.device, folder: Path) -> dict[str, flo
     return found
 
 
+def a_broken_step_changes_nothing(device: torch.device, folder: Path) -> dict[str, float]:
+    """Steps whose loss is no number are skipped on the device, and counted when they are read."""
+    loop.draw_curves = lambda *_: None
+    cpu, toys, states = torch.device("cpu"), [], []
+    for where in (cpu, device):
+        toy = ToyOn(where, broken=range(3, 6), broken_row=2)
+        _, state = run_in(folder / f"broken-{len(toys)}", toy, device=str(where), log_every=100)
+        toys.append(toy)
+        states.append(state)
+    assert states[0] == states[1] | {"best": states[0]["best"]}, states
+    assert states[1]["skipped"] == 3
+    pairs = zip(*(toy.module.parameters() for toy in toys), strict=True)
+    off = max(apart(ours, theirs) for theirs, ours in pairs)
+    assert off < 1e-5, off
+    return {"largest difference of a weight": off}
+
+
 PROMISES: tuple[Promise, ...] = (
     golden_frontend,
     golden_float32,
@@ -385,4 +402,5 @@ PROMISES: tuple[Promise, ...] = (
     out_of_memory_halves,
     the_store_is_the_cpus,
     a_run_resumes_elsewhere,
+    a_broken_step_changes_nothing,
 )

@@ -177,9 +177,9 @@ FLOORS = {
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_a_spread_below_its_floor_ends_a_run_and_one_on_it_does_not(name: str) -> None:
-    on_the_floor = {key: torch.tensor(floor * 1.001) for key, floor in FLOORS.items()}
+    on_the_floor = {key: floor * 1.001 for key, floor in FLOORS.items()}
     check_spread(on_the_floor, 7, CONFIG)
-    below = {**on_the_floor, name: torch.tensor(FLOORS[name] * 0.99)}
+    below = {**on_the_floor, name: FLOORS[name] * 0.99}
     with pytest.raises(
         TrainingError, match=rf"^x: .*collapsed: at step 7 the {name} .*\(collapse\.min_{name}\)"
     ):

@@ -210,11 +210,11 @@ def test_a_dry_run_measures_what_the_largest_piece_keeps(corpus: Path) -> None:
 
 def test_a_collapse_ends_training_and_says_where() -> None:
     config = PretrainConfig(name="flat", steps=1, learning_rate=0.1, data={"root": "."})
-    lively = {"target_deviation": torch.tensor(0.9), "prediction_deviation": torch.tensor(0.5)}
+    lively = {"target_deviation": 0.9, "prediction_deviation": 0.5}
     check_spread(lively, 3, config)
     for name in lively:
         with pytest.raises(TrainingError, match=f"collapsed: at step 3 the {name}"):
-            check_spread({**lively, name: torch.tensor(0.001)}, 3, config)
+            check_spread({**lively, name: 0.001}, 3, config)
 
 
 def test_training_ends_when_the_embeddings_of_validation_clips_lose_their_rank(

@@ -32,7 +32,13 @@ class Loader:
     """
 
     def __init__(
-        self, source: BatchSource, *, workers: int = 0, ahead: int = AHEAD, n_processes: int = 1
+        self,
+        source: BatchSource,
+        *,
+        workers: int = 0,
+        ahead: int = AHEAD,
+        n_processes: int = 1,
+        pin: bool = False,
     ) -> None:
         """Start the threads.
 
@@ -42,9 +48,11 @@ class Loader:
                 URLs is waited for most of the time, so more help there.
             ahead: batches, or parts where parts are asked for, to hold.
             n_processes: processes on this machine that share its cores, each with a loader.
+            pin: put batches where a GPU can copy them from by itself; needs CUDA.
         """
         self.source = source
         self.ahead = ahead
+        self.pin = pin
         count = n_threads(workers, n_processes=n_processes)
         self._rows = ThreadPoolExecutor(count, thread_name_prefix="dawnchorus-clip")
         # each of these only waits for the rows of its batch
@@ -76,7 +84,11 @@ class Loader:
         return future.result()
 
     def _begin(self, key: _Key) -> Future[Batch]:
-        return self._batches.submit(self.source.draw, *key, each=self._rows.map)
+        return self._batches.submit(self._drawn, key)
+
+    def _drawn(self, key: _Key) -> Batch:
+        batch = self.source.draw(*key, each=self._rows.map)
+        return batch.pinned() if self.pin else batch
 
     def _after(self, key: _Key) -> _Key:
         step, *part = key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -219,14 +220,15 @@ def draw_choices(
     n_frames = [frontend.n_frames(n) for n in lengths.tolist()]
     # whole patches: the front end pads the last one
     total = model.config.padded_frames or -(-frontend.n_frames(n_samples) // PATCH) * PATCH
+    send = partial(torch.Tensor.to, device=device, non_blocking=True)  # small; nobody waits
     choices: dict[str, Tensor | tuple[Tensor, Tensor]] = {}
     if patch_keep < 1:
-        choices["patches"] = draw_patches(n_frames, total // PATCH, patch_keep, rngs).to(device)
+        choices["patches"] = send(draw_patches(n_frames, total // PATCH, patch_keep, rngs))
     if augment.n_time_masks or augment.n_band_masks:
         frames, bands = draw_stripes(n_frames, (total, frontend.N_BANDS), augment, rngs)
-        choices["blanks"] = frames.to(device), bands.to(device)
+        choices["blanks"] = send(frames), send(bands)
     if model.config.drop_path:
-        choices["branches"] = draw_branches(model, rngs).to(device)
+        choices["branches"] = send(draw_branches(model, rngs))
     return choices
 
 

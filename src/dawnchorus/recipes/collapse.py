@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from dawnchorus.errors import TrainingError
-from dawnchorus.training import devices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
-
     from dawnchorus.configs import PretrainConfig
 
 
-def check_spread(losses: Mapping[str, Tensor], step: int, config: PretrainConfig) -> None:
+def check_spread(losses: Mapping[str, float], step: int, config: PretrainConfig) -> None:
     """End training when all patches are alike, to the teacher or to the decoder.
 
     A collapsed run has a low loss, so the loss cannot show it. The released code stops on the same
@@ -34,9 +29,8 @@ def check_spread(losses: Mapping[str, Tensor], step: int, config: PretrainConfig
         "target_deviation": config.collapse.min_target_deviation,
         "prediction_deviation": config.collapse.min_prediction_deviation,
     }
-    # the mean over processes, so that all of them stop or none does
-    means = devices.mean_over_processes(torch.stack([losses[name] for name in floors])).tolist()
-    for (name, floor), value in zip(floors.items(), means, strict=True):
+    for name, floor in floors.items():
+        value = losses[name]
         if value < floor:
             raise TrainingError(
                 f"{config.name}: training has collapsed: at step {step} the {name} over patches is "

@@ -128,7 +128,8 @@ class Posttraining:
             patch_keep=batch.patch_keep,
             augment=self.config.spec_augment,
         )
-        waveforms = batch.waveforms.to(self.model.cls_token.device)
+        # from pinned memory, where the loader puts it for a GPU, the copy is not waited for
+        waveforms = batch.waveforms.to(self.model.cls_token.device, non_blocking=True)
         said = None
         if self.objective.distillation is not None:
             said = self.teaching.hear_for_training(batch, waveforms, self.objective.distillation)
@@ -140,6 +141,9 @@ class Posttraining:
         del n_done
         if self.objective.distillation is not None:
             self.teaching.after_step(self.objective.distillation)
+
+    def watch(self, step: int, losses: Mapping[str, float]) -> None:
+        """A classifier does not collapse."""
 
     def validate(self) -> dict[str, float]:
         """Macro scores on the validation clips; none without clips. The table goes to the run."""
@@ -199,8 +203,8 @@ class Posttraining:
             }
         parts: dict[str, Tensor] = module(
             waveforms,
-            batch.lengths.to(device),
-            batch.targets.to(device),
+            batch.lengths,  # of the host: the model looks at them, and waits for those on a GPU
+            batch.targets.to(device, non_blocking=True),
             teacher=teacher,
             **choices,
         )

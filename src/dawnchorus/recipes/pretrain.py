@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 VALIDATION_BATCH: Final = 25  # clips; each is seen in several masked clones, which take memory
 LOSSES: Final = ("loss", "frame", "utterance")
-CHECK_EVERY: Final = 20  # steps; reading a number from a GPU makes it wait
 
 
 def pretrain(
@@ -116,13 +115,16 @@ class Pretraining:
         self._n_steps_done = 0
 
     def losses(self, module: Any, batch: Batch) -> Mapping[str, Tensor]:
-        """Losses of a part of a batch; now and then a check that training has not collapsed."""
+        """Losses of a part of a batch."""
         losses: Mapping[str, Tensor] = module(
             *self._on_device(batch), step=batch.step, first_row=batch.first_row
         )
-        if batch.step >= self.config.collapse.after_steps and batch.step % CHECK_EVERY == 0:
-            check_spread(losses, batch.step, self.config)
         return losses
+
+    def watch(self, step: int, losses: Mapping[str, float]) -> None:
+        """Whether training has collapsed."""
+        if step >= self.config.collapse.after_steps:
+            check_spread(losses, step, self.config)
 
     def after_step(self, n_done: int) -> None:
         """Move the teacher towards the student, the more slowly the longer the run is."""
@@ -167,9 +169,10 @@ class Pretraining:
         card = self.card.model_copy(update={"training": training, "scores": scores})
         return card, {name: value.cpu() for name, value in self.model.state_dict().items()}
 
-    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _on_device(self, batch: Batch) -> tuple[Tensor, ...]:
         device = self.objective.model.cls_token.device
-        return batch.waveforms.to(device, non_blocking=True), batch.lengths.to(device)
+        # from pinned memory, where the loader puts it for a GPU, neither copy is waited for
+        return tuple(x.to(device, non_blocking=True) for x in (batch.waveforms, batch.lengths))
 
     def _embed_and_score(self, batch: Batch, first: int) -> tuple[NDArray[np.float32], ...]:
         """Embeddings ``(clips, dim)`` and losses ``(clips, losses)`` of a validation batch."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from dawnchorus.configs import TrainConfig, read_recipe
 from dawnchorus.feed.loader import Loader
 from dawnchorus.models.header import header_metadata
+from dawnchorus.models.load import resolve_device
 from dawnchorus.models.write import model_files
 from dawnchorus.recipes.export import export_model
 from dawnchorus.training import devices
@@ -69,6 +70,10 @@ class Recipe(Protocol):
 
     def after_step(self, n_done: int) -> None:
         """Called after each step of the optimiser."""
+        ...
+
+    def watch(self, step: int, losses: Mapping[str, float]) -> None:
+        """Called with a step, from 0, and its losses; may end the run."""
         ...
 
     def result(self, run: RunFolder, state: Mapping[str, Any]) -> tuple[Card, Mapping[str, Tensor]]:
@@ -154,6 +159,7 @@ def trainable_of(recipe: Recipe, draw: Draw) -> Trainable[Batch]:
         size=lambda batch: len(batch.ids),
         validate=recipe.validate,
         after_step=recipe.after_step,
+        watch=recipe.watch,
         stages=recipe.stages,
         beside=model_files(recipe.card, recipe.model.labels),
         metadata=header_metadata(recipe.card, recipe.model.labels),
@@ -162,7 +168,12 @@ def trainable_of(recipe: Recipe, draw: Draw) -> Trainable[Batch]:
 
 def open_loader(source: BatchSource, config: TrainConfig) -> Loader:
     """A loader of this process, one of ``config.devices`` on this machine that share its cores."""
-    return Loader(source, workers=config.data.workers, n_processes=config.devices)
+    return Loader(
+        source,
+        workers=config.data.workers,
+        n_processes=config.devices,
+        pin=resolve_device(config.device).type == "cuda",
+    )
 
 
 def _report_data(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Generic
@@ -29,6 +30,7 @@ from dawnchorus.training.checkpoint import (
 )
 from dawnchorus.training.curves import draw_curves
 from dawnchorus.training.loggers import open_loggers
+from dawnchorus.training.numbers import StepNumbers, lag_of, send
 from dawnchorus.training.optimizer import (
     gradient_norm,
     load_optimizer,
@@ -122,6 +124,9 @@ class _Loop(Generic[BatchT]):
     saved_step: int | None = None
     drawn_s: float | None = None  # when the curves were
     moments: Mapping[str, Tensor] | None = None  # of the optimiser, from a checkpoint
+    lag: int = 0  # steps after which a step's numbers are read
+    unread: deque[StepNumbers] = field(default_factory=deque)
+    record: dict[str, Any] = field(default_factory=dict)  # of the last step that was read
 
     def resume(self) -> None:
         """Take the state of the latest whole checkpoint, or that of a run not yet begun."""
@@ -173,6 +178,8 @@ class _Loop(Generic[BatchT]):
         if is_resumed and self.moments is not None:
             load_optimizer(self.trainable.module, optimizer, self.moments)
         self.moments = None
+        parameter = next(self.trainable.module.parameters())
+        self.lag = lag_of(parameter, spread=self.config.strategy == "fsdp")
         self.optimizer = self.fabric.setup_optimizers(optimizer)
         if len(self.trainable.stages) > 1:
             self._log({"event": f"stage {stage.name}", "step": self.state["step"]})
@@ -186,10 +193,11 @@ class _Loop(Generic[BatchT]):
             # drawn by another thread while this step computes
             if self.state["step"] + 1 < last:
                 coming = self._draw(ahead, self.state["step"] + 1)
-            record = self._step(pieces, stage.rate(self.state["step"] - first))
+            self._step(pieces, stage.rate(self.state["step"] - first))
             self.state["step"] += 1
             self.meter.count(devices.n_processes() * sum(map(self.trainable.size, pieces)))
-            self._keep(record)
+            self._read(0 if self._is_due() or self.state["step"] == last else self.lag)
+            self._keep()
 
     def _draw(self, ahead: ThreadPoolExecutor, step: int) -> Future[list[BatchT]]:
         """This process's pieces of a step's batch."""
@@ -205,21 +213,52 @@ class _Loop(Generic[BatchT]):
         """Length of the whole run."""
         return sum(stage.n_steps for stage in self.trainable.stages)
 
-    def _step(self, batches: Sequence[BatchT], rate: float) -> dict[str, Any]:
+    def _step(self, batches: Sequence[BatchT], rate: float) -> None:
+        """Take a step. With a lag, nothing in it waits for the device."""
         set_rate(self.optimizer, rate)
         self.trainable.module.train()
         self.optimizer.zero_grad(set_to_none=True)
         losses = [self._backward(batches, number) for number in range(len(batches))]
-        norm = gradient_norm(self.trainable.module, self.config.clip_norm)
-        values = self._means(losses)
+        norm = gradient_norm(self.trainable.module, self.config.clip_norm).float()
+        names = list(losses[0])
+        means = self._means(losses)
+        pieces = torch.stack([piece["loss"] for piece in losses])
+        host, arrived = send(torch.cat([means, norm[None].to(means.device), pieces]))
+        clips = [self.trainable.describe(batch) for batch in batches]
+        self.unread.append(
+            StepNumbers(
+                step=self.state["step"] + 1, rate=rate, clips=clips, names=names,
+                on_the_way=host, arrived=arrived,
+            )
+        )  # fmt: skip
+        if self.lag:
+            sound = means[names.index("loss")].isfinite() & norm.isfinite()
+            # the optimiser leaves all weights as they are where this is 1
+            self.optimizer.optimizer.found_inf = (~sound).float()
         # the means are the same in all processes, so that all skip a step or none does
-        if math.isfinite(values["loss"]) and math.isfinite(norm):
+        if self.lag or self._read(0):
             self.optimizer.step()
             self.trainable.after_step(self.state["step"] + 1)
-            self.state["skipped_in_a_row"] = 0
-        else:
-            self._skip(batches, losses)
-        return {"step": self.state["step"] + 1, **values, "grad_norm": _short(norm), "lr": rate}
+
+    def _read(self, n_left: int) -> bool:
+        """Read the numbers of all steps but the last ``n_left``; whether the last was sound."""
+        sound = True
+        while len(self.unread) > n_left:
+            numbers = self.unread.popleft()
+            values, asked, norm, pieces = numbers.read()
+            # one of the processes had the signal, and all read it after the same step
+            self.stopped |= asked
+            values = {name: _short(value) for name, value in values.items()}
+            self.trainable.watch(numbers.step - 1, values)
+            sound = math.isfinite(values["loss"]) and math.isfinite(norm)
+            if sound:
+                self.state["skipped_in_a_row"] = 0
+            else:
+                self._skip(numbers, pieces)
+            self.record = {
+                "step": numbers.step, **values, "grad_norm": _short(norm), "lr": numbers.rate,
+            }  # fmt: skip
+        return sound
 
     def _backward(self, batches: Sequence[BatchT], number: int) -> dict[str, Tensor]:
         # whatever takes torch's own random numbers must not depend on the steps before it
@@ -232,28 +271,27 @@ class _Loop(Generic[BatchT]):
             self.fabric.backward(losses["loss"] / len(batches))
         return {name: value.detach().float() for name, value in losses.items()}
 
-    def _means(self, losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
-        """Each loss, averaged over pieces and processes, as all of them see it."""
+    def _means(self, losses: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Each loss, averaged over pieces and processes, as all of them see it; and who stops."""
         names = list(losses[0])
         stacked = torch.stack([torch.stack([piece[name] for name in names]) for piece in losses])
         # processes get a signal at different times, and must all stop after the same step
         asked = stacked.new_tensor([float(self.stop is not None and self.stop.is_set())])
-        *means, stop = devices.mean_over_processes(torch.cat([stacked.mean(dim=0), asked])).tolist()
-        self.stopped = stop > 0  # one of the processes had the signal
-        return {name: _short(value) for name, value in zip(names, means, strict=True)}
+        return devices.mean_over_processes(torch.cat([stacked.mean(dim=0), asked]))
 
-    def _skip(self, batches: Sequence[BatchT], losses: Sequence[Mapping[str, Tensor]]) -> None:
+    def _skip(self, numbers: StepNumbers, pieces: Sequence[float]) -> None:
+        """Count, name and log a step that changed nothing."""
         self.state["skipped"] += 1
         self.state["skipped_in_a_row"] += 1
         broken = [
             name
-            for batch, piece in zip(batches, losses, strict=True)
-            if not math.isfinite(float(piece["loss"]))
-            for name in self.trainable.describe(batch)
+            for names, loss in zip(numbers.clips, pieces, strict=True)
+            if not math.isfinite(loss)
+            for name in names
         ]
         everywhere = [name for names in devices.gather(broken) for name in names]
-        clips = everywhere or [name for batch in batches for name in self.trainable.describe(batch)]
-        step = self.state["step"] + 1
+        clips = everywhere or [name for names in numbers.clips for name in names]
+        step = numbers.step
         self._log({"event": "skipped", "step": step, "clips": clips[:MAX_NAMED]})
         if self.state["skipped_in_a_row"] > MAX_SKIPPED_IN_A_ROW:
             more = f" and {len(clips) - MAX_NAMED} more" if len(clips) > MAX_NAMED else ""
@@ -263,18 +301,27 @@ class _Loop(Generic[BatchT]):
                 f"clips {', '.join(clips[:MAX_NAMED])}{more}; lower learning_rate, or look at them"
             )
 
-    def _keep(self, record: Mapping[str, Any]) -> None:
+    def _is_due(self) -> bool:
+        """Whether something needs the numbers of the step that was just taken."""
+        config, step = self.config, self.state["step"]
+        every = (config.log_every, config.validate_every, config.checkpoint_every)
+        # alone, nobody has to be told that somebody asked to stop
+        asked = self.stop is not None and self.stop.is_set() and devices.n_processes() == 1
+        return asked or any(step % n == 0 for n in every)
+
+    def _keep(self) -> None:
         """After a step: log, validate and save what is due, and stop if somebody asked for it."""
         config, step = self.config, self.state["step"]
         last = step == self.n_steps
         if step % config.log_every == 0 or last:
-            self._log({**record, **self.meter.report(self.n_steps - step)})
+            self._log({**self.record, **self.meter.report(self.n_steps - step)})
         if step % config.validate_every == 0 or last:
             with self.meter.aside():
                 self._validate()
                 self.state["finished"] |= last
                 self._draw_curves()
         if step % config.checkpoint_every == 0 or self.state["finished"] or self.stopped:
+            self._read(0)  # where another process was asked to stop, steps are still unread
             with self.meter.aside():
                 self.save()
         if self.stopped and not self.state["finished"]:

@@ -30,7 +30,10 @@ class Trainable(Generic[BatchT]):
         size: clips in a batch.
         validate: named scores; the first one, higher is better, chooses the best checkpoint. Called
             in every process, which may share the work; all must come to the same scores.
-        after_step: called with the number of steps done, after each step of the optimiser.
+        after_step: called with the number of steps done, after each step of the optimiser. On a GPU
+            also after one that changed nothing, since its loss was no number: nobody knows yet.
+        watch: called with each step, from 0, and its named losses, the means over all processes; on
+            a GPU some steps later. It may end the run.
         stages: parts of the run with an optimiser and schedule of their own; none: the config's
             schedule from beginning to end.
         beside: small files that make a folder with ``module``'s weights a model's.
@@ -44,6 +47,7 @@ class Trainable(Generic[BatchT]):
     size: Callable[[BatchT], int]
     validate: Callable[[], Mapping[str, float]]
     after_step: Callable[[int], None] = lambda _step: None
+    watch: Callable[[int, Mapping[str, float]], None] = lambda _step, _losses: None
     stages: Sequence[Stage] = ()
     beside: Mapping[str, bytes] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
