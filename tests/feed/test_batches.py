@@ -325,3 +325,24 @@ def test_buckets_with_weights_of_their_own_keep_them_and_balance_inside() -> Non
     assert abs(labels["call"] - labels["song 0"]) < 5 * len(short) ** 0.5
     with pytest.raises(UsageError, match="1 of 2 have a weight"):
         drawn(1, weights=(0.25, None))
+
+
+def test_what_is_read_of_a_clip_is_what_its_row_says(sounds: SoundCache) -> None:
+    made = source(sounds)
+    assert len(made.manifest) == len(CLIPS)
+    for place, one in enumerate(made.manifest):
+        span = made._span(place)
+        assert (span.id, span.path) == (one.id, one.path)
+        assert (span.start_s, span.stop_s, span.duration_s) == (
+            one.start_s, one.stop_s, one.duration_s,
+        )  # fmt: skip
+
+
+def test_without_a_vocabulary_there_is_nothing_to_look_up(sounds: SoundCache) -> None:
+    made = BatchSource(
+        CLIPS, sounds, [], data=DataConfig(root="x"),
+        buckets=[BucketConfig(crop_s=2.0, batch_size=4)], augment=AugmentConfig(**PLAIN), seed=0,
+    )  # fmt: skip
+    batch = made.draw(0)
+    assert batch.targets.shape == (4, 0)
+    assert batch.targets.dtype == torch.float32

@@ -73,6 +73,21 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class _Span:
+    """Of a clip, what reading it needs; all of a `Clip` takes five times as long to look up."""
+
+    id: str
+    path: str
+    start_s: float
+    stop_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return self.stop_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     id: str
     samples: NDArray[np.float32]
@@ -119,6 +134,10 @@ class BatchSource:
         self.vocabularies = vocabularies
         # as columns: a list of a million clips would take gigabytes
         self.manifest = as_manifest(clips)
+        self._ids, self._paths = (
+            self.manifest.table[name].combine_chunks() for name in ("id", "path")
+        )
+        self._start_s, self._stop_s = map(self.manifest.seconds, ("start_s", "stop_s"))
         self.noise = NoisePool.of(data, self.manifest, sounds)
         self._labels = CropLabels(self.manifest, vocabularies, data.strong_sources)
         # a teacher knows files, a manifest clips of them
@@ -185,13 +204,18 @@ class BatchSource:
         gain_db = rng.uniform(-self.augment.gain_db, self.augment.gain_db)
         held = self._rows[bucket]
         place = int(held.rows[held.order.at(number, chance)])
-        crop = self._crop(self.manifest[place], self.buckets[bucket].crop_s, along, place)
+        crop = self._crop(self._span(place), self.buckets[bucket].crop_s, along, place)
         if not gain_db:
             return crop
         return replace(crop, samples=crop.samples * np.float32(10 ** (gain_db / 20)))
 
+    def _span(self, place: int) -> _Span:
+        """Where a row of the manifest lies."""
+        ends = float(self._start_s[place]), float(self._stop_s[place])
+        return _Span(self._ids[place].as_py(), self._paths[place].as_py(), *ends)
+
     def _crop(
-        self, clip: Clip, crop_s: float, along: float, truth: int | NDArray[np.float32]
+        self, clip: Clip | _Span, crop_s: float, along: float, truth: int | NDArray[np.float32]
     ) -> _Row:
         """A crop ``along`` (0: beginning, 1: end) the clip; ``truth``: its row, or its target."""
         rate = self.sounds.sample_rate
@@ -227,7 +251,7 @@ class BatchSource:
         share = rng.uniform(*mix.share) if mix.beta is None else rng.beta(mix.beta, mix.beta)
         # a mixture is as long as the longer of the two; the shorter stands at its beginning
         samples = np.zeros(max(len(own.samples), len(other.samples)), np.float32)
-        samples[: len(own.samples)] += np.float32(share) * own.samples
+        np.multiply(own.samples, np.float32(share), out=samples[: len(own.samples)])
         samples[: len(other.samples)] += np.float32(1 - share) * other.samples
         return _Row(own.id, samples, np.maximum(own.target, other.target), None)
 

@@ -61,6 +61,8 @@ class CropLabels:
     def target(self, row: int, start_s: float, stop_s: float) -> NDArray[np.float32]:
         """Multi-hot ``(n_labels,)`` of a crop of a row's clip, by its time in the file."""
         target = np.zeros(self.n_labels, np.float32)
+        if not self.n_labels:
+            return target  # as in pretraining: nothing to look up
         # its own clip counts whatever the overlap: the crop was cut out of it
         for other in [row, *self._around(row, start_s, stop_s)]:
             places = self._places[:, self._bounds[other] : self._bounds[other + 1]]
