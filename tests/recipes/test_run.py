@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dawnchorus.cli.train_output import dry_run_text, line_of, summary, with_flags
+from dawnchorus.cli.train_flags import TrainFlags
+from dawnchorus.cli.train_output import dry_run_text, line_of, summary
 from dawnchorus.configs import PosttrainConfig, PretrainConfig
 from dawnchorus.errors import TrainingError
 from dawnchorus.recipes.collapse import check_rank
@@ -70,10 +71,10 @@ def test_a_run_ends_with_what_its_kind_has(values: dict[str, Any], text: str) ->
 
 def test_flags_replace_keys_of_the_file_and_leave_the_rest_of_the_data() -> None:
     recipe = {"steps": 9, "data": {"root": "a", "manifest": "m.parquet"}}
-    merged = with_flags(recipe, Path("b"), {"steps": 2})
+    merged = TrainFlags(data=Path("b"), steps=2).over(recipe)
     assert merged == {"steps": 2, "data": {"root": "b", "manifest": "m.parquet"}}
     assert recipe["data"] == {"root": "a", "manifest": "m.parquet"}
-    assert with_flags(recipe, None, {}) == recipe
+    assert TrainFlags().over(recipe) == recipe
 
 
 @pytest.mark.parametrize(
