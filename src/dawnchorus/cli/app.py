@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "models": "List the models that are known.",
     "describe": "Say everything about a model.",
     "verify": "Check a model's weights, for a bug report.",
-    "export": "Write a model for a faster backend.",
+    "export": "Write a model as an ONNX graph, for other programs.",
     "push": "Put a model of your own on the Hugging Face hub.",
     "data": "Make, split, check, compare, sum up and pack training data.",
     "pretrain": "Train an encoder on clips without labels.",

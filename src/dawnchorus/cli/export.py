@@ -20,7 +20,7 @@ def command(
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Write a model for a faster backend, if its embeddings stay what they are.
+    """Write a model as an ONNX graph, if its embeddings stay what they are.
 
     --backend does so by itself on first use; this command shows the figures, and writes the graph
     (model.onnx) for other machines and programs. It is compared with the model on the clips that

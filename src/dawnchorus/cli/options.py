@@ -311,8 +311,9 @@ Precision = Annotated[
 Backend = Annotated[
     str | None,
     typer.Option(
-        help="torch, onnx (faster on many laptops) or onnx-int8 (faster still, in 8 bits); these "
-        "two need the extra onnx, and a CPU. Default: the store's own, else torch; of export, onnx."
+        help="torch, onnx-int8 (in 8 bits, faster on many laptops) or onnx (as fast as torch); "
+        "these two need the extra onnx, and a CPU. Default: the store's own, else torch; of "
+        "export, onnx."
     ),
 ]
 BatchSize = Annotated[
