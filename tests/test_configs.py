@@ -31,7 +31,7 @@ from dawnchorus.errors import UsageError
 @pytest.mark.parametrize(
     ("config", "values", "said"),
     [
-        (EmbedConfig, {"batchsize": 4}, r"unknown key 'batchsize' \(known: batch_size, "),
+        (EmbedConfig, {"batchsize": 4}, r"unknown key 'batchsize' \(known: backend, batch_size, "),
         (EmbedConfig, {"batch_size": 0}, r"batch_size: .* got 0"),
         (EmbedConfig, {"pooling": "median"}, r"pooling: .* got 'median'"),
         (EmbedConfig, {"precision": "float16"}, r"precision: .* got 'float16'"),

@@ -25,6 +25,7 @@ RUN = {"name": "run", "steps": 10, "learning_rate": 0.001, "data": {"root": "dat
 # what a config has to be given, by the name of its class
 REQUIRED: dict[str, dict[str, Any]] = {
     "TeacherConfig": {"table": "teacher.parquet"},
+    "DistilConfig": {"model": "dawnchorus_eat_tiny"},
     "DataConfig": {"root": "data"},
     "BucketConfig": {"crop_s": 5.0, "batch_size": 4},
     "TrainConfig": RUN,
@@ -42,6 +43,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "TrainConfig": {**RUN, "buckets": [{"crop_s": 1.0, "batch_size": 2}], "loggers": ["wandb"]},
     "PosttrainConfig": {**RUN, "head_steps": 2, "spec_augment": {"n_time_masks": 2}},
     "PretrainConfig": {**RUN, "leave_out": ["a", "b"], "mask": {"ratio": 0.5}},
+    "DistilConfig": {"table": "teacher.parquet", "weight": 0.5, "precision": "float32"},
     "MixConfig": {"share": [0.1, 0.9], "beta": 0.4},
     "DataConfig": {"root": "data", "source_weights": {"a": 0.5}, "teacher": {"table": "t"}},
 }
