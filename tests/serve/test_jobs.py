@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import threading
@@ -187,6 +188,24 @@ def test_what_is_drawn_on_the_page_is_counted_over_rounds_of_learning(
     table = (tmp_path / "d.csv").read_text().splitlines()
     share = float(table[1].split(",")[table[0].split(",").index("density")])
     assert f"is in {share:.1%} of" in done["summary"][0]
+
+
+def test_a_probe_whose_copy_was_cut_off_stops_no_later_draw(
+    large: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge_some(large)
+    assert start(large, kind="learn", label="wren")["state"] == "done"
+
+    def cut_off(_source: Path, target: Path) -> None:
+        target.mkdir()
+        (target / "probe.json").write_text("{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dawnchorus.serve.counting.shutil.copytree", cut_off)
+        failed = start(large, kind="density", label="wren", draw=True, n=20)
+    assert failed["state"] == "failed"
+    assert len(drawn(large, 20)) == 20
 
 
 def test_the_map_is_made_and_lies_as_the_file_says(large: Browser, tmp_path: Path) -> None:

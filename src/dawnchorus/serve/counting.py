@@ -21,6 +21,7 @@ from dawnchorus.labelling.run_density import call_density
 from dawnchorus.serve.bodies import ListQuery
 from dawnchorus.serve.outcome import Outcome, needed_label, quoted
 from dawnchorus.serve.places import Found
+from dawnchorus.store.files import unfinished_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,9 @@ def _drawn(session: Session, label: str, n: int, progress: Progress) -> Outcome:
     store = session.library.archive.stores[0].path
     probe, learned = probe_of(store, label), f"learned: {label}"
     if not probe.exists() and learned in session.scores.probes:
-        shutil.copytree(probe_beside(store, label), probe)
+        unfinished = unfinished_path(probe)  # half a probe would stop every later count
+        shutil.copytree(probe_beside(store, label), unfinished)
+        unfinished.rename(probe)
     scorer = probe if probe.exists() else None
     if scorer is None and session.library.archive.header.labels is None:
         raise UsageError(NO_SCORES.format(label=label))
