@@ -128,7 +128,7 @@ def test_two_runs_on_one_store_both_finish_and_no_recording_is_done_twice(
     tmp_path: Path, tiny_folder: Path, write_sound: WriteSound
 ) -> None:
     folder = tmp_path / "recordings"
-    for index in range(12):
+    for index in range(40):
         write_sound(folder / f"{index}.wav", 4.0, seed=index)
     store = tmp_path / "a.store"
     command = arguments(folder, tiny_folder, store)
@@ -138,8 +138,8 @@ def test_two_runs_on_one_store_both_finish_and_no_recording_is_done_twice(
         talk, _ = process.communicate()
         assert process.returncode == 0
         reports.append(json.loads(talk[talk.index("{") :]))
-    assert [report["n_found"] for report in reports] == [12, 12]
-    assert sum(report["n_done"] for report in reports) == 12
+    assert [report["n_found"] for report in reports] == [40, 40]
+    assert sum(report["n_done"] for report in reports) == 40
     assert min(report["n_done"] for report in reports) > 0  # they did work side by side
-    assert len(Store(store).read()[1]) == 48
+    assert len(Store(store).read()[1]) == 160
     assert Store(store).check().damages == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ CTRL_C: Final = "\x03"
 # An arrow or function key is several characters, of which some are letters.
 SEQUENCE: Final = re.compile("\x1b(?:[\\[O][0-9;]*[~A-Za-z])?")
 MOST_BYTES: Final = 64  # of what was typed at once
+WAKE_S: Final = 0.5  # how late Ctrl-C may be noticed
 WINDOWS_PREFIXES: Final = ("\x00", "\xe0")  # of a key that is no character
 
 
@@ -70,6 +72,9 @@ class _Keys:
 
     def next(self) -> str:
         while not self._typed:
+            # a signal that comes just before a call that waits for ever would wait with it
+            while not select.select([self._stream], [], [], WAKE_S)[0]:
+                pass
             # read past Python's buffer, which would wait for more
             text = os.read(self._stream, MOST_BYTES).decode("utf-8", "replace")
             if not text:
