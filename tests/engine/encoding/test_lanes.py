@@ -116,7 +116,7 @@ def test_every_gpu_needs_one(
     tmp_path: Path, tiny_folder: Path, write_sound: Callable[..., Path]
 ) -> None:
     if torch.cuda.is_available():
-        pytest.skip("there is one")
+        pytest.skip("this machine has a CUDA device, and the message is for those without")
     assert several_devices("cpu") == several_devices("cuda") == []
     with pytest.raises(DeviceError, match=r"'cuda:all' was asked for, and torch sees no CUDA"):
         several_devices("cuda:all")
