@@ -333,3 +333,27 @@ def test_killed_at_any_moment_nothing_is_lost(tmp_path: Path) -> None:
         # an append is whole; at most the one that was not yet reported may be there beside
         assert len(rows) % 5 == 0
         assert 5 * n_promised <= len(rows) <= 5 * (n_promised + kill + 1)
+
+
+@pytest.mark.parametrize("name", ["night.wav", "desktop.txt"])
+def test_no_table_is_made_among_other_things(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(StoreError, match=f"holds other things, such as '{name}'"):
+        AnnotationTable(tmp_path, create=True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_table_is_made_in_an_empty_folder_and_beside_what_systems_leave(tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    (tmp_path / PARTS).mkdir()  # of a writer that was killed before the header was written
+    AnnotationTable(tmp_path, create=True).append([row()])
+    assert len(AnnotationTable(tmp_path).rows()) == 1
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_store_in_the_place_of_its_table_is_named_as_one(tmp_path: Path, *, create: bool) -> None:
+    (tmp_path / "x.store").mkdir()
+    (tmp_path / "x.store" / "store.json").write_text("{}")
+    with pytest.raises(StoreError, match=r"is a store, whose annotations are .*x\.annotations$"):
+        AnnotationTable(tmp_path / "x.store", create=create)
+    assert len(list((tmp_path / "x.store").iterdir())) == 1

@@ -109,3 +109,17 @@ def test_a_bar_is_closed_when_the_work_fails(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(KeyboardInterrupt), output.watched() as progress:
         work(progress)
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")
+
+
+def test_a_name_in_a_table_stays_in_its_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table(["path", "n"], [["two\nlines\x1b[2J.wav", 1], ["tab\t\u202egpj.wav", 2]])
+    assert capsys.readouterr().out.splitlines() == [
+        "path                   n",
+        "two\\nlines\\x1b[2J.wav  1",
+        "tab\\t\\u202egpj.wav     2",
+    ]
+
+
+def test_a_message_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say("a\rb\x1b]0;c\x07\x9b2J é 🐦:\n\tnext")
+    assert capsys.readouterr().err == "a\\rb\\x1b]0;c\\x07\\x9b2J é 🐦:\n\tnext\n"

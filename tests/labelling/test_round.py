@@ -152,8 +152,9 @@ def test_advice_to_stop_needs_both(
 
 @pytest.mark.parametrize(
     ("label", "name"), [("wren", "a.wren.probe"), ("Parus/major!", "a.Parus_major.probe"),
-                        ("*", "a.label.probe"), ("x" * 99, f"a.{'x' * 60}.probe")],
-    ids=range(4),
+                        ("дрозд", "a.дрозд.probe"), ("*", "a.label.probe"),
+                        ("x" * 99, f"a.{'x' * 60}.probe")],
+    ids=range(5),
 )  # fmt: skip
 def test_a_probe_lies_beside_its_store(label: str, name: str, tmp_path: Path) -> None:
     assert probe_beside(tmp_path / "a.store", label) == tmp_path / name

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawnchorus import AnnotationTable, suggest_windows
+from dawnchorus import AnnotationTable, call_density, suggest_windows
 from dawnchorus.annotations.annotation_row import changed, new_row
 from dawnchorus.errors import UsageError
 from dawnchorus.labelling.choose import (
@@ -20,6 +20,8 @@ from dawnchorus.labelling.choose import (
     _widening,
     choose,
 )
+from dawnchorus.labelling.draw_judgements import draw_judgements
+from dawnchorus.labelling.round import label_round
 from planted_store import plant, planted_vectors
 
 GROUPS = {f"{at}.wav": [at % 4] * 10 + [(at + 1) % 4] * 5 for at in range(12)}
@@ -261,3 +263,24 @@ def test_a_refused_request_leaves_no_table(store: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs scores"):
         suggest_windows(store, "wren", 3, strategy="margin")
     assert not (tmp_path / "x.annotations").exists()
+
+
+@pytest.mark.parametrize("label", ["", "  ", "\n"])
+def test_a_label_without_a_name_is_refused_and_leaves_nothing(tmp_path: Path, label: str) -> None:
+    store = plant(tmp_path / "x.store", GROUPS)
+    for ask in (
+        lambda: suggest_windows(store, label, 4),
+        lambda: draw_judgements(store, label, 4),
+        lambda: call_density(store, label),
+        lambda: label_round(store, label, lambda _: None),
+    ):
+        with pytest.raises(UsageError, match="need the name of a sound"):
+            ask()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.store"]
+
+
+def test_blanks_around_a_label_are_not_another_label(tmp_path: Path) -> None:
+    store = plant(tmp_path / "x.store", GROUPS)
+    first = suggest_windows(store, "wren", 4, strategy="random")
+    second = suggest_windows(store, " wren ", 170, strategy="random")
+    assert not {row.id for row in first} & {row.id for row in second}

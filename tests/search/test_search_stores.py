@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from dawnchorus import AnnotationTable, embed, search_stores
@@ -19,7 +20,7 @@ from dawnchorus.annotations.raven import read_raven
 from dawnchorus.annotations.recordings import Recordings
 from dawnchorus.annotations.row_reader import ReadOptions
 from dawnchorus.configs.search import SearchConfig
-from dawnchorus.errors import AudioError, UsageError, WeightsError
+from dawnchorus.errors import AudioError, DawnChorusWarning, UsageError, WeightsError
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.query import SoundQuery, _heard, direction_of, embed_sounds
 from dawnchorus.search.result_files import write_results
@@ -358,3 +359,82 @@ def test_another_model_than_the_stores_is_refused(recorded: Path) -> None:
         search_stores(
             recorded / "x.store", [f"{recorded}/sounds/0.wav"], model="dawnchorus_eat_tiny"
         )
+
+
+def sound_file(path: Path, samples: np.ndarray) -> str:
+    soundfile.write(path, samples, 16_000, "FLOAT")
+    return str(path)
+
+
+def test_a_span_behind_the_end_is_refused(recorded: Path, tiny_folder: Path) -> None:
+    # shorter than a window, it would be widened to the recording's last second
+    with pytest.raises(AudioError, match=r"0\.wav@50-50\.5: the recording ends at 8 s"):
+        search_stores(recorded / "x.store", f"{recorded}/sounds/0.wav@50-50.5", model=tiny_folder)
+
+
+@pytest.mark.parametrize("span", ["2,5-3,5", "0:02-0:03", "", "nan-inf"])
+def test_what_is_no_span_of_a_recording_is_refused_as_that(recorded: Path, span: str) -> None:
+    with pytest.raises(UsageError, match=f"{span!r} is not a span; need START-STOP in seconds"):
+        SoundQuery.parse(f"{recorded}/sounds/0.wav@{span}")
+
+
+@pytest.mark.parametrize("of", [0.0, float("nan")])
+def test_silence_is_not_looked_for(
+    of: float, recorded: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    silent = sound_file(tmp_path / "s.wav", np.full(16_000, of, np.float32))
+    with pytest.raises(AudioError, match=r"s\.wav: silence"):
+        search_stores(recorded / "x.store", [silent], model=tiny_folder)
+
+
+def test_opposite_channels_are_not_looked_for(
+    recorded: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    one = np.sin(np.arange(16_000) / 9).astype(np.float32)
+    with pytest.raises(AudioError, match="cancel each other"):
+        search_stores(
+            recorded / "x.store",
+            [sound_file(tmp_path / "s.wav", np.stack([one, -one], axis=1))],
+            model=tiny_folder,
+        )
+
+
+def test_a_query_far_beyond_full_scale_is_said(
+    recorded: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    loud = 1000 * np.sin(np.arange(16_000) / 9).astype(np.float32)
+    with pytest.warns(DawnChorusWarning, match=r"s\.wav: samples up to 1000: sound far beyond"):
+        search_stores(recorded / "x.store", sound_file(tmp_path / "s.wav", loud), model=tiny_folder)
+
+
+@pytest.mark.parametrize("gain", [1e-4, 5.0])
+def test_a_query_is_not_rounded_or_clipped(gain: float, tmp_path: Path, tiny_folder: Path) -> None:
+    # three steps of 16 bits, and beyond full scale
+    rng = np.random.default_rng(3)
+    sound = gain * np.sin(np.arange(16_000) / 9) + 0.1 * gain * rng.standard_normal(16_000)
+    path = sound_file(tmp_path / "sounds.wav", sound.astype(np.float32))
+    embed(path, store=tmp_path / "x.store", model=tiny_folder, window_s=1.0, dtype="float32")
+    archive = Archive(tmp_path / "x.store")
+    (vectors,) = embed_sounds([SoundQuery(Path(path))], archive.header, tiny_folder)
+    np.testing.assert_allclose(vectors, archive.take(np.arange(1)), rtol=1e-5, atol=1e-6)
+
+
+def test_one_sound_need_not_be_a_list_and_vectors_may_be_a_tensor(
+    recorded: Path, tiny_folder: Path
+) -> None:
+    store, config = recorded / "x.store", SearchConfig(k=3)
+    path = recorded / "sounds" / "1.wav"
+    listed = search_stores(store, [path], config=config, model=tiny_folder)
+    alone = search_stores(store, path, config=config, model=tiny_folder)
+    assert alone.table.equals(listed.table)
+    (vectors,) = embed_sounds([SoundQuery(path)], Archive(store).header, tiny_folder)
+    by_tensor = search_stores(store, torch.from_numpy(vectors), config=config)
+    assert by_tensor.table.drop_columns("query").equals(listed.table.drop_columns("query"))
+
+
+@pytest.mark.parametrize("label", ["", " \t"])
+def test_a_suggestion_without_a_name_is_refused(label: str, store: Path, tmp_path: Path) -> None:
+    table = search_stores(store, planted_vectors(np.array([1])), config=SearchConfig(k=5)).table
+    with pytest.raises(UsageError, match="need the name of a sound"):
+        suggest_matches(table, tmp_path / "a", label, model="tiny")
+    assert not (tmp_path / "a").exists()

@@ -194,6 +194,18 @@ def plain_label(text: str) -> str:
     return " ".join(text.split())
 
 
+def named_label(text: str) -> str:
+    """A label that a call is looked for by: `plain_label`, and not empty.
+
+    Raises:
+        UsageError: It is empty, as a variable of a shell script that was never set.
+    """
+    label = plain_label(text)
+    if not label:
+        raise UsageError(f"label {text!r}: need the name of a sound, such as wren")
+    return label
+
+
 def default_author() -> str:
     """``$DAWNCHORUS_AUTHOR``, otherwise the name of the login.
 

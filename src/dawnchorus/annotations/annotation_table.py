@@ -26,7 +26,8 @@ from dawnchorus.paths import as_path, remote_errors
 from dawnchorus.store.files import remove_leftovers, write_first
 from dawnchorus.store.locks import HEADER_WAIT_S, one_writer
 from dawnchorus.store.parts import part_names, read_part, write_part
-from dawnchorus.store.storage import make_folder
+from dawnchorus.store.schema import HEADER_NAME
+from dawnchorus.store.storage import make_folder, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,7 +75,8 @@ class AnnotationTable:
             wait_s: for another program that is writing.
 
         Raises:
-            StoreError: There is no table, or it is of another version, or cannot be made.
+            StoreError: There is no table, or it is of another version, or cannot be made. Among
+                other things none is made: a folder of recordings, or a store, stays what it is.
         """
         self.folder = as_path(folder)
         self._parts: dict[str, list[AnnotationRow]] = {}
@@ -178,11 +180,15 @@ class AnnotationTable:
         ]
 
     def _make(self) -> None:
+        header = self.folder / HEADER
+        # hidden files are of the system, or of a table that another program is making
+        others = [name for name in names_in(self.folder) if name != PARTS and name[0] != "."]
+        if others and not header.exists():
+            raise _not_a_table(self.folder, f"holds other things, such as {min(others)!r}")
         try:
             make_folder(self.folder / PARTS)
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot make this folder: {error}") from error
-        header = self.folder / HEADER
         with one_writer(self.folder / LOCK, wait_s=self._wait_s):
             if not header.exists():
                 write_first(header, f"{json.dumps({'format_version': VERSION})}\n".encode())
@@ -237,10 +243,7 @@ def _check_header(folder: Path) -> None:
         with remote_errors(path):
             values = read_json(path, most_bytes=MOST_HEADER_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise StoreError(
-            f"{folder}: not an annotation table, {HEADER} is missing; 'dawnchorus label import' "
-            "makes one"
-        ) from error
+        raise _not_a_table(folder, f"{HEADER} is missing") from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
     version = values.get("format_version") if isinstance(values, dict) else None
@@ -249,6 +252,13 @@ def _check_header(folder: Path) -> None:
             f"{path}: annotations of format {shown(version)}, this version reads {VERSION}; open "
             "them with the version of dawnchorus that wrote them"
         )
+
+
+def _not_a_table(folder: Path, why: str) -> StoreError:
+    advice = "'dawnchorus label import' makes one, in a folder of its own"
+    if (folder / HEADER_NAME).exists():
+        advice = f"it is a store, whose annotations are {annotations_beside(folder)}"
+    return StoreError(f"{folder}: not an annotation table, {why}; {advice}")
 
 
 def _rows_of(path: Path) -> list[AnnotationRow]:

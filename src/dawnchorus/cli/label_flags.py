@@ -31,9 +31,11 @@ class OneLabelFlags(OutputFlags):
         Raises:
             UsageError: None was named.
         """
+        from dawnchorus.annotations.annotation_row import named_label
+
         if self.label is None:
             raise UsageError("this is done for one label at a time; name it: --label wren")
-        return self.label
+        return named_label(self.label)
 
     def vectors(self) -> NDArray[np.float32] | None:
         """Vectors of the sounds to look for, by the store's encoder; None: no sound was named."""

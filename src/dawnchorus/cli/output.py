@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.cli.streams import tell
+from dawnchorus.cli.streams import tell, visible
 from dawnchorus.errors import DawnChorusWarning
 from dawnchorus.progress import NO_PROGRESS
 
@@ -25,7 +25,7 @@ LINE_EVERY_S: Final = 10.0  # without a terminal: one line of progress now and t
 
 def say(text: str, *, end: str = "\n") -> None:
     """Talk to the user, on stderr."""
-    tell(text, end=end)
+    tell(visible(text), end=end)
 
 
 @contextmanager
@@ -66,12 +66,16 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 
 def table_lines(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """The lines of such a table."""
-    cells = [[str(cell) for cell in row] for row in [headings, *rows]]
+    cells = [[_in_a_cell(str(cell)) for cell in row] for row in [headings, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
+
+
+def _in_a_cell(text: str) -> str:
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 class TerminalProgress:

@@ -116,12 +116,16 @@ def command(flags: SearchFlags) -> int:
 
     Example: dawnchorus search archive.store --like night.wav@12.5-14.0 --clips found/
     """
+    from dawnchorus.annotations.annotation_row import named_label
     from dawnchorus.cli.output import watched
     from dawnchorus.search.result_files import result_format
     from dawnchorus.search.run import search_stores
 
+    # refused before anything is searched
     if flags.output is not None:
-        result_format(flags.output, flags.file_format)  # refused before anything is searched
+        result_format(flags.output, flags.file_format)
+    if flags.annotate is not None:
+        named_label(flags.annotate)
     with watched(quiet=flags.quiet) as progress:
         result = search_stores(
             flags.stores,

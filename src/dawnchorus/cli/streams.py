@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 STDOUT: Final = 1
 STDERR: Final = 2
+# all but tab and line end: a file name must not move the cursor, colour or turn around what follows
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class OutputError(DawnChorusError):
@@ -113,6 +116,11 @@ def abandon(number: int) -> None:
     discard = os.open(os.devnull, os.O_WRONLY)
     os.dup2(discard, number)
     os.close(discard)
+
+
+def visible(text: str) -> str:
+    """The text with characters that a terminal would obey written out."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def tell(text: str, *, end: str = "\n") -> None:

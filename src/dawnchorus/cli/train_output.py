@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.cli import output
+from dawnchorus.cli.streams import tell
 from dawnchorus.models.card import CARD_FILE, Card
 from dawnchorus.training.devices import is_first
 
@@ -33,11 +34,11 @@ def talk(n_steps: int, *, quiet: bool) -> Callable[[Mapping[str, Any]], None]:
     def say(record: Mapping[str, Any]) -> None:
         # steps replace each other on a terminal; validation, events and the last step stay
         if live and "loss" in record:
-            output.say(CLEAR_LINE + line_of(record, n_steps), end="")
+            tell(CLEAR_LINE + line_of(record, n_steps), end="")
             if record["step"] == n_steps:
                 output.say("")
             return
-        output.say((CLEAR_LINE if live else "") + line_of(record, n_steps))
+        tell((CLEAR_LINE if live else "") + line_of(record, n_steps))
 
     return say
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.annotations.annotation_row import suggested_row
+from dawnchorus.annotations.annotation_row import named_label, suggested_row
 from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside
 from dawnchorus.errors import DawnChorusError, UsageError
 from dawnchorus.labelling.density_plan import DensityPlan, DrawnWindow, new_plan_path, write_plan
@@ -63,6 +63,7 @@ def draw_judgements(
         UsageError: There is nothing to draw, or no score.
         StoreError: Store or annotations are damaged, or cannot be written.
     """
+    label = named_label(label)
     folder = as_path(annotations_beside(store) if annotations is None else annotations)
     is_new = not folder.exists()
     table = AnnotationTable(folder, create=True)

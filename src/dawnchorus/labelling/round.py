@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.annotations.annotation_row import default_author
+from dawnchorus.annotations.annotation_row import default_author, named_label
 from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.labelling.density_plan import read_plans
@@ -168,6 +168,7 @@ def label_round(
         StoreError: Store or annotations are damaged, or cannot be written.
     """
     settings = settings or RoundSettings()
+    label = named_label(label)
     if settings.strategy == "random":
         raise UsageError(
             "random draws windows to estimate from, and no probe is fitted on those; choose another"
@@ -192,7 +193,7 @@ def probe_beside(store: str | Path, label: str) -> Path:
     """The usual folder of a label's probe: ``X.wren.probe`` beside ``X.store``."""
     path = as_path(store)
     # labels may hold anything; the probe itself says which label it is of
-    slug = re.sub(r"[^0-9A-Za-z]+", "_", label).strip("_")[:LONGEST_NAME] or "label"
+    slug = re.sub(r"\W+", "_", label).strip("_")[:LONGEST_NAME] or "label"
     return path.with_name(f"{path.name.removesuffix('.store')}.{slug}.probe")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dawnchorus.annotations.annotation_row import named_label
 from dawnchorus.annotations.annotation_table import AnnotationTable, annotations_beside
 from dawnchorus.annotations.window_labels import PRESENT, UNLABELLED
 from dawnchorus.errors import DawnChorusWarning, UsageError
@@ -109,6 +110,7 @@ def call_density(
         StoreError: Store, annotations or plan are missing or damaged.
     """
     _check_by(by)
+    label = named_label(label)
     table = AnnotationTable(annotations_beside(store) if annotations is None else annotations)
     wanted = {name for one in by for name in one}
     columns = [column for column, names in NEEDS.items() if names & wanted]

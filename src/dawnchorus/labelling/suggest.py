@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dawnchorus.annotations.annotation_row import named_label
 from dawnchorus.annotations.annotation_table import (
     AnnotationTable,
     annotations_beside,
@@ -82,6 +83,7 @@ def suggest_windows(
             needs scores and there are none.
         StoreError: Store or annotations are damaged, or cannot be written.
     """
+    label = named_label(label)
     archive = Archive(store, **filters)
     beside = annotations_beside(archive.stores[0].path)
     folder = as_path(beside if annotations is None else annotations)

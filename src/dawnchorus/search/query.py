@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dawnchorus.audio.decode.flac import write_flac
+from dawnchorus.audio.decode.flac import write_exact
 from dawnchorus.audio.decode.read import read_audio, read_info
+from dawnchorus.audio.levels import ADVICE, BEYOND_FULL_SCALE, MAX_LEVEL
 from dawnchorus.configs.engine import EmbedConfig, WindowConfig
 from dawnchorus.engine.embed import embed
 from dawnchorus.engine.options import backend_of, precision_of
-from dawnchorus.errors import AudioError, UsageError, WeightsError
+from dawnchorus.engine.pipeline.flags import SILENCE
+from dawnchorus.errors import AudioError, DawnChorusWarning, UsageError, WeightsError
 from dawnchorus.models.registry import list_models
 from dawnchorus.paths import as_path, local_copy
 from dawnchorus.search.neighbours import query_directions
@@ -57,11 +60,18 @@ class SoundQuery:
         """``call.wav``, or ``night.wav@12.5-14.0`` for a span in seconds.
 
         Raises:
-            UsageError: The span has no length.
+            UsageError: The span has no length, or is none.
         """
-        match = SPAN.fullmatch(text)
+        path, sign, span = text.rpartition("@")
         # a file may itself have a name of that form
-        if match is None or as_path(text).is_file():
+        if not sign or as_path(text).is_file():
+            return cls(as_path(text))
+        match = SPAN.fullmatch(text)
+        if match is None and as_path(path).is_file():
+            raise UsageError(
+                f"{text}: {span!r} is not a span; need START-STOP in seconds, such as @12.5-14.0"
+            )
+        if match is None:
             return cls(as_path(text))
         start_s, stop_s = float(match["start"]), float(match["stop"])
         if stop_s <= start_s:
@@ -93,13 +103,13 @@ def embed_sounds(
         ``(windows, dim)`` for each sound.
 
     Raises:
-        AudioError: A sound cannot be read.
+        AudioError: A sound cannot be read, or is silence.
         WeightsError: The model is not the one that the store was made with.
     """
     with tempfile.TemporaryDirectory(prefix="dawnchorus-query-") as name:
         folder = Path(name)
         for at, sound in enumerate(sounds):
-            _cut(sound, folder / "sounds" / f"{at:06d}.flac", header)
+            _cut(sound, folder / "sounds" / f"{at:06d}.wav", header)
         if model is None:
             model = _known(header)
         report = embed(
@@ -152,14 +162,22 @@ def _cut(sound: SoundQuery, target: Path, header: StoreHeader) -> None:
         info = read_info(path)
         # a file without a length in its header is not widened
         length_s = None if info.n_samples is None else info.n_samples / info.sample_rate
+        # widened to a window, such a span would be the recording's last sound
+        if length_s is not None and (sound.start_s or 0.0) >= length_s > 0:
+            raise AudioError(f"{sound}: the recording ends at {length_s:g} s", reason="empty")
         start_s, stop_s = _heard(sound, length_s, header.window_s)
         samples = read_audio(path, start_s=start_s, stop_s=stop_s, channel=header.channel)
-        if not len(samples):
-            raise AudioError(
-                f"{sound}: there is no sound at this place of the recording",
-                reason="empty",
-            )
-    write_flac(target, samples, info.sample_rate)
+    peak = float(np.abs(samples).max())
+    if peak <= SILENCE:
+        raise AudioError(
+            f"{sound}: silence, which every search would find something for: choose another sound "
+            "or span; of channels that cancel each other, cut out one",
+            reason="empty",
+        )
+    if peak > MAX_LEVEL:
+        text = f"{sound}: samples up to {peak:g}: {ADVICE[BEYOND_FULL_SCALE]}"
+        warnings.warn(DawnChorusWarning(text), stacklevel=2)
+    write_exact(target, samples, info.sample_rate)
 
 
 def _heard(

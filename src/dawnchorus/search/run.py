@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dawnchorus.annotations.annotation_row import named_label
 from dawnchorus.annotations.annotation_table import (
     AnnotationTable,
     annotations_beside,
@@ -23,7 +25,6 @@ from dawnchorus.search.results import SearchResult, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
     from dawnchorus.progress import Progress
 
     Floats = NDArray[np.float32]
-    Sounds = Sequence[str | SoundQuery]
+    Sounds = list[SoundQuery]
+    Given = str | Path | SoundQuery | Sequence[str | Path | SoundQuery] | NDArray[np.floating]
 
 
 def search_stores(
     stores: str | Path | Sequence[str | Path],
-    like: Sounds | NDArray[np.floating] = (),
+    like: Given = (),
     *,
-    unlike: Sounds = (),
+    unlike: Given = (),
     label: str | None = None,
     config: SearchConfig | None = None,
     model: Encoder | str | Path | None = None,
@@ -53,8 +55,8 @@ def search_stores(
 
     Args:
         stores: one or several, of one model and settings.
-        like: sounds, such as ``call.wav`` or ``night.wav@12.5-14.0``; or vectors of the encoder
-            ``(n, dim)``.
+        like: a sound or several, such as ``call.wav`` or ``night.wav@12.5-14.0``; or vectors of
+            the encoder ``(n, dim)``.
         unlike: sounds that are mistaken for them.
         label: of the annotations: windows that people said hold it are looked for, those that they
             said do not are as ``unlike``.
@@ -71,6 +73,7 @@ def search_stores(
         DependencyError: A cluster is asked for, and Ray is not installed.
     """
     config = config or SearchConfig()
+    like, unlike = _sounds(like), _sounds(unlike)
     archive = Archive(stores, **filters)
     if not archive.n_windows:
         raise UsageError("no window passes the filters; there is nothing to search")
@@ -98,25 +101,32 @@ def search_stores(
 
 def _examples(
     archive: Archive,
-    like: Sounds | NDArray[np.floating],
-    unlike: Sounds,
+    like: Sounds | Floats,
+    unlike: Sounds | Floats,
     model: Encoder | str | Path | None,
 ) -> tuple[list[Floats], list[Floats]]:
     """Vectors of what is like and unlike the sound that is looked for."""
-    if isinstance(like, np.ndarray):
-        if like.ndim != 2 or like.shape[1] != archive.dim:
-            raise UsageError(f"vectors: need (n, {archive.dim}), got {like.shape}")
-        positives, sounds = [like.astype(np.float32)], [_sound(one) for one in unlike]
-        n_like = 0
-    else:
-        positives, sounds = [], [_sound(one) for one in (*like, *unlike)]
-        n_like = len(like)
-    vectors = embed_sounds(sounds, archive.header, model) if sounds else []
-    return positives + vectors[:n_like], vectors[n_like:]
+    sounds = [one for some in (like, unlike) if isinstance(some, list) for one in some]
+    vectors = iter(embed_sounds(sounds, archive.header, model) if sounds else [])
+    of_like, of_unlike = (
+        [next(vectors) for _ in some] if isinstance(some, list) else [_checked(some, archive.dim)]
+        for some in (like, unlike)
+    )
+    return of_like, of_unlike
 
 
-def _sound(given: str | SoundQuery) -> SoundQuery:
-    return given if isinstance(given, SoundQuery) else SoundQuery.parse(str(given))
+def _sounds(given: Given) -> Sounds | Floats:
+    """Sounds as a list, or vectors as an array; one sound is not a list of letters."""
+    if hasattr(given, "__array__"):
+        return np.asarray(given, np.float32)
+    named = [given] if isinstance(given, (str, Path, SoundQuery)) else given
+    return [one if isinstance(one, SoundQuery) else SoundQuery.parse(str(one)) for one in named]
+
+
+def _checked(vectors: Floats, dim: int) -> Floats:
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise UsageError(f"vectors: need (n, {dim}), got {vectors.shape}")
+    return vectors
 
 
 def _of_label(
@@ -139,9 +149,9 @@ def _stacked(pieces: Sequence[Floats], dim: int) -> Floats:
     return np.concatenate([np.zeros((0, dim), np.float32), *pieces])
 
 
-def _name(like: Sounds | NDArray[np.floating], label: str | None) -> str:
+def _name(like: Sounds | Floats, label: str | None) -> str:
     """What the query is called in the result."""
-    sounds = ["vectors"] if isinstance(like, np.ndarray) else [str(one) for one in like]
+    sounds = [str(one) for one in like] if isinstance(like, list) else ["vectors"]
     return " + ".join([*sounds, *([label] if label is not None else [])])
 
 
@@ -160,6 +170,7 @@ def suggest_matches(table: pa.Table, annotations: str | Path, label: str, *, mod
     Raises:
         StoreError: They cannot be written.
     """
+    label = named_label(label)
     rows = [
         suggested_row(row, label, model=model, score=float(row["score"]))
         for row in table.to_pylist()

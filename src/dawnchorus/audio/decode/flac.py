@@ -1,4 +1,7 @@
-"""Clips as FLAC: written to a file or to memory, and read from a shard that holds many."""
+"""Clips as FLAC: written to a file or to memory, and read from a shard that holds many.
+
+`write_exact` is for clips that are only passed on: WAV of the very samples.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,19 @@ def write_flac(path: Path, samples: NDArray[np.float32], sample_rate: int) -> No
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_flac(samples, sample_rate))
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioError(f"{path}: cannot be written: {error}", reason="denied") from error
+
+
+def write_exact(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
+    """Write a clip ``(n,)`` as WAV of 32-bit floats, its folder too: no sample is changed.
+
+    Raises:
+        AudioError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, sample_rate, "FLOAT", format="WAV")
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"{path}: cannot be written: {error}", reason="denied") from error
 
