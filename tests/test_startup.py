@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import ast
+import gc
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import dawnchorus
+from dawnchorus import configs
+from dawnchorus.late_imports import import_quickly, on_first_use
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 HEAVY = {"torch", "pyarrow", "pydantic", "huggingface_hub", "soundfile", "numpy", "sklearn"}
 
 
 def loaded_after(code: str) -> set[str]:
-    """Top-level modules that a fresh interpreter holds after some code."""
-    show = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    """Modules that a fresh interpreter holds after some code."""
+    show = "import sys; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=True
     )
@@ -31,7 +38,38 @@ def loaded_after(code: str) -> set[str]:
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
     assert loaded_after(code) & HEAVY == set()
-    assert "torch" in loaded_after("import dawnchorus; dawnchorus.load_model")
+
+
+@pytest.mark.cli
+def test_a_model_is_loaded_without_what_recordings_and_other_models_need() -> None:
+    loaded = loaded_after("import dawnchorus; dawnchorus.load_model('dawnchorus_eat_tiny', 'cpu')")
+    others = {"pyarrow", "huggingface_hub", "soundfile", "soxr", "sklearn", "scipy", "pandas"}
+    assert loaded & others == set()
+    # which torch imports at the first tensor without values, for seconds
+    assert loaded & {"torch._dynamo", "sympy"} == set()
+    assert {name for name in loaded if name.startswith("dawnchorus.configs.")} == {
+        f"dawnchorus.configs.{name}" for name in ("base", "json_file", "readout", "yaml_file")
+    }
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_no_garbage_is_collected_during_an_import_and_as_before_after_it(
+    *, was_enabled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_here.py").write_text("import gc\nSEEN = gc.isenabled()\n1 / SEEN\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (gc.enable if was_enabled else gc.disable)()
+    try:
+        with pytest.raises(ZeroDivisionError):  # also when the import fails
+            import_quickly("imported_here")
+        assert gc.isenabled() == was_enabled
+    finally:
+        gc.enable()
+
+
+def test_a_name_is_looked_for_once() -> None:
+    find = on_first_use(__name__, {"ELSEWHERE": "string:digits"})
+    assert find("ELSEWHERE") == globals()["ELSEWHERE"] == "0123456789"
 
 
 PUBLIC = [
@@ -49,8 +87,9 @@ def test_the_public_names_are_these() -> None:
     assert dir(dawnchorus) == PUBLIC
 
 
-def test_a_type_checker_sees_what_is_loaded_on_first_use() -> None:
-    tree = ast.parse(Path(dawnchorus.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", [dawnchorus, configs])
+def test_a_type_checker_sees_what_is_loaded_on_first_use(package: ModuleType) -> None:
+    tree = ast.parse(Path(package.__file__ or "").read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {}
     for node in block.body:
@@ -58,8 +97,8 @@ def test_a_type_checker_sees_what_is_loaded_on_first_use() -> None:
         for alias in node.names:
             there = f":{alias.name}" if alias.asname else ""
             seen[alias.asname or alias.name] = f"{node.module}{there}"
-    assert seen == dawnchorus._HOME
-    assert {*seen, "__version__"} == set(PUBLIC)
+    assert seen == package._HOME
+    assert {*seen} == {*package.__all__} - {"__version__"}
 
 
 def test_every_public_name_is_there() -> None:

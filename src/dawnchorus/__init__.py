@@ -5,9 +5,9 @@ The public names load on first use: importing the package loads neither torch no
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dawnchorus.late_imports import on_first_use
 from dawnchorus.publication import VERSION
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ __all__ = [
     "suggest_windows",
 ]
 
-# Where each name is; ``module:name`` where it has another name there. A test holds this against
-# the imports above, which are what a type checker sees.
+# Where each name is. A test holds this against the imports above, which a type checker sees.
 _HOME = {
     "AnnotationTable": "dawnchorus.annotations.annotation_table",
     "DawnChorusClassifier": "dawnchorus.probing.estimator",
@@ -96,13 +95,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'dawnchorus' has no attribute {name!r}")
-    module, _, its_name = _HOME[name].partition(":")
-    value = getattr(import_module(module), its_name or name)
-    globals()[name] = value
-    return value
+__getattr__ = on_first_use(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -144,7 +144,8 @@ def test_a_known_model_that_was_replaced_is_refused_unless_its_revision_is_named
         update={"name": "known", "hub": cards.HubLocation(repo=REPO, file="model.safetensors",
                                                           label_map="label_map.json")}
     )  # fmt: skip
-    monkeypatch.setitem(cards.known_cards(), "known", card)  # type: ignore[arg-type]
+    card.write(tmp_path / "known.yaml")
+    monkeypatch.setitem(cards.card_files(), "known", tmp_path / "known.yaml")
     assert load_model("known", device="cpu").labels is not None
     tensors = load_file(written / "model.safetensors")
     save_file({**tensors, "cls_token": torch.ones(1, 1, 64)}, tmp_path / "m.safetensors")
@@ -155,7 +156,8 @@ def test_a_known_model_that_was_replaced_is_refused_unless_its_revision_is_named
             load_model(name, device="cpu")
     assert load_model(f"hf://{REPO}@{first}", device="cpu").name == "known"
     pinned = cards.HubLocation(**{**card.hub.model_dump(), "revision": first})  # type: ignore[union-attr]
-    monkeypatch.setitem(cards.known_cards(), "known", card.model_copy(update={"hub": pinned}))  # type: ignore[arg-type]
+    card.model_copy(update={"hub": pinned}).write(tmp_path / "pinned.yaml")
+    monkeypatch.setitem(cards.card_files(), "known", tmp_path / "pinned.yaml")
     assert load_model("known", device="cpu").weights_sha256 == card.sha256
     assert load_model(f"hf://{REPO}", device="cpu").weights_sha256 == card.sha256
 

@@ -125,7 +125,8 @@ def test_a_fingerprint_is_compared_after_a_download(
             "fingerprint": Fingerprint(values=(0.5,) * 21),
         }
     )
-    monkeypatch.setitem(cards.known_cards(), "known", card)  # type: ignore[arg-type]
+    card.write(tmp_path / "known.yaml")
+    monkeypatch.setitem(cards.card_files(), "known", tmp_path / "known.yaml")
     is_new = True
 
     def fetch(_repo: str, file: str, **_options: object) -> tuple[Path, bool]:
@@ -213,10 +214,11 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "download" / "weights.safetensors"
     path.parent.mkdir()
     save_file(originals.weights(shapes), path)
-    known = cards.known_cards()
-    config = known[RELEASED].config.model_copy(update={"dim": 128, "n_layers": 2, "n_heads": 2})
-    small = known[RELEASED].model_copy(update={"config": config, "sha256": sha256_of_file(path)})
-    monkeypatch.setitem(known, RELEASED, small)  # type: ignore[arg-type]
+    known = cards.known_cards()[RELEASED]
+    config = known.config.model_copy(update={"dim": 128, "n_layers": 2, "n_heads": 2})
+    small = known.model_copy(update={"config": config, "sha256": sha256_of_file(path)})
+    small.write(tmp_path / "small.yaml")
+    monkeypatch.setitem(cards.card_files(), RELEASED, tmp_path / "small.yaml")
     return path
 
 

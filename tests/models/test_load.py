@@ -268,6 +268,26 @@ def released_folder(tmp_path: Path, supervised: dict[str, torch.Tensor]) -> Path
 
 
 @pytest.mark.usefixtures("no_network")
+def test_a_named_model_is_loaded_without_other_cards_and_without_random_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both took longer than its weights; a layer that is not filled would hold any numbers."""
+    read = []
+    monkeypatch.setattr(cards, "_read", lambda path: read.append(path) or cards.Card.read(path))
+
+    def drawn(*_given: object, **_named: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(torch.Tensor, "uniform_", drawn)
+    model = load_model("dawnchorus_eat_tiny", "cpu")
+    assert {path.parent.name for path in read} == {"dawnchorus_eat_tiny"}
+    monkeypatch.undo()
+    assert {path.parent.name for path in cards.card_files().values()} > {"dawnchorus_eat_tiny"}
+    assert all(cards.known_card(name).name == name for name in cards.card_files())  # type: ignore[union-attr]
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+@pytest.mark.usefixtures("no_network")
 def test_the_first_three_examples_of_the_design_run(released_folder: Path) -> None:
     waveforms = 0.1 * torch.randn(2, 160_000, generator=torch.Generator().manual_seed(0))
     backbone = load_model(released_folder, return_features_only=True, device="cpu")

@@ -67,9 +67,9 @@ def command(flags: ClusterFlags) -> int:
 
     Example: dawnchorus cluster archive.store -o archive.map --novel 10
     """
+    from dawnchorus import cluster_stores
     from dawnchorus.cli.output import say, watched
     from dawnchorus.configs.search import ClusterConfig
-    from dawnchorus.search.cluster import cluster_stores
 
     config = ClusterConfig(
         landmarks=flags.landmarks,

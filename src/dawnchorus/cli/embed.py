@@ -78,6 +78,6 @@ def _engine(name: str, address: str | None) -> Callable[..., EmbedReport]:
         return partial(embed_on_ray, address=address)
     if name != "local" or address:
         raise UsageError(f"--engine {name}: need local or ray; --address is for ray")
-    from dawnchorus.engine.embed import embed
+    from dawnchorus import embed
 
     return embed

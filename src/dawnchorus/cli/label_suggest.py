@@ -47,8 +47,8 @@ def suggest(flags: SuggestFlags) -> int:
 
     Example: dawnchorus label suggest archive.store --label wren --like wren.wav -n 40
     """
+    from dawnchorus import suggest_windows
     from dawnchorus.cli.output import print_json, watched
-    from dawnchorus.labelling.suggest import suggest_windows
 
     label = flags.the_label()
     if flags.probe is not None and flags.like:

@@ -115,9 +115,9 @@ def command(flags: PredictFlags) -> int:
 
     Example: dawnchorus predict recordings/ -o detections.selections.txt --threshold 0.5
     """
+    from dawnchorus import predict
     from dawnchorus.cli import runs
     from dawnchorus.cli.output import say, watched
-    from dawnchorus.engine.predict import predict
 
     keywords = flags.keywords()
     inputs = runs.inputs(flags.paths, flags.recordings, quiet=flags.quiet)

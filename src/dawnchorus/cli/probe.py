@@ -191,8 +191,8 @@ def fit(flags: FitFlags) -> int:
 
     Example: dawnchorus probe fit clips.csv -o wren.probe
     """
+    from dawnchorus import probe_fit
     from dawnchorus.cli.output import watched
-    from dawnchorus.probing.fit import probe_fit
     from dawnchorus.probing.report import class_rows, fit_lines, write_report
 
     config = flags.config()
@@ -234,9 +234,9 @@ def evaluate(flags: EvaluateFlags) -> int:
 
     Example: dawnchorus probe evaluate wren.probe more_clips.csv
     """
+    from dawnchorus import probe_evaluate
     from dawnchorus.cli.output import watched
     from dawnchorus.configs import ProbeRunConfig
-    from dawnchorus.probing.evaluate import probe_evaluate
     from dawnchorus.probing.report import class_rows, evaluation_lines, write_evaluation
 
     clips = _of_split(flags.clips(flags.labels, "estimate"), flags.split)

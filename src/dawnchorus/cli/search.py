@@ -116,10 +116,10 @@ def command(flags: SearchFlags) -> int:
 
     Example: dawnchorus search archive.store --like night.wav@12.5-14.0 --clips found/
     """
+    from dawnchorus import search_stores
     from dawnchorus.annotations.annotation_row import named_label
     from dawnchorus.cli.output import watched
     from dawnchorus.search.result_files import result_format
-    from dawnchorus.search.run import search_stores
 
     # refused before anything is searched
     if flags.output is not None:

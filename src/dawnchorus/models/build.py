@@ -6,9 +6,11 @@ that encoding does not need, and shapes must agree.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from dawnchorus.errors import WeightsError
 from dawnchorus.models.eat import EAT
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from dawnchorus.models.eat_config import EATConfig
     from dawnchorus.models.layouts import Shape
 
+RANDOM: Final = frozenset({nn.init.kaiming_uniform_, nn.init.uniform_})  # of torch's layers
 READABLE: Final = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 
 
@@ -49,7 +52,18 @@ def build(config: EATConfig, name: str, shapes: Mapping[str, Shape], source: str
             f"{source}: does not fit {name}: {len(wrong)} of {len(want)} tensors are "
             f"missing, unknown or of another shape ({shown})"
         )
-    return EAT(config, name=name, initialise=False)
+    with _WithoutNumbers():
+        return EAT(config, name=name, initialise=False)
+
+
+class _WithoutNumbers(TorchFunctionMode):
+    """Layers that are made inside hold whatever lies in memory: `fill` replaces all of it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # Any: as torch has it
+        # drawing them takes longer than reading the file
+        return None if func in RANDOM else func(*args, **(kwargs or {}))
 
 
 def fill(model: EAT, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -115,11 +115,24 @@ class Card(Config):
 
 
 @cache
+def card_files() -> dict[str, Path]:
+    """Cards that ship with the package by the names of their models, bundled models first."""
+    bundled = {path.parent.name: path for path in sorted(BUNDLED.glob(f"*/{CARD_FILE}"))}
+    return bundled | {path.stem: path for path in sorted(CARDS.glob("*.yaml"))}
+
+
+def known_card(name: str) -> Card | None:
+    """One of `known_cards`, without reading the others; None: there is none of this name."""
+    path = card_files().get(name)
+    return None if path is None else _read(path)
+
+
 def known_cards() -> Mapping[str, Card]:
     """All cards that ship with the package, bundled models first, by name."""
-    paths = [*sorted(BUNDLED.glob(f"*/{CARD_FILE}")), *sorted(CARDS.glob("*.yaml"))]
-    cards = [Card.read(path) for path in paths]
-    return {card.name: card for card in cards}
+    return {name: _read(path) for name, path in card_files().items()}
+
+
+_read = cache(Card.read)
 
 
 def bundled_folder(name: str) -> Path | None:

@@ -12,7 +12,7 @@ import torch
 from dawnchorus.errors import DawnChorusWarning, DeviceError, UsageError, shown
 from dawnchorus.models import fingerprint
 from dawnchorus.models.build import build, fill
-from dawnchorus.models.card import known_cards
+from dawnchorus.models.card import known_card
 from dawnchorus.models.class_labels import ClassLabels, find_labels
 from dawnchorus.models.identify import Identity, card_beside, config_of, identify
 from dawnchorus.models.layouts import infer_shape
@@ -145,7 +145,7 @@ def open_model(
         )
     source = find_source(checkpoint_path or name, access)
     if checkpoint_path is not None:
-        settings = known_cards().get(str(meant_by(name))) or card_beside(find_source(name, access))
+        settings = known_card(str(meant_by(name))) or card_beside(find_source(name, access))
         source = replace(source, loaded_as=settings, must_match=False)
     path = str(source.weights)
     weights = inspect_weights(source.weights)

@@ -148,10 +148,10 @@ class Pretrained:
 def _model_name(name: str | Path, revision: str | None) -> str | Path:
     """A name as `load_model` takes it, from one as `from_pretrained` does."""
     from dawnchorus.models.address import HUB_PREFIX, parse_address  # noqa: PLC0415
-    from dawnchorus.models.card import known_cards  # noqa: PLC0415
+    from dawnchorus.models.card import card_files  # noqa: PLC0415
 
     text = str(name)
-    if not text.startswith(HUB_PREFIX) and (Path(name).exists() or text in known_cards()):
+    if not text.startswith(HUB_PREFIX) and (Path(name).exists() or text in card_files()):
         if revision is not None:
             raise UsageError(f"{name}: revision {revision!r} is of a repository, this is not one")
         return name

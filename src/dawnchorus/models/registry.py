@@ -16,6 +16,7 @@ from dawnchorus.models.card import (
     WEIGHTS_FILE,
     Card,
     bundled_folder,
+    known_card,
     known_cards,
 )
 from dawnchorus.models.class_labels import known_labels
@@ -74,7 +75,7 @@ def card_of(name: str | Path) -> Card:
     model = meant_by(name)
     if str(model) in plugin_names():
         raise UsageError(f"{model}: an encoder of another package has no card; load it and look")
-    card = known_cards().get(str(model))
+    card = known_card(str(model))
     if card is None or Path(model).exists():
         card = open_model(model).identity.card
     if card is None:
@@ -102,7 +103,7 @@ def load_label_mapping(model_or_path: str | Path) -> LabelMapping | None:
     model = meant_by(model_or_path)
     if Path(model).suffix == ".json":
         return LabelMapping(read_label_map(Path(model)))
-    card = known_cards().get(str(model))
+    card = known_card(str(model))
     labels: Sequence[str] | None
     if card is None or Path(model).exists():
         labels = load_model(model, "cpu").labels
@@ -124,7 +125,7 @@ def list_model_layers(model: str | Path | Encoder, device: str = "cpu") -> dict[
     """
     encoder: object = model
     if isinstance(model, str | Path):
-        card = known_cards().get(str(meant_by(model)))
+        card = known_card(str(meant_by(model)))
         if card is not None and not Path(model).exists():
             return _layers([f"blocks.{i}.attn.proj" for i in range(card.config.n_layers)])
         encoder = load_model(model, device)

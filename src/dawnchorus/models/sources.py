@@ -16,6 +16,8 @@ from dawnchorus.models.card import (
     WEIGHTS_FILE,
     Card,
     bundled_folder,
+    card_files,
+    known_card,
     known_cards,
 )
 from dawnchorus.models.hub import Access
@@ -79,7 +81,7 @@ def find_source(name: str | Path, access: Access | None = None) -> ModelSource:
         return _folder_source(path)
     if is_file:
         return _beside(path, name=path.stem)
-    card = known_cards().get(text)
+    card = known_card(text)
     if card is not None:
         return _known_source(card, access or Access())
     if path.suffix in WEIGHT_SUFFIXES:
@@ -89,7 +91,7 @@ def find_source(name: str | Path, access: Access | None = None) -> ModelSource:
 
 def unknown_model(name: str) -> UsageError:
     """The error for a name that means nothing, with the nearest one that does."""
-    known = list(dict.fromkeys([*known_cards(), *plugin_names(), *registered()]))
+    known = list(dict.fromkeys([*card_files(), *plugin_names(), *registered()]))
     # of a name that is nearly right: most mistakes are of one letter
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
@@ -104,7 +106,7 @@ def unknown_model(name: str) -> UsageError:
 def _known_source(card: Card, access: Access) -> ModelSource:
     folder = bundled_folder(card.name)
     if folder is not None:
-        return replace(_folder_source(folder), named=card, must_match=True)
+        return replace(_folder_source(folder, card), must_match=True)
     if card.hub is None:
         raise UsageError(f"{card.name}: its card does not say where its weights can be downloaded")
     location = card.hub
@@ -193,11 +195,11 @@ def _choose(files: Sequence[str], address: Address) -> str | None:
     return candidates[0] if candidates else None
 
 
-def _folder_source(folder: Path) -> ModelSource:
+def _folder_source(folder: Path, named: Card | None = None) -> ModelSource:
     for inner in (folder, folder / EXPORT):
         weights = _weights_in(inner)
         if weights is not None:
-            return _beside(weights, name=folder.resolve().name)
+            return _beside(weights, name=folder.resolve().name, named=named)
     raise WeightsError(
         f"{folder}: no weights in this folder; need {WEIGHTS_FILE}, or one other weights file"
     )
@@ -216,14 +218,14 @@ def _weights_in(folder: Path) -> Path | None:
     return candidates[0] if candidates else None
 
 
-def _beside(weights: Path, *, name: str) -> ModelSource:
+def _beside(weights: Path, *, name: str, named: Card | None = None) -> ModelSource:
     card, labels = weights.with_name(CARD_FILE), weights.with_name(LABELS_FILE)
     return ModelSource(
         name=name,
         weights=weights,
         card_file=card if card.is_file() else None,
         labels_file=labels if labels.is_file() else None,
-        named=_named(weights, name),
+        named=named or _named(weights, name),
         location=str(weights.parent),
     )
 
