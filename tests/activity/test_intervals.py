@@ -115,3 +115,12 @@ def test_a_density_that_cannot_be_is_refused(line: str, message: str, tmp_path: 
     (tmp_path / "d.csv").write_text("label,density\nwren,0.5\n")
     with pytest.raises(UsageError, match="missing: site, date"):
         read_density(tmp_path / "d.csv")
+
+
+def test_windows_of_unknown_times_have_a_stratum_that_no_hour_meets(tmp_path: Path) -> None:
+    # as label density writes it where a recording does not say when it began
+    lines = "wren,,,07,10,5,0.5,0.1,0.9,own,\nwren,rec,unknown,unknown,9,5,0.5,0,1,own,\n"
+    (tmp_path / "d.csv").write_text(f"{HEAD}{lines}")
+    table = read_density(tmp_path / "d.csv")
+    assert table.rows["wren", "rec", "unknown", "unknown"] == (9, 0.5, 0.0, 1.0)
+    assert table.per_hour("wren", (None, None, 7), 2.0)["windows_per_hour"] == 2.5

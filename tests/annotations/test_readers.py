@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from dawnchorus.annotations.annotation import Annotation, AnnotationList, clip_id
+from dawnchorus.annotations.annotation_row import new_row
 from dawnchorus.annotations.audacity import read_audacity
+from dawnchorus.annotations.imported import not_in_store, rows_of
 from dawnchorus.annotations.label_cells import LabelCells
 from dawnchorus.annotations.raven import read_raven
 from dawnchorus.annotations.recordings import Recordings
 from dawnchorus.annotations.row_reader import ReadOptions
-from dawnchorus.annotations.table import read_table
-from dawnchorus.errors import TaskError
+from dawnchorus.annotations.table import read_table, table_text
+from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.failures import Failure
+from dawnchorus.store.schema import recording_id
 
 
 @pytest.fixture
@@ -160,3 +163,81 @@ def test_annotations_without_a_length_are_failures_named_by_their_span() -> None
 )
 def test_the_labels_of_a_cell(cell: str, separator: str | None, labels: tuple[str, ...]) -> None:
     assert LabelCells(Path("t.csv"), separator).labels(cell) == labels
+
+
+STATES = "path,start_s,end_s,label,state\nrec1.wav,1,2,a,Present\nrec1.wav,2,3,a,absent\n"
+
+
+def read(table: Path, text: str, recordings: Recordings, *, keep: bool) -> AnnotationList:
+    table.write_text(text)
+    return read_table(table, recordings, ReadOptions(keep=keep))
+
+
+def test_a_column_of_states_is_what_it_says(recordings: Recordings) -> None:
+    table = recordings.folder / "t.csv"
+    found = read(table, f"{STATES}rec1.wav,3,4,a,\n", recordings, keep=True)
+    rows, failures = rows_of(found, "ann", state="present")
+    assert [row.state for row in rows] == ["present", "absent", "present"]
+    assert not failures
+    assert "'state' says which labels are heard" in " ".join(found.notes())
+    # whoever wants clips, not annotations, gets those alone in which the label is heard
+    found = read(table, STATES, recordings, keep=False)
+    assert [one.start_s for one in found.annotations] == [1.0]
+    assert [failure.message for failure in found.failures] == [
+        f"{table}, line 3: state is 'absent', not 'present'"
+    ]
+
+
+def test_a_state_that_is_not_known_is_refused_by_its_line(recordings: Recordings) -> None:
+    table = recordings.folder / "t.csv"
+    found = read(table, f"{STATES}rec1.wav,3,4,a,maybe\n", recordings, keep=True)
+    with pytest.raises(TaskError, match="line 4: state is 'maybe'; known: present, absent, unsure"):
+        rows_of(found, "ann", state="present")
+
+
+def test_the_state_of_a_country_is_no_state(recordings: Recordings) -> None:
+    text = "path,start_s,end_s,label,state\nrec1.wav,1,2,a,Ohio\n"
+    for keep in (True, False):
+        (one,) = read(recordings.folder / "t.csv", text, recordings, keep=keep).annotations
+        assert one.state is None
+
+
+def test_a_line_added_to_our_own_table_has_its_state(recordings: Recordings) -> None:
+    table = recordings.folder / "t.csv"
+    ours = new_row("rec1.wav", 0.0, 1.0, "a", author="ann")
+    text = f"{table_text([ours])}rec1.wav,2,3,,,b,absent,,\n"
+    rows, _ = rows_of(read(table, text, recordings, keep=True), "bob", state="present")
+    assert [(row.label, row.state) for row in rows] == [("a", "present"), ("b", "absent")]
+
+
+def test_spans_without_a_column_of_labels_do_not_become_background(recordings: Recordings) -> None:
+    with pytest.raises(UsageError, match="no column holds the labels; name it: --column labels="):
+        read(recordings.folder / "t.csv", "path,start_s,end_s\nrec1.wav,1,2\n", recordings,
+             keep=True)  # fmt: skip
+
+
+@pytest.mark.parametrize("ours", ["labels", "label", "Label", "LABELS"])
+def test_our_columns_may_be_named_as_people_name_them(ours: str, recordings: Recordings) -> None:
+    table = recordings.folder / "t.csv"
+    table.write_text("path,von,bis,Art\nrec1.wav,1,2,a\n")
+    columns = {ours: "Art", "Start": "von", "end_s": "bis"}
+    (one,) = read_table(table, recordings, ReadOptions(columns=columns)).annotations
+    assert (one.start_s, one.end_s, one.labels) == (1.0, 2.0, ("a",))
+
+
+def test_an_empty_separator_is_refused() -> None:
+    with pytest.raises(UsageError, match="need the text between two labels"):
+        ReadOptions(separator="")
+
+
+def test_rows_that_no_window_will_meet_are_remarked_on() -> None:
+    rows = [new_row(path, start_s, None, "a", author="ann")
+            for path, start_s in (("a.wav", 9.9), ("a.wav", 10.0), ("b.wav", 99.0), ("c.wav", 0.0))
+    ]  # fmt: skip
+    lengths_s = {recording_id("a.wav"): 10.0, recording_id("b.wav"): None}
+    strange, behind = not_in_store(rows, lengths_s, "x.store")
+    assert strange.startswith("1 of 4 annotations are of recordings that x.store does not have, ")
+    assert "such as c.wav" in strange
+    assert behind.startswith("1 of 4 annotations begin behind the end of their recordings, such as")
+    assert "a.wav at 10 s" in behind
+    assert not_in_store(rows[:1], lengths_s, "x.store") == []

@@ -280,6 +280,17 @@ def test_tables_of_a_folder_are_read_together(folder: Path) -> None:
     assert spans(read_labels(form="csv", paths=folder)) == BOTH
 
 
+def test_text_tables_of_a_folder_are_each_what_they_are_and_others_are_said(folder: Path) -> None:
+    (folder / "rec1.txt").write_text("1.5\t3.5\twren\n")
+    (folder / "rec2.selections.txt").write_text(
+        "Selection\tBegin Time (s)\tEnd Time (s)\tSpecies\n1\t4\t5\trobin\n"
+    )
+    (folder / "more.csv").write_text("path,label\nrec1.wav,owl\n")
+    clips = read_labels(folder)
+    assert spans(clips) == BOTH
+    assert f"not read are 1 tables of another form, such as {folder}/more.csv" in clips.notes[-1]
+
+
 REFUSED = {
     "an unknown unit": ("file,start_frame,end_frame,label\nrec1.wav,3,9,wren\n", "start_frame"),
     "an unknown word": ("file,from,to,label\nrec1.wav,1,2,wren\n", "--column start_s=from"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dawnchorus.text_tables.read import open_table
 from dawnchorus.text_tables.write import CsvWriter, csv_text, runs_as_formula
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
@@ -73,3 +75,16 @@ def test_a_safe_table_runs_nothing_and_loses_nothing_but_apostrophes(
 def test_numbers_come_back_to_the_last_bit(numbers: list[float]) -> None:
     text = csv_text(["a"], ([number] for number in numbers), spreadsheet_safe=True)
     assert [float(line) for line in text.splitlines()[1:]] == numbers
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_name_with_a_line_end_in_any_column_is_read_back(
+    end: str, place: int, tmp_path: Path
+) -> None:
+    rows = [["a", "b", "c"], ["d", "e", "f"]]
+    rows[0][place] = f"two{end}lines.wav"
+    table = tmp_path / "t.csv"
+    table.write_bytes(csv_text(["x", "y", "z"], rows).encode())
+    read = [list(row.values()) for _, row in open_table(table).rows()]
+    assert read == rows

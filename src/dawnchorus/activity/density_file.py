@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NEEDED: Final = (
     "label", "site", "date", "local_hour", "n_windows", "density", "low", "high",
 )  # fmt: skip
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ def read_density(path: Path) -> DensityTable:
 
 def _parsed(row: Mapping[str, str], where: str) -> tuple[Stratum, Any]:
     hour = row["local_hour"]
-    if hour and not (hour.isdecimal() and int(hour) < 24):
+    # windows of recordings that do not say when they began have a stratum of their own
+    if hour and hour != UNKNOWN and not (hour.isdecimal() and int(hour) < 24):
         raise UsageError(f"{where}: local_hour {hour!r}: need an hour from 0 to 23, or nothing")
     key = row["label"], row["site"], row["date"], hour.zfill(2) if hour else ""
     shares = [_share(row[name], where, name) for name in ("density", "low", "high")]

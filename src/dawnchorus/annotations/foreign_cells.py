@@ -91,9 +91,10 @@ class ForeignCells:
             read |= set(form) - {SELECTION}
         self._read = read
 
-    def kept(self, annotation: Annotation, row: Mapping[str, str]) -> Annotation:
-        """The annotation with its channel, and with the cells that are not read."""
-        return replace(annotation, channel=self._channel_of(row), extra=self._extra(row))
+    def kept(self, annotation: Annotation, row: Mapping[str, str], state: str | None) -> Annotation:
+        """The annotation with its state and channel, and with the cells that are not read."""
+        channel, extra = self._channel_of(row), self._extra(row)
+        return replace(annotation, state=state, channel=channel, extra=extra)
 
     def stored(self, annotation: Annotation, row: Mapping[str, str]) -> Annotation:
         """The annotation of a row of ours, which has its exact values with it."""

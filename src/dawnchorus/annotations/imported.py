@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.annotations.annotation_row import NO_LABEL, annotation_id, new_row
-from dawnchorus.annotations.own_columns import edited_rows
+from dawnchorus.annotations.own_columns import edited_rows, state_of
 from dawnchorus.errors import UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.filename_text import escaped_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dawnchorus.annotations.annotation import Annotation, AnnotationList
     from dawnchorus.annotations.annotation_row import AnnotationRow, State
@@ -49,12 +50,40 @@ def rows_of(
                 continue
             for label in annotation.labels or (NO_LABEL,):
                 said = columns if label else {**columns, "state": unnamed}
+                if annotation.state:  # the line says it itself
+                    said = {**said, "state": state_of(annotation)}
                 row = _row(annotation, label, author, said)
                 repeats[row.id] += 1
                 rows.append(_again(row, repeats[row.id]))
         except UsageError as error:
             failures.append(Failure(annotation.id, INVALID, f"{annotation.where}: {error}"))
     return rows, failures
+
+
+def not_in_store(
+    rows: Sequence[AnnotationRow], lengths_s: Mapping[str, float | None], store: object
+) -> list[str]:
+    """Remarks on rows that no window of a store will ever meet.
+
+    Args:
+        rows: that were read.
+        lengths_s: of the store's recordings, by their ids; None where it is not known.
+        store: what remarks call it.
+    """
+    strange = [row.path for row in rows if row.recording_id not in lengths_s]
+    behind = [row for row in rows if row.start_s >= (lengths_s.get(row.recording_id) or math.inf)]
+    remarks = []
+    if strange:
+        remarks.append(
+            f"{len(strange)} of {len(rows)} annotations are of recordings that {store} does not "
+            f"have, such as {strange[0]}; its paths start at the folder that was embedded (--audio)"
+        )
+    if behind:
+        remarks.append(
+            f"{len(behind)} of {len(rows)} annotations begin behind the end of their recordings, "
+            f"such as {behind[0].path} at {behind[0].start_s:g} s; are their times in seconds?"
+        )
+    return remarks
 
 
 def _row(annotation: Annotation, label: str, author: str, columns: dict[str, Any]) -> AnnotationRow:

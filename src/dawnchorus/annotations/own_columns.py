@@ -25,15 +25,18 @@ from dawnchorus.annotations.annotation_row import (
 )
 from dawnchorus.annotations.label_cells import LabelCells
 from dawnchorus.errors import TaskError, UsageError, shown
+from dawnchorus.text_tables.column_names import column_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from dawnchorus.annotations.annotation import Annotation
+    from dawnchorus.annotations.annotation_row import State
 
 STATE_COLUMN: Final = "dc_state"
 AUTHOR_COLUMN: Final = "dc_author"
 ROW_COLUMN: Final = "dc_row"
+SUGGESTED: Final = "suggested"  # a state that nobody has judged yet
 OWN_COLUMNS: Final = (STATE_COLUMN, AUTHOR_COLUMN, ROW_COLUMN)
 SELECTION: Final = "Selection"  # Raven's number of a row
 NUMBERS: Final = {"start_s", "end_s", "low_hz", "high_hz", "score"}
@@ -171,7 +174,7 @@ def edited_rows(annotation: Annotation, author: str) -> list[AnnotationRow]:
         rows.append(new_row(**given, **spans, purpose=row.purpose, extra=row.extra))
         return rows
     changes: dict[str, Any] = _moved(annotation, row)
-    state = _state(annotation)
+    state = state_of(annotation)
     if state != row.state:
         changes["state"] = state
     if changes:
@@ -192,21 +195,41 @@ def _moved(annotation: Annotation, row: AnnotationRow) -> dict[str, float | None
     return moved
 
 
-def _state(annotation: Annotation) -> str | None:
+def state_of(annotation: Annotation) -> State | None:
+    """The state that a cell of `state_column` says; None: nobody has judged it.
+
+    Raises:
+        TaskError: It is none of those that are known.
+    """
     text = (annotation.state or "").strip().casefold()
-    if text in {"", "suggested"}:
+    if text in {"", SUGGESTED}:
         return None
     known = next((state for state in STATES if text in {state, state[0]}), None)
     if known is None:
+        column = "state" if annotation.stored is None else STATE_COLUMN
         raise TaskError(
-            f"{annotation.where}: {STATE_COLUMN} is {shown(annotation.state)}; known: "
+            f"{annotation.where}: {column} is {shown(annotation.state)}; known: "
             f"{', '.join(STATES)}, or empty for not judged"
         )
     return known
 
 
-def is_judged_present(cells: Mapping[str, str]) -> bool:
-    """Whether a line of one of our own tables says that its label is heard."""
+def state_column(names: Sequence[str], rows: Iterable[tuple[int, Mapping[str, str]]]) -> str | None:
+    """The column that says whether a label is heard: ours, or one called so that holds states.
+
+    ``state`` may be a country's as well, so its cells decide: one of ours is enough, and of the
+    others none is then guessed at.
+    """
+    if STATE_COLUMN in names:
+        return STATE_COLUMN
+    for name in names:
+        if column_key(name) == "state":
+            return name if any(row[name].strip().casefold() in STATES for _, row in rows) else None
+    return None
+
+
+def is_judged_present(cells: Mapping[str, str], column: str | None) -> bool:
+    """Whether a line says that its label is heard, in the column of `state_column`."""
     if ROW_COLUMN in cells and cells.get("MANUAL ID"):
         return True  # named by a person in Kaleidoscope, whatever it was when it was written
-    return cells.get(STATE_COLUMN, "present").strip().casefold() in {"present", "p"}
+    return column is None or cells[column].strip().casefold() in {"present", "p"}

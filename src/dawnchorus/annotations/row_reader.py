@@ -6,18 +6,23 @@ What is special to a program stands in a module of its own; see ``raven`` and ``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from dawnchorus.annotations.annotation import HIGH_HZ, LOW_HZ, Annotation, AnnotationList
 from dawnchorus.annotations.foreign_cells import ForeignCells, own_roles, read_names
 from dawnchorus.annotations.kaleidoscope import UNREVIEWED, is_reviewed
 from dawnchorus.annotations.label_cells import LabelCells
-from dawnchorus.annotations.own_columns import ROW_COLUMN, STATE_COLUMN, is_judged_present
-from dawnchorus.errors import TaskError
+from dawnchorus.annotations.own_columns import (
+    ROW_COLUMN,
+    STATE_COLUMN,
+    is_judged_present,
+    state_column,
+)
+from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.text_tables import column_names as known
-from dawnchorus.text_tables.columns import LABELS, PATH, assign_columns, first_length
+from dawnchorus.text_tables.columns import LABELS, PATH, assign_columns, first_length, our_column
 from dawnchorus.text_tables.values import (
     day_first,
     has_decimal_comma,
@@ -44,7 +49,7 @@ class ReadOptions:
     """What a user, or whoever wants the annotations, says of a table.
 
     Attributes:
-        columns: our column to theirs, such as ``{"labels": "Species"}``.
+        columns: our column to theirs, such as ``{"labels": "Species"}``; see `our_column`.
         separator: text between several labels in a cell; None: a cell is one label.
         values: our column to a value that stands for every row: those of ``path`` and ``labels``
             are used here, columns of the others are not looked for.
@@ -59,6 +64,17 @@ class ReadOptions:
     values: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, type] = field(default_factory=dict)
     keep: bool = False
+
+    def __post_init__(self) -> None:
+        """Call our columns by their names.
+
+        Raises:
+            UsageError: The separator is empty.
+        """
+        if self.separator == "":
+            raise UsageError("separator '': need the text between two labels, such as ';'")
+        columns = {our_column(ours): theirs for ours, theirs in self.columns.items()}
+        object.__setattr__(self, "columns", columns)
 
 
 class RowReader:
@@ -95,6 +111,15 @@ class RowReader:
             # a Raven table without paths always belongs to a recording, be it there or not
             pathless=lambda: is_raven or recordings.beside(self.table).failure is None,
         )
+        if options.keep and not (is_raven or self.roles.labels or LABELS in options.values):
+            # without one every span would say that nothing is heard there
+            raise UsageError(
+                f"{self.table}: no column holds the labels; name it: --column labels=COLUMN; "
+                f"columns: {list(text.names)}"
+            )
+        self._state = state_column(text.names, self.rows)
+        ignored = tuple(name for name in self.roles.ignored if name != self._state)
+        self.roles = replace(self.roles, ignored=ignored)
         # a length without a start should be that of the recording
         self._length = None if self.roles.start else first_length(self.roles.ignored)
         # one number with a decimal comma decides for all columns of numbers
@@ -126,8 +151,8 @@ class RowReader:
             if self._options.keep and row.get(ROW_COLUMN):
                 result.add(foreign.stored(self._annotation(row, where, ""), row))
                 continue
-            if not (self._options.keep or is_judged_present(row)):
-                message = f"{where}: {STATE_COLUMN} is {row[STATE_COLUMN]!r}, not 'present'"
+            if not (self._options.keep or is_judged_present(row, self._state)):
+                message = f"{where}: {self._state} is {row[self._state or '']!r}, not 'present'"
                 result.failures.append(Failure(self._locate(row, where).path, UNREVIEWED, message))
                 continue
             if self._options.keep and foreign.is_other_view(row):
@@ -141,7 +166,10 @@ class RowReader:
                 result.failures.append(Failure(location.path, UNREVIEWED, message))
             else:
                 annotation = self._annotation(row, where, location.path)
-                result.add(foreign.kept(annotation, row) if self._options.keep else annotation)
+                keep, state = self._options.keep, row.get(self._state or "")
+                result.add(foreign.kept(annotation, row, state) if keep else annotation)
+        if self._state not in (None, STATE_COLUMN):
+            result.remarks.append(f"{self.table}: {self._state!r} says which labels are heard")
         result.remarks += foreign.remarks(self.table)
         # after all rows: the remarks count them
         result.remarks += [*self._half_timed(result.annotations), *self._label_cells.notes()]

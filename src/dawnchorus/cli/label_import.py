@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # forms in which a box may stay without a name
 _DRAWN: Final = {"raven", "audacity"}
+_SCORES: Final = {"confidence", "probability", "score", "logit"}  # keys, see `column_key`
 
 
 def import_(
@@ -70,7 +71,39 @@ def import_(
     rows, failures = rows_of(found, unnamed="unsure" if form in _DRAWN else "present", **said)
     table = AnnotationTable(table_folder(str(annotations)), create=True)
     n_new = add_new(table, rows)
+    if state is None:
+        found.remarks += _scored(found)
+    found.remarks += _not_in_store(str(annotations), rows)
     return _finish(found, rows, [*found.failures, *failures], n_new, table.folder, as_json, quiet)
+
+
+def _scored(found: AnnotationList) -> list[str]:
+    """A remark on lines that a program seems to have written, and that nobody has judged."""
+    from dawnchorus.text_tables.column_names import column_key
+
+    foreign = [one for one in found.annotations if one.stored is None and not one.state]
+    names = dict.fromkeys(name for one in foreign for name, _ in one.extra)
+    score = next((name for name in names if column_key(name) in _SCORES), None)
+    if score is None:
+        return []
+    return [
+        f"{score!r} is a program's score, it seems, and the lines are taken for a person's word "
+        "(present); to judge them yourself, say --state suggested"
+    ]
+
+
+def _not_in_store(annotations: str, rows: Sequence[AnnotationRow]) -> list[str]:
+    """Remarks on rows that the store beside the table, if there is one, will never meet."""
+    from dawnchorus.annotations.imported import not_in_store
+    from dawnchorus.cli.label_tables import store_of
+    from dawnchorus.store.read import Store
+
+    store = store_of(annotations)
+    if store is None:
+        return []
+    table = Store(store).recordings()
+    lengths = zip(table["recording_id"].to_pylist(), table["duration_s"].to_pylist(), strict=True)
+    return not_in_store(rows, dict(lengths), store)
 
 
 def _form(paths: Sequence[Path], name: str | None) -> Form:

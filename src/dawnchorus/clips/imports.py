@@ -125,7 +125,7 @@ def read_tables(
 
     Args:
         named: tables, or folders of them.
-        form: csv, raven or audacity.
+        form: csv, raven or audacity; each text file is read as which of these two it is.
         folder: of the recordings.
         options: what the user says of the tables.
 
@@ -140,8 +140,16 @@ def read_tables(
         "audacity": lambda table: read_audacity(table, recordings),
     }
     annotations = AnnotationList()
-    for table in _tables(named, TABLE_SUFFIXES if form == "csv" else {RAVEN_SUFFIX}):
-        annotations.extend(readers[form](table))
+    suffixes = TABLE_SUFFIXES if form == "csv" else {RAVEN_SUFFIX}
+    for table in _tables(named, suffixes):
+        own = form if form == "csv" else _form_of_text(table)
+        annotations.extend(readers[form if own == "csv" else own](table))
+    for folder in filter(Path.is_dir, named):
+        others = tables_of(folder, {*TABLE_SUFFIXES, RAVEN_SUFFIX} - suffixes)
+        if others:
+            annotations.remarks.append(
+                f"{folder}: not read are {len(others)} tables of another form, such as {others[0]}"
+            )
     annotations.remarks += recordings.notes()
     return annotations
 

@@ -20,6 +20,16 @@ PATH, LABELS, START, STOP, LENGTH = "path", "labels", "start_s", "stop_s", "leng
 SHOWN: Final = 6  # names of columns in a message
 
 
+_OURS: Final = {"label": LABELS, "file": PATH, "start": START, "stop": STOP, "end": STOP,
+                "end_s": STOP, "length": LENGTH}  # fmt: skip
+
+
+def our_column(name: str) -> str:
+    """A name that a user gave one of our columns, such as ``Label``, as we have it."""
+    key = name.casefold()
+    return _OURS.get(key, key if key in {PATH, LABELS, START, STOP, LENGTH} else name)
+
+
 @dataclass(frozen=True, slots=True)
 class TimeColumn:
     """A column of times: ``scale`` is seconds a unit, None where it counts samples."""

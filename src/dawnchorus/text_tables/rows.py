@@ -101,8 +101,11 @@ def _quoted_rows(lines: Lines, separator: str, n_names: int) -> Iterator[tuple[i
             raise TaskError(f"{_open_quote(lines.name, first)} ({error})") from error
         if cells is None:
             return
-        # a cell of several lines may hold whole rows, where two stray marks enclose them
-        if any(n_names > 1 and line.count(separator) >= n_names - 1 for line in lines.row[1:]):
+        # A cell of several lines may hold whole rows, where two stray marks enclose them. It then
+        # holds separators; the name of a file with a line end in it does not.
+        holds = any(separator in cell for cell in cells if "\n" in cell or "\r" in cell)
+        like_rows = (line.count(separator) >= n_names - 1 > 0 for line in lines.row[1:])
+        if holds and any(like_rows):
             raise TaskError(_open_quote(lines.name, first))
         if any(map(str.strip, cells)):
             yield first, cells
