@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.encoder import EncoderFacts, EncoderOutput
@@ -43,6 +44,7 @@ PREEMPHASIS: Final = 0.97
 FLOOR: Final = 1e-5
 SHIFT, SCALE = 4.5, 5.0  # of the log-mel
 STRIDE: Final = 32  # frames and bands of one token
+AT_ONCE: Final = 8  # clips whose maps stay in a processor's cache: half the time of 40
 NORM: Final = {"eps": 0.001, "momentum": 0.01}
 
 # kernel, expanded width, width, squeeze width (0: none), activation, stride; at width 0.4
@@ -216,11 +218,13 @@ class MN04AS(nn.Module):
         logits = waveforms.new_zeros(len(counts), N_CLASSES)
         for count in sorted({max(count, least) for count in counts}):
             rows = [row for row, n in enumerate(counts) if max(n, least) == count]
-            features, scores = self.network(log_mel(_padded(waveforms, rows, counts, count)))
-            steps = features.shape[3]
-            tokens[rows, :steps] = features.permute(0, 3, 2, 1).to(tokens.dtype)
-            has_signal[rows, :steps] = True
-            logits[rows] = scores.to(logits.dtype)
+            for first in range(0, len(rows), AT_ONCE):
+                some = rows[first : first + AT_ONCE]
+                features, scores = self.network(log_mel(_padded(waveforms, some, counts, count)))
+                steps = features.shape[3]
+                tokens[some, :steps] = features.permute(0, 3, 2, 1).to(tokens.dtype)
+                has_signal[some, :steps] = True
+                logits[some] = scores.to(logits.dtype)
         flat = tokens.flatten(1, 2)
         time_span_s, band_span = spans(n_steps)
         return EncoderOutput(
@@ -267,7 +271,8 @@ def log_mel(waveforms: Tensor) -> Tensor:
         spectrum = torch.stft(
             emphasised, N_FFT, HOP, FRAME, window, center=True, return_complex=True
         )
-        power = torch.view_as_real(spectrum).square().sum(-1)
+        # not the sum over an axis of two, which takes as long as the transform
+        power = spectrum.real.square().add_(spectrum.imag.square())
         return ((bank @ power + FLOOR).log() + SHIFT) / SCALE
 
 
@@ -301,7 +306,8 @@ def load(device: str = "cpu") -> MN04AS:
     path = Path(given)
     encoder = MN04AS(read_classes(path.with_name(CLASSES)), sha256_of_file(path))
     fill(encoder.network, read_torch(path), str(path))
-    return encoder.to(device).eval()
+    fold_norms(encoder.network.eval())
+    return encoder.to(device, memory_format=torch.channels_last).eval()
 
 
 def fill(network: nn.Module, tensors: object, named: str) -> None:
@@ -323,6 +329,15 @@ def fill(network: nn.Module, tensors: object, named: str) -> None:
             f"mn04_as has, such as {wrong[:3]}"
         )
     network.load_state_dict(have)
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Each batch norm into the convolution before it: in evaluation it is a factor and a shift."""
+    for layers in [part for part in network.modules() if isinstance(part, nn.Sequential)]:
+        for place, layer in enumerate(layers):
+            if isinstance(layer, nn.BatchNorm2d):
+                layers[place - 1] = fuse_conv_bn_eval(layers[place - 1], layer)
+                layers[place] = nn.Identity()
 
 
 def read_classes(path: Path) -> list[str] | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         MixConfig,
         NoiseConfig,
         SpecAugmentConfig,
+        SpeedConfig,
         TeacherConfig,
     )
     from dawnchorus.configs.distilling import DistilConfig
@@ -77,6 +78,7 @@ __all__ = [
     "Readout",
     "ScheduleConfig",
     "SpecAugmentConfig",
+    "SpeedConfig",
     "TeacherConfig",
     "TrainConfig",
     "WindowConfig",

@@ -29,6 +29,21 @@ class NoiseConfig(Config):
         return self
 
 
+class SpeedConfig(Config):
+    """Clips played faster or slower: pitch, tempo and formants move together."""
+
+    probability: float = Field(default=0.0, ge=0, le=1, description="share of the clips")
+    factor: tuple[float, float] = Field(
+        default=(0.9, 1.1), description="range of the speed; above 1: faster and higher"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not 0.5 <= self.factor[0] <= self.factor[1] <= 2:
+            raise ValueError(f"factor: need 0.5 <= low <= high <= 2, got {self.factor}")
+        return self
+
+
 class MixConfig(Config):
     """Clips mixed within a batch; a mixture carries the labels of both.
 
@@ -60,6 +75,7 @@ class MixConfig(Config):
 class AugmentConfig(Config):
     """What is done to the waveform of each clip drawn, in this order."""
 
+    speed: SpeedConfig = Field(default=SpeedConfig(), description="clips played faster or slower")
     gain_db: float = Field(default=0.0, ge=0, description="random gain, plus or minus")
     mix: MixConfig = Field(default=MixConfig(), description="clips mixed with each other")
     noise: NoiseConfig = Field(default=NoiseConfig(), description="noise added last")

@@ -13,6 +13,7 @@ from dawnchorus.configs.data import (
     DataConfig,
     MixConfig,
     NoiseConfig,
+    SpeedConfig,
 )
 
 Size = Literal["tiny", "small", "base", "large"]
@@ -78,6 +79,9 @@ class TrainConfig(Config):
     noise: NoiseConfig = Field(
         default=NoiseConfig(probability=0.0), description="recordings of noise mixed into clips"
     )
+    speed: SpeedConfig = Field(
+        default=SpeedConfig(), description="clips played faster or slower, before all else"
+    )
     gain_db: float = Field(default=0.0, ge=0, description="random gain, plus or minus")
     mixing: Mixing = Field(
         default="none",
@@ -120,7 +124,7 @@ class TrainConfig(Config):
         mix = MixConfig(probability=probability)
         if self.mixing == "released":
             mix = MixConfig(probability=probability, per="batch", beta=RELEASED_MIX_BETA)
-        return AugmentConfig(gain_db=self.gain_db, mix=mix, noise=self.noise)
+        return AugmentConfig(speed=self.speed, gain_db=self.gain_db, mix=mix, noise=self.noise)
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:

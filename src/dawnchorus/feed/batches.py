@@ -2,7 +2,7 @@
 
 So a resumed run sees what an uninterrupted one saw, and any number of processes together see what
 one would have. A clip goes to the shortest bucket that holds it; longer clips are cropped at
-random. Waveform augmentation happens here, in a clip's order: gain, mixing, noise.
+random. Waveform augmentation happens here, in a clip's order: speed, gain, mixing, noise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from dawnchorus.audio.frontend import FRAME_SAMPLES
+from dawnchorus.audio.resample import resample
 from dawnchorus.clips.manifest import FILE
 from dawnchorus.feed.crop_labels import CropLabels, targets_of
 from dawnchorus.feed.draws import BATCH, CLIP, MIX, NOISE, BucketOrder, generator, rows_of_part
@@ -202,9 +203,11 @@ class BatchSource:
         rng = generator(self.seed, step, row, CLIP)
         chance, along = rng.random(2).tolist()
         gain_db = rng.uniform(-self.augment.gain_db, self.augment.gain_db)
+        is_changed = rng.random() < self.augment.speed.probability
+        speed = rng.uniform(*self.augment.speed.factor) if is_changed else 1.0
         held = self._rows[bucket]
         place = int(held.rows[held.order.at(number, chance)])
-        crop = self._crop(self._span(place), self.buckets[bucket].crop_s, along, place)
+        crop = self._crop(self._span(place), self.buckets[bucket].crop_s, along, place, speed)
         if not gain_db:
             return crop
         return replace(crop, samples=crop.samples * np.float32(10 ** (gain_db / 20)))
@@ -215,10 +218,19 @@ class BatchSource:
         return _Span(self._ids[place].as_py(), self._paths[place].as_py(), *ends)
 
     def _crop(
-        self, clip: Clip | _Span, crop_s: float, along: float, truth: int | NDArray[np.float32]
+        self,
+        clip: Clip | _Span,
+        crop_s: float,
+        along: float,
+        truth: int | NDArray[np.float32],
+        speed: float = 1.0,
     ) -> _Row:
-        """A crop ``along`` (0: beginning, 1: end) the clip; ``truth``: its row, or its target."""
+        """A crop ``along`` (0: beginning, 1: end) the clip; ``truth``: its row, or its target.
+
+        As fast as ``speed`` says, it is ``crop_s`` long all the same: more or less sound is read.
+        """
         rate = self.sounds.sample_rate
+        crop_s *= speed
         # a clip that is shorter than the crop is taken whole
         start_s = clip.start_s + along * max(clip.duration_s - crop_s, 0.0)
         stop_s = min(start_s + crop_s, clip.stop_s)
@@ -229,7 +241,7 @@ class BatchSource:
         file_id = self._file_ids.get(clip.path)
         # None where the teacher says nothing of this part of the file
         soft = self.teacher.at(file_id, start_s, stop_s) if self.teacher and file_id else None
-        return _Row(clip.id, samples, truth, soft)
+        return _Row(clip.id, resample(samples, round(speed * rate), rate), truth, soft)
 
     def _mixed(self, read: Callable[[int], _Row], step: int, row: int, size: int) -> _Row:
         """The row, mixed with another of the ``size`` of its batch where the dice say so."""
