@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from dawnchorus.clips.manifest import Clip, Manifest
-from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig
+from dawnchorus.configs import AugmentConfig, BucketConfig, DataConfig, SpeedConfig
 from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.feed.batches import Batch, BatchSource
 from dawnchorus.feed.cache import SoundCache
@@ -100,10 +100,10 @@ def test_the_parts_of_a_batch_joined_are_the_batch_bit_for_bit(
     buckets = ((2.0, 6), (4.0, 12))
     mix = {"per": per, "probability": 0.7, "beta": 0.4}
     for step in range(5):
-        made = source(sounds, buckets=buckets, mix=mix, gain_db=6.0)
-        whole = made.draw(step)
+        changes: dict[str, Any] = {"mix": mix, "gain_db": 6.0, "speed": {"probability": 0.5}}
+        whole = source(sounds, buckets=buckets, **changes).draw(step)
         parts = [
-            source(sounds, buckets=buckets, mix=mix, gain_db=6.0).draw(step, part, n_parts)
+            source(sounds, buckets=buckets, **changes).draw(step, part, n_parts)
             for part in reversed(range(n_parts))
         ][::-1]
         assert [name for part in parts for name in part.ids] == whole.ids
@@ -120,6 +120,53 @@ def test_a_resumed_run_draws_what_an_uninterrupted_one_does(sounds: SoundCache) 
     batches = [through.draw(step) for step in range(8)]
     resumed = source(sounds, gain_db=6.0)
     assert all(same(resumed.draw(step), batches[step]) for step in range(5, 8))
+
+
+def test_a_clip_played_faster_is_higher_and_as_long_as_its_crop() -> None:
+    cache = SoundCache(Path(), RATE)
+    tone = np.sin(2 * np.pi * 1000 * np.arange(8 * RATE) / RATE)
+    cache._sounds = {
+        name: (tone[: s * RATE] * 9000).astype(np.int16)
+        for name, s in {"a": 8, "b": 4, "scene": 6, "noise": 5}.items()
+    }
+    heard = set()
+    for step in range(6):
+        speed = {"probability": 0.5, "factor": (1.25, 1.25)}
+        batch = source(cache, data={}, speed=speed, **PLAIN).draw(step)
+        plain = source(cache, data={}, **PLAIN).draw(step)
+        assert batch.ids == plain.ids
+        for line, as_it_was, length in zip(
+            batch.waveforms, plain.waveforms, batch.lengths, strict=True
+        ):
+            sound = line[:length].numpy()
+            hz = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))).argmax() * RATE / len(sound)
+            heard.add(round(float(hz), -1))
+            # a clip is over sooner if it is too short to fill the crop, and never longer than it
+            assert length <= batch.waveforms.shape[1]
+            if round(float(hz), -1) == 1000:
+                assert torch.equal(line, as_it_was)
+    assert heard == {1000, 1250}
+
+
+def test_labels_of_a_faster_crop_are_those_of_all_that_it_holds(sounds: SoundCache) -> None:
+    # the scene's first 2 s have a robin, its label; a crop of 4 s at half speed reads 2 s
+    speed = {"probability": 1.0, "factor": (0.5, 0.5)}
+    slow = source(sounds, data={}, buckets=((4.0, 64),), speed=speed, **PLAIN)
+    batch = slow.draw(0)
+    rows = [row for row, name in enumerate(batch.ids) if name.startswith("scene:0-2")]
+    assert rows
+    for row in rows:
+        assert batch.lengths[row] == 4 * RATE
+        # the first and the last half of each second are the same sound, stretched
+        sound = batch.waveforms[row].numpy().astype(np.float64)
+        power = np.abs(np.fft.rfft(sound)) ** 2
+        assert power[len(power) // 2 :].sum() < 0.01 * power.sum()
+
+
+@pytest.mark.parametrize("factor", [(1.2, 0.9), (0.3, 1.0), (1.0, 3.0)])
+def test_speeds_that_are_no_speeds_are_refused(factor: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="need 0.5 <= low <= high <= 2"):
+        SpeedConfig(probability=0.5, factor=factor)
 
 
 def test_a_batch_that_cannot_be_cut_evenly_is_refused(sounds: SoundCache) -> None:

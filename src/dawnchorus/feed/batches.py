@@ -241,7 +241,9 @@ class BatchSource:
         file_id = self._file_ids.get(clip.path)
         # None where the teacher says nothing of this part of the file
         soft = self.teacher.at(file_id, start_s, stop_s) if self.teacher and file_id else None
-        return _Row(clip.id, resample(samples, round(speed * rate), rate), truth, soft)
+        # rounded twice it may be a sample longer than the crop
+        samples = resample(samples, round(speed * rate), rate)[: round(crop_s / speed * rate)]
+        return _Row(clip.id, samples, truth, soft)
 
     def _mixed(self, read: Callable[[int], _Row], step: int, row: int, size: int) -> _Row:
         """The row, mixed with another of the ``size`` of its batch where the dice say so."""
