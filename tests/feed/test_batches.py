@@ -165,7 +165,7 @@ def test_labels_of_a_faster_crop_are_those_of_all_that_it_holds(sounds: SoundCac
 
 @pytest.mark.parametrize("factor", [(1.2, 0.9), (0.3, 1.0), (1.0, 3.0)])
 def test_speeds_that_are_no_speeds_are_refused(factor: tuple[float, float]) -> None:
-    with pytest.raises(UsageError, match="need 0.5 <= low <= high <= 2"):
+    with pytest.raises(UsageError, match=r"need 0.5 <= low <= high <= 2"):
         SpeedConfig(probability=0.5, factor=factor)
 
 

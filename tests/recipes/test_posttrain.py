@@ -30,6 +30,7 @@ from dawnchorus.models.eat import EAT
 from dawnchorus.models.eat_config import EATConfig
 from dawnchorus.models.write import FilePrecision
 from dawnchorus.recipes.export import Which, chosen_weights, export_model, scores_of
+from dawnchorus.recipes.posttrain import Posttraining
 from dawnchorus.training.run import RunFolder
 
 RATE = 16_000
@@ -301,6 +302,55 @@ def test_the_export_is_the_best_the_last_or_the_mean_of_what_is_kept(corpus: Pat
     for which, (value, steps) in found.items():
         chosen = chosen_weights(run, which, best_step=3)
         assert (chosen.weights, chosen.steps) == ({"w": torch.tensor([value])}, steps)
+
+
+def test_an_average_of_the_weights_is_what_is_validated_exported_and_resumed(corpus: Path) -> None:
+    path = recipe(
+        corpus, steps=5, ema_decay=0.25, checkpoint_every=1, keep_checkpoints=9, validate_every=5,
+        export_precision="float32", export="last",
+    )  # fmt: skip
+    assert main(command(path, corpus / "runs")) == 0
+    run = corpus / "runs" / "tones"
+    kept = [load_file(run / f"checkpoints/step-000000{n}/model.safetensors") for n in range(1, 6)]
+    average = {
+        name.removeprefix("averaged."): value.double()
+        for name, value in kept[0].items()
+        if name.startswith("averaged.")
+    }
+    for step, tensors in enumerate(kept[1:], 2):
+        decay = min(0.25, (1 + step) / (10 + step))
+        for name, value in average.items():
+            average[name] = decay * value + (1 - decay) * tensors[f"model.{name}"]
+    exported = load_file(run / "export" / "model.safetensors")
+    assert exported.keys() == average.keys()
+    for name, value in exported.items():
+        torch.testing.assert_close(value.double(), average[name], rtol=1e-6, atol=1e-7)
+    assert not torch.equal(exported["head.linear.weight"], kept[-1]["model.head.linear.weight"])
+    # the average is the model of a checkpoint too, and what validation hears
+    for folder in (run / "checkpoints" / "step-0000005", run / "best"):
+        state = load_model(folder, device="cpu").state_dict()
+        assert torch.equal(state["head.linear.weight"], exported["head.linear.weight"])
+    for step in (4, 5):
+        shutil.rmtree(run / "checkpoints" / f"step-000000{step}")
+    whole = (run / "export" / "model.safetensors").read_bytes()
+    shutil.rmtree(run / "export")
+    assert main(command(path, corpus / "runs")) == 0
+    assert (run / "export" / "model.safetensors").read_bytes() == whole
+
+
+def test_validation_scores_the_average(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[bool] = []
+    score = Posttraining._score
+
+    def watched(self: Posttraining, *given: Any) -> Any:
+        scored.append(self.objective.model is self.objective.averaged)
+        return score(self, *given)
+
+    monkeypatch.setattr(Posttraining, "_score", watched)
+    path = recipe(corpus, steps=1, warmup_steps=0, head_steps=0, ema_decay=0.9)
+    assert main(command(path, corpus / "runs")) == 0
+    assert scored
+    assert all(scored)
 
 
 def test_a_card_states_the_score_of_the_weights_that_it_lies_with(tmp_path: Path) -> None:

@@ -64,6 +64,13 @@ class PosttrainConfig(TrainConfig):
         default=SpecAugmentConfig(), description="stripes of time and bands to blank"
     )
 
+    ema_decay: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of itself that a moving average of the weights keeps each step; it is "
+        "what is validated and exported then; 0: there is none",
+    )
     validation_clips: int = Field(default=600, ge=0, description="at most so many, drawn by seed")
     export: Literal["best", "last", "average"] = Field(
         default="best",

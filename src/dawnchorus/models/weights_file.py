@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.models.layouts import Shape
 
+AVERAGED: Final = "averaged."  # a moving average of the weights, in a checkpoint of a run of ours
 # keys under which training code of others puts the weights, from the outside in
 WRAPPERS: Final = ("model_state_dict", "model", "state_dict")
 # what a checkpoint of a run of ours holds beside the model, which lies under ``model.``
@@ -97,7 +98,10 @@ def inspect_weights(path: Path) -> WeightsFile:
         )
     wanted = list(header.shapes)
     if any(name.startswith("model.cls_token") for name in wanted):  # a checkpoint of a run
-        wanted = [name for name in wanted if not name.startswith(OF_TRAINING)]
+        # where the run keeps an average of its weights, that is what it validates and exports
+        is_averaged = any(name.startswith(AVERAGED) for name in wanted)
+        left_out = (*OF_TRAINING, "model.") if is_averaged else OF_TRAINING
+        wanted = [name for name in wanted if not name.startswith(left_out)]
     names, ignored = map_names(wanted, str(path))
     return WeightsFile(
         path=path,

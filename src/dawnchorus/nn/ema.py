@@ -1,4 +1,4 @@
-"""The teacher's weights: a moving average of the student's, in float32."""
+"""Weights that follow others as their moving average, in float32: a teacher's, or smoother ones."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ def decay_at(step: int, *, start: float, end: float, n_steps: int) -> float:
     if step >= n_steps:
         return end
     return end - (end - start) * (1 - step / n_steps)
+
+
+def warm_decay(step: int, decay: float) -> float:
+    """``decay``, and less in the first steps counted from 1, which would else weigh for ever.
+
+    Source: TensorFlow's ExponentialMovingAverage (``num_updates``).
+    """
+    return min(decay, (1 + step) / (10 + step))
 
 
 def make_teacher(student: ModuleT) -> ModuleT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -16,12 +17,13 @@ from torch.nn import functional
 from dawnchorus.audio import frontend
 from dawnchorus.audio.augment import blank_stripes, draw_stripes
 from dawnchorus.models.eat_config import N_BAND_STEPS
+from dawnchorus.nn import ema
 from dawnchorus.nn.patches import PATCH
 
 PRIOR: Final = 0.01  # share of labels that hold for a clip, in order of magnitude
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dawnchorus.configs import SpecAugmentConfig
     from dawnchorus.models.eat import EAT
@@ -51,10 +53,22 @@ class ClassifyObjective(nn.Module):
         teacher_dim: int = 0,
         teacher_classes: int = 0,
         distillation: Distillation | None = None,
+        is_averaged: bool = False,
     ) -> None:
-        """``n_further``: labels of vocabularies that are trained and not shipped."""
+        """Heads as the losses need them.
+
+        Args:
+            model: with the weights that it starts from.
+            weights: of the losses.
+            n_further: labels of vocabularies that are trained and not shipped.
+            teacher_dim: of a table's embeddings; 0: none.
+            teacher_classes: of a table's logits; 0: none.
+            distillation: heads of live teachers.
+            is_averaged: whether a moving average of the weights is kept.
+        """
         super().__init__()
         self.model = model
+        self.averaged = ema.make_teacher(model) if is_averaged else None
         self.weights = weights
         self.distillation = distillation
         self.further = nn.Linear(model.dim, n_further) if n_further else None
@@ -127,6 +141,28 @@ class ClassifyObjective(nn.Module):
             parts |= each
         return {"loss": torch.stack(weighted).sum(), **parts, "logits": logits}
 
+    def train(self, mode: bool = True) -> ClassifyObjective:  # noqa: FBT001, FBT002  torch's signature
+        """As for any module, but the average stays in evaluation mode."""
+        super().train(mode)
+        if self.averaged is not None:
+            self.averaged.eval()
+        return self
+
+    def follow(self, decay: float) -> None:
+        """Move the average towards the model, if there is one."""
+        if self.averaged is not None:
+            ema.follow(self.averaged, self.model, decay)
+
+    @contextmanager
+    def with_average(self) -> Iterator[None]:
+        """The average in the model's place, if there is one; not for training."""
+        trained = self.model
+        self.model = trained if self.averaged is None else self.averaged
+        try:
+            yield
+        finally:
+            self.model = trained
+
     def compile(self) -> None:
         """Compile the blocks, which take the time and are all alike."""
         for block in self.model.blocks:
@@ -134,7 +170,7 @@ class ClassifyObjective(nn.Module):
 
     def train_heads(self) -> None:
         """Freeze the encoder; only heads are trained."""
-        self.requires_grad_(requires_grad=True)
+        self.train_everything()
         self.model.requires_grad_(requires_grad=False)
         if self.model.head is not None:
             self.model.head.requires_grad_(requires_grad=True)
@@ -142,6 +178,8 @@ class ClassifyObjective(nn.Module):
     def train_everything(self) -> None:
         """Train the encoder too; its position table only if it was made a parameter."""
         self.requires_grad_(requires_grad=True)
+        if self.averaged is not None:
+            self.averaged.requires_grad_(requires_grad=False)
 
     def layer_scale(self, name: str, decay: float) -> float:
         """Share of the learning rate that a parameter has under layer-wise decay.

@@ -43,7 +43,9 @@ class ChosenWeights:
     steps: tuple[int, ...]
 
 
-def chosen_weights(run: RunFolder, which: Which, best_step: int | None = None) -> ChosenWeights:
+def chosen_weights(
+    run: RunFolder, which: Which, best_step: int | None = None, *, prefix: str = PREFIX
+) -> ChosenWeights:
     """Weights of a run's model: the best by validation, the last, or a mean of checkpoints.
 
     Without validation the best are the last.
@@ -52,6 +54,7 @@ def chosen_weights(run: RunFolder, which: Which, best_step: int | None = None) -
         run: its folder.
         which: of its weights.
         best_step: the step of the best validation.
+        prefix: of the weights among the run's tensors.
 
     Raises:
         TrainingError: There is no checkpoint.
@@ -64,16 +67,16 @@ def chosen_weights(run: RunFolder, which: Which, best_step: int | None = None) -
         kept, steps = [run.best], [best_step]
     elif which != "average":
         kept, steps = kept[-1:], steps[-1:]
-    return ChosenWeights(weights=_mean(kept), steps=tuple(steps))
+    return ChosenWeights(weights=_mean(kept, prefix), steps=tuple(steps))
 
 
-def _mean(folders: Sequence[Path]) -> dict[str, Tensor]:
+def _mean(folders: Sequence[Path], prefix: str) -> dict[str, Tensor]:
     sums: dict[str, Tensor] = {}
     for folder in folders:
         for name, value in load_tensors(folder / MODEL).items():
             # heads that only training needs, and a teacher, are not part of the model
-            if name.startswith(PREFIX):
-                key = name.removeprefix(PREFIX)
+            if name.startswith(prefix):
+                key = name.removeprefix(prefix)
                 sums[key] = (
                     sums.get(key, torch.zeros(())) + value.double()
                 )  # float32 sums lose digits

@@ -13,6 +13,8 @@ from dawnchorus.feed.draws import generator
 from dawnchorus.models.card import Card
 from dawnchorus.models.eat import EAT
 from dawnchorus.models.eat_config import RELEASED_FRAMES, EATConfig
+from dawnchorus.models.weights_file import AVERAGED
+from dawnchorus.nn import ema
 from dawnchorus.objectives.classify import (
     ClassifyObjective,
     ClassifyWeights,
@@ -21,7 +23,7 @@ from dawnchorus.objectives.classify import (
 )
 from dawnchorus.objectives.distil import Distillation
 from dawnchorus.recipes.dry_run import plan_and_try
-from dawnchorus.recipes.export import chosen_weights, scores_of
+from dawnchorus.recipes.export import PREFIX, chosen_weights, scores_of
 from dawnchorus.recipes.initial_weights import take_weights
 from dawnchorus.recipes.labelled import open_data
 from dawnchorus.recipes.run import RunKind, train_and_export
@@ -137,8 +139,8 @@ class Posttraining:
         return {name: value for name, value in parts.items() if name != "logits"}
 
     def after_step(self, n_done: int) -> None:
-        """Count what the teachers said in the step."""
-        del n_done
+        """Count what the teachers said in the step, and move the average of the weights."""
+        self.objective.follow(ema.warm_decay(n_done, self.config.ema_decay))
         if self.objective.distillation is not None:
             self.teaching.after_step(self.objective.distillation)
 
@@ -149,9 +151,10 @@ class Posttraining:
         """Macro scores on the validation clips; none without clips. The table goes to the run."""
         if not self.data.validation:
             return {}
-        truth, logits, losses = over_batches(
-            self.data, VALIDATION_BATCH, self.config.buckets[-1].crop_s, self._score
-        )
+        with self.objective.with_average():
+            truth, logits, losses = over_batches(
+                self.data, VALIDATION_BATCH, self.config.buckets[-1].crop_s, self._score
+            )
         rows = per_class(truth, logits, self.data.source.vocabularies)
         if rows and self.run is not None and devices.is_first():
             folder = self.run.path / "validation"
@@ -165,7 +168,8 @@ class Posttraining:
 
     def result(self, run: RunFolder, state: Mapping[str, Any]) -> tuple[Card, Mapping[str, Tensor]]:
         """The weights that the config chooses, and their scores on the card."""
-        chosen = chosen_weights(run, self.config.export, state["best_step"])
+        prefix = PREFIX if self.objective.averaged is None else AVERAGED
+        chosen = chosen_weights(run, self.config.export, state["best_step"], prefix=prefix)
         metric = "map" if self.data.source.vocabularies else "cosine"
         scores = scores_of(run, chosen.steps, metric)
         return self.card.model_copy(update={"scores": scores}), chosen.weights
@@ -244,6 +248,7 @@ def _objective(
         teacher_dim=teacher.dim if teacher else 0,
         teacher_classes=teacher.n_logits if teacher else 0,
         distillation=Distillation(model.dim, teaching.specs) if teaching.specs else None,
+        is_averaged=config.ema_decay > 0,
     )
 
 
