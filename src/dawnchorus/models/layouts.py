@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 OURS: Final = "dawnchorus"  # the layout that this package writes
-PREFIXES: Final = (
-    "module.",
-    "backbone.",
-    "averaged.",
-    "model.",
-)  # of wrappers around the network, in order
+# of wrappers around the network, in order
+PREFIXES: Final = ("module.", "backbone.", "averaged.", "model.")
 # Foreign name to ours, after prefixes are gone; the first rule that matches counts. IMAGE: EAT
 # grew out of data2vec 2.0, whose code takes a log-mel for an image.
 RULES: Final = tuple(
