@@ -90,7 +90,7 @@ __all__ = [
 _NAMES = {
     "base": "Backend ComputedPrecision Config LayerSelection Precision read_recipe",
     "data": "AugmentConfig BucketConfig DataConfig MixConfig NoiseConfig SpecAugmentConfig "
-    "TeacherConfig",
+    "SpeedConfig TeacherConfig",
     "distilling": "DistilConfig",
     "engine": "EmbedConfig EmbedOptions PredictConfig PredictOptions WindowConfig",
     "posttraining": "PosttrainConfig",
