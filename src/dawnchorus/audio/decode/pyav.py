@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from dawnchorus.audio.decode.recording import (
     LostSamples,
     OpenedFile,
@@ -21,8 +19,6 @@ from dawnchorus.errors import DependencyError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from dawnchorus.audio.decode.recording import Chunk
 
@@ -88,45 +84,42 @@ def _stream_samples(stream: Any) -> int | None:
 
 def _chunks(av: Any, container: Any, info: RecordingInfo, size: int, start: int) -> Iterator[Chunk]:
     """Chunks ``(size, channels)`` and a shorter last one, from sample ``start`` on."""
-    position = 0
-    waiting: list[NDArray[np.float32]] = []
-    to_float = av.AudioResampler(format="fltp")
+    to_float, waiting = av.AudioResampler(format="fltp"), av.AudioFifo()
     frames = chain.from_iterable(to_float.resample(frame) for frame in container.decode(audio=0))
-    try:
-        for frame in frames:
-            piece = frame.to_ndarray().T  # (n, channels); a frame is planar
-            if frame.sample_rate != info.sample_rate or piece.shape[1] != info.n_channels:
-                raise ValueError("its rate or number of channels changes")
-            position += len(piece)
-            # A frame holds about 1000 samples. A chunk of many costs less per sample downstream.
-            waiting.append(piece[max(0, len(piece) - max(0, position - start)) :])
-            if sum(map(len, waiting)) >= size:
-                yield from _full(waiting, size)
-    except (av.FFmpegError, ValueError) as error:
-        if position <= start:
-            raise decoding_stopped(info, position, str(error)) from error
-        yield from _full(waiting, size, rest=True)
+    n_read, error = 0, None
+    while True:
+        wanted = min(max(0, start - n_read), size) or size
+        try:
+            _decode(frames, info, waiting, wanted)
+        except (av.FFmpegError, ValueError) as failure:
+            error = failure
+        n_there = min(waiting.samples, wanted)
+        if n_there:
+            chunk = waiting.read(n_there).to_ndarray().T  # (n, channels); a frame is planar
+            if n_read >= start:
+                yield chunk
+            n_read += n_there
+        if n_there < wanted:
+            break
+    if error is None:
+        check_complete(info, n_read, _least_samples(info))
+    elif n_read <= start:
+        raise decoding_stopped(info, n_read, str(error)) from error
+    else:
         yield LostSamples(0, str(error))
-        return
-    yield from _full(waiting, size, rest=True)
-    check_complete(info, position, _least_samples(info))
 
 
-def _full(
-    waiting: list[NDArray[np.float32]], size: int, *, rest: bool = False
-) -> Iterator[NDArray[np.float32]]:
-    """Chunks of ``size`` from the pieces that wait; what is left stays, or comes too."""
-    joined = np.concatenate(waiting) if waiting else np.zeros((0, 1), np.float32)
-    waiting.clear()
-    start = 0
-    while len(joined) - start >= size:
-        yield joined[start : start + size]
-        start += size
-    if start < len(joined):
-        if rest:
-            yield joined[start:]
-        else:
-            waiting.append(joined[start:])
+def _decode(frames: Iterator[Any], info: RecordingInfo, waiting: Any, n_samples: int) -> None:
+    """Decode until so many samples wait, or to the end.
+
+    Raises:
+        ValueError: The recording changes, and what waits of it is good.
+    """
+    while waiting.samples < n_samples and (frame := next(frames, None)) is not None:
+        if (frame.sample_rate, frame.layout.nb_channels) != (info.sample_rate, info.n_channels):
+            raise ValueError("its rate or number of channels changes")
+        frame.pts = None  # an edit list makes holes in time, and none in the samples
+        waiting.write(frame)
 
 
 def _least_samples(info: RecordingInfo) -> int | None:
