@@ -50,14 +50,17 @@ class DetectionRule:
             highest among the wanted labels.
         """
         wanted = probabilities[:, self.columns]  # (windows, wanted)
+        has_rows = (wanted >= self.lowest).any(axis=1)  # a score at its threshold is a row
+        if silent is not None:
+            has_rows &= ~silent
+        # few windows have any, and sorting is most of the work
+        (kept,) = np.nonzero(has_rows)
+        wanted = wanted[kept]
         # stable: labels of one probability stay in the order of the model, on every machine
         order = np.argsort(-wanted, axis=1, kind="stable")[:, : self.top_k]
         ranked = np.take_along_axis(wanted, order, axis=1)
-        chosen = ranked >= self.lowest[order]  # a score at its threshold is a row
-        if silent is not None:
-            chosen &= ~silent[:, None]
-        window, rank = np.nonzero(chosen)
-        return window, self.columns[order[window, rank]], rank + 1
+        window, rank = np.nonzero(ranked >= self.lowest[order])
+        return kept[window], self.columns[order[window, rank]], rank + 1
 
     def merged(self, rows: pa.Table) -> pa.Table:
         """One recording's rows, merged if that was asked for."""
