@@ -231,3 +231,22 @@ def test_the_command_writes_what_the_function_writes(
     assert "113 windows: 3 clusters, 4 in none" in out
     for path in (tmp_path / "p").iterdir():
         assert (tmp_path / "c" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_map_does_not_lie_among_other_things(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "clusters.csv").write_text("my own")
+    for folder, name in ((tmp_path / "mine", "clusters.csv"), (store, "embeddings")):
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match=f"other things, such as '{name}', and no map"):
+                cluster_stores(store, folder, overwrite=overwrite)
+    assert (tmp_path / "mine" / "clusters.csv").read_text() == "my own"
+
+
+def test_annotations_that_are_not_there_are_said_before_the_work(
+    store: Path, tmp_path: Path
+) -> None:
+    progress = CountedProgress()
+    with pytest.raises(StoreError, match="not an annotation table"):
+        cluster_stores(store, tmp_path / "m", annotations=tmp_path / "gone", progress=progress)
+    assert not progress.stages

@@ -20,7 +20,7 @@ from dawnchorus.annotations.raven import read_raven
 from dawnchorus.annotations.recordings import Recordings
 from dawnchorus.annotations.row_reader import ReadOptions
 from dawnchorus.configs.search import SearchConfig
-from dawnchorus.errors import AudioError, DawnChorusWarning, UsageError, WeightsError
+from dawnchorus.errors import AudioError, DawnChorusWarning, StoreError, UsageError, WeightsError
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.query import SoundQuery, _heard, direction_of, embed_sounds
 from dawnchorus.search.result_files import write_results
@@ -438,3 +438,34 @@ def test_a_suggestion_without_a_name_is_refused(label: str, store: Path, tmp_pat
     with pytest.raises(UsageError, match="need the name of a sound"):
         suggest_matches(table, tmp_path / "a", label, model="tiny")
     assert not (tmp_path / "a").exists()
+
+
+def test_clips_do_not_lie_among_recordings(
+    recorded: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    store = recorded / "x.store"
+    query = f"{recorded}/sounds/0.wav@4-5"
+    table = search_stores(store, query, config=SearchConfig(k=2), model=tiny_folder).table
+    for _ in range(2):  # into an earlier result they may go
+        assert not write_clips(table, tmp_path / "found", recorded / "sounds")
+    with pytest.raises(UsageError, match=r"such as '0\.wav'; clips need a folder of their own"):
+        write_clips(table, recorded / "sounds", recorded / "sounds")
+
+
+def test_the_index_of_clips_is_safe_for_a_spreadsheet(
+    recorded: Path, tmp_path: Path, tiny_folder: Path
+) -> None:
+    (recorded / "sounds" / "0.wav").rename(recorded / "sounds" / "=1+1.wav")
+    embed(recorded / "sounds", store=tmp_path / "y.store", model=tiny_folder, window_s=1.0)
+    query = f"{recorded}/sounds/=1+1.wav@4-5"
+    table = search_stores(tmp_path / "y.store", query, config=SearchConfig(k=1), model=tiny_folder)
+    write_clips(table.table, tmp_path / "f", recorded / "sounds", spreadsheet_safe=True)
+    assert ",'=1+1.wav," in (tmp_path / "f" / "index.csv").read_text()
+
+
+def test_the_folder_of_a_result_is_made(store: Path, tmp_path: Path) -> None:
+    table = search_stores(store, planted_vectors(np.array([1])), config=SearchConfig(k=5)).table
+    write_results(table, tmp_path / "new" / "er" / "f.csv")
+    assert (tmp_path / "new" / "er" / "f.csv").exists()
+    with pytest.raises(StoreError, match="cannot make this folder"):
+        write_results(table, tmp_path / "new" / "er" / "f.csv" / "g.csv")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +11,8 @@ from dawnchorus.activity.day_intervals import rate_interval
 from dawnchorus.activity.report_labels import all_dates, on_dates, top_of
 from dawnchorus.activity.site_chart import WEEK, rates
 from dawnchorus.activity.svg import date_ticks, gaps_between, nice_top, short
-from dawnchorus.errors import DependencyError, UsageError
+from dawnchorus.errors import UsageError
+from dawnchorus.figures import new_figure, picture_bytes, picture_format
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -54,24 +54,22 @@ def plot_activity(activity: Activity, path: Path) -> None:
             f"{len(activity.sites)} sites are {len(panels)}; name fewer labels, or write a report"
         )
     dates = all_dates(activity)
-    figure = _figure(len(panels))
+    height_in = 0.5 + len(panels) * (PANEL_IN + SEASON_IN)
+    figure = new_figure(WIDTH_IN, height_in, extra="plot", what="drawing activity")
     heights = [PANEL_IN, SEASON_IN] * len(panels)
     axes = figure.subplots(2 * len(panels), 1, sharex=True, height_ratios=heights).tolist()
     tops = {label: _tops(activity, label, dates) for label in activity.labels}
     for at, (label, one) in enumerate(panels):
         hours, calls = on_dates(one, label, dates)
         above, below = axes[2 * at : 2 * at + 2]
-        above.set_title(f"{label}, {one.site}", loc="left", fontsize=10, parse_math=False)
+        above.set_title(f"{label}, {one.site}", loc="left", fontsize=10)
         _heat(above, rates(calls, hours), tops[label][0], dates)
         _season(below, hours, calls, tops[label][1])
     figure.suptitle(LEGEND, fontsize=8, x=0.01, ha="left", color="#4d5751")
     ticks = date_ticks(dates, TICK_PIXELS)
     axes[-1].set_xticks([at for at, _ in ticks], [words for _, words in ticks], ha="left")
     axes[-1].set_xlim(0, len(dates))
-    content = io.BytesIO()
-    form = path.suffix.lstrip(".") or "png"
-    figure.savefig(content, format=form, dpi=DOTS_PER_INCH, metadata=_plain(form))
-    write_whole(path, content.getvalue())
+    write_whole(path, picture_bytes(figure, picture_format(path), dpi=DOTS_PER_INCH))
 
 
 def _tops(activity: Activity, label: str, dates: Sequence[date]) -> tuple[float, float]:
@@ -123,18 +121,3 @@ def _season(axes: Any, hours: NDArray[np.float64], calls: NDArray[np.int64], top
     axes.set_yticks([0, top], ["0", short(top)], fontsize=7)
     axes.tick_params(axis="x", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _figure(n_panels: int) -> Any:
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise DependencyError("matplotlib", "plot", "drawing activity") from error
-    height = 0.5 + n_panels * (PANEL_IN + SEASON_IN)
-    return Figure(figsize=(WIDTH_IN, height), layout="constrained")
-
-
-def _plain(form: str) -> dict[str, None]:
-    """No date and no program in the file: the same numbers give the same bytes."""
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-    return dates.get(form, {})

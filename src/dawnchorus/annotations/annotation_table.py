@@ -27,7 +27,7 @@ from dawnchorus.store.files import remove_leftovers, write_first
 from dawnchorus.store.locks import HEADER_WAIT_S, one_writer
 from dawnchorus.store.parts import part_names, read_part, write_part
 from dawnchorus.store.schema import HEADER_NAME
-from dawnchorus.store.storage import make_folder, names_in
+from dawnchorus.store.storage import make_folder, stranger_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -181,10 +181,9 @@ class AnnotationTable:
 
     def _make(self) -> None:
         header = self.folder / HEADER
-        # hidden files are of the system, or of a table that another program is making
-        others = [name for name in names_in(self.folder) if name != PARTS and name[0] != "."]
-        if others and not header.exists():
-            raise _not_a_table(self.folder, f"holds other things, such as {min(others)!r}")
+        other = stranger_in(self.folder, PARTS)
+        if other is not None and not header.exists():
+            raise _not_a_table(self.folder, f"holds other things, such as {other!r}")
         try:
             make_folder(self.folder / PARTS)
         except OSError as error:

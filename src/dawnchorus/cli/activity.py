@@ -95,11 +95,14 @@ def command(
     from dawnchorus.activity.report import ReportOptions, check_report, write_report
     from dawnchorus.activity.run import check_suffix, measure_activity
     from dawnchorus.cli.output import watched
+    from dawnchorus.figures import picture_format
 
     strata = options.names(by) or ()
     check_by(strata)
     if output is not None:
         check_suffix(output)
+    if picture is not None:
+        picture_format(picture)
     chosen = options.given(
         probe=probe, threshold=threshold, merge=merge or None, annotations=annotations,
         time_zone=time_zone, site_from=site_from, audio_root=audio_root,

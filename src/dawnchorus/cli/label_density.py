@@ -77,11 +77,16 @@ def density(flags: DensityFlags) -> int:
     """
     from dawnchorus.annotations.annotation_table import annotations_beside
     from dawnchorus.cli.output import print_json, watched
+    from dawnchorus.figures import picture_format
     from dawnchorus.labelling.density import Settings
     from dawnchorus.labelling.density_files import plot_density, write_density
     from dawnchorus.labelling.draw_judgements import draw_judgements
     from dawnchorus.labelling.run_density import call_density
 
+    if flags.output is not None and flags.output.suffix.lower() != ".csv":
+        raise UsageError(f"{flags.output}: need a file that ends in .csv")
+    if flags.picture is not None:
+        picture_format(flags.picture)
     label, store = flags.the_label(), flags.store
     given = flags.scorer()
     folder = flags.annotations or annotations_beside(store)

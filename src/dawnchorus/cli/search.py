@@ -120,12 +120,15 @@ def command(flags: SearchFlags) -> int:
     from dawnchorus.annotations.annotation_row import named_label
     from dawnchorus.cli.output import watched
     from dawnchorus.search.result_files import result_format
+    from dawnchorus.search.results import check_clips_folder
 
     # refused before anything is searched
     if flags.output is not None:
         result_format(flags.output, flags.file_format)
     if flags.annotate is not None:
         named_label(flags.annotate)
+    if flags.clips is not None:
+        check_clips_folder(flags.clips)
     with watched(quiet=flags.quiet) as progress:
         result = search_stores(
             flags.stores,
@@ -163,7 +166,10 @@ def _write(result: SearchResult, flags: SearchFlags, progress: Progress) -> list
         )
     if flags.clips is not None:
         root = Path(flags.audio_root or header.audio_root)
-        failures = write_clips(result.table, flags.clips, root, progress=progress)
+        safe = flags.spreadsheet_safe
+        failures = write_clips(
+            result.table, flags.clips, root, spreadsheet_safe=safe, progress=progress
+        )
     if flags.annotate is not None:
         _annotate(result, flags, header.model)
     return failures

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 
 from dawnchorus.clips.manifest import SPLITS, texts
 from dawnchorus.clips.summary import UNKNOWN, summarise
-from dawnchorus.errors import DependencyError
+from dawnchorus.figures import new_figure, picture_bytes, picture_format
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -29,11 +28,8 @@ def plot_summary(manifest: Manifest, path: Path) -> None:
     Raises:
         DependencyError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise DependencyError("matplotlib", "plot", "drawing a summary") from error
-    figure = Figure(figsize=(12, 9), layout="constrained")
+    form = picture_format(path)
+    figure = new_figure(12, 9, extra="plot", what="drawing a summary")
     axes = figure.subplots(2, 2)
     summary = summarise(manifest)
     total = summary.total
@@ -46,9 +42,7 @@ def plot_summary(manifest: Manifest, path: Path) -> None:
     _lengths(axes[1, 0], manifest)
     _bars(axes[1, 1], summary.licences, "clips", "licence")
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:] or None, dpi=110)
-    write_whole(path, drawn.getvalue())
+    write_whole(path, picture_bytes(figure, form, dpi=110))
 
 
 def _splits(manifest: Manifest) -> list[tuple[str, Manifest]]:

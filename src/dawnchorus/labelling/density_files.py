@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.errors import DependencyError, UsageError
+from dawnchorus.errors import UsageError
+from dawnchorus.figures import new_figure, picture_bytes, picture_format
 from dawnchorus.store.files import write_whole
 from dawnchorus.text_tables.write import csv_text
 
@@ -65,7 +65,8 @@ def plot_density(report: DensityReport, path: Path) -> None:
     """
     whole, *strata = report.rows
     panels = _panels(strata or [whole])
-    figure = _figure(7.5, 1.2 + 2.2 * len(panels))
+    height_in = 1.2 + 2.2 * len(panels)
+    figure = new_figure(7.5, height_in, extra="search", what="a picture of a density")
     all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
     ticks = sorted({_position(row) for rows in panels.values() for row in rows})
     for axes, (title, rows) in zip(all_axes, panels.items(), strict=True):
@@ -75,10 +76,7 @@ def plot_density(report: DensityReport, path: Path) -> None:
         _draw(axes, rows, ticks)
         axes.set_title(title, loc="left", fontsize=10)
     _finish(figure, all_axes, ticks, strata, level=report.level)
-    content = io.BytesIO()
-    form = path.suffix.lstrip(".") or "png"
-    figure.savefig(content, format=form, dpi=DOTS_PER_INCH, metadata=_plain(form))
-    write_whole(path, content.getvalue())
+    write_whole(path, picture_bytes(figure, picture_format(path), dpi=DOTS_PER_INCH))
 
 
 def _draw(axes: Any, rows: Sequence[DensityRow], ticks: Sequence[str]) -> None:
@@ -147,16 +145,3 @@ def _panels(rows: Sequence[DensityRow]) -> dict[str, list[DensityRow]]:
 
 def _position(row: DensityRow) -> str:
     return row.local_hour or row.date or row.site or "all windows"
-
-
-def _plain(form: str) -> dict[str, None]:
-    # without the time of writing, so that one result is one file
-    return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {})
-
-
-def _figure(width: float, height: float) -> Any:
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  half a second, for pictures alone
-    except ImportError as error:
-        raise DependencyError("matplotlib", "search", "a picture of a density") from error
-    return Figure(figsize=(width, height), layout="constrained")

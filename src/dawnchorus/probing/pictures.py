@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.errors import DependencyError
+from dawnchorus.figures import new_figure, picture_bytes, picture_format
 from dawnchorus.probes.few_shot import clips_text
 from dawnchorus.probes.reliability import expected_calibration_error, reliability_bins, views
 from dawnchorus.store.files import write_whole
@@ -123,16 +122,9 @@ def _position(point: CurvePoint, points: Sequence[CurvePoint]) -> int:
 
 
 def _figure(width_in: float, height_in: float) -> Any:
-    try:
-        # not pyplot: that keeps every figure, and picks a window system
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise DependencyError("matplotlib", "plot", "drawing a report of a probe") from error
-    return Figure(figsize=(width_in, height_in), layout="constrained")
+    return new_figure(width_in, height_in, extra="plot", what="drawing a report of a probe")
 
 
 def _save(figure: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:], dpi=DOTS_PER_INCH)
-    write_whole(path, drawn.getvalue())
+    write_whole(path, picture_bytes(figure, picture_format(path), dpi=DOTS_PER_INCH))

@@ -20,6 +20,7 @@ from dawnchorus.search.map_files import ClusterReport, MapFiles, site_numbers
 from dawnchorus.search.oddities import nearest_elsewhere, strangeness
 from dawnchorus.search.stability import cluster_stability
 from dawnchorus.store.files import remove_if_possible
+from dawnchorus.store.storage import stranger_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.progress import Progress
 
+MAPS: Final = "map-*.parquet"
 MOST_COMPARED: Final = 100_000  # windows for duplicates: each is compared with each
 CONTEXT: Final = ("site", "local_time")  # columns of a recording that a map is coloured by
 
@@ -62,7 +64,7 @@ def cluster_stores(
         **filters: fields of `WindowFilter`, such as ``where={"site": "North"}``.
 
     Raises:
-        UsageError: Too few windows pass, or an earlier map does not fit.
+        UsageError: Too few windows pass, an earlier map does not fit, or the folder is not a map's.
         DependencyError: scikit-learn is not installed.
         StoreError: A store is damaged, or the output cannot be written.
     """
@@ -74,6 +76,8 @@ def cluster_stores(
             f"at most {MOST_COMPARED:,}: choose some with --where or --dates"
         )
     folder = as_path(output)
+    _check_own(folder)
+    spoken = _annotations(archive, annotations)
     earlier = None if overwrite else _earlier(folder, config)
     mean = archive.mean() if earlier is None else earlier.mean
     vectors = whole_vectors(archive, mean, progress)
@@ -81,12 +85,12 @@ def cluster_stores(
         made, n_new = map_archive(archive, vectors, mean, config, progress), archive.n_windows
     else:
         made, n_new = add_new_windows(earlier, archive, vectors, progress)
-    for old in folder.glob("map-*.parquet") if folder.is_dir() else ():
+    for old in folder.glob(MAPS) if folder.is_dir() else ():
         if overwrite and old.name != made.name:
             remove_if_possible(old)
     folder.mkdir(parents=True, exist_ok=True)
     table = _with_context(archive, made)
-    labelled = _labelled(archive, table, annotations)
+    labelled = {} if spoken is None else labelled_windows(table, spoken.rows())
     names = cluster_names(made.clusters, labelled)
     sizes = np.bincount(made.clusters[made.clusters != NONE], minlength=len(names)).tolist()
     report = ClusterReport(
@@ -139,13 +143,27 @@ def _twins(
     return nearest, cosine
 
 
+def _check_own(folder: Path) -> None:
+    """Refuse a folder whose files a map would lie among, or replace.
+
+    Raises:
+        UsageError: It holds other things, and no map.
+    """
+    other = stranger_in(folder, "")
+    if other is not None and not any(folder.glob(MAPS)):
+        raise UsageError(
+            f"{folder}: holds other things, such as {other!r}, and no map; a map needs a folder of "
+            "its own, such as archive.map"
+        )
+
+
 def _earlier(folder: Path, config: ClusterConfig) -> ArchiveMap | None:
     """The map that the folder holds, if there is one.
 
     Raises:
         UsageError: It was made with other settings.
     """
-    found = sorted(folder.glob("map-*.parquet")) if folder.is_dir() else []
+    found = sorted(folder.glob(MAPS)) if folder.is_dir() else []
     if not found:
         return None
     earlier = ArchiveMap.read(found[-1])
@@ -170,12 +188,9 @@ def _with_context(archive: Archive, made: ArchiveMap) -> pa.Table:
     return table
 
 
-def _labelled(
-    archive: Archive, table: pa.Table, annotations: str | Path | None
-) -> dict[str, NDArray[np.bool_]]:
-    if annotations is None:
-        beside = annotations_beside(archive.stores[0].path)
-        if not beside.is_dir():
-            return {}
-        annotations = beside
-    return labelled_windows(table, AnnotationTable(annotations).rows())
+def _annotations(archive: Archive, folder: str | Path | None) -> AnnotationTable | None:
+    """The annotations, opened before any long work; None: there are none beside the store."""
+    if folder is not None:
+        return AnnotationTable(folder)
+    beside = annotations_beside(archive.stores[0].path)
+    return AnnotationTable(beside) if beside.is_dir() else None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dawnchorus.errors import DependencyError
+from dawnchorus.figures import new_figure, picture_bytes, picture_format
 from dawnchorus.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -197,19 +196,9 @@ def _short(text: str, most: int = 34) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _figure(width: float, height: float) -> Any:
-    try:
-        # not pyplot, which keeps every figure and picks a window system
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra, slow to import
-    except ImportError as error:
-        raise DependencyError("matplotlib", "search", "a picture") from error
-    return Figure(figsize=(width, height), layout="constrained")
+def _figure(width_in: float, height_in: float) -> Any:
+    return new_figure(width_in, height_in, extra="search", what="a picture")
 
 
 def _save(figure: Any, path: Path) -> None:
-    buffer = io.BytesIO()
-    kind = path.suffix.lstrip(".").lower() or "png"
-    # without its date and version the same map is the same file
-    metadata = {"Software": None} if kind == "png" else None
-    figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
-    write_whole(path, buffer.getvalue())
+    write_whole(path, picture_bytes(figure, picture_format(path), dpi=DOTS_PER_INCH))

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 from dawnchorus.annotations.annotation_row import suggested_row
 from dawnchorus.annotations.places import Places
 from dawnchorus.engine.exports.annotation_files import write_annotations
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.paths import absolute, as_path, from_stored_name, stored_name
 from dawnchorus.search.results import as_cell
 from dawnchorus.store.files import write_whole
 from dawnchorus.store.read import Store
+from dawnchorus.store.storage import make_folder
 from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def write_results(
         StoreError: It cannot be written.
     """
     chosen = result_format(path, form)
+    try:
+        make_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: cannot make this folder: {error}") from error
     if chosen in FOR_PROGRAMS:
         rows, places = _selections(table, stores, audio_root, label)
         return write_annotations(rows, path, places, chosen)

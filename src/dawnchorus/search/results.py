@@ -18,6 +18,7 @@ from dawnchorus.paths import from_stored_name, local_copy
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.merged import NO_ROW
 from dawnchorus.store.files import write_whole
+from dawnchorus.store.storage import stranger_in
 from dawnchorus.text_tables.write import csv_text
 
 if TYPE_CHECKING:
@@ -109,7 +110,12 @@ def as_cell(value: Any, name: str) -> Any:
 
 
 def write_clips(
-    table: pa.Table, folder: Path, audio_root: Path, *, progress: Progress = NO_PROGRESS
+    table: pa.Table,
+    folder: Path,
+    audio_root: Path,
+    *,
+    spreadsheet_safe: bool = False,
+    progress: Progress = NO_PROGRESS,
 ) -> list[Failure]:
     """Cut the windows of a result out of their recordings, each with a picture beside it.
 
@@ -120,6 +126,7 @@ def write_clips(
         table: `RESULT_COLUMNS` at least.
         folder: where to.
         audio_root: where the recordings lie.
+        spreadsheet_safe: as in `CsvWriter`, for the index.
         progress: gets a stage that counts clips.
 
     Returns:
@@ -127,7 +134,9 @@ def write_clips(
 
     Raises:
         StoreError: The folder cannot be written.
+        UsageError: See `check_clips_folder`.
     """
+    check_clips_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     failures, lines = [], []
     advance = progress.start("cutting clips", len(table), "clips")
@@ -144,8 +153,22 @@ def write_clips(
         advance(1)
     if lines:
         cells = ([as_cell(value, name) for name, value in line.items()] for line in lines)
-        write_whole(folder / "index.csv", csv_text(list(lines[0]), cells).encode())
+        text = csv_text(list(lines[0]), cells, spreadsheet_safe=spreadsheet_safe)
+        write_whole(folder / "index.csv", text.encode())
     return failures
+
+
+def check_clips_folder(folder: Path) -> None:
+    """Refuse a folder in which clips would lie among recordings; to be asked before a search.
+
+    Raises:
+        UsageError: It holds what `write_clips` does not write.
+    """
+    other = stranger_in(folder, r"index\.csv|\d{4,}_.*\.(flac|png)")
+    if other is not None:
+        raise UsageError(
+            f"{folder}: holds other things, such as {other!r}; clips need a folder of their own"
+        )
 
 
 def _write_clip(row: dict[str, Any], folder: Path, name: str, audio_root: Path) -> float:

@@ -7,6 +7,7 @@ costs a request.
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +31,19 @@ def names_in(folder: Path) -> Iterator[str]:
     except FileNotFoundError:
         return
     yield from (name.rstrip("/").rpartition("/")[2] for name in listed)
+
+
+def stranger_in(folder: Path, ours: str) -> str | None:
+    """A name of what lies in a folder and is not ours; None: whoever writes there is alone.
+
+    Hidden files are of the system, or of a program that is writing.
+
+    Args:
+        folder: need not be there.
+        ours: pattern of the names that we give.
+    """
+    names = (name for name in names_in(folder) if not name.startswith("."))
+    return min((name for name in names if not re.fullmatch(ours, name)), default=None)
 
 
 def is_link(folder: Path) -> bool:

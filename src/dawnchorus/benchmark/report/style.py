@@ -6,11 +6,10 @@ wine red added); a ninth model has the first colour with another mark and dash.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from dawnchorus.errors import DependencyError
+from dawnchorus.figures import new_figure, picture_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +24,7 @@ DPI: Final = 110
 SMALL: Final = 8.0  # points
 NARROWEST_IN: Final = 5.0  # with a legend
 LEGEND_LINE_IN: Final = 0.19
+DRAWN: Final = "drawing a report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,6 @@ def model_style(place: int) -> ModelStyle:
     )
 
 
-def new_figure(width_in: float, height_in: float) -> Any:
-    """An empty figure that keeps its parts from overlapping.
-
-    Raises:
-        DependencyError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise DependencyError("matplotlib", "benchmark", "drawing a report") from error
-    return Figure(figsize=(width_in, height_in), layout="constrained")
-
-
 def panels(
     n: int, *, most_columns: int, size_in: tuple[float, float], legend: Sequence[str] = ()
 ) -> tuple[Any, list[Any]]:
@@ -89,7 +76,8 @@ def panels(
     n_columns = -(-n // n_rows)  # five in two rows are three and two
     width = max(size_in[0] * n_columns, NARROWEST_IN if legend else 0.0)
     rows = -(-len(legend) // _legend_columns(width, legend)) if legend else 0
-    figure = new_figure(width, size_in[1] * n_rows + LEGEND_LINE_IN * rows)
+    height = size_in[1] * n_rows + LEGEND_LINE_IN * rows
+    figure = new_figure(width, height, extra="benchmark", what=DRAWN)
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
     for axes in grid[n:]:
         axes.remove()
@@ -117,9 +105,7 @@ def tidy(axes: Any) -> None:
 
 def as_png(figure: Any) -> bytes:
     """The figure as a PNG file."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
-    return out.getvalue()
+    return picture_bytes(figure, dpi=DPI)
 
 
 def file_name(*parts: str) -> str:

@@ -15,15 +15,16 @@ import numpy as np
 
 from dawnchorus.benchmark.report.protocol_scores import KINDS
 from dawnchorus.benchmark.report.style import (
+    DRAWN,
     GREY,
     SMALL,
     Picture,
     as_png,
     file_name,
-    new_figure,
     tidy,
 )
 from dawnchorus.benchmark.report.table_cells import ReportTable, TableCell, TableRow
+from dawnchorus.figures import new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,7 +163,8 @@ def opening_picture(section: ProtocolScores, styles: Mapping[str, ModelStyle]) -
     others = dict(list(summary.others.items())[:MOST_OTHERS])
     names = [section.labels[model] for model in summary.means] + list(others)
     height = 0.27 * len(names) + 1.3
-    figure = new_figure(3.0 + 2.6 * len(summary.tasks), height)
+    width = 3.0 + 2.6 * len(summary.tasks)
+    figure = new_figure(width, height, extra="benchmark", what=DRAWN)
     grid = figure.subplots(1, len(summary.tasks), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (kind, tasks) in zip(grid, summary.tasks.items(), strict=True):
         for y, (model, means) in enumerate(summary.means.items()):
