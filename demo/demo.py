@@ -46,7 +46,8 @@ def main() -> int:
     named = predict(RECORDINGS, model=MODEL, output=OUT / "predictions.csv", top_k=TOP_K)
     asked = suggest_windows(OUT / "demo.store", TO_JUDGE, N_TO_JUDGE, strategy="random")
     truth = read_table(HERE / "recordings" / "ATTRIBUTION.csv", "file", "what")
-    guesses = best_names(OUT / "predictions.csv")
+    # a recording that sounds like nothing the model was trained on has no rows
+    guesses = {file: [] for file in truth} | best_names(OUT / "predictions.csv")
     draw(truth, guesses, OUT / "picture.png")
     print(
         f"{embedded.n_done} of {embedded.n_found} recordings embedded "
@@ -55,7 +56,7 @@ def main() -> int:
     print(f"\n{'recording':32s}{'recordist says':30s}the model says")
     for file, what in truth.items():
         said = ", ".join(f"{label} {p:.2f}" for label, p in guesses[file])
-        print(f"{file:32s}{what:30s}{said}")
+        print(f"{file:32s}{what:30s}{said or 'nothing that it knows'}")
     print(f"\nembeddings   {shown(OUT / 'demo.store')}")
     print(f"predictions  {shown(OUT / 'predictions.csv')}")
     print(f"picture      {shown(OUT / 'picture.png')}")

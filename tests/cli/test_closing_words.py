@@ -28,7 +28,7 @@ from dawnchorus.failures import Failure
 from dawnchorus.labels import write_label_map
 from dawnchorus.models.card import Card, Fingerprint, HubLocation
 from dawnchorus.models.fingerprint import fingerprint, fixed_signal
-from dawnchorus.models.label_facts import LabelFacts
+from dawnchorus.models.label_facts import Evidence, LabelFacts, ScoreCalibration
 from dawnchorus.models.load import load_model
 from program_inputs import Inputs
 
@@ -249,13 +249,22 @@ def test_describe_says_thresholds_and_notes_and_leaves_out_what_is_empty(
 ) -> None:
     folder = tmp_path / "tiny"
     shutil.copytree(tiny_folder, folder)
-    known = LabelFacts(threshold=0.25, thresholds={"wren": 0.5, "robin": 0.125}, origin="made up")
+    known = LabelFacts(
+        threshold=0.25,
+        thresholds={"wren": 0.5, "robin": 0.125},
+        evidence={"wren": Evidence(precision=0.9, low=0.75, high=1.0, n_recordings=7)},
+        shared_evidence=Evidence(precision=0.8, low=0.7, high=0.9, n_recordings=99),
+        calibration=ScoreCalibration(slope=0.5, offset=-1.0, origin="of a few"),
+        origin="made up",
+    )
     Card(
         name="tiny", config=TINY, licence="CC0-1.0", label_facts=known, notes=("loud", "small")
     ).write(folder / "card.yaml")
     assert main(["describe", str(folder)]) == 0
     facts = list(facts_of("describe", capsys))
-    assert ("thresholds", "0.25, 2 labels have their own; made up") in facts
+    told = "0.25 (80% right, 70% to 90%, 99 recordings), 2 labels have their own; made up"
+    assert ("thresholds", told) in facts
+    assert ("calibration", "sigmoid of 0.5 x logit -1; of a few") in facts
     assert [text for key, text in facts if key == "note"] == ["loud", "small"]
     assert ("name", "tiny") in facts
     assert ("licence", "CC0-1.0") in facts
@@ -263,8 +272,10 @@ def test_describe_says_thresholds_and_notes_and_leaves_out_what_is_empty(
     assert not {"revision", "what", "trained on"} & {key for key, _ in facts}
     assert main(["describe", str(folder), "--list-labels"]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert [row.split(",")[-1] for row in rows] == [
-        "threshold", "0.25", "0.25", "0.125", "0.25", "0.5"
+    shared = "0.25,shared,0.8,0.7,0.9,99"
+    columns = "threshold,threshold_is,precision,precision_low,precision_high,recordings"
+    assert [row.split(",", 2)[-1] for row in rows] == [
+        columns, shared, shared, "0.125,own,,,,", shared, "0.5,own,0.9,0.75,1.0,7"
     ]  # fmt: skip
     # and without a threshold of most labels nothing is promised of single ones
     Card(name="tiny", config=TINY).write(folder / "card.yaml")

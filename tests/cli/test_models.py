@@ -68,11 +68,15 @@ def test_labels_are_listed_with_level_and_threshold(
     tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["describe", str(tiny_folder), "--list-labels"]) == 0
-    assert capsys.readouterr().out.splitlines()[:2] == ["label,level,threshold", "blackbird,,0.5"]
+    header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header.startswith("label,level,threshold,threshold_is,precision,")
+    assert first == "blackbird,,0.5,guess,,,,"
     assert main(["describe", "dawnchorus_eat_tiny", "--list-labels"]) == 0
-    listed = capsys.readouterr().out.splitlines()
-    assert "Lonchura striata domestica,species,0.314" in listed
-    assert "Corvidae,family,0.762" in listed
+    listed = capsys.readouterr().out
+    facts = known_cards()["dawnchorus_eat_tiny"].label_facts
+    own = facts.thresholds["Lonchura striata domestica"]
+    assert f"\nLonchura striata domestica,species,{own},own,0." in listed
+    assert f"\nCorvidae,family,{facts.threshold},shared,0." in listed
 
 
 def test_verify_compares_bfloat16_where_it_is_what_auto_takes(

@@ -160,7 +160,7 @@ def test_an_old_flag_reaches_the_program(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["describe", "dawnchorus_eat_tiny", "--labels"]) == 0
     said = capsys.readouterr()
     assert said.err == "warning: --labels is now --list-labels\n"
-    assert said.out.startswith("label,level,threshold\n")
+    assert said.out.startswith("label,level,threshold,")
 
 
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20)

@@ -15,7 +15,12 @@ from dawnchorus.configs.json_file import parse_json, read_json
 from dawnchorus.errors import UsageError
 from dawnchorus.models.card import Card, Fingerprint, HubLocation
 from dawnchorus.models.eat_config import EATConfig
-from dawnchorus.models.label_facts import LabelFacts
+from dawnchorus.models.label_facts import (
+    Evidence,
+    LabelFacts,
+    ScoreCalibration,
+    UnfamiliarSounds,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -35,6 +40,9 @@ OURS = [
     HubLocation,
     EATConfig,
     LabelFacts,
+    Evidence,
+    ScoreCalibration,
+    UnfamiliarSounds,
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,8 @@ from dawnchorus.cli.renamed import renamed
 from dawnchorus.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dawnchorus.models.card import Card
 
 
@@ -20,7 +22,9 @@ def command(
     labels: Annotated[
         bool,
         typer.Option(
-            "--list-labels", help="List its labels with their levels and thresholds, as CSV."
+            "--list-labels",
+            help="List its labels with their levels, their thresholds, and how often those are "
+            "right, as CSV; with --json as JSON.",
         ),
     ] = False,
     as_json: options.AsJson = False,
@@ -33,7 +37,10 @@ def command(
     from dawnchorus.models.registry import card_of
 
     if labels:
-        print(label_table(name), end="")
+        if as_json:
+            print_json([*label_rows(name)])
+        else:
+            print(label_table(name), end="")
         return
     card = card_of(name)
     if as_json:
@@ -47,9 +54,20 @@ def command(
 
 def label_table(name: str) -> str:
     """A line for each label; its first column serves as a list for ``predict --species``."""
+    from dawnchorus.text_tables.write import csv_text
+
+    rows = [*label_rows(name)]
+    return csv_text(tuple(rows[0]), (row.values() for row in rows))
+
+
+def label_rows(name: str) -> Iterator[dict[str, Any]]:
+    """What is known of each label; what is not measured is None.
+
+    Raises:
+        UsageError: The model has no labels.
+    """
     from dawnchorus.models.label_facts import LabelFacts, levels_of
     from dawnchorus.models.load import open_model
-    from dawnchorus.text_tables.write import csv_text
 
     loaded = open_model(name)
     names = loaded.model.labels
@@ -59,15 +77,42 @@ def label_table(name: str) -> str:
         )
     card = loaded.identity.card
     facts = card.label_facts if card else LabelFacts()
-    rows = zip(names, levels_of(names, facts), facts.lowest(names), strict=True)
-    return csv_text(("label", "level", "threshold"), rows)
+    for label, level, threshold in zip(
+        names, levels_of(names, facts), facts.lowest(names), strict=True
+    ):
+        known = facts.evidence_of(label)
+        yield {
+            "label": label,
+            "level": level,
+            "threshold": threshold,
+            "threshold_is": facts.threshold_is(label),
+            "precision": known and known.precision,
+            "precision_low": known and known.low,
+            "precision_high": known and known.high,
+            "recordings": known and known.n_recordings,
+        }
 
 
 def _thresholds(card: Card) -> str:
     known = card.label_facts
     if not card.has_classifier or known.threshold is None:
         return ""
-    return f"{known.threshold:g}, {len(known.thresholds)} labels have their own; {known.origin}"
+    shared = known.shared_evidence
+    right = f" ({shared.text})" if shared else ""
+    own = len(known.thresholds)
+    return f"{known.threshold:g}{right}, {own} labels have their own; {known.origin}"
+
+
+def _calibration(card: Card) -> str:
+    line = card.label_facts.calibration
+    if not card.has_classifier or line is None:
+        return ""
+    return f"sigmoid of {line.slope:g} x logit {line.offset:+g}; {line.origin}"
+
+
+def _unfamiliar(card: Card) -> str:
+    known = card.label_facts.unfamiliar
+    return "" if known is None else f"by the embedding {known.readout}; {known.origin}"
 
 
 def revision(card: Card) -> str:
@@ -101,5 +146,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
         ("revision", revision(card)),
         *card_facts(card),
         ("thresholds", _thresholds(card)),
+        ("calibration", _calibration(card)),
+        ("unfamiliar", _unfamiliar(card)),
     ]
     return [(key, text) for key, text in lines if text]

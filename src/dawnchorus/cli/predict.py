@@ -55,6 +55,13 @@ class PredictFlags(RunFlags):
             "threshold; 'Scientific name_Common name' is understood."
         ),
     ] = None
+    name_unfamiliar: Annotated[
+        bool,
+        typer.Option(
+            "--name-unfamiliar",
+            help="Name windows too that sound unlike everything the model was trained on.",
+        ),
+    ] = False
     file_format: options.FileFormat = None
     segments: Annotated[
         int | None,
@@ -104,11 +111,12 @@ def command(flags: PredictFlags) -> int:
     """Name what is heard in recordings, window by window.
 
     A label is named where its score reaches the model's threshold for it (describe MODEL
-    --list-labels lists them), or 0.5 where its card has none. Windows without any signal give
-    nothing. With --probe, a probe gives the labels and their thresholds, in windows as long as
-    those that it was fitted on.
+    --list-labels lists them), or 0.5 where its card has none. Windows without any signal, or
+    unlike all that the model was trained on, give nothing. With --probe, a probe gives the labels
+    and their thresholds, in windows as long as those that it was fitted on.
 
-    Probabilities are the classifier's sigmoid, not calibrated; those of a probe are calibrated.
+    Probabilities are calibrated where the model's card has a calibration, as the bundled model's;
+    those of a probe are too. Otherwise they are the classifier's sigmoid. --json says which.
     Sample numbers count at the recording's own rate. Each row has its path from the folder that
     holds all recordings, when the recording and the sound began in local time, and the columns of
     the list.
@@ -178,6 +186,11 @@ def _remarks(report: PredictReport, *, quiet: bool) -> Iterator[str]:
             f"{report.model} is a demonstration, for trying dawnchorus out: do not take its names "
             "for identifications. For field work load a model made for it (dawnchorus models), or "
             "fit a probe on clips of your own (dawnchorus probe fit)"
+        )
+    if report.n_unfamiliar:
+        yield (
+            f"{report.n_unfamiliar} of {report.n_windows} windows sound unlike all that the model "
+            "was trained on, and nothing is named in them; --name-unfamiliar names them too"
         )
     if report.segments:
         yield f"segments for review: {report.segments}"

@@ -116,6 +116,9 @@ class PredictConfig(Config):
         default=None, ge=0, le=1, description="lowest probability; None: the model's or the probe's"
     )
     labels: tuple[str, ...] | None = Field(default=None, description="only these; None: all")
+    name_unfamiliar: bool = Field(
+        default=False, description="name windows too that sound unlike all of the model's training"
+    )
     format: str | None = Field(default=None, description="of the output; None: as its suffix says")
     audio_root: str | Path | None = Field(
         default=None,
@@ -208,6 +211,7 @@ class PredictOptions(_WindowOptions, total=False):
     top_k: int | None
     threshold: float | None
     labels: tuple[str, ...] | None
+    name_unfamiliar: bool
     format: str | None
     audio_root: str | Path | None
     absolute_paths: bool

@@ -30,7 +30,6 @@ from dawnchorus.engine.store_rows import make_header
 from dawnchorus.errors import StoreError, UsageError
 from dawnchorus.failures import Failure
 from dawnchorus.paths import as_path, is_remote
-from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.store.read import Store
 from dawnchorus.store.schema import HEADER_NAME
 
@@ -156,14 +155,15 @@ def predict_dry_run(
     paths = as_paths(recordings)
     if store_among(paths) is not None:
         raise UsageError("a dry run is for recordings; the scores of a store are there already")
-    with ready_classifier(model, opened, chosen.config) as classifier:
+    wanted = chosen.selection.name_unfamiliar
+    with ready_classifier(model, opened, chosen.config, name_unfamiliar=wanted) as classifier:
         scored = classifier.scored
         rule, _ = make_rule(chosen.selection, scored.labels, scored.facts)
         root = root_of(paths, chosen.selection.audio_root)
         survey = _Survey(classifier.settings, frozenset())
         survey.look_at(jobs_of(find_recordings(paths), root, chosen.config))
         trial = _try_out(survey, classifier)
-        n_rows = sum(len(rule.choose(sigmoid(batch))[0]) for batch in trial.values)
+        n_rows = sum(len(rule.choose(*classifier.read(batch))[0]) for batch in trial.values)
         n_tried = sum(map(len, trial.values)) or 1
         n_bytes = survey.n_windows * n_rows // n_tried * ROW_BYTES
         return survey.report(classifier.encoder, trial, n_bytes, Path(output or "."))

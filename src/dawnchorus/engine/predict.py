@@ -28,7 +28,6 @@ from dawnchorus.error_log import log_errors_beside
 from dawnchorus.errors import RunInterruptedError, UsageError
 from dawnchorus.interrupt import stop_on_signals
 from dawnchorus.paths import absolute, as_path, from_stored_name
-from dawnchorus.probes.calibration import sigmoid
 from dawnchorus.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from dawnchorus.configs import EmbedConfig, PredictOptions
+    from dawnchorus.engine.detections.classify import WindowClassifier
     from dawnchorus.engine.pipeline.events import RunEvent
     from dawnchorus.engine.recordings.find import Inputs
     from dawnchorus.models.encoder import Encoder
@@ -121,7 +121,11 @@ def _predict_recordings(
     progress: Progress,
 ) -> PredictReport:
     scan = find_recordings(paths)
-    with ready_classifier(model, probe, config) as classifier, log_errors_beside(request.output):
+    wanted = request.selection.name_unfamiliar
+    with (
+        ready_classifier(model, probe, config, name_unfamiliar=wanted) as classifier,
+        log_errors_beside(request.output),
+    ):
         encoder, batches = classifier.encoder, classifier.batches
         tally = Tally(scan, encoder.sample_rate)
         jobs = map(with_file_facts, jobs_of(scan, request.root, config))
@@ -139,7 +143,7 @@ def _predict_recordings(
                 classifier,
                 jobs,
                 tally,
-                partial(_write_event, writer),
+                partial(_write_event, writer, classifier),
                 advance=advance,
                 stop=stop,
             )
@@ -157,6 +161,7 @@ def _predict_recordings(
             n_readers=classifier.settings.n_readers,
             seconds={**seconds, **batches.seconds},
             demonstration=classifier.is_demonstration,
+            probabilities=classifier.probabilities,
         )
 
 
@@ -230,18 +235,20 @@ def _stopped(writer: DetectionWriter, tally: Tally) -> str:
     return f"stopped: {tally.n_done} of {tally.scan.n_recordings} recordings done{where}"
 
 
-def _write_event(writer: DetectionWriter, event: RunEvent) -> None:
+def _write_event(writer: DetectionWriter, classifier: WindowClassifier, event: RunEvent) -> None:
     """Choose rows from windows; they wait until their recording has been read to its end.
 
     One that breaks off gives none.
     """
     if isinstance(event, EncodedWindows):
+        probabilities, unfamiliar = classifier.read(event.values)
         windows = ScoredWindows(
             window=event.window,
             start_sample=event.start_sample,
             valid_samples=event.valid_samples,
             silent=(event.flags & SILENT) != 0,
-            scores=sigmoid(event.values),
+            scores=probabilities,
+            unfamiliar=unfamiliar,
         )
         writer.add(windows, event.job.name)
     elif isinstance(event, FailedRecording):

@@ -101,6 +101,10 @@ class PredictReport(RunReport):
         without_detection: recordings that were read and gave no row.
         unknown_labels: names of the user's list that the model does not know.
         empty_because: why there is no row, None when there is one.
+        probabilities: what the column of that name holds: ``calibrated``, the classifier's scores
+            as its card calibrates them; ``sigmoid``, as they are; ``probe``, a probe's.
+        n_unfamiliar: windows with sound unlike all of the model's training, in which nothing was
+            named; None: nothing is known of that, or it was not asked for.
     """
 
     audio_root: Path | None
@@ -113,6 +117,8 @@ class PredictReport(RunReport):
     without_detection: tuple[str, ...]
     unknown_labels: tuple[str, ...]
     empty_because: str | None
+    probabilities: str = "sigmoid"
+    n_unfamiliar: int | None = None
 
     @property
     def found(self) -> tuple[LabelCount, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dawnchorus.errors import UsageError, WeightsError
 from dawnchorus.models.card import CARD_FILE, LABELS_FILE, Card, known_cards
 from dawnchorus.models.eat_config import EATConfig
+from dawnchorus.models.label_facts import LabelFacts
 from dawnchorus.models.layouts import OURS, infer_shape
 from dawnchorus.models.weights_file import tensors_sha256
 
@@ -167,7 +168,9 @@ def _loaded_as(source: ModelSource, card: Card, inside: Card | None) -> Identity
     config = card.config.model_copy(update={"n_classes": 0})  # the classes are the file's
     # nothing that was measured on the model's own weights holds for these
     unsealed = dict.fromkeys(("sha256", "n_bytes", "tensors_sha256", "fingerprint", "hub"))
-    return Identity(card=card.model_copy(update={"config": config, **unsealed}), card_from=ASKED)
+    levels = card.label_facts.model_dump(include={"level", "levels"})
+    facts = {"config": config, "label_facts": LabelFacts(**levels)}
+    return Identity(card=card.model_copy(update={**facts, **unsealed}), card_from=ASKED)
 
 
 def _refuse_contradiction(source: ModelSource, card: Card, other: Card, whose: str) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from dawnchorus.engine.detections.label_names import NOTHING_KNOWN
 from dawnchorus.engine.detections.probe_rules import model_for, windows_for
+from dawnchorus.engine.detections.raw_scores import RawScores
 from dawnchorus.engine.detections.writer import ScoredLabels
 from dawnchorus.engine.encoding.batches import BatchEncoder
 from dawnchorus.engine.encoding.lanes import several_devices
@@ -19,7 +20,7 @@ from dawnchorus.engine.encoding.model import labels_of, ready_model
 from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import read_settings
 from dawnchorus.models.card import Card, known_cards
-from dawnchorus.probes.calibration import logit
+from dawnchorus.probes.calibration import logit, sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dawnchorus.configs import EmbedConfig
+    from dawnchorus.engine.detections.raw_scores import Probabilities
     from dawnchorus.engine.pipeline.read import ReadSettings
     from dawnchorus.models.encoder import Encoder, EncoderOutput
     from dawnchorus.probes.fitted import FittedProbe
@@ -40,7 +42,7 @@ TOKEN_PROBES = frozenset({"tokens", "layer_tokens"})  # kinds that need more tha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowClassifier:
-    """Windows to logits of labels; a probe's are logits of its calibrated probabilities.
+    """Windows to what is reported of them: probabilities, and which of them sound unfamiliar.
 
     Attributes:
         encoder: that hears them.
@@ -49,6 +51,7 @@ class WindowClassifier:
         settings: how recordings are cut into windows.
         batch_size: windows at once.
         probe: None: the encoder's own classifier scores.
+        raw: what becomes of its raw scores; nothing of a probe's.
     """
 
     encoder: Encoder
@@ -57,6 +60,12 @@ class WindowClassifier:
     settings: ReadSettings
     batch_size: int
     probe: FittedProbe | None = None
+    raw: RawScores = RawScores()  # noqa: RUF009  it is frozen
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """What its probabilities are."""
+        return self.raw.kind if self.probe is None else "probe"
 
     @property
     def is_demonstration(self) -> bool:
@@ -65,9 +74,12 @@ class WindowClassifier:
         return self.probe is None and card is not None and card.demonstration
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
-        """Logits ``(batch, labels)``, of which the sigmoid makes probabilities; a probe's too."""
+        """What `read` reads: logits ``(batch, labels)``, of a probe's probabilities too.
+
+        Where it is known how unfamiliar a window is, that stands behind them.
+        """
         if self.probe is None:
-            return self.batches.logits(waveforms, lengths)
+            return self._own(waveforms, lengths)
         if self.probe.kind in TOKEN_PROBES:
             pool = partial(_mean_and_logits, self.probe)
             # one pass gives the mean token, which the canary watches, and the logits behind it
@@ -76,10 +88,33 @@ class WindowClassifier:
         vectors = self.batches.vectors(waveforms, lengths)
         return logit(scores_of(self.probe, vectors)).astype(np.float32)
 
+    def _own(self, waveforms: Tensor, lengths: Tensor) -> NDArray[np.float32]:
+        if self.raw.unfamiliar is None:
+            return self.batches.logits(waveforms, lengths)
+        both = self.batches.vectors_and_logits(waveforms, lengths)
+        vectors, logits = np.split(both, [-len(self.scored.labels)], axis=1)
+        return np.column_stack([logits, self.raw.unlike_training(vectors)])
+
+    def read(
+        self, values: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+        """Probabilities ``(batch, labels)`` of `encode`'s values, and which windows are unfamiliar.
+
+        None instead of those: it is not known, or was not asked for.
+        """
+        if self.probe is not None:
+            return sigmoid(values), None
+        logits, behind = np.split(values, [len(self.scored.labels)], axis=1)
+        return self.raw.of_logits(logits), behind[:, 0] > 0 if behind.shape[1] else None
+
 
 @contextmanager
 def ready_classifier(
-    model: str | Path | Encoder | None, probe: FittedProbe | None, config: EmbedConfig
+    model: str | Path | Encoder | None,
+    probe: FittedProbe | None,
+    config: EmbedConfig,
+    *,
+    name_unfamiliar: bool = False,
 ) -> Iterator[WindowClassifier]:
     """Load the model, or lend a loaded one, and check what it gives before any recording is read.
 
@@ -87,6 +122,7 @@ def ready_classifier(
         model: the user's choice; None: the probe's own, or the shipped one.
         probe: names what is heard instead of the model's classifier.
         config: windows, batches and device.
+        name_unfamiliar: windows unlike all of the model's training are not looked for.
 
     Raises:
         UsageError: The encoder has no classifier and there is no probe.
@@ -96,10 +132,12 @@ def ready_classifier(
     config = windows_for(probe, config)
     with ready_model(model_for(probe, model), config) as encoder:
         count, devices = n_workers(encoder, config.workers), several_devices(config.device)
+        raw = RawScores()
         if probe is None:
             card = _card_of(encoder)
             scored = ScoredLabels(labels_of(encoder), card.label_facts if card else NOTHING_KNOWN)
-            batches = BatchEncoder(encoder, n_workers=count, devices=devices)
+            raw = RawScores.of_card(card, name_unfamiliar=name_unfamiliar)
+            batches = BatchEncoder(encoder, readout=raw.readout, n_workers=count, devices=devices)
         else:
             probe.check(encoder)
             scored = ScoredLabels(probe.classes, NOTHING_KNOWN)
@@ -113,15 +151,30 @@ def ready_classifier(
             settings=settings,
             batch_size=batch_size(encoder, config.batch_size, settings.window),
             probe=probe,
+            raw=raw,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class StoredClassifier:
-    """Scores of a store's windows: those it holds, or a probe's on its vectors."""
+    """Probabilities of a store's windows: of the scores it holds, or a probe's on its vectors."""
 
     header: StoreHeader
     probe: FittedProbe | None = None
+    raw: RawScores = RawScores()  # noqa: RUF009  it is frozen
+
+    @classmethod
+    def of(
+        cls, header: StoreHeader, probe: FittedProbe | None, *, name_unfamiliar: bool
+    ) -> StoredClassifier:
+        """With what the card of the model says that made the store."""
+        card = _card_behind(header) if probe is None else None
+        return cls(header, probe, RawScores.of_card(card, name_unfamiliar=name_unfamiliar))
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """What its probabilities are."""
+        return self.raw.kind if self.probe is None else "probe"
 
     @property
     def scored(self) -> ScoredLabels:
@@ -141,8 +194,12 @@ class StoredClassifier:
     def scores(self, recording: StoredRecording) -> NDArray[np.float32]:
         """Probabilities ``(windows, labels)``."""
         if self.probe is None:
-            return recording.scores
+            return self.raw.of_stored(recording.scores)
         return scores_of(self.probe, recording.vectors).astype(np.float32)
+
+    def unfamiliar(self, recording: StoredRecording) -> NDArray[np.bool_] | None:
+        """Which windows ``(windows,)`` are unlike all training; None: the vectors do not tell."""
+        return self.raw.unfamiliar_in(recording.vectors, self.header.readout)
 
 
 def _mean_and_logits(probe: FittedProbe, out: EncoderOutput) -> Tensor:

@@ -61,7 +61,9 @@ def predict_from_store(
         check_store(store.header, probe)
     if request.selection.segments:
         _check_recordings_there(store, request.root)
-    classifier = StoredClassifier(store.header, probe)
+    classifier = StoredClassifier.of(
+        store.header, probe, name_unfamiliar=request.selection.name_unfamiliar
+    )
     n_recordings = n_windows = 0
     duration_s = 0.0
     with DetectionWriter(
@@ -102,6 +104,7 @@ def predict_from_store(
         failures=(),
         warnings=tuple(warnings),
         demonstration=classifier.is_demonstration,
+        probabilities=classifier.probabilities,
     )
 
 
@@ -113,6 +116,7 @@ def _windows(recording: StoredRecording, classifier: StoredClassifier) -> Scored
         valid_samples=windows["valid_samples"].to_numpy(),
         silent=windows["silent"].to_numpy().astype(bool),
         scores=classifier.scores(recording),
+        unfamiliar=classifier.unfamiliar(recording),
     )
 
 

@@ -37,13 +37,14 @@ class DetectionRule:
     merging: MergeRule | None = None
 
     def choose(
-        self, probabilities: NDArray[np.float32], silent: NDArray[np.bool_] | None = None
+        self, probabilities: NDArray[np.float32], nameless: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Rows for a batch of windows.
 
         Args:
             probabilities: ``(windows, classes)``.
-            silent: ``(windows,)``, those without any signal, which give no rows.
+            nameless: ``(windows,)``, those that give no rows: without any signal, or unlike all
+                that the model was trained on.
 
         Returns:
             Window, class and rank of each row, by window and falling probability; rank 1 is the
@@ -51,8 +52,8 @@ class DetectionRule:
         """
         wanted = probabilities[:, self.columns]  # (windows, wanted)
         has_rows = (wanted >= self.lowest).any(axis=1)  # a score at its threshold is a row
-        if silent is not None:
-            has_rows &= ~silent
+        if nameless is not None:
+            has_rows &= ~nameless
         # few windows have any, and sorting is most of the work
         (kept,) = np.nonzero(has_rows)
         wanted = wanted[kept]

@@ -69,6 +69,7 @@ class ScoredWindows:
         window, start_sample, valid_samples: ``(n,)`` integers.
         silent: ``(n,)`` bool, True for a window without any signal.
         scores: ``(n, labels)``, probabilities.
+        unfamiliar: ``(n,)`` bool, True for sound unlike all of the model's training; None: unknown.
     """
 
     window: NDArray[np.int64]
@@ -76,6 +77,12 @@ class ScoredWindows:
     valid_samples: NDArray[np.int64]
     silent: NDArray[np.bool_]
     scores: NDArray[np.float32]
+    unfamiliar: NDArray[np.bool_] | None = None
+
+    @property
+    def nameless(self) -> NDArray[np.bool_]:
+        """Which of them give no rows, whatever their scores."""
+        return self.silent if self.unfamiliar is None else self.silent | self.unfamiliar
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,7 @@ class DetectionWriter:
         self._highest: _HighestScore | None = None
         self._n_rows = 0
         self._n_silent = 0
+        self._n_unfamiliar: int | None = None  # no window of which it is known
         self._without_detection: list[str] = []
 
     def __enter__(self) -> Self:
@@ -172,20 +180,25 @@ class DetectionWriter:
 
     def add(self, windows: ScoredWindows, name: str) -> None:
         """Choose rows from some windows of the recording ``name``; they wait for its end."""
-        window, label, rank = self._rule.choose(windows.scores, windows.silent)
+        window, label, rank = self._rule.choose(windows.scores, windows.nameless)
         self._n_silent += int(windows.silent.sum())
+        if windows.unfamiliar is not None:
+            unfamiliar = int((windows.unfamiliar & ~windows.silent).sum())
+            self._n_unfamiliar = (self._n_unfamiliar or 0) + unfamiliar
         self._note_highest(windows, name)
         self._waiting.append(_ChosenRows(windows, window, label, rank))
 
     def _note_highest(self, windows: ScoredWindows, name: str) -> None:
         wanted = windows.scores[:, self._rule.columns]  # (n, wanted labels)
+        if windows.unfamiliar is not None:
+            wanted = np.where(windows.unfamiliar[:, None], -1, wanted)  # no threshold kept it out
         # a recording of no whole frame, or a rule that wants no label
         if not wanted.size:
             return
         # flat index of an (n, wanted) array to its two indices
         window, column = np.unravel_index(int(wanted.argmax()), wanted.shape)
         score = float(wanted[window, column])
-        if self._highest is None or score > self._highest.score:
+        if score >= 0 and (self._highest is None or score > self._highest.score):
             label = self._scored.labels[int(self._rule.columns[column])]
             start_s = float(windows.start_sample[window]) / self._model_rate
             self._highest = _HighestScore(score, label, name, start_s)
@@ -279,10 +292,13 @@ class DetectionWriter:
             "without_detection": tuple(self._without_detection),
             "unknown_labels": self.unknown_labels,
             "empty_because": None if self._n_rows else self._why_empty(),
+            "n_unfamiliar": self._n_unfamiliar,
         }
 
     def _why_empty(self) -> str:
         highest = self._highest
+        if highest is None and self._n_unfamiliar:
+            return "no detection: no window sounds like what the model was trained on"
         if highest is None:
             return "no detection: no recording could be read"
         return (
