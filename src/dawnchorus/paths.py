@@ -38,13 +38,17 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "dawnchorus"
 
 
-def as_path(name: str | os.PathLike[str]) -> Path:
+def as_path(name: str | bytes | os.PathLike[str]) -> Path:
     """A path of this machine, or one behind a URL.
 
     Raises:
-        UsageError: No such kind of URL.
+        UsageError: No such kind of URL, or it is no path at all.
         DependencyError: A package that reads it is not installed.
     """
+    name = os.fsdecode(name) if isinstance(name, bytes) else name
+    there: object = name  # of callers without types it may be anything
+    if not isinstance(there, str | os.PathLike) and not is_remote(there):
+        raise UsageError(f"need a path, got {type(there).__name__}: {there!r:.60}")
     if not isinstance(name, str) or "://" not in name:
         return name if is_remote(name) else Path(name)  # type: ignore[return-value]
     protocol = name.partition("://")[0]

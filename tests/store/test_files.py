@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dawnchorus.store.files import whole_file
+from dawnchorus.errors import StoreError
+from dawnchorus.store.files import whole_file, write_whole
 
 WRITE_AND_WAIT = """
 import sys
 from pathlib import Path
-from dawnchorus.store.files import whole_file
+from dawnchorus.errors import StoreError
+from dawnchorus.store.files import whole_file, write_whole
 with whole_file(Path(sys.argv[1])) as unfinished:
     unfinished.write_text("half")
     print("half", flush=True)
@@ -60,3 +62,11 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_what_a_live_one_write
     with whole_file(path) as unfinished:
         unfinished.write_text("mine again")
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_what_is_wrong_with_a_name_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a folder, need the name of a file"):
+        write_whole(tmp_path, b"x")
+    with pytest.raises(StoreError, match=r"cannot be written, its folder .*new is not there"):
+        write_whole(tmp_path / "new" / "a.csv", b"x")
+    assert list(tmp_path.iterdir()) == []

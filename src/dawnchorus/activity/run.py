@@ -136,7 +136,7 @@ def measure_activity(
     calls: str | Path,
     *,
     effort: Inputs | None = None,
-    labels: Sequence[str] | None = None,
+    labels: str | Sequence[str] | None = None,
     density: str | Path | None = None,
     config: ActivityConfig | None = None,
     progress: Progress = NO_PROGRESS,
@@ -160,6 +160,7 @@ def measure_activity(
         StoreError: A store is damaged.
     """
     base = config or ActivityConfig()
+    labels = (labels,) if isinstance(labels, str) else labels
     # unset fields stay unset; a config's own validators see the whole
     chosen = ActivityConfig(**{**base.model_dump(exclude_unset=True), **options})
     where = EmbedConfig(time_zone=chosen.time_zone, site_from=chosen.site_from)

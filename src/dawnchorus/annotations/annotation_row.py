@@ -200,9 +200,9 @@ def named_label(text: str) -> str:
     Raises:
         UsageError: It is empty, as a variable of a shell script that was never set.
     """
-    label = plain_label(text)
+    label = plain_label(text) if isinstance(text, str) else ""
     if not label:
-        raise UsageError(f"label {text!r}: need the name of a sound, such as wren")
+        raise UsageError(f"label {shown(text)}: need the name of a sound, such as wren")
     return label
 
 

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from dawnchorus.annotations.annotation_row import (
+    PURPOSES,
     ROW_SCHEMA,
+    SOURCES,
+    STATES,
     AnnotationRow,
     changed,
     new_row,
@@ -90,7 +93,11 @@ class AnnotationTable:
 
         Raises:
             StoreError: They cannot be written; none of them is there then.
+            UsageError: They are no rows.
         """
+        wrong = [row for row in rows if not isinstance(row, AnnotationRow)]
+        if wrong:
+            raise UsageError(f"need rows as new_row makes them, got {shown(wrong[0])}")
         if not rows:
             return
         table = rows_as_table(rows)
@@ -147,9 +154,17 @@ class AnnotationTable:
 
         Raises:
             StoreError: A part is damaged.
+            UsageError: No row can be such.
         """
         asked = {"label": label, "author": author, "purpose": purpose, "source": source}
         asked = {name: value for name, value in asked.items() if value is not None}
+        for name, value, known in (
+            ("state", state, (*STATES, SUGGESTED)),
+            ("purpose", purpose, PURPOSES),
+            ("source", source, SOURCES),
+        ):
+            if value is not None and value not in known:
+                raise UsageError(f"{name} {shown(value)}; known: {', '.join(known)}")
         wanted_state = None if state == SUGGESTED else state
         return [
             row

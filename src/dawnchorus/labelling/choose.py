@@ -86,8 +86,10 @@ def choose(windows: Choosable, n: int, strategy: Strategy, seed: int = 0) -> Cho
     """
     if strategy not in STRATEGIES:
         raise UsageError(f"strategy: need one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    if n < 1:
-        raise UsageError(f"suggest: need at least 1 window, got {n}")
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise UsageError(f"suggest: need at least 1 window, got {n!r}")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError(f"seed: need a whole number from 0, got {seed!r}")
     if (windows.estimated if strategy == "random" else windows.done).all():
         raise UsageError("every window of these is labelled or suggested already")
     draws = np.random.default_rng(seed)

@@ -85,7 +85,7 @@ def call_density(
     annotations: str | Path | None = None,
     probe: FittedProbe | str | Path | None = None,
     query: NDArray[np.floating] | None = None,
-    by: Sequence[Sequence[str]] = (),
+    by: str | Sequence[str | Sequence[str]] = (),
     settings: Settings = USUAL,
     progress: Progress = NO_PROGRESS,
 ) -> DensityReport:
@@ -100,7 +100,7 @@ def call_density(
         probe: by whose scores windows were drawn, or its folder; None: the store's own scores.
         query: instead of a probe a direction, see `window_scores`.
         by: strata, each a choice of ``site``, ``date`` and ``hour`` (both local), such as
-            ``[("site",), ("site", "hour")]``.
+            ``[("site",), ("site", "hour")]`` or ``"site"`` or ``["site", "site,hour"]``.
         settings: level of the interval, prior, draws, seed.
         progress: is told of the windows that are scored.
 
@@ -109,6 +109,10 @@ def call_density(
             the store does not know its sites or times.
         StoreError: Store, annotations or plan are missing or damaged.
     """
+    by = [
+        tuple(one.split(",") if isinstance(one, str) else one)
+        for one in ([by] if isinstance(by, str) else by)
+    ]
     _check_by(by)
     label = named_label(label)
     table = AnnotationTable(annotations_beside(store) if annotations is None else annotations)

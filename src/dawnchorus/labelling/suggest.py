@@ -133,8 +133,8 @@ def _scored(
 ) -> tuple[Floats | None, float]:
     """Scores of all windows, and the boundary between present and absent."""
     vectors = np.zeros((0, archive.dim), np.float32)
-    if isinstance(scorer, np.ndarray):
-        vectors = scorer.astype(np.float32)
+    if hasattr(scorer, "__array__") or isinstance(scorer, list):
+        vectors = archive.checked(np.asarray(scorer, np.float32))
     elif scorer is not None:
         return window_scores(archive, probe=scorer, label=label, progress=progress), HALF
     like = np.concatenate([archive.take(np.flatnonzero(labels == PRESENT)), vectors])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dawnchorus.errors import TaskError
+from dawnchorus.clips.build import ImportedClips
+from dawnchorus.errors import TaskError, UsageError
 from dawnchorus.probing.background import background_labels, with_unannotated
 from dawnchorus.probing.labels import label_clips
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dawnchorus.clips.build import ImportedClips
     from dawnchorus.configs import ProbeRunConfig
     from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.probing.labels import LabelledClips
@@ -37,6 +37,7 @@ def training_clips(table: ImportedClips, config: ProbeRunConfig) -> LabelledClip
         TaskError: No clip to train on has a label, or a class has no clip without it.
         UsageError: No clip has a label of the background that was named.
     """
+    _check_clips(table)
     notes: tuple[str, ...] = ()
     if config.unannotated:
         table = with_unannotated(table, seed=config.fit.seed)
@@ -67,6 +68,14 @@ def training_clips(table: ImportedClips, config: ProbeRunConfig) -> LabelledClip
         multi_label=multi_label,
         warnings=(*notes, *_unknown_to_train(clips, has_others, multi_label=multi_label)),
     )
+
+
+def _check_clips(table: object) -> None:
+    if not isinstance(table, ImportedClips):
+        raise UsageError(
+            "labels: need clips as dawnchorus.clips.imports.read_labels gives them, got "
+            f"{type(table).__name__}"
+        )
 
 
 def _is_train(clips: LabelledClips) -> NDArray[np.bool_]:
@@ -100,6 +109,7 @@ def scoring_clips(
     Raises:
         UsageError: No clip has a label of the background that was named.
     """
+    _check_clips(table)
     if config.unannotated:
         table = with_unannotated(table, seed=config.fit.seed)
     named = background_labels(config.background, table.manifest)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from dawnchorus.store.read import PART, ROW, Store, as_texts, with_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
     Vectors = NDArray[np.float32]
+    Stores = str | Path | Store | Sequence[str | Path | Store]
 
 BLOCK_ROWS: Final = 65_536  # 200 MB of 768 numbers
 BASE_COLUMNS: Final = ("store", "recording_id", "path", "window", "start_s", "stop_s")
@@ -53,7 +55,7 @@ class Archive:
         header: of the first; the others agree with it in all that vectors depend on.
     """
 
-    def __init__(self, stores: str | Path | Sequence[str | Path], /, **filters: Any) -> None:
+    def __init__(self, stores: Stores, /, **filters: Any) -> None:
         """Open the stores and find the windows that pass.
 
         Args:
@@ -323,16 +325,28 @@ class Archive:
             )
         return rows
 
+    def checked(self, vectors: Vectors) -> Vectors:
+        """Vectors that somebody brought along, if they are of this encoder's shape.
+
+        Raises:
+            UsageError: They are not ``(n, dim)``.
+        """
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise UsageError(f"vectors: need (n, {self.dim}), got {vectors.shape}")
+        return vectors
+
     def _names(self) -> str:
         return ", ".join(str(store.path) for store in self.stores)
 
 
-def _opened(stores: str | Path | Sequence[str | Path]) -> list[Store]:
+def _opened(stores: Stores) -> list[Store]:
     """The stores, open; all of one model and settings."""
     # a URL's path is no Path, and a text is a sequence of texts
-    single = isinstance(stores, str | Path) or is_remote(stores)
-    named = cast("Sequence[str | Path]", [stores] if single else stores)
-    paths = [as_path(name) for name in named]
+    single = (
+        isinstance(stores, str | bytes) or is_remote(stores) or not isinstance(stores, Iterable)
+    )
+    named = cast("Iterable[str | Path | Store]", [stores] if single else stores)
+    paths = [one.path if isinstance(one, Store) else as_path(one) for one in named]
     if not paths:
         raise UsageError("need at least one store")
     texts = [as_text(absolute(path)) for path in paths]

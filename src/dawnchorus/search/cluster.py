@@ -23,13 +23,13 @@ from dawnchorus.store.files import remove_if_possible
 from dawnchorus.store.storage import stranger_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from dawnchorus.progress import Progress
+    from dawnchorus.search.archive import Stores
 
 MAPS: Final = "map-*.parquet"
 MOST_COMPARED: Final = 100_000  # windows for duplicates: each is compared with each
@@ -37,7 +37,7 @@ CONTEXT: Final = ("site", "local_time")  # columns of a recording that a map is 
 
 
 def cluster_stores(
-    stores: str | Path | Sequence[str | Path],
+    stores: Stores,
     output: str | Path,
     *,
     config: ClusterConfig | None = None,
@@ -69,7 +69,7 @@ def cluster_stores(
         StoreError: A store is damaged, or the output cannot be written.
     """
     archive = Archive(stores, **filters)
-    config = config or ClusterConfig()
+    config = ClusterConfig.model_validate(config or {})
     if config.duplicates is not None and archive.n_windows > MOST_COMPARED:
         raise UsageError(
             f"{archive.n_windows:,} windows are too many to compare each with each for duplicates; "

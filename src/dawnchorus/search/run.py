@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from dawnchorus.annotations.annotation_table import (
 )
 from dawnchorus.annotations.window_labels import ABSENT, PRESENT, window_labels
 from dawnchorus.configs.search import SearchConfig
-from dawnchorus.errors import UsageError
+from dawnchorus.errors import UsageError, shown
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.neighbours import best_windows
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from dawnchorus.models.encoder import Encoder
     from dawnchorus.progress import Progress
+    from dawnchorus.search.archive import Stores
 
     Floats = NDArray[np.float32]
     Sounds = list[SoundQuery]
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def search_stores(
-    stores: str | Path | Sequence[str | Path],
+    stores: Stores,
     like: Given = (),
     *,
     unlike: Given = (),
@@ -72,7 +75,7 @@ def search_stores(
         StoreError: A store is damaged.
         DependencyError: A cluster is asked for, and Ray is not installed.
     """
-    config = config or SearchConfig()
+    config = SearchConfig.model_validate(config or {})
     like, unlike = _sounds(like), _sounds(unlike)
     archive = Archive(stores, **filters)
     if not archive.n_windows:
@@ -109,7 +112,7 @@ def _examples(
     sounds = [one for some in (like, unlike) if isinstance(some, list) for one in some]
     vectors = iter(embed_sounds(sounds, archive.header, model) if sounds else [])
     of_like, of_unlike = (
-        [next(vectors) for _ in some] if isinstance(some, list) else [_checked(some, archive.dim)]
+        [next(vectors) for _ in some] if isinstance(some, list) else [archive.checked(some)]
         for some in (like, unlike)
     )
     return of_like, of_unlike
@@ -117,16 +120,21 @@ def _examples(
 
 def _sounds(given: Given) -> Sounds | Floats:
     """Sounds as a list, or vectors as an array; one sound is not a list of letters."""
-    if hasattr(given, "__array__"):
-        return np.asarray(given, np.float32)
-    named = [given] if isinstance(given, (str, Path, SoundQuery)) else given
-    return [one if isinstance(one, SoundQuery) else SoundQuery.parse(str(one)) for one in named]
+    if isinstance(given, str | bytes | Path | SoundQuery) or not isinstance(given, Iterable):
+        given = [given]
+    listed = list(given) if not hasattr(given, "__array__") else np.asarray(given)
+    if all(isinstance(one, str | bytes | Path | SoundQuery) for one in listed):
+        return [one if isinstance(one, SoundQuery) else _parsed(one) for one in listed]
+    try:
+        return np.asarray(listed, np.float32)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"need sounds such as night.wav@12.5-14.0, or vectors, got {shown(given)}"
+        ) from error
 
 
-def _checked(vectors: Floats, dim: int) -> Floats:
-    if vectors.ndim != 2 or vectors.shape[1] != dim:
-        raise UsageError(f"vectors: need (n, {dim}), got {vectors.shape}")
-    return vectors
+def _parsed(sound: str | bytes | Path) -> SoundQuery:
+    return SoundQuery.parse(os.fsdecode(sound))
 
 
 def _of_label(

@@ -50,7 +50,16 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"{path}: cannot write {len(content)} bytes: {error}") from error
+        raise StoreError(f"{path}: {_why_not(path, error, len(content))}") from error
+
+
+def _why_not(path: Path, error: OSError, n_bytes: int) -> str:
+    """Why a file cannot be written; what users get wrong most often in plain words."""
+    if path.is_dir():
+        return "is a folder, need the name of a file"
+    if isinstance(error, FileNotFoundError):
+        return f"cannot be written, its folder {path.parent} is not there"
+    return f"cannot write {n_bytes} bytes: {error}"
 
 
 def write_first(path: Path, content: bytes) -> None:

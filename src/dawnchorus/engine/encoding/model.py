@@ -6,7 +6,7 @@ import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from torch import nn
 
@@ -33,9 +33,10 @@ def ready_model(model: str | Path | Encoder, config: EmbedConfig) -> Iterator[En
     Raises:
         UsageError: A loaded model is of another precision or backend than the config names.
     """
-    if isinstance(model, str | Path):
+    # what is neither a name nor a model is refused by the loader, in words
+    if isinstance(model, str | Path) or not hasattr(model, "encode"):
         yield load_model(
-            model,
+            cast("str | Path", model),
             device=first_device(config.device),
             precision=config.precision,
             backend=config.backend or "torch",

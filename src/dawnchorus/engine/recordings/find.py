@@ -94,14 +94,19 @@ def as_paths(inputs: Inputs) -> list[Path]:
     Raises:
         UsageError: It is neither a path nor some of them.
     """
-    if isinstance(inputs, str | Path) or is_remote(inputs):
-        return [as_path(cast("str | Path", inputs))]
+    if isinstance(inputs, str | bytes | Path) or is_remote(inputs):
+        return [as_path(_path_of(inputs))]
     if not isinstance(inputs, Iterable):
         raise UsageError(f"need a path or several, got {type(inputs).__name__}: {inputs!r:.60}")
     return [as_path(_path_of(item)) for item in inputs]
 
 
-def _path_of(item: object) -> str | Path:
+def _path_of(item: object) -> str | bytes | Path:
+    if isinstance(item, str | bytes) and not item:
+        # of a variable that was never set; as a path it would be the folder one is in
+        raise UsageError("need paths, got an empty text among them")
+    if isinstance(item, bytes):
+        return item
     if isinstance(item, str | Path) or is_remote(item):
         return cast("str | Path", item)
     if isinstance(item, os.PathLike):
