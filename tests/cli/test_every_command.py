@@ -28,7 +28,11 @@ ON_CPU = "--device cpu"
 
 RIGHT = [
     Call("embed", f"{{recordings}} -m {{model}} -o {{out}}/s {ON_CPU}", ("s/store.json",)),
-    Call("predict", f"{{recordings}} -m {{model}} --top-k 1 -o {{out}}/d.csv {ON_CPU}", ("d.csv",)),
+    Call(
+        "predict",
+        f"{{recordings}} -m {{model}} --top-k 1 --name-unfamiliar -o {{out}}/d.csv {ON_CPU}",
+        ("d.csv",),
+    ),
     Call("doctor", "{recordings} --csv {out}/d.csv --html {out}/d.html", ("d.csv", "d.html")),
     Call("models"),
     Call("describe", "{model}"),
