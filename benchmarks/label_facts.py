@@ -32,7 +32,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from unlike_training import FAMILIES, encoded
 
-from dawnchorus.configs.readout import Readout
+from dawnchorus.configs.readout import BY_BAND, Readout
 from dawnchorus.engine.detections.raw_scores import RawScores
 from dawnchorus.engine.encoding.model import DEFAULT_MODEL
 from dawnchorus.labels import read_label_map
@@ -258,6 +258,8 @@ def fit_unfamiliar(
 
     The part is chosen by kinds of sounds that it was not fitted on, a family of them at a time.
     """
+    if any(part.pooling in BY_BAND for part in parts):
+        raise SystemExit(f"parts of {parts} differ in width: name those that are to be tried here")
     width = train.shape[1] // len(parts)
     shares: dict[int, dict[str, float]] = {}
     for number, part in enumerate(parts):

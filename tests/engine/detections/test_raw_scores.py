@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,6 +202,29 @@ def test_settings_for_other_weights_bring_no_measured_facts(
     assert load_model(named, "cpu").card.label_facts == facts
     other = load_model(named, "cpu", checkpoint_path=tiny_folder / "model.safetensors")
     assert other.card.label_facts == LabelFacts(level="song")
+
+
+def test_the_program_says_how_many_windows_sound_unfamiliar(
+    recording: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(tiny_folder, tmp_path / "tiny")
+    card = Card.read(model / "card.yaml")
+    weights = (0.0,) * card.config.dim
+    known = UnfamiliarSounds(readout="output:valid", weights=weights, offset=1.0)
+    facts = LabelFacts(calibration=LINE, unfamiliar=known)
+    card.model_copy(update={"label_facts": facts}).write(model / "card.yaml")
+    run = ["predict", str(recording), "-m", str(model), "--top-k", "1", "--device", "cpu"]
+    assert main(run) == 0
+    told = capsys.readouterr()
+    assert "5 of 5 windows sound unlike all that the model was trained on" in told.err
+    assert len(told.out.splitlines()) == 1  # the header alone
+    assert main([*run, "--name-unfamiliar"]) == 0
+    told = capsys.readouterr()
+    assert "sound unlike" not in told.err
+    assert len(told.out.splitlines()) == 6
+    assert main([*run, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["probabilities"], report["n_unfamiliar"]) == ("calibrated", 5)
 
 
 def test_the_bundled_model_names_nothing_in_noise_hum_and_near_silence() -> None:
