@@ -239,3 +239,22 @@ def test_a_wrong_subcommand_is_wrong_usage(
     error = capsys.readouterr().err
     assert said in error
     assert "See: dawnchorus" in error
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["embed", "", "-o", "x.store"], ["data", "import", "", "-o", "m.parquet"],
+     ["probe", "fit", "calls", "-o", ""], ["label", "import", "", "--annotations", "a"],
+     ["search", "x.store", "--annotate", ""]],
+    ids=range(5),
+)  # fmt: skip
+def test_an_empty_argument_is_not_the_folder_one_is_in(
+    line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line) == 2
+    assert "was a variable of the shell not set?" in capsys.readouterr().err
+
+
+def test_an_empty_label_says_that_none_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["label", "export", "gone.annotations", "--label", "", "-o", "x.csv"]) == 1
+    assert "not an annotation table" in capsys.readouterr().err

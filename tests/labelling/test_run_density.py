@@ -357,3 +357,23 @@ def test_the_command_says_what_is_missing(
     capsys.readouterr()
     assert main(["label", "density", str(scored), *more]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_label_in_other_letters_is_the_one_that_has_the_scores(scored: Path) -> None:
+    report = call_density(scored, "WREN")
+    assert report.rows[0].label == "wren"
+    assert report.rows[0].density == call_density(scored, "wren").rows[0].density
+    more = draw_judgements(scored, "Wren", 5)
+    assert {row.label for row in more} == {"wren"}
+
+
+def test_what_was_drawn_under_another_spelling_is_still_counted(scored: Path) -> None:
+    # as drawn before spellings were made one
+    folder = annotations_beside(scored)
+    for path, plan in read_plans(folder, "wren").items():
+        write_plan(path, plan.model_copy(update={"label": "Wren"}))
+    rows = [new_row(row.path, row.start_s, row.end_s, "Wren", id=row.id, state=row.state,
+                    purpose=row.purpose, author="cat")
+            for row in AnnotationTable(folder).rows()]  # fmt: skip
+    AnnotationTable(folder).append(rows)
+    assert call_density(scored, "Wren").rows[0].density.n_judged == 90

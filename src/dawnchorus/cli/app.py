@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "posttrain": "Train a classifier and its encoder on labelled clips.",
     "benchmark": "Compare encoders on tasks by the paper's or by strict rules.",
 }
+MAY_BE_EMPTY: Final = {"--label", "--title"}  # none of the labels, no title
 USAGE: Final = """\
 Usage: dawnchorus COMMAND [OPTIONS]
 
@@ -111,6 +112,20 @@ def run(arguments: list[str]) -> int:
     return run_command(name, rest)
 
 
+def _refuse_empty(arguments: list[str]) -> None:
+    """Refuse what a variable of a shell script becomes that was never set.
+
+    As a path it would be the folder that one is in.
+
+    Raises:
+        UsageError: An argument is empty, and is not one that may be.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if not argument and before not in MAY_BE_EMPTY:
+            where = f"behind {before}" if before else "at the beginning"
+            raise UsageError(f"an empty argument {where}; was a variable of the shell not set?")
+
+
 def run_command(name: str, arguments: list[str]) -> int:
     """Parse a command's options and call it; its return value is the exit code, None for 0."""
     # typer and the command's own imports only now: the list of commands must not wait for them
@@ -119,6 +134,7 @@ def run_command(name: str, arguments: list[str]) -> int:
     # typer re-exports only this leaf of click's tree of errors; its base is what all of them share
     any_usage_error: Any = typer.BadParameter.__mro__[2]
     functions = functions_of(name)
+    _refuse_empty(arguments)
     arguments = _current(name, arguments, functions)
     try:
         result = program(functions)(

@@ -10,6 +10,7 @@ import typer
 from dawnchorus.cli import options
 from dawnchorus.cli.findings import report_as_json, say_left_out
 from dawnchorus.cli.renamed import renamed
+from dawnchorus.errors import UsageError
 
 
 def check(
@@ -135,6 +136,8 @@ def pack(
     from dawnchorus.clips.manifest import read_manifest
     from dawnchorus.feed.shards import pack_manifest
 
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: is a file; need a folder for the shards")
     clips = read_manifest(manifest)
     with watched(quiet=quiet) as progress:
         report = pack_manifest(

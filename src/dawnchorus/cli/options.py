@@ -330,7 +330,7 @@ Threads = Annotated[int, typer.Option(help="Files decoded at once; 0: one for ea
 Shard = Annotated[
     str | None, typer.Option(help="I/N: do only this share of the work; I counts from 0.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn at random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn at random.")]
 Cache = Annotated[
     Path | None, typer.Option(help="Folder that keeps embeddings of clips for the next run.")
 ]

@@ -66,6 +66,9 @@ class ProbeFlags(OutputFlags):
     def _read(self, labels: Sequence[Path] | None) -> ImportedClips:
         from dawnchorus.probing.labels import FORMS, read_labels
 
+        for flag, value in {"--label": self.label, "--any-purpose": self.any_purpose}.items():
+            if value:
+                raise UsageError(f"{flag} chooses among annotations; name them: --annotations")
         if not labels:
             raise UsageError(
                 "need labelled clips: a table, a folder for each label, or --annotations"

@@ -89,7 +89,7 @@ def draw_judgements(
     plan = plan.model_copy(update={"drawn": drawn, "seed": plan.seed + 1})
     # The plan first: a window that was suggested and is in no plan would count as drawn by any
     # scores. What was planned and never suggested is suggested by the next draw.
-    write_plan(scored.path or new_plan_path(table.folder, label), plan)
+    write_plan(scored.path or new_plan_path(table.folder, scored.label), plan)
     table.append([*lost, *new])
     return sorted([*lost, *new], key=lambda row: (row.path, row.start_s))
 

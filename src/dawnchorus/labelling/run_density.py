@@ -133,7 +133,7 @@ def call_density(
     judged = JudgedWindows(bins[rows], codes[rows], present, len(edges) + 1)
     sizes = np.bincount(bins, minlength=len(edges) + 1)
     draws = draw_density(sizes, judged, settings)
-    found = [DensityRow(label, "", "", "", draws.density(settings.level))]
+    found = [DensityRow(scored.label, "", "", "", draws.density(settings.level))]
     for one in by:
         found += _of_strata(scored, one, (bins, codes, rows), judged, settings)
     points = operating_points(

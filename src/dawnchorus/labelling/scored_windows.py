@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dawnchorus.annotations.annotation_row import NO_LABEL
+from dawnchorus.engine.detections.probe_rules import open_probe
 from dawnchorus.errors import UsageError
 from dawnchorus.labelling.density_plan import DensityPlan, read_plans
-from dawnchorus.labelling.scores import window_scores
+from dawnchorus.labelling.scores import spelled, window_scores
 from dawnchorus.labelling.verdicts import WindowIndex
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.archive import Archive
@@ -84,6 +85,13 @@ class Scorer:
         return "a probe"
 
 
+def _spelled(archive: Archive, scorer: Scorer, label: str) -> str:
+    """The label as whatever scores it spells it."""
+    if scorer.probe is not None:
+        return spelled(label, open_probe(scorer.probe).classes, "the probe")
+    return spelled(label, archive.header.labels or [label], "the store")
+
+
 def scored_windows(
     store: str | Path,
     table: AnnotationTable,
@@ -110,6 +118,8 @@ def scored_windows(
     archive = Archive(store)
     if not archive.n_windows:
         raise UsageError(f"{store}: holds no windows of finished recordings")
+    if scorer.query is None and not read_plans(table.folder, label):
+        label = _spelled(archive, scorer, label)
     scores = window_scores(
         archive, probe=scorer.probe, label=label, query=scorer.query, progress=progress
     )

@@ -120,6 +120,15 @@ def _own(archive: Archive, label: str | None, progress: Progress) -> Floats:
     return scores
 
 
+def spelled(label: str, labels: Sequence[str], whose: str) -> str:
+    """A label as it is spelled where its scores come from; annotations know no other spelling.
+
+    Raises:
+        UsageError: As of `label_column`.
+    """
+    return labels[label_column(label, labels, whose)]
+
+
 def label_column(label: str | None, labels: Sequence[str], whose: str) -> int:
     """Where a label stands; upper and lower case are the same where that is not ambiguous.
 

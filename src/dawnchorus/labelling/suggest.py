@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,10 +14,12 @@ from dawnchorus.annotations.annotation_table import (
     suggested_row,
 )
 from dawnchorus.annotations.window_labels import ABSENT, PRESENT, UNLABELLED, window_labels
+from dawnchorus.engine.detections.probe_rules import open_probe
 from dawnchorus.labelling.choose import Choosable, choose
 from dawnchorus.labelling.draw_judgements import OWN_IDS
-from dawnchorus.labelling.scores import window_scores
+from dawnchorus.labelling.scores import spelled, window_scores
 from dawnchorus.paths import as_path
+from dawnchorus.probes.fitted import FittedProbe
 from dawnchorus.progress import NO_PROGRESS
 from dawnchorus.search.archive import Archive
 from dawnchorus.search.enough_sound import enough_sound
@@ -24,14 +27,12 @@ from dawnchorus.search.query import direction_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from dawnchorus.annotations.annotation_row import AnnotationRow
     from dawnchorus.labelling.choose import Strategy
-    from dawnchorus.probes.fitted import FittedProbe
     from dawnchorus.progress import Progress
 
     Labels = NDArray[np.int8]
@@ -88,6 +89,10 @@ def suggest_windows(
     beside = annotations_beside(archive.stores[0].path)
     folder = as_path(beside if annotations is None else annotations)
     rows = AnnotationTable(folder).rows() if folder.exists() else []
+    if isinstance(scorer, str | Path | FittedProbe):
+        scorer = open_probe(scorer)
+        if not any(row.label == label for row in rows):
+            label = spelled(label, scorer.classes, "the probe")
     windows = archive.windows()
     labels = window_labels(windows, rows, label)
     own = [row for row in rows if row.label == label]
