@@ -6,6 +6,7 @@ import ast
 import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,30 @@ def test_no_garbage_is_collected_during_an_import_and_as_before_after_it(
         assert gc.isenabled() == was_enabled
     finally:
         gc.enable()
+
+
+class Looped:
+    """Garbage once nobody else holds it."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_garbage_of_an_import_is_collected_later_and_what_a_program_froze_stays_frozen() -> None:
+    gc.collect()
+    gone = weakref.ref(Looped())
+    import_quickly("string")
+    gc.collect(1)
+    assert gone() is not None  # counts as old
+    gc.collect()
+    assert gone() is None
+    gc.freeze()
+    try:
+        n_frozen = gc.get_freeze_count()
+        import_quickly("string")
+        assert gc.get_freeze_count() == n_frozen > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_a_name_is_looked_for_once() -> None:

@@ -43,4 +43,8 @@ def import_quickly(module: str) -> ModuleType:
         return import_module(module)
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():  # a program's own frozen objects stay frozen
+                # what was made counts as old: else the next small collection walks over it
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
