@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from dawnchorus.audio.decode.unexpected import recording_errors
+from dawnchorus.audio.decode.unexpected import guarded
 from dawnchorus.audio.levels import LevelCheck
 from dawnchorus.errors import AudioError, UsageError
 
@@ -143,7 +143,7 @@ class Recording:
             raise UsageError(f"{self.info.path}: was read already; open it again to read it again")
         self._is_started = True
         position = start_sample
-        for chunk in self._checked_chunks(block_samples, start_sample):
+        for chunk in guarded(self._chunks(block_samples, start_sample), self.info.path):
             if isinstance(chunk, DamageNote):
                 self._notes.append(chunk.text)
             elif isinstance(chunk, LostSamples):
@@ -164,17 +164,6 @@ class Recording:
         mono = mean_of_channels(used)
         self.levels.check_mean(used, mono, position)
         return mono
-
-    def _checked_chunks(self, block_samples: int, start_sample: int) -> Iterator[Chunk]:
-        """Chunks; errors of decoders that nobody expected become errors of this recording."""
-        chunks = self._chunks(block_samples, start_sample)
-        while True:
-            # Around next() alone: what the caller does with a chunk is not the recording's fault.
-            with recording_errors(self.info.path):
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            yield chunk
 
     def _note_loss(self, lost: LostSamples, position: int) -> None:
         self.has_damaged_sound = True

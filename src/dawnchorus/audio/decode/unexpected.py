@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dawnchorus.error_log import log_error
 from dawnchorus.errors import AudioError, DawnChorusError
@@ -11,6 +11,7 @@ from dawnchorus.errors import AudioError, DawnChorusError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Item = TypeVar("Item")
 INTERNAL: Final = "internal"  # the reason of an error that is a bug of ours or of a library
 
 
@@ -42,6 +43,20 @@ def recording_errors(name: object, *, system_errors: bool = True) -> Iterator[No
         raise AudioError(text, reason="input-output") from error
     except Exception as error:
         raise internal_error(name, error) from error
+
+
+def guarded(items: Iterator[Item], name: object) -> Iterator[Item]:
+    """The same items; only what making them raises is the recording's, not what is done with them.
+
+    Raises:
+        AudioError: As `recording_errors`. Other errors of ours pass.
+    """
+    while True:
+        with recording_errors(name):
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
 
 
 def internal_error(name: object, error: Exception) -> AudioError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dawnchorus.audio.clock import StartTime
 from dawnchorus.audio.decode.read import open_recording
-from dawnchorus.audio.decode.unexpected import recording_errors
+from dawnchorus.audio.decode.unexpected import guarded, recording_errors
 from dawnchorus.audio.metadata import RecorderMetadata, read_metadata
 from dawnchorus.audio.resample import resampled_length
 from dawnchorus.audio.windows import n_windows
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
-    from typing import TypeVar
 
     from dawnchorus.engine.pipeline.read import ReadSettings, StageClock
     from dawnchorus.engine.recordings.jobs import RecordingJob
-
-    Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def messages_of(
     try:
         with recording_errors(job.path), clock.timing("read"):
             file = job.path if job.fetched is None else job.fetched.result()
-        yield from _guarded(_opened(job, file, settings, stop, clock), job)
+        yield from guarded(_opened(job, file, settings, stop, clock), job.path)
     except (AudioError, DependencyError, UsageError) as error:
         yield failed(job, file, error)
 
@@ -71,7 +68,7 @@ def messages_of_piece(
 ) -> Generator[Message]:
     """What comes of a later piece of a recording that was opened before."""
     try:
-        yield from _guarded(read_piece(file, piece, settings, clock), job)
+        yield from guarded(read_piece(file, piece, settings, clock), job.path)
     except (AudioError, DependencyError, UsageError) as error:
         yield failed(job, file, error)
 
@@ -87,20 +84,6 @@ def failed(
     return FailedRecording(
         job, "dependency" if isinstance(error, DependencyError) else "channel", str(error)
     )
-
-
-def _guarded(items: Iterator[Item], job: RecordingJob) -> Iterator[Item]:
-    """The same items; only what making them raises is the recording's, not what is done with them.
-
-    Raises:
-        DawnChorusError: What is wrong with the recording.
-    """
-    while True:
-        with recording_errors(job.path):
-            item = next(items, None)
-        if item is None:
-            return
-        yield item
 
 
 def _opened(

@@ -12,7 +12,7 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dawnchorus.audio.decode.recording import BLOCK_SAMPLES
-from dawnchorus.audio.decode.unexpected import recording_errors
+from dawnchorus.audio.decode.unexpected import guarded
 from dawnchorus.audio.windows import cut_blocks
 from dawnchorus.engine.pipeline.ahead import Lane, Limits, ReadAhead
 from dawnchorus.engine.pipeline.events import (
@@ -247,16 +247,8 @@ def joined(
         if isinstance(message, (SkippedRecording, FailedRecording)):
             yield message
         return
-    windows = _Windows(message.recording, messages, settings)
-    items = windows.items()
     try:
-        while True:
-            # around this alone: what is done with an item is not the recording's fault
-            with recording_errors(job.path):
-                item = next(items, None)
-            if item is None:
-                break
-            yield item
+        yield from guarded(_Windows(message.recording, messages, settings).items(), job.path)
     except (AudioError, DependencyError, UsageError) as error:
         yield failed(job, message.file, error)
 
