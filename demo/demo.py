@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve().parent
 RECORDINGS = HERE / "recordings"
 OUT = HERE.parent / "demo_output"
 MODEL = "dawnchorus_eat_tiny"
-TOP_K = 3
+NOTHING = "nothing that it knows"
 TO_JUDGE = "Tettigonia viridissima"  # a bush-cricket that is there, among others that are not
 N_TO_JUDGE = 12
 
@@ -43,20 +43,20 @@ def main() -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
     embedded = embed(RECORDINGS, model=MODEL, store=OUT / "demo.store")
-    named = predict(RECORDINGS, model=MODEL, output=OUT / "predictions.csv", top_k=TOP_K)
+    named = predict(RECORDINGS, model=MODEL, output=OUT / "predictions.csv")
     asked = suggest_windows(OUT / "demo.store", TO_JUDGE, N_TO_JUDGE, strategy="random")
     truth = read_table(HERE / "recordings" / "ATTRIBUTION.csv", "file", "what")
-    # a recording that sounds like nothing the model was trained on has no rows
-    guesses = {file: [] for file in truth} | best_names(OUT / "predictions.csv")
-    draw(truth, guesses, OUT / "picture.png")
+    # a recording in which no label reaches its threshold has no rows
+    named_in = {file: [] for file in truth} | best_names(OUT / "predictions.csv")
+    draw(truth, named_in, OUT / "picture.png")
     print(
         f"{embedded.n_done} of {embedded.n_found} recordings embedded "
         f"({embedded.duration_s:.0f} s of sound, {embedded.n_windows} windows)"
     )
     print(f"\n{'recording':32s}{'recordist says':30s}the model says")
     for file, what in truth.items():
-        said = ", ".join(f"{label} {p:.2f}" for label, p in guesses[file])
-        print(f"{file:32s}{what:30s}{said or 'nothing that it knows'}")
+        said = ", ".join(f"{label} {p:.2f}" for label, p in named_in[file])
+        print(f"{file:32s}{what:30s}{said or NOTHING}")
     print(f"\nembeddings   {shown(OUT / 'demo.store')}")
     print(f"predictions  {shown(OUT / 'predictions.csv')}")
     print(f"picture      {shown(OUT / 'picture.png')}")
@@ -77,24 +77,18 @@ def read_table(path: Path, key: str, value: str) -> dict[str, str]:
 
 
 def best_names(path: Path) -> dict[str, list[tuple[str, float]]]:
-    """For each file, the labels with the largest mean probability over its windows."""
-    scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    windows: dict[str, set[str]] = defaultdict(set)
+    """For each file, the labels named in it with their highest probability, likeliest first."""
+    highest: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            name = Path(row["path"]).name
-            scores[name][row["label"]].append(float(row["probability"]))
-            windows[name].add(row["window"])
+            labels, probability = highest[Path(row["path"]).name], float(row["probability"])
+            labels[row["label"]] = max(labels[row["label"]], probability)
     return {
-        name: sorted(
-            ((label, sum(p) / len(windows[name])) for label, p in labels.items()),
-            key=lambda pair: -pair[1],
-        )[:TOP_K]
-        for name, labels in scores.items()
+        name: sorted(labels.items(), key=lambda pair: -pair[1]) for name, labels in highest.items()
     }
 
 
-def draw(truth: dict[str, str], guesses: dict[str, list[tuple[str, float]]], path: Path) -> None:
+def draw(truth: dict[str, str], named_in: dict[str, list[tuple[str, float]]], path: Path) -> None:
     """One row per recording: its spectrogram, and the names with their probabilities."""
     figure, rows = plt.subplots(
         len(truth) + 1,
@@ -106,9 +100,9 @@ def draw(truth: dict[str, str], guesses: dict[str, list[tuple[str, float]]], pat
     )
     for (left, right), (file, what) in zip(rows, truth.items(), strict=False):
         spectrogram(left, RECORDINGS / file, f"{file}: {what}")
-        bars(right, guesses[file], what)
+        bars(right, named_in[file], what)
     rows[len(truth) - 1][0].set_xlabel("time (s)")
-    rows[len(truth) - 1][1].set_xlabel("probability, mean over windows")
+    rows[len(truth) - 1][1].set_xlabel("highest probability of a window")
     similarity(rows[-1][0])
     legend(rows[-1][1])
     figure.suptitle(f"What {MODEL} hears, in recordings it was not trained on")
@@ -132,12 +126,15 @@ def spectrogram(axes: Axes, path: Path, title: str) -> None:
 
 
 def bars(axes: Axes, names: list[tuple[str, float]], what: str) -> None:
-    """The most probable names; the recordist's one is drawn in another colour."""
+    """What is named; the recordist's name is drawn in another colour."""
     labels = [label for label, _ in names][::-1]
     values = [value for _, value in names][::-1]
     colours = ["tab:green" if label == what else "tab:gray" for label in labels]
-    axes.barh(labels, values, color=colours)
-    axes.set_xlim(0, 1)
+    axes.barh(labels, values, color=colours, height=min(0.3 * len(labels), 0.8))
+    axes.set(xlim=(0, 1), ylim=(-0.6, max(len(labels) - 0.4, 0.6)))
+    if not names:
+        axes.set_yticks([])
+        axes.text(0.03, 0, NOTHING, va="center", fontsize=9, color="dimgray")
     axes.tick_params(labelsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
