@@ -34,8 +34,13 @@ def loaded_after(code: str) -> set[str]:
 @pytest.mark.cli
 @pytest.mark.parametrize(
     "code",
-    ["import dawnchorus", "from dawnchorus.cli.app import main; main(['--help'])"],
-    ids=["import", "help"],
+    [
+        "import dawnchorus",
+        "import dawnchorus.configs",
+        "from dawnchorus.cli.app import main; main(['--help'])",
+        "from dawnchorus.cli.app import main; main(['--version'])",
+    ],
+    ids=["import", "configs", "help", "version"],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
     assert loaded_after(code) & HEAVY == set()
