@@ -19,7 +19,7 @@ from dawnchorus.engine.encoding.lanes import several_devices
 from dawnchorus.engine.encoding.model import labels_of, ready_model
 from dawnchorus.engine.encoding.workers import batch_size, n_workers
 from dawnchorus.engine.options import read_settings
-from dawnchorus.models.card import Card, known_cards
+from dawnchorus.models.card import Card, known_card
 from dawnchorus.probes.calibration import logit, sigmoid
 
 if TYPE_CHECKING:
@@ -233,6 +233,6 @@ def _card_of(encoder: Encoder) -> Card | None:
 
 def _card_behind(header: StoreHeader) -> Card | None:
     """The card of the model that made a store, where it is a known one and has these weights."""
-    card = known_cards().get(header.model)
+    card = known_card(header.model)
     # a model of one name may have been retrained since: its facts are then of other weights
     return card if card is not None and card.sha256 == header.weights_sha256 else None
