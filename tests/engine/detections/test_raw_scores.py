@@ -152,7 +152,7 @@ def test_a_store_keeps_raw_scores_and_gives_the_rows_of_its_recordings(
     logits, _ = outputs(recording, tiny_encoder)
     scores, _ = Store(tmp_path / "s").read_scores()
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-3)  # float16
-    monkeypatch.setattr(classify, "known_cards", lambda: {"tiny": model.card})
+    monkeypatch.setattr(classify, "known_card", {"tiny": model.card}.get)
     direct = predict(recording, model=model, top_k=5)
     stored = predict(tmp_path / "s", top_k=5)
     assert (stored.probabilities, stored.n_unfamiliar) == ("calibrated", len(which))
