@@ -1,4 +1,6 @@
-"""Sounds that are no label's, made by formula: noise, hum, engines, tones, pulses, near silence.
+"""Sounds that are no label's, made by formula: noise, hum, engines, crackle, buzzers, near silence.
+
+No sines, steady or pulsed: tree crickets, owls and alarms come near to them.
 
 They are heard by the bundled model as recordings of a window each, and show what `predict` names
 where there is nothing to name.
@@ -68,18 +70,6 @@ def engine(rng: Rng) -> Sound:
     return peak(sum(waves, np.zeros(LENGTH)) * rough) + rng.uniform(0.02, 0.3) * noise(rng, 0.7)
 
 
-def tone(rng: Rng) -> Sound:
-    """A sine between 200 and 7,000 Hz."""
-    hz = np.exp(rng.uniform(np.log(200), np.log(7000)))
-    return np.sin(2 * np.pi * hz * TIME) + 0.001 * rng.standard_normal(LENGTH)
-
-
-def beeps(rng: Rng) -> Sound:
-    """A sine switched on and off."""
-    on = np.sin(2 * np.pi * rng.uniform(0.5, 5) * TIME) > rng.uniform(-0.5, 0.7)
-    return tone(rng) * on + 0.001 * rng.standard_normal(LENGTH)
-
-
 def crackle(rng: Rng) -> Sound:
     """Single samples, as of a bad contact."""
     sound, n = 0.002 * rng.standard_normal(LENGTH), int(rng.uniform(5, 400))
@@ -101,8 +91,6 @@ KINDS = {
     "engine": engine,
     "crackle": crackle,
     "silence with hiss": lambda rng: rng.standard_normal(LENGTH),
-    "tone": tone,
-    "beeps": beeps,
     "square wave": square,
 }
 
@@ -111,7 +99,7 @@ FAMILIES = (
     ("white noise", "pink noise", "brown noise", "silence with hiss"),
     ("wind", "hum", "engine"),
     ("crackle",),
-    ("tone", "beeps", "square wave"),
+    ("square wave",),
 )
 
 

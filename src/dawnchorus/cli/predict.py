@@ -56,12 +56,14 @@ class PredictFlags(RunFlags):
         ),
     ] = None
     name_unfamiliar: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--name-unfamiliar",
-            help="Name windows too that sound unlike everything the model was trained on.",
+            "--name-unfamiliar/--no-name-unfamiliar",
+            help="Name windows too that sound unlike everything the model was trained on. Default: "
+            "only with --top-k or --threshold.",
+            show_default=False,
         ),
-    ] = False
+    ] = None
     file_format: options.FileFormat = None
     segments: Annotated[
         int | None,

@@ -116,8 +116,10 @@ class PredictConfig(Config):
         default=None, ge=0, le=1, description="lowest probability; None: the model's or the probe's"
     )
     labels: tuple[str, ...] | None = Field(default=None, description="only these; None: all")
-    name_unfamiliar: bool = Field(
-        default=False, description="name windows too that sound unlike all of the model's training"
+    name_unfamiliar: bool | None = Field(
+        default=None,
+        description="name windows too that sound unlike all of the model's training; None: only "
+        "where top_k or threshold asks for more than the model's own thresholds give",
     )
     format: str | None = Field(default=None, description="of the output; None: as its suffix says")
     audio_root: str | Path | None = Field(
@@ -173,6 +175,14 @@ class PredictConfig(Config):
             )
         return self
 
+    @property
+    def names_unfamiliar(self) -> bool:
+        """Whether windows that sound unlike all training are named."""
+        if self.name_unfamiliar is not None:
+            return self.name_unfamiliar
+        # who asks for the likeliest, or sets a threshold, does not leave it to the model
+        return self.top_k is not None or self.threshold is not None
+
 
 # The keywords of `embed` and `predict`, so that editors and type checkers know them. A test holds
 # them equal to the fields of the configs, where each is described.
@@ -211,7 +221,7 @@ class PredictOptions(_WindowOptions, total=False):
     top_k: int | None
     threshold: float | None
     labels: tuple[str, ...] | None
-    name_unfamiliar: bool
+    name_unfamiliar: bool | None
     format: str | None
     audio_root: str | Path | None
     absolute_paths: bool

@@ -155,7 +155,7 @@ def predict_dry_run(
     paths = as_paths(recordings)
     if store_among(paths) is not None:
         raise UsageError("a dry run is for recordings; the scores of a store are there already")
-    wanted = chosen.selection.name_unfamiliar
+    wanted = chosen.selection.names_unfamiliar
     with ready_classifier(model, opened, chosen.config, name_unfamiliar=wanted) as classifier:
         scored = classifier.scored
         rule, _ = make_rule(chosen.selection, scored.labels, scored.facts)

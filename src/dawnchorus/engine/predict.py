@@ -121,7 +121,7 @@ def _predict_recordings(
     progress: Progress,
 ) -> PredictReport:
     scan = find_recordings(paths)
-    wanted = request.selection.name_unfamiliar
+    wanted = request.selection.names_unfamiliar
     with (
         ready_classifier(model, probe, config, name_unfamiliar=wanted) as classifier,
         log_errors_beside(request.output),

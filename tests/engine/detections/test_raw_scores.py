@@ -103,9 +103,13 @@ def test_nothing_is_named_in_unfamiliar_windows_unless_that_is_wanted(
 ) -> None:
     unfamiliar, which = beyond(recording, tiny_encoder, 2)
     model = with_facts(tiny_encoder, unfamiliar=unfamiliar)
-    report = predict(recording, model=model, top_k=1)
+    report = predict(recording, model=model, top_k=1, name_unfamiliar=False)
     assert report.table["window"].to_pylist() == [n for n in range(5) if n not in which]
     assert (report.n_unfamiliar, report.n_windows) == (2, 5)
+    assert predict(recording, model=model).n_unfamiliar == 2  # by the model's own thresholds
+    for asked in ({"top_k": 1}, {"threshold": 0.0}):
+        named = predict(recording, model=model, **asked)
+        assert set(named.table["window"].to_pylist()) == set(range(5))
     all_named = predict(recording, model=model, top_k=1, name_unfamiliar=True)
     assert all_named.table["window"].to_pylist() == [0, 1, 2, 3, 4]
     assert all_named.n_unfamiliar is None  # not looked for
@@ -120,7 +124,7 @@ def test_an_empty_result_says_that_no_window_was_familiar(
 ) -> None:
     unfamiliar, _ = beyond(recording, tiny_encoder, 2)
     every = unfamiliar.model_copy(update={"offset": 1e6})
-    report = predict(recording, model=with_facts(tiny_encoder, unfamiliar=every), top_k=1)
+    report = predict(recording, model=with_facts(tiny_encoder, unfamiliar=every))
     assert (report.n_rows, report.n_unfamiliar) == (0, 5)
     assert "no window sounds like what the model was trained on" in report.empty_because
     # the highest probability of a run is of a window that its threshold kept out
@@ -138,7 +142,7 @@ def test_a_silent_window_is_counted_as_silent_alone(recording: Path, tiny_encode
     soundfile.write(recording, samples, rate)
     unfamiliar, _ = beyond(recording, tiny_encoder, 2)
     every = unfamiliar.model_copy(update={"offset": 1e6})
-    report = predict(recording, model=with_facts(tiny_encoder, unfamiliar=every), top_k=1)
+    report = predict(recording, model=with_facts(tiny_encoder, unfamiliar=every))
     assert report.n_unfamiliar == 4
     assert any("1 windows hold no signal" in warning for warning in report.warnings)
 
@@ -153,8 +157,8 @@ def test_a_store_keeps_raw_scores_and_gives_the_rows_of_its_recordings(
     scores, _ = Store(tmp_path / "s").read_scores()
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-3)  # float16
     monkeypatch.setattr(classify, "known_card", {"tiny": model.card}.get)
-    direct = predict(recording, model=model, top_k=5)
-    stored = predict(tmp_path / "s", top_k=5)
+    direct = predict(recording, model=model, top_k=5, name_unfamiliar=False)
+    stored = predict(tmp_path / "s", top_k=5, name_unfamiliar=False)
     assert (stored.probabilities, stored.n_unfamiliar) == ("calibrated", len(which))
     keys = ["window", "label", "rank"]
     assert stored.table.select(keys).to_pylist() == direct.table.select(keys).to_pylist()
@@ -162,7 +166,7 @@ def test_a_store_keeps_raw_scores_and_gives_the_rows_of_its_recordings(
     assert predict(tmp_path / "s", top_k=1, name_unfamiliar=True).n_rows == 5
     # a store whose vectors are of something else cannot tell, and does not claim to
     embed(recording, model=model, store=tmp_path / "m", predict=True, readout="output:max")
-    other = predict(tmp_path / "m", top_k=1)
+    other = predict(tmp_path / "m", top_k=1, name_unfamiliar=False)
     assert (other.n_unfamiliar, other.n_rows) == (None, 5)
 
 
@@ -214,7 +218,7 @@ def test_the_program_says_how_many_windows_sound_unfamiliar(
     facts = LabelFacts(calibration=LINE, unfamiliar=known)
     card.model_copy(update={"label_facts": facts}).write(model / "card.yaml")
     run = ["predict", str(recording), "-m", str(model), "--top-k", "1", "--device", "cpu"]
-    assert main(run) == 0
+    assert main([*run, "--no-name-unfamiliar"]) == 0
     told = capsys.readouterr()
     assert "5 of 5 windows sound unlike all that the model was trained on" in told.err
     assert len(told.out.splitlines()) == 1  # the header alone
@@ -222,7 +226,7 @@ def test_the_program_says_how_many_windows_sound_unfamiliar(
     told = capsys.readouterr()
     assert "sound unlike" not in told.err
     assert len(told.out.splitlines()) == 6
-    assert main([*run, "--json"]) == 0
+    assert main([*run, "--no-name-unfamiliar", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["probabilities"], report["n_unfamiliar"]) == ("calibrated", 5)
 

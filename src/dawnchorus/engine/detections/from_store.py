@@ -62,7 +62,7 @@ def predict_from_store(
     if request.selection.segments:
         _check_recordings_there(store, request.root)
     classifier = StoredClassifier.of(
-        store.header, probe, name_unfamiliar=request.selection.name_unfamiliar
+        store.header, probe, name_unfamiliar=request.selection.names_unfamiliar
     )
     n_recordings = n_windows = 0
     duration_s = 0.0
