@@ -88,9 +88,9 @@ class RunFlags(OutputFlags):
             self.KEYWORDS.get(field.name, field.name): value
             for field in fields(self)
             if field.name not in self.FOR_COMMAND
-            # 0 is a choice, though it equals False
             and (value := getattr(self, field.name)) is not None
-            and value is not False
+            # 0 is a choice, though it equals False; and so is False where nothing is the usual
+            and (value is not False or field.default is None)
         }
         parsed = options.given(
             channel=options.parse_channel(self.channel), shard=options.parse_shard(self.shard)
