@@ -266,6 +266,11 @@ def test_a_run_with_live_teachers_resumes_bit_for_bit(
     for name in ("export", "checkpoints/step-0000004"):
         files = [corpus / way / "student" / name / "model.safetensors" for way in ("whole", "cut")]
         assert files[0].read_bytes() == files[1].read_bytes()
+    # heads and moments of teachers are not part of the model that a checkpoint is too
+    student = load_model(corpus / "whole" / "student" / "checkpoints" / "step-0000004", "cpu")
+    assert isinstance(student, EAT)
+    weights = load_file(corpus / "whole" / "student" / "checkpoints/step-0000004/model.safetensors")
+    assert torch.equal(student.cls_token, weights["model.cls_token"])
 
 
 @pytest.mark.cli

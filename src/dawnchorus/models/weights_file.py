@@ -30,7 +30,7 @@ AVERAGED: Final = "averaged."  # a moving average of the weights, in a checkpoin
 WRAPPERS: Final = ("model_state_dict", "model", "state_dict")
 # what a checkpoint of a run of ours holds beside the model, which lies under ``model.``
 OF_TRAINING: Final = (
-    "further.", "to_embedding.", "to_logits.", "to_bands.", "teacher.", "decoder."
+    "further.", "to_embedding.", "to_logits.", "to_bands.", "teacher.", "decoder.", "distillation."
 )  # fmt: skip
 
 
