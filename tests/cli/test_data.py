@@ -74,7 +74,7 @@ def test_what_is_bad_or_leaks_gives_exit_code_3(
     assert "13 clips of 13 files" in out
     assert (calls / "r.csv").read_text().count("\n") == 14
     assert len(read_manifest("good.parquet")) == 12
-    assert run(capsys, "split", "good.parquet", "-o", "split.parquet", "--by", "")[0] == 0
+    assert run(capsys, "split", "good.parquet", "-o", "split.parquet", "--by", "path")[0] == 0
     code, out, _ = run(capsys, "duplicates", "good.parquet", "--csv", "pairs.csv", "--json")
     found = json.loads(out)
     assert code == 0  # nothing is split, so nothing leaks
