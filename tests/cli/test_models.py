@@ -74,8 +74,8 @@ def test_labels_are_listed_with_level_and_threshold(
     assert main(["describe", "dawnchorus_eat_tiny", "--list-labels"]) == 0
     listed = capsys.readouterr().out
     facts = known_cards()["dawnchorus_eat_tiny"].label_facts
-    own = facts.thresholds["Gryllus campestris"]
-    assert f"\nGryllus campestris,species,{own},own,0." in listed
+    own = facts.thresholds["Sayornis nigricans"]
+    assert f"\nSayornis nigricans,species,{own},own,0." in listed
     assert f"\nCorvidae,family,{facts.threshold},shared,0." in listed
 
 
