@@ -10,8 +10,9 @@ Calibration: the method that fits scores best of validation recordings that it w
 for probes. Labels share one threshold, from which on eight in ten rows are right over all of them.
 A label has its own where `OWN_RECORDINGS` recordings have it, eight in ten rows are right from
 there on, and at least seven in ten on recordings that did not set it: a lower one, or a higher one
-where under half of its rows are right from the shared one on. No label takes part with more than
-`MOST_RECORDINGS` recordings, or its share of the corpus would pass for its share of the field.
+where under half of its rows are right from the shared one on, or `MANY_GROUPS` groups of recordings
+have it. No label takes part with more than `MOST_RECORDINGS` recordings, or its share of the corpus
+would pass for its share of the field.
 
 Unfamiliar sounds: a plane in the embedding that tells sounds made by formula from training windows,
 moved so far that 99 in 100 validation windows with known sounds pass. Distance to clusters of the
@@ -64,6 +65,7 @@ FOLDER = BUNDLED / DEFAULT_MODEL
 LEVEL = "sound"
 MOST_RECORDINGS = 20
 OWN_RECORDINGS = 5
+MANY_GROUPS = 15  # from which on a higher threshold is no accident of a few recordings
 GOAL = Goal(target=0.8, by_precision=True, confidence=0.0, seed=0)
 SHORT = 0.1  # below the target, on recordings that did not set a threshold: it is not kept
 LEAST = 0.3  # nothing that is likelier wrong than right by far is named
@@ -148,7 +150,8 @@ def find_thresholds(p: Floats, truth: Flags, group: Rows, recording: Rows) -> di
         value, evidence = threshold_of(items), evidence_of(items)
         if value and evidence and evidence.precision >= GOAL.target - SHORT:
             named = items.right[items.score >= shared]
-            if value < shared or (len(named) and named.mean() < 1 / 2):
+            is_wrong = len(named) > 0 and named.mean() < 1 / 2
+            if value < shared or is_wrong or n_groups >= MANY_GROUPS:
                 own[int(k)] = value, evidence
     rest = np.setdiff1d(everything, list(own))
     evidence = evidence_of(pooled(rest, p, truth, group, recording), shared)
